@@ -1,0 +1,33 @@
+//! How long to wait before trying again; pure, so that a stored attempt count survives a restart.
+
+use std::time::Duration;
+
+/// Spreads `pause` by a fifth either way. `random` lies in `0.0..1.0`.
+#[must_use]
+pub fn jittered(pause: Duration, random: f64) -> Duration {
+    pause.mul_f64(0.8 + 0.4 * random.clamp(0.0, 1.0))
+}
+
+/// A random number in `0.0..1.0`, for [`jittered`].
+#[must_use]
+pub fn random_fraction() -> f64 {
+    let mut bytes = [0; 4];
+    // Without random bytes the pause is merely not spread.
+    if getrandom::fill(&mut bytes).is_err() {
+        return 0.5;
+    }
+    f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_spread_by_a_fifth_either_way() {
+        let pause = Duration::from_secs(10);
+        assert_eq!(jittered(pause, 0.0), Duration::from_secs(8));
+        assert_eq!(jittered(pause, 1.0), Duration::from_secs(12));
+        assert!((0.0..1.0).contains(&random_fraction()));
+    }
+}

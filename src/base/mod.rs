@@ -1,0 +1,6 @@
+//! The bottom layer: what any daemon needs, without a word of this one's domain.
+
+pub mod backoff;
+pub mod secret;
+pub mod task;
+pub mod telemetry;

@@ -1,0 +1,152 @@
+//! Settings: a TOML file and the environment become one valid [`Config`], or a list of all faults.
+//!
+//! Invariant: a `Config` cannot be wrong; secrets in it do not print.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::base::secret::Secret;
+use crate::base::telemetry::LogFormat;
+use crate::model::grant::Withheld;
+use crate::model::policy::IncomingMode;
+use crate::model::url::PeerUrl;
+
+/// Everything an operator can set. Keys and defaults stand in `config/evenkeel.toml`.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "one field per section of config/evenkeel.toml, where each key is explained")]
+pub struct Config {
+    pub site: Site,
+    pub server: Server,
+    pub admin: Admin,
+    pub state: State,
+    pub peer: Peer,
+    pub incoming: Incoming,
+    pub outgoing: Outgoing,
+    pub healing: Healing,
+    pub grants: Grants,
+    pub limits: Limits,
+    pub runs: Runs,
+    pub apply: Apply,
+    pub quarantine: Quarantine,
+    pub log: Log,
+    /// Keys set in file or environment, `section.key`, with the place: these cannot be changed by `/settings`.
+    pub set_in: std::collections::BTreeMap<String, String>,
+}
+
+/// `[site]`
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "explained in config/evenkeel.toml")]
+pub struct Site {
+    pub name: String,
+    pub url: PeerUrl,
+    pub database: Secret<String>,
+    pub schemas: Vec<String>,
+}
+
+/// `[server]`: what peers reach.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "explained in config/evenkeel.toml")]
+pub struct Server {
+    pub listen: SocketAddr,
+    pub prefixes: Vec<String>,
+    pub trusted_proxies: Vec<IpNet>,
+    pub max_connections: usize,
+}
+
+/// `[admin]`: what people reach. `listen` is `None` for the socket only.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "explained in config/evenkeel.toml")]
+pub struct Admin {
+    pub listen: Option<SocketAddr>,
+    pub socket: PathBuf,
+    pub max_connections: usize,
+}
+
+/// `[state]`: the daemon's own database and the key that seals it.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "explained in config/evenkeel.toml")]
+pub struct State {
+    pub url: Secret<String>,
+    pub key_file: PathBuf,
+}
+
+/// `[peer]`
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "explained in config/evenkeel.toml")]
+pub struct Peer {
+    pub enabled: bool,
+}
+
+/// `[incoming]`
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "explained in config/evenkeel.toml")]
+pub struct Incoming {
+    pub mode: IncomingMode,
+}
+
+/// `[outgoing]`
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "explained in config/evenkeel.toml")]
+pub struct Outgoing {
+    pub allowed_networks: Vec<IpNet>,
+    pub connect_timeout: Duration,
+    pub idle_timeout: Duration,
+}
+
+/// `[healing]`
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "explained in config/evenkeel.toml")]
+pub struct Healing {
+    pub interval: Duration,
+}
+
+/// `[grants]`
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "explained in config/evenkeel.toml")]
+pub struct Grants {
+    pub withheld: Withheld,
+}
+
+/// `[limits]`
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "explained in config/evenkeel.toml")]
+pub struct Limits {
+    pub max_body_bytes: usize,
+    pub header_timeout: Duration,
+    pub body_timeout: Duration,
+    pub drain_timeout: Duration,
+}
+
+/// `[runs]`
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "explained in config/evenkeel.toml")]
+pub struct Runs {
+    pub parallel: usize,
+    pub give_up_after: Duration,
+}
+
+/// `[apply]`
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "explained in config/evenkeel.toml")]
+pub struct Apply {
+    pub transaction_rows: u64,
+    pub transaction_bytes: u64,
+}
+
+/// `[quarantine]`
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "explained in config/evenkeel.toml")]
+pub struct Quarantine {
+    pub max_rows: usize,
+}
+
+/// `[log]`
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "explained in config/evenkeel.toml")]
+pub struct Log {
+    pub level: String,
+    pub format: LogFormat,
+}

@@ -1,0 +1,218 @@
+//! What every site database can do, made for three engines.
+//!
+//! Rows cross this border only in the row layout, each field in its column's neutral type.
+
+use tokio::sync::{mpsc, watch};
+
+use crate::engine::error::EngineError;
+use crate::model::run::{Changes, ConflictStrategy, QuarantinedRow, SyncMode};
+use crate::model::table::{Column, Engine, NeutralType, Table, TableName};
+use crate::wire::row::RowBatch;
+
+/// Batches held between a reader and whoever takes its rows, about 1 MiB each.
+pub const CHANNEL_BATCHES: usize = 8;
+
+/// A piece of a stream of rows. A stream that ends without [`Flow::End`] was cut.
+#[derive(Debug)]
+pub enum Flow {
+    /// Some rows.
+    Rows(RowBatch),
+    /// That was all of them.
+    End,
+}
+
+/// A bounded stream of rows.
+pub type RowStream = mpsc::Receiver<Result<Flow, EngineError>>;
+
+/// Which rows and columns of one table to read.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    /// The table.
+    pub table: TableName,
+    /// Names and types in the order wanted; never generated columns.
+    pub columns: Vec<(String, NeutralType)>,
+    /// Which rows.
+    pub rows: RowFilter,
+    /// Ordered by these columns, with at most `limit` rows after `offset`; `None`: all, in any order.
+    pub page: Option<Page>,
+}
+
+/// Order and extent of a page.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Usually the primary key; empty leaves the order to the database.
+    pub order_by: Vec<String>,
+    /// Rows at most.
+    pub limit: u64,
+    /// Rows left out before.
+    pub offset: u64,
+}
+
+/// A key value in a filter, already of the column's type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyValue {
+    /// For integer columns.
+    Integer(i64),
+    /// For text columns, and for any other as the text its engine casts from.
+    Text(String),
+}
+
+/// Which rows of a table.
+#[derive(Clone, Debug)]
+pub enum RowFilter {
+    /// All.
+    All,
+    /// Those whose `column` is one of `values`.
+    In {
+        /// A key column.
+        column: String,
+        /// At most 1,000.
+        values: Vec<KeyValue>,
+    },
+    /// Those whose `column` lies between both, each inclusive and each optional.
+    Between {
+        /// An integer key column.
+        column: String,
+        /// Not below.
+        start: Option<i64>,
+        /// Not above.
+        end: Option<i64>,
+    },
+    /// Those after `values` in the order of `columns`.
+    After {
+        /// The page's order.
+        columns: Vec<String>,
+        /// The last row of the page before.
+        values: Vec<KeyValue>,
+    },
+}
+
+/// How many rows a table has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowCount {
+    /// The number.
+    pub rows: u64,
+    /// Counted rather than estimated.
+    pub exact: bool,
+}
+
+/// How to apply a stream of rows to one table.
+#[derive(Clone, Debug)]
+pub struct ApplyJob {
+    /// The destination, as [`Driver::table`] gave it.
+    pub table: Table,
+    /// The columns the rows carry, in their order; values come in these columns' own neutral types, checked for width.
+    pub columns: Vec<Column>,
+    /// The key's columns: names among `columns`; a usable key of `table`.
+    pub key: Vec<String>,
+    /// Which rows may be written.
+    pub mode: SyncMode,
+    /// What becomes of differing rows.
+    pub conflict: ConflictStrategy,
+    /// Bounds of one transaction and of the quarantine.
+    pub budget: ApplyBudget,
+}
+
+/// Bounds while applying.
+#[derive(Clone, Copy, Debug)]
+pub struct ApplyBudget {
+    /// Rows of one transaction.
+    pub transaction_rows: u64,
+    /// Bytes of one transaction.
+    pub transaction_bytes: u64,
+    /// Rows that may be refused before the table fails.
+    pub quarantine_rows: usize,
+}
+
+/// What applying did so far; sent after every commit and now and then between.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ApplyProgress {
+    /// Rows taken from the stream.
+    pub rows_taken: u64,
+    /// Rows whose transaction is committed.
+    pub rows_committed: u64,
+}
+
+/// What applying did. The rows that were refused are in `rejected`, all others were committed.
+#[derive(Clone, Debug, Default)]
+pub struct Applied {
+    /// Rows taken from the stream.
+    pub rows: u64,
+    /// By what became of them.
+    pub changes: Changes,
+    /// Rows the database refused, with its reason.
+    pub rejected: Vec<QuarantinedRow>,
+}
+
+/// A table to make here after one of a peer: names, neutral types, keys; nothing else is taken from a stranger.
+#[derive(Clone, Debug)]
+pub struct NewTable {
+    /// Name, columns (neutral), primary key, unique and foreign keys. `native` is used only for [`NeutralType::Other`]
+    /// and only when the source has the same engine and this database knows the type as built in.
+    pub table: Table,
+    /// The source's engine.
+    pub source: Engine,
+}
+
+/// What making a table would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Creation {
+    /// For people to read and to confirm.
+    pub statements: Vec<String>,
+    /// What of the source's table is not taken over, one sentence each.
+    pub left_out: Vec<String>,
+}
+
+/// One finding of [`Driver::check`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// It is in order.
+    pub ok: bool,
+    /// What was looked at.
+    pub what: String,
+    /// What to do, where it is not in order.
+    pub hint: Option<String>,
+}
+
+/// One site database. Cheap to call from many tasks at once.
+///
+/// Contract: dropping a call's future ends its work and rolls back what it had not committed;
+/// nothing is ever left behind in the database (no tables, slots, triggers or settings).
+#[async_trait::async_trait]
+pub trait Driver: Send + Sync {
+    /// Its kind.
+    fn engine(&self) -> Engine;
+
+    /// The server's version, for people. Fails when the database cannot be used now.
+    async fn version(&self) -> Result<String, EngineError>;
+
+    /// What `doctor` tells about this database: rights, settings, versions.
+    async fn check(&self) -> Result<Vec<Finding>, EngineError>;
+
+    /// All tables of the schemas this site looks at, by name. Never scans rows.
+    async fn tables(&self) -> Result<Vec<Table>, EngineError>;
+
+    /// One table of those schemas, or `None`.
+    async fn table(&self, name: &TableName) -> Result<Option<Table>, EngineError>;
+
+    /// Exact up to `exact_to` rows, beyond that the engine's estimate (never below `exact_to`).
+    async fn count(&self, name: &TableName, exact_to: u64) -> Result<RowCount, EngineError>;
+
+    /// Streams the selected rows from one snapshot, in batches of about 1 MiB; one row alone may be larger,
+    /// up to [`crate::wire::frame::MAX_ROW_BYTES`]. Dropping the stream ends the reading.
+    async fn read(&self, selection: Selection) -> Result<RowStream, EngineError>;
+
+    /// Applies a stream in whole transactions. A cut stream is an error; what was committed before it stays.
+    async fn apply(
+        &self,
+        job: ApplyJob,
+        rows: RowStream,
+        progress: watch::Sender<ApplyProgress>,
+    ) -> Result<Applied, EngineError>;
+
+    /// What [`Self::create`] would run, parents first as given.
+    async fn plan_creation(&self, tables: &[NewTable]) -> Result<Creation, EngineError>;
+
+    /// Makes the tables, all or none.
+    async fn create(&self, tables: &[NewTable]) -> Result<(), EngineError>;
+}

@@ -1,0 +1,84 @@
+//! What can go wrong in a site database.
+//!
+//! Invariant: messages name tables, keys and columns, never values of other columns, passwords or URLs.
+
+use crate::model::table::TableName;
+
+/// A fault of a site database or of what was asked of it.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// `site.database` names no database this build can open.
+    #[error("site.database: {0}")]
+    Url(String),
+    /// The database does not answer or refuses the login.
+    #[error("the site database cannot be reached: {0}")]
+    Unreachable(String),
+    /// It stopped answering in the middle.
+    #[error("the site database broke off: {0}")]
+    Lost(String),
+    /// The database's disk is full.
+    #[error("the site database has no space left: {0}")]
+    Full(String),
+    /// The role lacks a right.
+    #[error("the site database refuses: {0}")]
+    Denied(String),
+    /// Another session holds a lock for too long.
+    #[error("table {table} is locked by another session: {message}")]
+    Locked {
+        /// The table.
+        table: TableName,
+        /// The database's words.
+        message: String,
+    },
+    /// There is no such table.
+    #[error("there is no table {0} in the site database")]
+    NoTable(TableName),
+    /// The table changed under a running transfer.
+    #[error("table {0} was changed while it was being read or written; the run will be repeated")]
+    SchemaChanged(TableName),
+    /// A value of the table has no place in the row layout.
+    #[error("table {table}, key {key}, column {column}: {reason}")]
+    Unreadable {
+        /// The table.
+        table: TableName,
+        /// The row.
+        key: String,
+        /// The column.
+        column: String,
+        /// Why.
+        reason: String,
+    },
+    /// A row is larger than `limits.max_row`.
+    #[error("table {table}, key {key}: the row has {bytes} bytes, more than the {limit} allowed")]
+    RowTooLarge {
+        /// The table.
+        table: TableName,
+        /// The row.
+        key: String,
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The rows to apply ended without their end.
+    #[error("the rows for table {0} ended early")]
+    Cut(TableName),
+    /// More rows were refused than `quarantine.max_rows`.
+    #[error("table {table}: more than {limit} rows cannot be written; the first: {first}")]
+    TooManyRejected {
+        /// The table.
+        table: TableName,
+        /// `quarantine.max_rows`.
+        limit: usize,
+        /// The first ten, in words.
+        first: String,
+    },
+    /// Any other refusal of the database.
+    #[error("table {table}: {message}")]
+    Statement {
+        /// The table.
+        table: String,
+        /// The database's words.
+        message: String,
+    },
+}

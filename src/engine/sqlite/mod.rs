@@ -1,0 +1,1 @@
+//! SQLite: rusqlite on a thread of its own.

@@ -1,0 +1,280 @@
+//! A connection: the trust between this site and one peer, as this side keeps it.
+//!
+//! Invariant: each side's decision is kept apart, and the stricter of the two rules.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::grant::Grant;
+use crate::model::id::{ConnectionId, SiteId};
+use crate::model::url::PeerUrl;
+
+/// Which way rows flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// This site gives.
+    Sender,
+    /// This site pulls.
+    Receiver,
+}
+
+/// A connection's status; a later one is stricter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Rows may flow.
+    Active,
+    /// Waits for an administrator.
+    Pending,
+    /// Halted, may go on later.
+    Suspended,
+    /// Its time is over.
+    Expired,
+    /// The peer ended it or no longer knows it.
+    Severed,
+    /// This site's administrator ended it, for good.
+    Revoked,
+}
+
+/// How the peer shows who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Auth {
+    /// By a signature on each request.
+    Signed,
+    /// By sending the token's hash.
+    TokenHash,
+}
+
+/// Whether the peer answered at the URL it claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Identity {
+    /// It did.
+    Proved,
+    /// It only says so.
+    Claimed,
+}
+
+macro_rules! text_enum {
+    ($($name:ident { $($variant:ident = $text:literal),+ $(,)? })+) => {$(
+        impl $name {
+            /// The word in JSON, SQL and messages.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = $crate::model::connection::UnknownWord;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                match text {
+                    $($text => Ok(Self::$variant),)+
+                    _ => Err($crate::model::connection::UnknownWord(text.to_owned())),
+                }
+            }
+        }
+    )+};
+}
+pub(crate) use text_enum;
+
+/// A word that is none of those expected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not one of the words expected here")]
+pub struct UnknownWord(pub String);
+
+text_enum! {
+    Direction { Sender = "sender", Receiver = "receiver" }
+    Status {
+        Active = "active", Pending = "pending", Suspended = "suspended",
+        Expired = "expired", Severed = "severed", Revoked = "revoked",
+    }
+    Auth { Signed = "signed", TokenHash = "token_hash" }
+    Identity { Proved = "proved", Claimed = "claimed" }
+}
+
+/// What the peer says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemoteSite {
+    /// Its identifier.
+    pub site_id: SiteId,
+    /// Its name.
+    pub site_name: String,
+    /// Its program's version.
+    pub version: String,
+}
+
+/// Sums over a connection's transfers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Tables moved.
+    pub transfers: u64,
+    /// Rows moved.
+    pub rows: u64,
+    /// Bytes on the wire.
+    pub bytes: u64,
+}
+
+/// One connection. The token's hash is not here: the store gives it out by a call of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// Ours; the peer has another.
+    pub id: ConnectionId,
+    /// Unique among this site's connections.
+    pub name: String,
+    /// Which way rows flow.
+    pub direction: Direction,
+    /// Where the peer is reached.
+    pub url: PeerUrl,
+    /// What stands between the URL and `/sync/api`, once found.
+    pub remote_prefix: Option<String>,
+    /// Our administrator's decision.
+    pub local_status: Status,
+    /// What the peer last said.
+    pub remote_status: Status,
+    /// Why it is not active, when somebody gave a reason.
+    pub status_reason: Option<String>,
+    /// How the peer shows who it is.
+    pub auth: Auth,
+    /// Whether that was checked at its URL.
+    pub identity: Identity,
+    /// The address its registration came from.
+    pub requested_from: Option<String>,
+    /// What it may see; empty on a receiver.
+    pub grant: Grant,
+    /// Set when the peer is an Evenkeel.
+    pub remote: Option<RemoteSite>,
+    /// When the row was made.
+    pub created_at: Timestamp,
+    /// When a person approved or made it.
+    pub approved_at: Option<Timestamp>,
+    /// Who did.
+    pub approved_by: Option<String>,
+    /// When the peer was last heard of.
+    pub last_contact_at: Option<Timestamp>,
+    /// Since when calls to it fail.
+    pub unreachable_since: Option<Timestamp>,
+    /// When it is called next.
+    pub next_attempt_at: Option<Timestamp>,
+    /// What moved so far.
+    pub totals: Totals,
+    /// Counts our decisions.
+    pub epoch: i64,
+    /// The last of them the peer confirmed.
+    pub acked_epoch: i64,
+    /// The peer accepted our registration, or we accepted its.
+    pub registered: bool,
+    /// The peer deleted its side: it no longer finds ours.
+    pub peer_deleted: bool,
+    /// Our administrator deleted it; kept until the peer knows.
+    pub deleted_at: Option<Timestamp>,
+}
+
+impl Connection {
+    /// The stricter of both sides' words.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.local_status.max(self.remote_status)
+    }
+
+    /// Whether the peer has yet to hear our last decision.
+    #[must_use]
+    pub fn is_undelivered(&self) -> bool {
+        self.registered && !self.peer_deleted && self.acked_epoch < self.epoch
+    }
+
+    /// Whose decision keeps it from being active, for messages.
+    #[must_use]
+    pub fn blocked_by(&self) -> Option<&'static str> {
+        match (self.local_status, self.remote_status) {
+            (Status::Active, Status::Active) => None,
+            (local, remote) if local >= remote => Some("this site's administrator"),
+            _ => Some("the peer"),
+        }
+    }
+}
+
+/// What an administrator can decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is the command of the same name")]
+pub enum Decision {
+    Approve,
+    Reject,
+    Suspend,
+    Reactivate,
+    Revoke,
+}
+
+/// A decision that does not fit the connection's state.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a connection that is {local} on this side cannot be {verb}")]
+pub struct NotAllowed {
+    /// Our own status of it.
+    pub local: Status,
+    /// What was asked for.
+    pub verb: &'static str,
+}
+
+/// Our status after `decision`. Repeating a decision changes nothing; `revoked` is final.
+///
+/// # Errors
+/// When the decision does not fit.
+pub fn decide(local: Status, decision: Decision) -> Result<Status, NotAllowed> {
+    use Status::{Active, Pending, Revoked, Suspended};
+    match (decision, local) {
+        (Decision::Approve, Pending | Active) | (Decision::Reactivate, Suspended | Active) => Ok(Active),
+        (Decision::Reject, Pending) | (Decision::Revoke, _) => Ok(Revoked),
+        (Decision::Suspend, Active | Suspended) => Ok(Suspended),
+        (decision, local) => Err(NotAllowed { local, verb: verb(decision) }),
+    }
+}
+
+fn verb(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Approve => "approved",
+        Decision::Reject => "rejected",
+        Decision::Suspend => "suspended",
+        Decision::Reactivate => "reactivated",
+        Decision::Revoke => "revoked",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stricter_word_rules() {
+        let order = [
+            Status::Active, Status::Pending, Status::Suspended, Status::Expired, Status::Severed, Status::Revoked,
+        ];
+        assert!(order.is_sorted());
+    }
+
+    #[test]
+    fn revoked_is_final() {
+        for decision in [Decision::Approve, Decision::Reject, Decision::Suspend, Decision::Reactivate] {
+            assert!(decide(Status::Revoked, decision).is_err());
+        }
+        assert_eq!(decide(Status::Revoked, Decision::Revoke), Ok(Status::Revoked));
+    }
+
+    #[test]
+    fn only_a_pending_connection_can_be_rejected() {
+        assert_eq!(decide(Status::Pending, Decision::Reject), Ok(Status::Revoked));
+        let refused = decide(Status::Active, Decision::Reject).unwrap_err();
+        assert_eq!(refused.to_string(), "a connection that is active on this side cannot be rejected");
+    }
+}

@@ -1,0 +1,9 @@
+//! Plain values and the rules between them: no IO, no async; `now` is an argument.
+
+pub mod connection;
+pub mod grant;
+pub mod id;
+pub mod policy;
+pub mod run;
+pub mod table;
+pub mod url;

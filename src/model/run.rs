@@ -1,0 +1,317 @@
+//! Runs and what they did: one run is one row from its first attempt to its last.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::connection::text_enum;
+use crate::model::id::{ConnectionId, RunId, TransferId};
+use crate::model::table::TableName;
+
+/// Which rows a run may write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SyncMode {
+    /// Inserts and updates.
+    #[default]
+    Upsert,
+    /// Only rows whose key is absent here.
+    Insert,
+    /// Only rows whose key is present here.
+    Update,
+}
+
+/// What becomes of a row that exists on both sides and differs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConflictStrategy {
+    /// The incoming row replaces it.
+    #[default]
+    Overwrite,
+    /// The local row stays.
+    Skip,
+    /// Per column the incoming value, unless it is NULL.
+    Merge,
+}
+
+/// A run's place in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// Waits: for the runner, for its next attempt, or for another writer.
+    Pending,
+    /// At work.
+    Running,
+    /// Everything was done.
+    Completed,
+    /// Done, but for quarantined rows.
+    CompletedWithErrors,
+    /// Gave up; final.
+    Failed,
+    /// A person stopped it; final.
+    Cancelled,
+}
+
+/// Which side of a transfer this site was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TransferDirection {
+    /// Rows came in.
+    Receive,
+    /// Rows went out.
+    Send,
+}
+
+text_enum! {
+    SyncMode { Upsert = "upsert", Insert = "insert", Update = "update" }
+    ConflictStrategy { Overwrite = "overwrite", Skip = "skip", Merge = "merge" }
+    RunStatus {
+        Pending = "pending", Running = "running", Completed = "completed",
+        CompletedWithErrors = "completed_with_errors", Failed = "failed", Cancelled = "cancelled",
+    }
+    TransferDirection { Receive = "receive", Send = "send" }
+}
+
+impl RunStatus {
+    /// Whether nothing more will happen to the run.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::Pending | Self::Running)
+    }
+}
+
+/// Rows by what became of them. Rows that were equal already count nowhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Changes {
+    /// Inserted.
+    pub added: u64,
+    /// Changed.
+    pub updated: u64,
+    /// Deleted.
+    pub deleted: u64,
+    /// Left out because mode or strategy says so.
+    pub skipped: u64,
+    /// Left out because the site's own application changed them meanwhile.
+    pub moved: u64,
+    /// Differ and stayed so.
+    pub conflicts: u64,
+}
+
+impl Changes {
+    /// Adds `other` to this.
+    pub fn add(&mut self, other: &Self) {
+        self.added += other.added;
+        self.updated += other.updated;
+        self.deleted += other.deleted;
+        self.skipped += other.skipped;
+        self.moved += other.moved;
+        self.conflicts += other.conflicts;
+    }
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the names carry their units; estimates are null when unknown")]
+pub struct Progress {
+    pub tables_done: u64,
+    pub tables_total: u64,
+    pub rows: u64,
+    pub rows_total: Option<u64>,
+    pub bytes: u64,
+    pub rows_per_second: Option<u64>,
+    pub eta_seconds: Option<u64>,
+}
+
+/// Why a run, or one table of it, did not go through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunError {
+    /// For scripts.
+    pub code: String,
+    /// What happened, to what.
+    pub message: String,
+    /// What to do next.
+    pub hint: Option<String>,
+    /// Seconds after which the peer wants to be asked again.
+    pub retry_after: Option<u64>,
+}
+
+/// One table of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunTable {
+    /// Its name here.
+    pub table: TableName,
+    /// As of this table alone.
+    pub status: RunStatus,
+    /// Rows the source sent.
+    pub rows_source: Option<u64>,
+    /// Rows here afterwards.
+    pub rows_destination: Option<u64>,
+    /// By what became of them.
+    pub changes: Changes,
+    /// Rows written or found equal.
+    pub rows_synced: u64,
+    /// Rows quarantined.
+    pub rows_failed: u64,
+    /// As received.
+    pub bytes_on_wire: u64,
+    /// `null`: not compared.
+    pub drift_before: Option<u64>,
+    /// `null`: cannot be or is not yet proved.
+    pub proved_equal: Option<bool>,
+    /// The tally's root.
+    pub root: Option<String>,
+    /// Why it failed.
+    pub error: Option<RunError>,
+}
+
+impl RunTable {
+    /// A table not begun.
+    #[must_use]
+    pub fn waiting(table: TableName) -> Self {
+        Self {
+            table,
+            status: RunStatus::Pending,
+            rows_source: None,
+            rows_destination: None,
+            changes: Changes::default(),
+            rows_synced: 0,
+            rows_failed: 0,
+            bytes_on_wire: 0,
+            drift_before: None,
+            proved_equal: None,
+            root: None,
+            error: None,
+        }
+    }
+}
+
+/// What to pull and how; fixed when the run is made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunOrder {
+    /// The tables, as the request named them.
+    pub tables: Vec<TableName>,
+    /// Which rows may be written.
+    pub sync_mode: SyncMode,
+    /// What becomes of differing rows.
+    pub conflict_strategy: ConflictStrategy,
+    /// Make tables that are missing here.
+    pub create_missing: bool,
+    /// Write even where another connection writes.
+    pub shared: bool,
+}
+
+/// One execution.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Its identifier.
+    pub id: RunId,
+    /// The source.
+    pub connection_id: ConnectionId,
+    /// What was asked for.
+    pub order: RunOrder,
+    /// Its place in its life.
+    pub status: RunStatus,
+    /// Who or what made it: `unix:anna`, `token:backup`.
+    pub triggered_by: String,
+    /// Counts from 1 with the first attempt.
+    pub attempt: u32,
+    /// When it is tried again.
+    pub next_attempt_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When its first attempt began.
+    pub started_at: Option<Timestamp>,
+    /// When it became final.
+    pub completed_at: Option<Timestamp>,
+    /// How far it is.
+    pub progress: Progress,
+    /// The last attempt's fault.
+    pub error: Option<RunError>,
+    /// What became of each table.
+    pub tables: Vec<RunTable>,
+    /// A person asked for it to stop.
+    pub cancel_requested: bool,
+}
+
+impl Run {
+    /// Sums over its tables.
+    #[must_use]
+    pub fn changes(&self) -> Changes {
+        let mut sum = Changes::default();
+        for table in &self.tables {
+            sum.add(&table.changes);
+        }
+        sum
+    }
+}
+
+/// One table moved, as this side saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transfer {
+    /// Its identifier.
+    pub id: TransferId,
+    /// In or out.
+    pub direction: TransferDirection,
+    /// Our run; `None` on the sending side.
+    pub run_id: Option<RunId>,
+    /// With whom.
+    pub connection_id: ConnectionId,
+    /// Its name here.
+    pub table: TableName,
+    /// How it ended.
+    pub status: RunStatus,
+    /// Rows sent or received.
+    pub rows: u64,
+    /// With headers of frames, without those of HTTP.
+    pub bytes_on_wire: u64,
+    /// What it changed here.
+    pub changes: Changes,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub completed_at: Option<Timestamp>,
+    /// Why it failed.
+    pub error: Option<RunError>,
+}
+
+/// A row that could not be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuarantinedRow {
+    /// Its table here.
+    pub table: TableName,
+    /// Its key, one JSON object of column and text.
+    pub key: serde_json::Value,
+    /// The column at fault, where one is.
+    pub column: Option<String>,
+    /// What does not fit.
+    pub reason: String,
+}
+
+/// The pause before attempt `attempt + 1`, unspread: 5 s, 30 s, 2 min, 10 min, 30 min, then hourly.
+#[must_use]
+pub fn pause_after(attempt: u32) -> Duration {
+    Duration::from_secs(match attempt {
+        0 | 1 => 5,
+        2 => 30,
+        3 => 120,
+        4 => 600,
+        5 => 1_800,
+        _ => 3_600,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_an_hour() {
+        let pauses: Vec<u64> = (1..=8).map(|attempt| pause_after(attempt).as_secs()).collect();
+        assert_eq!(pauses, [5, 30, 120, 600, 1_800, 3_600, 3_600, 3_600]);
+    }
+}

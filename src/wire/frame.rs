@@ -1,0 +1,284 @@
+//! Frames: how rows travel (`application/vnd.evenkeel.rows`).
+//!
+//! A 20-byte little-endian header - kind u8, flags u8, version u16, rows u32, payload bytes u32, plain bytes u32,
+//! sequence u32 - then the payload. Invariant: sizes are checked against limits before anything is allocated,
+//! and a stream without an `end` frame is cut, never complete.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+/// The media type of a stream of frames.
+pub const MEDIA_TYPE: &str = "application/vnd.evenkeel.rows";
+/// Rows are gathered until a frame holds this many plain bytes.
+pub const TARGET_BYTES: usize = 1 << 20;
+/// A single row above this is refused (`limits.max_row`).
+pub const MAX_ROW_BYTES: usize = 16 << 20;
+
+const HEADER_BYTES: usize = 20;
+const VERSION: u16 = 1;
+const FLAG_ZSTD: u8 = 1;
+/// A frame is sent once it reached its target, so the last row can push it over by one row.
+const MAX_PLAIN_BYTES: usize = MAX_ROW_BYTES + TARGET_BYTES + 1024;
+
+/// What a frame carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum FrameKind {
+    /// JSON: the contract; always first.
+    Head = 1,
+    /// Whole tuples of the row layout.
+    Rows = 2,
+    /// JSON: signs of life while nothing else is sent.
+    Progress = 5,
+    /// JSON: why the stream ends early; always last.
+    Error = 6,
+    /// Rows (u64) and the sum of their hashes (u128, little-endian); always last.
+    End = 7,
+}
+
+/// One frame, decompressed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// What it carries.
+    pub kind: FrameKind,
+    /// Tuples in a `rows` frame, else 0.
+    pub rows: u32,
+    /// The plain payload.
+    pub payload: Bytes,
+}
+
+/// Bytes that are no stream of frames.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "each variant's message says it")]
+pub enum FrameError {
+    #[error("unknown frame kind {0}")]
+    Kind(u8),
+    #[error("unknown frame flags {0:#04x}")]
+    Flags(u8),
+    #[error("frame version {0}; this side knows version 1")]
+    Version(u16),
+    #[error("a frame of {0} bytes is larger than allowed")]
+    TooLarge(u64),
+    #[error("frame {found} came where frame {expected} was due")]
+    Sequence { expected: u32, found: u32 },
+    #[error("a frame's payload does not decompress to its declared size")]
+    Compression,
+    #[error("an `end` frame of the wrong size")]
+    End,
+}
+
+/// Writes the frames of one stream in order.
+#[derive(Debug)]
+pub struct FrameWriter {
+    sequence: u32,
+    compress: bool,
+}
+
+impl FrameWriter {
+    /// Begins a stream; `compress` lets payloads go as zstd where that is shorter.
+    #[must_use]
+    pub fn new(compress: bool) -> Self {
+        Self { sequence: 0, compress }
+    }
+
+    /// The next frame's bytes. `payload` is bounded by the callers, far below 4 GiB.
+    pub fn frame(&mut self, kind: FrameKind, rows: u32, payload: Bytes) -> [Bytes; 2] {
+        let plain_bytes = payload.len();
+        let squeezed = if self.compress && plain_bytes > 256 {
+            zstd::bulk::compress(&payload, 1).ok().filter(|squeezed| squeezed.len() < plain_bytes)
+        } else {
+            None
+        };
+        let (flags, body) = squeezed.map_or((0, payload), |squeezed| (FLAG_ZSTD, squeezed.into()));
+        let mut header = BytesMut::with_capacity(HEADER_BYTES);
+        header.put_u8(kind as u8);
+        header.put_u8(flags);
+        header.put_u16_le(VERSION);
+        header.put_u32_le(rows);
+        header.put_u32_le(u32::try_from(body.len()).unwrap_or(u32::MAX));
+        header.put_u32_le(u32::try_from(plain_bytes).unwrap_or(u32::MAX));
+        header.put_u32_le(self.sequence);
+        self.sequence = self.sequence.wrapping_add(1);
+        [header.freeze(), body]
+    }
+
+    /// The `end` frame: all rows were sent, and this is the sum of their hashes.
+    pub fn end(&mut self, total: RowSum) -> [Bytes; 2] {
+        let mut payload = BytesMut::with_capacity(24);
+        payload.put_u64_le(total.rows);
+        payload.put_u128_le(total.sum);
+        self.frame(FrameKind::End, 0, payload.freeze())
+    }
+}
+
+/// Reads frames out of bytes as they arrive.
+#[derive(Debug, Default)]
+pub struct FrameReader {
+    sequence: u32,
+    buffer: BytesMut,
+}
+
+impl FrameReader {
+    /// Adds what arrived.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Whether a frame has begun and is not all there.
+    #[must_use]
+    pub fn is_inside_frame(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+
+    /// The next whole frame, or `None` until more arrives.
+    ///
+    /// # Errors
+    /// When the bytes are no frame, or a declared size is above its limit.
+    pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
+        if self.buffer.len() < HEADER_BYTES {
+            return Ok(None);
+        }
+        let mut header = self.buffer.get(..HEADER_BYTES).unwrap_or_default();
+        let kind = kind_of(header.get_u8())?;
+        let flags = header.get_u8();
+        if flags & !FLAG_ZSTD != 0 {
+            return Err(FrameError::Flags(flags));
+        }
+        let version = header.get_u16_le();
+        if version != VERSION {
+            return Err(FrameError::Version(version));
+        }
+        let rows = header.get_u32_le();
+        let payload_bytes = bounded(header.get_u32_le())?;
+        let plain_bytes = bounded(header.get_u32_le())?;
+        let sequence = header.get_u32_le();
+        if sequence != self.sequence {
+            return Err(FrameError::Sequence { expected: self.sequence, found: sequence });
+        }
+        if self.buffer.len() < HEADER_BYTES + payload_bytes {
+            return Ok(None);
+        }
+        self.buffer.advance(HEADER_BYTES);
+        let body = self.buffer.split_to(payload_bytes).freeze();
+        let payload = if flags & FLAG_ZSTD == 0 {
+            body
+        } else {
+            zstd::bulk::decompress(&body, plain_bytes).map_err(|_| FrameError::Compression)?.into()
+        };
+        if payload.len() != plain_bytes {
+            return Err(FrameError::Compression);
+        }
+        self.sequence = self.sequence.wrapping_add(1);
+        Ok(Some(Frame { kind, rows, payload }))
+    }
+}
+
+fn kind_of(byte: u8) -> Result<FrameKind, FrameError> {
+    [FrameKind::Head, FrameKind::Rows, FrameKind::Progress, FrameKind::Error, FrameKind::End]
+        .into_iter()
+        .find(|kind| *kind as u8 == byte)
+        .ok_or(FrameError::Kind(byte))
+}
+
+fn bounded(bytes: u32) -> Result<usize, FrameError> {
+    usize::try_from(bytes)
+        .ok()
+        .filter(|bytes| *bytes <= MAX_PLAIN_BYTES)
+        .ok_or(FrameError::TooLarge(bytes.into()))
+}
+
+/// How many rows, and the sum modulo 2^128 of their BLAKE3 hashes: the same in any order, other for any other rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RowSum {
+    /// How many.
+    pub rows: u64,
+    /// The sum of the first 16 bytes of each hash, little-endian.
+    pub sum: u128,
+}
+
+impl RowSum {
+    /// Counts one tuple in.
+    pub fn add(&mut self, tuple: &[u8]) {
+        let hash = blake3::hash(tuple);
+        let (head, _) = hash.as_bytes().split_first_chunk::<16>().unwrap_or((&[0; 16], &[]));
+        self.rows += 1;
+        self.sum = self.sum.wrapping_add(u128::from_le_bytes(*head));
+    }
+
+    /// Reads an `end` frame's payload.
+    ///
+    /// # Errors
+    /// When it has another size.
+    pub fn from_end(mut payload: &[u8]) -> Result<Self, FrameError> {
+        if payload.len() != 24 {
+            return Err(FrameError::End);
+        }
+        Ok(Self { rows: payload.get_u64_le(), sum: payload.get_u128_le() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn bytes(frames: &[[Bytes; 2]]) -> Vec<u8> {
+        frames.concat().concat()
+    }
+
+    proptest! {
+        #[test]
+        fn frames_survive_any_cutting_of_the_stream(
+            payloads in prop::collection::vec(prop::collection::vec(0_u8..4, 0..2_000), 1..5),
+            compress: bool, step in 1_usize..700)
+        {
+            let mut writer = FrameWriter::new(compress);
+            let sent: Vec<_> = payloads.iter().map(|payload| writer.frame(FrameKind::Rows, 3, payload.clone().into())).collect();
+            let mut reader = FrameReader::default();
+            let mut received = Vec::new();
+            for piece in bytes(&sent).chunks(step) {
+                reader.push(piece);
+                while let Some(frame) = reader.next_frame().unwrap() {
+                    received.push(frame.payload.to_vec());
+                }
+            }
+            prop_assert!(!reader.is_inside_frame());
+            prop_assert_eq!(received, payloads);
+        }
+
+        #[test]
+        fn any_bytes_are_an_error_or_frames_but_never_a_panic(data in prop::collection::vec(any::<u8>(), 0..300)) {
+            let mut reader = FrameReader::default();
+            reader.push(&data);
+            while let Ok(Some(_)) = reader.next_frame() {}
+        }
+    }
+
+    #[test]
+    fn a_declared_size_above_the_limit_is_refused_before_its_bytes_arrive() {
+        let mut stream = bytes(&[FrameWriter::new(false).frame(FrameKind::Rows, 1, Bytes::from_static(b"x"))]);
+        stream.splice(8..12, u32::MAX.to_le_bytes());
+        let mut reader = FrameReader::default();
+        reader.push(&stream);
+        assert!(matches!(reader.next_frame(), Err(FrameError::TooLarge(_))));
+    }
+
+    #[test]
+    fn a_payload_that_grows_beyond_its_declared_size_is_refused() {
+        let mut stream = bytes(&[FrameWriter::new(true).frame(FrameKind::Rows, 1, vec![0; 1 << 20].into())]);
+        stream.splice(12..16, 1000_u32.to_le_bytes());
+        let mut reader = FrameReader::default();
+        reader.push(&stream);
+        assert_eq!(reader.next_frame(), Err(FrameError::Compression));
+    }
+
+    #[test]
+    fn a_repeated_frame_is_refused() {
+        let mut writer = FrameWriter::new(false);
+        let one = bytes(&[writer.frame(FrameKind::Rows, 1, Bytes::from_static(b"x"))]);
+        let mut reader = FrameReader::default();
+        reader.push(&one);
+        reader.push(&one);
+        assert!(reader.next_frame().unwrap().is_some());
+        assert_eq!(reader.next_frame(), Err(FrameError::Sequence { expected: 1, found: 0 }));
+    }
+}

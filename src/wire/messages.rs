@@ -1,0 +1,124 @@
+//! The JSON objects of the peer protocol that both ends of it read and write.
+//!
+//! They are not the inner values: every receiver parses them into `model` types and may refuse.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::table::{Engine, NeutralType, TableName};
+
+/// What an Evenkeel site says of itself in `register-connection` and its answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvenkeelHello {
+    /// Version of the extension: 1.
+    pub protocol: u32,
+    /// The site's identifier.
+    pub site_id: String,
+    /// Its name.
+    pub site_name: String,
+    /// Its program's version.
+    pub version: String,
+}
+
+/// The answer to `register-connection`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Registered {
+    /// `active` or `pending`.
+    pub connection_status: String,
+    /// The other side's identifier of the connection.
+    pub connection_uuid: String,
+    /// Set by an Evenkeel site.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evenkeel: Option<EvenkeelHello>,
+}
+
+/// One table in the answer to `list-tables`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedTable {
+    /// Its name on the sender.
+    pub name: String,
+    /// Exact up to 1,000,000, else the estimate.
+    #[serde(default)]
+    pub row_count: Option<u64>,
+    /// With indexes.
+    #[serde(default)]
+    pub size_bytes: Option<u64>,
+    /// Always null from Evenkeel.
+    #[serde(default)]
+    pub checksum: Option<String>,
+    /// Tables its foreign keys point to.
+    #[serde(default)]
+    pub depends_on: Vec<String>,
+}
+
+/// The catalogue object beside the published keys of `table-schema`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Catalogue {
+    /// The sender's kind of database.
+    pub engine: Engine,
+    /// In table order, without those the grant hides.
+    pub columns: Vec<CatalogueColumn>,
+    /// Empty when there is none.
+    pub primary_key: Vec<String>,
+    /// Usable as keys: immediate, not partial.
+    pub unique: Vec<Vec<String>>,
+    /// Without those to tables outside the grant.
+    pub foreign_keys: Vec<CatalogueForeignKey>,
+    /// The engine's estimate.
+    pub row_estimate: Option<u64>,
+}
+
+/// One column of a [`Catalogue`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as the fields of the model's column")]
+pub struct CatalogueColumn {
+    pub name: String,
+    #[serde(rename = "type")]
+    pub kind: NeutralType,
+    pub native: String,
+    pub precision: Option<u32>,
+    pub scale: Option<u32>,
+    pub length: Option<u32>,
+    pub nullable: bool,
+    pub generated: bool,
+    pub identity: bool,
+}
+
+/// One foreign key of a [`Catalogue`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as the fields of the model's foreign key")]
+pub struct CatalogueForeignKey {
+    pub columns: Vec<String>,
+    pub table: TableName,
+    pub foreign_columns: Vec<String>,
+    pub on_delete: String,
+}
+
+/// The payload of a `head` frame: which columns follow, in which order, as which type.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// As the sender names it.
+    pub table: TableName,
+    /// In the order of the fields of each row.
+    pub columns: Vec<HeadColumn>,
+    /// The engine's estimate of the rows to come.
+    pub rows_estimate: Option<u64>,
+}
+
+/// One column of a [`Head`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeadColumn {
+    /// Its name on the sender.
+    pub name: String,
+    /// The type its values travel as.
+    #[serde(rename = "type")]
+    pub kind: NeutralType,
+}
+
+/// The payload of an `error` frame.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamFault {
+    /// In words.
+    pub error: String,
+    /// For the receiver's decisions.
+    pub error_code: String,
+}

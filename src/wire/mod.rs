@@ -1,0 +1,26 @@
+//! What two sites exchange: messages, the row layout and frames. Pure codecs, no IO.
+
+pub mod convert;
+pub mod datetime;
+pub mod frame;
+pub mod json;
+pub mod messages;
+pub mod numeric;
+pub mod row;
+
+/// Bytes or text that are no value of the type they claim.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a valid {expected}: {found}")]
+pub struct InvalidValue {
+    /// The neutral type or form expected.
+    pub expected: &'static str,
+    /// What is wrong, without the value itself.
+    pub found: String,
+}
+
+impl InvalidValue {
+    /// A fault in a value of type `expected`.
+    pub fn new(expected: &'static str, found: impl Into<String>) -> Self {
+        Self { expected, found: found.into() }
+    }
+}
