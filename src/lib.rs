@@ -13,15 +13,15 @@
 //! | 1 | `model` | plain values and pure rules |
 //! | 0 | `base` | tasks, secrets, telemetry: no domain words |
 
+pub mod api;
+pub mod app;
 pub mod base;
-pub mod model;
-pub mod wire;
+pub mod cli;
 pub mod config;
 pub mod engine;
+pub mod jobs;
+pub mod model;
 pub mod remote;
 pub mod store;
 pub mod sync;
-pub mod jobs;
-pub mod api;
-pub mod app;
-pub mod cli;
+pub mod wire;

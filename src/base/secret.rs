@@ -74,7 +74,9 @@ pub enum SecretError {
     #[error("key file {0} is readable by others; run: chmod 600 {0}")]
     Exposed(PathBuf),
     /// A sealed value does not open: another key, or altered bytes.
-    #[error("a sealed value of {0} does not open with this key file; is it the one this state was made with?")]
+    #[error(
+        "a sealed value of {0} does not open with this key file; is it the one this state was made with?"
+    )]
     Sealed(String),
     /// The system gave no random bytes.
     #[error("the system gave no random bytes")]
@@ -127,7 +129,10 @@ impl MasterKey {
             let _ = Hkdf::<Sha256>::new(None, bytes).expand(label, &mut key);
             Secret::new(key)
         };
-        Self { lookup: derive(b"evenkeel state lookup"), seal: derive(b"evenkeel state seal") }
+        Self {
+            lookup: derive(b"evenkeel state lookup"),
+            seal: derive(b"evenkeel state seal"),
+        }
     }
 
     /// Reads the key file, or creates it with mode 0600 when it is missing.
@@ -135,7 +140,10 @@ impl MasterKey {
     /// # Errors
     /// When the file cannot be read or made, is readable by others, or holds something else.
     pub fn load_or_create(path: &Path) -> Result<Self, SecretError> {
-        let io = |source| SecretError::Io { path: path.to_owned(), source };
+        let io = |source| SecretError::Io {
+            path: path.to_owned(),
+            source,
+        };
         match std::fs::metadata(path) {
             Ok(metadata) if metadata.permissions().mode() & 0o077 != 0 => {
                 return Err(SecretError::Exposed(path.to_owned()));
@@ -156,7 +164,8 @@ impl MasterKey {
     /// The name under which `text` can be looked up without keeping it: hexadecimal HMAC-SHA-256 (RFC 2104).
     #[must_use]
     pub fn lookup(&self, text: &str) -> String {
-        let Ok(mut mac) = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(self.lookup.expose()) else {
+        let Ok(mut mac) = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(self.lookup.expose())
+        else {
             return String::new();
         };
         mac.update(text.as_bytes());
@@ -170,7 +179,10 @@ impl MasterKey {
     pub fn seal(&self, place: &str, plain: &str) -> Result<String, SecretError> {
         let mut nonce = [0; 24];
         getrandom::fill(&mut nonce).map_err(|_| SecretError::Random)?;
-        let payload = Payload { msg: plain.as_bytes(), aad: place.as_bytes() };
+        let payload = Payload {
+            msg: plain.as_bytes(),
+            aad: place.as_bytes(),
+        };
         let sealed = self
             .cipher()
             .encrypt(&XNonce::from(nonce), payload)
@@ -188,9 +200,17 @@ impl MasterKey {
         let fault = || SecretError::Sealed(place.to_owned());
         let bytes = STANDARD.decode(sealed).map_err(|_| fault())?;
         let (nonce, message) = bytes.split_first_chunk::<24>().ok_or_else(fault)?;
-        let payload = Payload { msg: message, aad: place.as_bytes() };
-        let plain = self.cipher().decrypt(&XNonce::from(*nonce), payload).map_err(|_| fault())?;
-        String::from_utf8(plain).map(Secret::new).map_err(|_| fault())
+        let payload = Payload {
+            msg: message,
+            aad: place.as_bytes(),
+        };
+        let plain = self
+            .cipher()
+            .decrypt(&XNonce::from(*nonce), payload)
+            .map_err(|_| fault())?;
+        String::from_utf8(plain)
+            .map(Secret::new)
+            .map_err(|_| fault())
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {
@@ -199,7 +219,10 @@ impl MasterKey {
 }
 
 fn create(path: &Path) -> Result<(), SecretError> {
-    let io = |source| SecretError::Io { path: path.to_owned(), source };
+    let io = |source| SecretError::Io {
+        path: path.to_owned(),
+        source,
+    };
     let mut bytes = random_bytes()?;
     let text = Secret::new(hex::encode(bytes));
     bytes.zeroize();
@@ -227,9 +250,16 @@ mod tests {
     fn a_sealed_value_opens_only_with_its_key_and_place() {
         let key = MasterKey::from_bytes(&[7; 32]);
         let sealed = key.seal("connection/1/token", "abc").unwrap();
-        assert_eq!(key.open("connection/1/token", &sealed).unwrap().expose(), "abc");
+        assert_eq!(
+            key.open("connection/1/token", &sealed).unwrap().expose(),
+            "abc"
+        );
         assert!(key.open("connection/2/token", &sealed).is_err());
-        assert!(MasterKey::from_bytes(&[8; 32]).open("connection/1/token", &sealed).is_err());
+        assert!(
+            MasterKey::from_bytes(&[8; 32])
+                .open("connection/1/token", &sealed)
+                .is_err()
+        );
         assert!(key.open("connection/1/token", "AAAA").is_err());
     }
 
@@ -251,6 +281,9 @@ mod tests {
         let again = MasterKey::load_or_create(&path).unwrap();
         assert_eq!(first.lookup("x"), again.lookup("x"));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(matches!(MasterKey::load_or_create(&path), Err(SecretError::Exposed(_))));
+        assert!(matches!(
+            MasterKey::load_or_create(&path),
+            Err(SecretError::Exposed(_))
+        ));
     }
 }

@@ -58,7 +58,8 @@ impl Tasks {
         F::Output: Send + 'static,
     {
         use tracing::Instrument as _;
-        self.tracker.spawn(future.instrument(tracing::info_span!("task", name)))
+        self.tracker
+            .spawn(future.instrument(tracing::info_span!("task", name)))
     }
 
     /// Repeats `task` until the process stops; a pass is never cut short.
@@ -80,6 +81,8 @@ impl Tasks {
     pub async fn stop(&self, patience: Duration) -> bool {
         self.stop.cancel();
         self.tracker.close();
-        tokio::time::timeout(patience, self.tracker.wait()).await.is_ok()
+        tokio::time::timeout(patience, self.tracker.wait())
+            .await
+            .is_ok()
     }
 }

@@ -19,7 +19,9 @@ pub enum LogFormat {
 pub fn start(level: &str, format: LogFormat) -> Result<(), String> {
     let filter = EnvFilter::try_new(format!("{level},sqlx=warn,hyper=warn,reqwest=warn"))
         .map_err(|err| err.to_string())?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     match format {
         LogFormat::Text => lines.with_ansi(false).try_init(),
         LogFormat::Json => lines.json().try_init(),

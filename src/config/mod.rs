@@ -16,7 +16,10 @@ use crate::model::url::PeerUrl;
 
 /// Everything an operator can set. Keys and defaults stand in `config/evenkeel.toml`.
 #[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "one field per section of config/evenkeel.toml, where each key is explained")]
+#[expect(
+    missing_docs,
+    reason = "one field per section of config/evenkeel.toml, where each key is explained"
+)]
 pub struct Config {
     pub site: Site,
     pub server: Server,

@@ -28,7 +28,11 @@ impl Sql {
     /// An empty statement; bare table names are put into `default_schema` when there is one.
     #[must_use]
     pub fn new(quoting: Quoting, default_schema: Option<&str>) -> Self {
-        Self { text: String::new(), quoting, default_schema: default_schema.map(str::to_owned) }
+        Self {
+            text: String::new(),
+            quoting,
+            default_schema: default_schema.map(str::to_owned),
+        }
     }
 
     /// Adds text of this program.
@@ -137,7 +141,10 @@ mod tests {
     fn names_and_literals_cannot_leave_their_quotes() {
         let mut sql = Sql::new(Quoting::Standard, Some("public"));
         let evil: TableName = "\"x\"\"; drop table y; --\"".parse().unwrap();
-        sql.push("select ").idents(["a\"b", "c"]).push(" from ").table(&evil);
+        sql.push("select ")
+            .idents(["a\"b", "c"])
+            .push(" from ")
+            .table(&evil);
         sql.push(" where a = ").literal("it's \\ \0 fine");
         assert_eq!(
             sql.text(),

@@ -234,10 +234,15 @@ pub struct NotAllowed {
 pub fn decide(local: Status, decision: Decision) -> Result<Status, NotAllowed> {
     use Status::{Active, Pending, Revoked, Suspended};
     match (decision, local) {
-        (Decision::Approve, Pending | Active) | (Decision::Reactivate, Suspended | Active) => Ok(Active),
+        (Decision::Approve, Pending | Active) | (Decision::Reactivate, Suspended | Active) => {
+            Ok(Active)
+        }
         (Decision::Reject, Pending) | (Decision::Revoke, _) => Ok(Revoked),
         (Decision::Suspend, Active | Suspended) => Ok(Suspended),
-        (decision, local) => Err(NotAllowed { local, verb: verb(decision) }),
+        (decision, local) => Err(NotAllowed {
+            local,
+            verb: verb(decision),
+        }),
     }
 }
 
@@ -258,23 +263,42 @@ mod tests {
     #[test]
     fn the_stricter_word_rules() {
         let order = [
-            Status::Active, Status::Pending, Status::Suspended, Status::Expired, Status::Severed, Status::Revoked,
+            Status::Active,
+            Status::Pending,
+            Status::Suspended,
+            Status::Expired,
+            Status::Severed,
+            Status::Revoked,
         ];
         assert!(order.is_sorted());
     }
 
     #[test]
     fn revoked_is_final() {
-        for decision in [Decision::Approve, Decision::Reject, Decision::Suspend, Decision::Reactivate] {
+        for decision in [
+            Decision::Approve,
+            Decision::Reject,
+            Decision::Suspend,
+            Decision::Reactivate,
+        ] {
             assert!(decide(Status::Revoked, decision).is_err());
         }
-        assert_eq!(decide(Status::Revoked, Decision::Revoke), Ok(Status::Revoked));
+        assert_eq!(
+            decide(Status::Revoked, Decision::Revoke),
+            Ok(Status::Revoked)
+        );
     }
 
     #[test]
     fn only_a_pending_connection_can_be_rejected() {
-        assert_eq!(decide(Status::Pending, Decision::Reject), Ok(Status::Revoked));
+        assert_eq!(
+            decide(Status::Pending, Decision::Reject),
+            Ok(Status::Revoked)
+        );
         let refused = decide(Status::Active, Decision::Reject).unwrap_err();
-        assert_eq!(refused.to_string(), "a connection that is active on this side cannot be rejected");
+        assert_eq!(
+            refused.to_string(),
+            "a connection that is active on this side cannot be rejected"
+        );
     }
 }

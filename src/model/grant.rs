@@ -54,7 +54,9 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_records_per_request: 10_000 }
+        Self {
+            max_records_per_request: 10_000,
+        }
     }
 }
 
@@ -66,7 +68,12 @@ impl Withheld {
     /// From `grants.withheld`; compared without regard to case.
     #[must_use]
     pub fn new(patterns: &[String]) -> Self {
-        Self(patterns.iter().map(|pattern| pattern.to_lowercase()).collect())
+        Self(
+            patterns
+                .iter()
+                .map(|pattern| pattern.to_lowercase())
+                .collect(),
+        )
     }
 
     /// Whether `"*"` leaves out `table`.
@@ -93,13 +100,19 @@ impl Grant {
     /// A grant of just these tables.
     #[must_use]
     pub fn of(tables: Vec<TableName>) -> Self {
-        Self { tables: GrantedTables::Named(tables), ..Self::default() }
+        Self {
+            tables: GrantedTables::Named(tables),
+            ..Self::default()
+        }
     }
 
     /// A grant of every table but the withheld.
     #[must_use]
     pub fn of_all() -> Self {
-        Self { tables: GrantedTables::All(Star::Star), ..Self::default() }
+        Self {
+            tables: GrantedTables::All(Star::Star),
+            ..Self::default()
+        }
     }
 
     /// Whether the connection may see `table`.
@@ -124,13 +137,22 @@ mod tests {
     use super::*;
 
     fn withheld() -> Withheld {
-        Withheld::new(&["*session*".into(), "schema_migrations".into(), "oban_*".into()])
+        Withheld::new(&[
+            "*session*".into(),
+            "schema_migrations".into(),
+            "oban_*".into(),
+        ])
     }
 
     #[test]
     fn nothing_is_granted_unless_it_is_named() {
         let orders = TableName::bare("orders");
-        for text in ["{}", r#"{"tables":[]}"#, r#"{"tables":["items"]}"#, r#"{"tables":["shop.orders"]}"#] {
+        for text in [
+            "{}",
+            r#"{"tables":[]}"#,
+            r#"{"tables":["items"]}"#,
+            r#"{"tables":["shop.orders"]}"#,
+        ] {
             let grant: Grant = serde_json::from_str(text).unwrap();
             assert!(!grant.allows(&orders, &withheld()), "{text}");
         }
@@ -139,17 +161,28 @@ mod tests {
 
     #[test]
     fn a_star_grants_all_but_the_withheld_and_the_excluded() {
-        let grant: Grant = serde_json::from_str(r#"{"tables":"*","excluded_tables":["salaries"]}"#).unwrap();
+        let grant: Grant =
+            serde_json::from_str(r#"{"tables":"*","excluded_tables":["salaries"]}"#).unwrap();
         let allows = |name: &str| grant.allows(&TableName::bare(name), &withheld());
         assert!(allows("orders"));
-        for name in ["user_Sessions", "session", "schema_migrations", "oban_jobs", "salaries"] {
+        for name in [
+            "user_Sessions",
+            "session",
+            "schema_migrations",
+            "oban_jobs",
+            "salaries",
+        ] {
             assert!(!allows(name), "{name}");
         }
     }
 
     #[test]
     fn a_bound_that_is_not_enforced_is_refused() {
-        for text in [r#"{"tables":"all"}"#, r#"{"row_filter":{}}"#, r#"{"limits":{"rows_per_day":5}}"#] {
+        for text in [
+            r#"{"tables":"all"}"#,
+            r#"{"row_filter":{}}"#,
+            r#"{"limits":{"rows_per_day":5}}"#,
+        ] {
             assert!(serde_json::from_str::<Grant>(text).is_err(), "{text}");
         }
     }

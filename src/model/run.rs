@@ -116,7 +116,10 @@ impl Changes {
 /// How far a run is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-#[expect(missing_docs, reason = "the names carry their units; estimates are null when unknown")]
+#[expect(
+    missing_docs,
+    reason = "the names carry their units; estimates are null when unknown"
+)]
 pub struct Progress {
     pub tables_done: u64,
     pub tables_total: u64,
@@ -311,7 +314,9 @@ mod tests {
 
     #[test]
     fn pauses_grow_to_an_hour() {
-        let pauses: Vec<u64> = (1..=8).map(|attempt| pause_after(attempt).as_secs()).collect();
+        let pauses: Vec<u64> = (1..=8)
+            .map(|attempt| pause_after(attempt).as_secs())
+            .collect();
         assert_eq!(pauses, [5, 30, 120, 600, 1_800, 3_600, 3_600, 3_600]);
     }
 }

@@ -38,14 +38,19 @@ pub struct TableName {
 
 /// Text that is no table name.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is not a table name; write `table`, `schema.table`, or \"quote\" a part that has a dot")]
+#[error(
+    "`{0}` is not a table name; write `table`, `schema.table`, or \"quote\" a part that has a dot"
+)]
 pub struct InvalidTableName(pub String);
 
 impl TableName {
     /// A table of the default schema.
     #[must_use]
     pub fn bare(name: impl Into<String>) -> Self {
-        Self { schema: None, name: name.into() }
+        Self {
+            schema: None,
+            name: name.into(),
+        }
     }
 }
 
@@ -74,10 +79,23 @@ impl FromStr for TableName {
         let fault = || InvalidTableName(text.to_owned());
         let (first, rest) = take_part(text).ok_or_else(fault)?;
         if rest.is_empty() {
-            return Ok(Self { schema: None, name: first });
+            return Ok(Self {
+                schema: None,
+                name: first,
+            });
         }
-        let (second, rest) = rest.strip_prefix('.').and_then(take_part).ok_or_else(fault)?;
-        if rest.is_empty() { Ok(Self { schema: Some(first), name: second }) } else { Err(fault()) }
+        let (second, rest) = rest
+            .strip_prefix('.')
+            .and_then(take_part)
+            .ok_or_else(fault)?;
+        if rest.is_empty() {
+            Ok(Self {
+                schema: Some(first),
+                name: second,
+            })
+        } else {
+            Err(fault())
+        }
     }
 }
 
@@ -115,7 +133,9 @@ impl Serialize for TableName {
 
 impl<'de> Deserialize<'de> for TableName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -249,9 +269,13 @@ impl Table {
 
     /// Keys whose columns are all not nullable, the primary key first.
     pub fn usable_keys(&self) -> impl Iterator<Item = &UniqueKey> {
-        self.primary_key.iter().chain(self.unique.iter().filter(|key| {
-            key.columns.iter().all(|name| self.column(name).is_some_and(|column| !column.nullable))
-        }))
+        self.primary_key
+            .iter()
+            .chain(self.unique.iter().filter(|key| {
+                key.columns
+                    .iter()
+                    .all(|name| self.column(name).is_some_and(|column| !column.nullable))
+            }))
     }
 }
 
@@ -262,7 +286,9 @@ pub fn parents_first(tables: &[Table]) -> Vec<usize> {
     let mut waiting: Vec<usize> = (0..tables.len()).collect();
     while !waiting.is_empty() {
         let free = waiting.iter().position(|&candidate| {
-            !waiting.iter().any(|&other| other != candidate && points_to(tables, candidate, other))
+            !waiting
+                .iter()
+                .any(|&other| other != candidate && points_to(tables, candidate, other))
         });
         // A cycle has no free member: its first goes next, and its rows are held back until they fit.
         order.push(waiting.remove(free.unwrap_or(0)));
@@ -272,7 +298,10 @@ pub fn parents_first(tables: &[Table]) -> Vec<usize> {
 
 fn points_to(tables: &[Table], child: usize, parent: usize) -> bool {
     match (tables.get(child), tables.get(parent)) {
-        (Some(child), Some(parent)) => child.foreign_keys.iter().any(|key| key.table == parent.name),
+        (Some(child), Some(parent)) => child
+            .foreign_keys
+            .iter()
+            .any(|key| key.table == parent.name),
         _ => false,
     }
 }
@@ -283,7 +312,13 @@ mod tests {
 
     #[test]
     fn a_table_name_is_read_as_it_is_written() {
-        for text in ["orders", "shop.orders", "\"a.b\"", "s.\"say \"\"hi\"\"\"", "Größe"] {
+        for text in [
+            "orders",
+            "shop.orders",
+            "\"a.b\"",
+            "s.\"say \"\"hi\"\"\"",
+            "Größe",
+        ] {
             assert_eq!(text.parse::<TableName>().unwrap().to_string(), text);
         }
         for text in ["", ".", "a.", ".a", "a.b.c", "\"a", "a\"b", "\"\"", "a\nb"] {

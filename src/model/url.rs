@@ -32,7 +32,8 @@ impl PeerUrl {
     /// # Errors
     /// Which part is not allowed.
     pub fn parse(text: &str) -> Result<Self, InvalidPeerUrl> {
-        let mut url = Url::parse(text.trim()).map_err(|_| InvalidPeerUrl::Malformed(text.to_owned()))?;
+        let mut url =
+            Url::parse(text.trim()).map_err(|_| InvalidPeerUrl::Malformed(text.to_owned()))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(InvalidPeerUrl::Scheme);
         }
@@ -62,7 +63,10 @@ impl PeerUrl {
     /// The host as text, without brackets.
     #[must_use]
     pub fn host(&self) -> &str {
-        self.0.host_str().unwrap_or_default().trim_matches(['[', ']'])
+        self.0
+            .host_str()
+            .unwrap_or_default()
+            .trim_matches(['[', ']'])
     }
 
     /// The port, given or the scheme's own.
@@ -95,7 +99,10 @@ pub fn may_call(address: IpAddr, allowed_networks: &[IpNet]) -> bool {
         IpAddr::V6(six) => six.to_ipv4_mapped().map_or(address, IpAddr::V4),
         IpAddr::V4(_) => address,
     };
-    allowed_networks.iter().any(|network| network.contains(&address)) || is_public(address)
+    allowed_networks
+        .iter()
+        .any(|network| network.contains(&address))
+        || is_public(address)
 }
 
 fn is_public(address: IpAddr) -> bool {
@@ -129,7 +136,9 @@ fn is_public(address: IpAddr) -> bool {
 pub fn is_loopback(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(four) => four.is_loopback(),
-        IpAddr::V6(six) => six.is_loopback() || six.to_ipv4_mapped().is_some_and(|four| four.is_loopback()),
+        IpAddr::V6(six) => {
+            six.is_loopback() || six.to_ipv4_mapped().is_some_and(|four| four.is_loopback())
+        }
     }
 }
 
@@ -142,12 +151,26 @@ mod tests {
         let one = PeerUrl::parse("HTTPS://HQ.Example.com:443/shop/").unwrap();
         assert_eq!(one, PeerUrl::parse("https://hq.example.com/shop").unwrap());
         assert_eq!(one.to_string(), "https://hq.example.com/shop");
-        assert_eq!(PeerUrl::parse("http://a/").unwrap().join("/sync/api/status"), "http://a/sync/api/status");
+        assert_eq!(
+            PeerUrl::parse("http://a/")
+                .unwrap()
+                .join("/sync/api/status"),
+            "http://a/sync/api/status"
+        );
     }
 
     #[test]
     fn what_is_no_plain_web_address_is_refused() {
-        for text in ["", "hq", "ftp://a", "file:///etc/passwd", "https://u:p@a", "https://a?b=c", "https://a#b", "https://"] {
+        for text in [
+            "",
+            "hq",
+            "ftp://a",
+            "file:///etc/passwd",
+            "https://u:p@a",
+            "https://a?b=c",
+            "https://a#b",
+            "https://",
+        ] {
             assert!(PeerUrl::parse(text).is_err(), "{text}");
         }
     }
@@ -155,9 +178,27 @@ mod tests {
     #[test]
     fn private_addresses_are_not_called_in_any_spelling() {
         for host in [
-            "127.0.0.1", "127.1", "2130706433", "0x7f.1", "0177.0.0.1", "10.1.2.3", "192.168.0.1", "172.16.0.1",
-            "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "[::1]", "[::]",
-            "[::ffff:10.0.0.1]", "[fe80::1]", "[fd00::1]", "[ff02::1]", "[2002:7f00:1::]", "[64:ff9b::a00:1]",
+            "127.0.0.1",
+            "127.1",
+            "2130706433",
+            "0x7f.1",
+            "0177.0.0.1",
+            "10.1.2.3",
+            "192.168.0.1",
+            "172.16.0.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "224.0.0.1",
+            "255.255.255.255",
+            "[::1]",
+            "[::]",
+            "[::ffff:10.0.0.1]",
+            "[fe80::1]",
+            "[fd00::1]",
+            "[ff02::1]",
+            "[2002:7f00:1::]",
+            "[64:ff9b::a00:1]",
         ] {
             let url = PeerUrl::parse(&format!("http://{host}/")).unwrap();
             assert!(!may_call(url.address().unwrap(), &[]), "{host}");

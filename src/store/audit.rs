@@ -24,7 +24,11 @@ pub struct AuditEntry {
 #[expect(clippy::unused_async, unused_variables, reason = "being written")]
 impl Store {
     /// Writes an entry.
-    pub async fn audit(&self, entry: &AuditEntry) -> Result<(), StoreError> { todo!() }
+    pub async fn audit(&self, entry: &AuditEntry) -> Result<(), StoreError> {
+        todo!()
+    }
     /// Entries, newest first.
-    pub async fn audit_entries(&self, limit: u32) -> Result<Vec<AuditEntry>, StoreError> { todo!() }
+    pub async fn audit_entries(&self, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        todo!()
+    }
 }

@@ -32,7 +32,9 @@ pub enum StoreError {
     #[error("state.url: {0}")]
     Url(String),
     /// A newer program has been here.
-    #[error("the state was written by a newer version of Evenkeel (migration {found}; this one knows {known}); install that version or restore the copy made before its upgrade")]
+    #[error(
+        "the state was written by a newer version of Evenkeel (migration {found}; this one knows {known}); install that version or restore the copy made before its upgrade"
+    )]
     Newer {
         /// The newest migration in the database.
         found: i64,
@@ -40,7 +42,9 @@ pub enum StoreError {
         known: i64,
     },
     /// Another daemon holds the state.
-    #[error("another evenkeel daemon is active on this state ({0}); stop it, or start this one with --standby on a PostgreSQL state")]
+    #[error(
+        "another evenkeel daemon is active on this state ({0}); stop it, or start this one with --standby on a PostgreSQL state"
+    )]
     InUse(String),
     /// Sealing or opening failed.
     #[error(transparent)]
@@ -87,7 +91,11 @@ impl Store {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn open_as_daemon(url: &Secret<String>, key: MasterKey, standby: bool) -> Result<Self, StoreError> {
+    pub async fn open_as_daemon(
+        url: &Secret<String>,
+        key: MasterKey,
+        standby: bool,
+    ) -> Result<Self, StoreError> {
         let _ = (url, key, standby);
         todo!()
     }

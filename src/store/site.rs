@@ -17,5 +17,7 @@ pub struct SiteIdentity {
 #[expect(clippy::unused_async, unused_variables, reason = "being written")]
 impl Store {
     /// The identity, made on first use.
-    pub async fn site_identity(&self, now: Timestamp) -> Result<SiteIdentity, StoreError> { todo!() }
+    pub async fn site_identity(&self, now: Timestamp) -> Result<SiteIdentity, StoreError> {
+        todo!()
+    }
 }

@@ -36,11 +36,27 @@ pub struct AdminToken {
 #[expect(clippy::unused_async, unused_variables, reason = "being written")]
 impl Store {
     /// Makes a token and returns it; it cannot be read again.
-    pub async fn create_token(&self, new: &NewAdminToken, now: Timestamp) -> Result<(AdminToken, Secret<String>), StoreError> { todo!() }
+    pub async fn create_token(
+        &self,
+        new: &NewAdminToken,
+        now: Timestamp,
+    ) -> Result<(AdminToken, Secret<String>), StoreError> {
+        todo!()
+    }
     /// The token these characters are, unless it is revoked or expired.
-    pub async fn token(&self, characters: &str, now: Timestamp) -> Result<Option<AdminToken>, StoreError> { todo!() }
+    pub async fn token(
+        &self,
+        characters: &str,
+        now: Timestamp,
+    ) -> Result<Option<AdminToken>, StoreError> {
+        todo!()
+    }
     /// All that are not revoked, newest first.
-    pub async fn tokens(&self) -> Result<Vec<AdminToken>, StoreError> { todo!() }
+    pub async fn tokens(&self) -> Result<Vec<AdminToken>, StoreError> {
+        todo!()
+    }
     /// Revokes; false when there is none.
-    pub async fn revoke_token(&self, id: TokenId) -> Result<bool, StoreError> { todo!() }
+    pub async fn revoke_token(&self, id: TokenId) -> Result<bool, StoreError> {
+        todo!()
+    }
 }

@@ -1,1 +1,90 @@
-//! sync
+//! The use cases: connections, contracts, serving and pulling tables. The heart.
+//!
+//! Knows the case, and neither SQL nor HTTP: both are below, behind `engine` and `remote`.
+
+pub mod connections;
+pub mod error;
+pub mod serve;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::base::task::{Tasks, Waker};
+use crate::config::Config;
+use crate::engine::driver::Driver;
+use crate::remote::Remote;
+use crate::store::{AuditEntry, SiteIdentity, Store};
+use crate::wire::messages::EvenkeelHello;
+
+pub use error::SyncError;
+
+/// Everything a use case needs; built once in `app`.
+pub struct Ctx {
+    /// Settings.
+    pub config: Config,
+    /// Our own state.
+    pub store: Store,
+    /// The site database.
+    pub driver: Arc<dyn Driver>,
+    /// Calls peers.
+    pub remote: Remote,
+    /// Who this site is.
+    pub identity: SiteIdentity,
+    /// Owns background tasks.
+    pub tasks: Tasks,
+    /// Wakes the runner: a run was made or became due.
+    pub runner: Waker,
+    /// Wakes the healing loop: a peer has something to hear.
+    pub healer: Waker,
+}
+
+/// Version of the peer protocol's extension.
+pub const PROTOCOL: u32 = 1;
+
+impl Ctx {
+    /// What this site says of itself to peers.
+    #[must_use]
+    pub fn hello(&self) -> EvenkeelHello {
+        EvenkeelHello {
+            protocol: PROTOCOL,
+            site_id: self.identity.id.to_string(),
+            site_name: self.config.site.name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    /// Writes down who decided what. A decision stands even where its audit entry cannot be written: that is logged.
+    pub async fn audit(&self, actor: &Actor, action: &str, subject: &str, detail: Option<String>) {
+        let entry = AuditEntry {
+            at: jiff::Timestamp::now(),
+            actor: actor.name.clone(),
+            address: actor.address.map(|address| address.to_string()),
+            action: action.to_owned(),
+            subject: subject.to_owned(),
+            detail,
+        };
+        if let Err(err) = self.store.audit(&entry).await {
+            tracing::error!(%err, action, subject, "an audit entry was not written");
+        }
+    }
+}
+
+/// Who asks for something.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    /// `unix:anna`, `token:backup`, `peer:berlin`, `evenkeel`.
+    pub name: String,
+    /// Where the request came from, when by network.
+    pub address: Option<IpAddr>,
+}
+
+impl Actor {
+    /// The daemon itself.
+    #[must_use]
+    pub fn daemon() -> Self {
+        Self {
+            name: "evenkeel".to_owned(),
+            address: None,
+        }
+    }
+}

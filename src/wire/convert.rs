@@ -24,7 +24,11 @@ pub struct KindMismatch {
 ///
 /// # Errors
 /// When the kind cannot fit.
-pub fn conversion(source: &Column, target: &Column, trusted: bool) -> Result<Conversion, KindMismatch> {
+pub fn conversion(
+    source: &Column,
+    target: &Column,
+    trusted: bool,
+) -> Result<Conversion, KindMismatch> {
     let _ = (source, target, trusted);
     todo!()
 }

@@ -77,14 +77,19 @@ impl FrameWriter {
     /// Begins a stream; `compress` lets payloads go as zstd where that is shorter.
     #[must_use]
     pub fn new(compress: bool) -> Self {
-        Self { sequence: 0, compress }
+        Self {
+            sequence: 0,
+            compress,
+        }
     }
 
     /// The next frame's bytes. `payload` is bounded by the callers, far below 4 GiB.
     pub fn frame(&mut self, kind: FrameKind, rows: u32, payload: Bytes) -> [Bytes; 2] {
         let plain_bytes = payload.len();
         let squeezed = if self.compress && plain_bytes > 256 {
-            zstd::bulk::compress(&payload, 1).ok().filter(|squeezed| squeezed.len() < plain_bytes)
+            zstd::bulk::compress(&payload, 1)
+                .ok()
+                .filter(|squeezed| squeezed.len() < plain_bytes)
         } else {
             None
         };
@@ -152,7 +157,10 @@ impl FrameReader {
         let plain_bytes = bounded(header.get_u32_le())?;
         let sequence = header.get_u32_le();
         if sequence != self.sequence {
-            return Err(FrameError::Sequence { expected: self.sequence, found: sequence });
+            return Err(FrameError::Sequence {
+                expected: self.sequence,
+                found: sequence,
+            });
         }
         if self.buffer.len() < HEADER_BYTES + payload_bytes {
             return Ok(None);
@@ -162,21 +170,33 @@ impl FrameReader {
         let payload = if flags & FLAG_ZSTD == 0 {
             body
         } else {
-            zstd::bulk::decompress(&body, plain_bytes).map_err(|_| FrameError::Compression)?.into()
+            zstd::bulk::decompress(&body, plain_bytes)
+                .map_err(|_| FrameError::Compression)?
+                .into()
         };
         if payload.len() != plain_bytes {
             return Err(FrameError::Compression);
         }
         self.sequence = self.sequence.wrapping_add(1);
-        Ok(Some(Frame { kind, rows, payload }))
+        Ok(Some(Frame {
+            kind,
+            rows,
+            payload,
+        }))
     }
 }
 
 fn kind_of(byte: u8) -> Result<FrameKind, FrameError> {
-    [FrameKind::Head, FrameKind::Rows, FrameKind::Progress, FrameKind::Error, FrameKind::End]
-        .into_iter()
-        .find(|kind| *kind as u8 == byte)
-        .ok_or(FrameError::Kind(byte))
+    [
+        FrameKind::Head,
+        FrameKind::Rows,
+        FrameKind::Progress,
+        FrameKind::Error,
+        FrameKind::End,
+    ]
+    .into_iter()
+    .find(|kind| *kind as u8 == byte)
+    .ok_or(FrameError::Kind(byte))
 }
 
 fn bounded(bytes: u32) -> Result<usize, FrameError> {
@@ -199,7 +219,10 @@ impl RowSum {
     /// Counts one tuple in.
     pub fn add(&mut self, tuple: &[u8]) {
         let hash = blake3::hash(tuple);
-        let (head, _) = hash.as_bytes().split_first_chunk::<16>().unwrap_or((&[0; 16], &[]));
+        let (head, _) = hash
+            .as_bytes()
+            .split_first_chunk::<16>()
+            .unwrap_or((&[0; 16], &[]));
         self.rows += 1;
         self.sum = self.sum.wrapping_add(u128::from_le_bytes(*head));
     }
@@ -212,7 +235,10 @@ impl RowSum {
         if payload.len() != 24 {
             return Err(FrameError::End);
         }
-        Ok(Self { rows: payload.get_u64_le(), sum: payload.get_u128_le() })
+        Ok(Self {
+            rows: payload.get_u64_le(),
+            sum: payload.get_u128_le(),
+        })
     }
 }
 
@@ -255,7 +281,8 @@ mod tests {
 
     #[test]
     fn a_declared_size_above_the_limit_is_refused_before_its_bytes_arrive() {
-        let mut stream = bytes(&[FrameWriter::new(false).frame(FrameKind::Rows, 1, Bytes::from_static(b"x"))]);
+        let mut stream =
+            bytes(&[FrameWriter::new(false).frame(FrameKind::Rows, 1, Bytes::from_static(b"x"))]);
         stream.splice(8..12, u32::MAX.to_le_bytes());
         let mut reader = FrameReader::default();
         reader.push(&stream);
@@ -264,7 +291,8 @@ mod tests {
 
     #[test]
     fn a_payload_that_grows_beyond_its_declared_size_is_refused() {
-        let mut stream = bytes(&[FrameWriter::new(true).frame(FrameKind::Rows, 1, vec![0; 1 << 20].into())]);
+        let mut stream =
+            bytes(&[FrameWriter::new(true).frame(FrameKind::Rows, 1, vec![0; 1 << 20].into())]);
         stream.splice(12..16, 1000_u32.to_le_bytes());
         let mut reader = FrameReader::default();
         reader.push(&stream);
@@ -279,6 +307,12 @@ mod tests {
         reader.push(&one);
         reader.push(&one);
         assert!(reader.next_frame().unwrap().is_some());
-        assert_eq!(reader.next_frame(), Err(FrameError::Sequence { expected: 1, found: 0 }));
+        assert_eq!(
+            reader.next_frame(),
+            Err(FrameError::Sequence {
+                expected: 1,
+                found: 0
+            })
+        );
     }
 }

@@ -8,7 +8,10 @@ use crate::wire::InvalidValue;
 ///
 /// # Errors
 /// When the bytes are no value of this type.
-pub fn field_to_json(kind: NeutralType, field: Option<&[u8]>) -> Result<serde_json::Value, InvalidValue> {
+pub fn field_to_json(
+    kind: NeutralType,
+    field: Option<&[u8]>,
+) -> Result<serde_json::Value, InvalidValue> {
     let _ = (kind, field);
     todo!()
 }

@@ -21,6 +21,9 @@ pub struct InvalidValue {
 impl InvalidValue {
     /// A fault in a value of type `expected`.
     pub fn new(expected: &'static str, found: impl Into<String>) -> Self {
-        Self { expected, found: found.into() }
+        Self {
+            expected,
+            found: found.into(),
+        }
     }
 }

@@ -26,7 +26,8 @@ pub struct RowBatch {
 /// When the bytes end early or a length is negative.
 pub fn split_tuple(data: &[u8]) -> Result<(Fields<'_>, &[u8]), InvalidValue> {
     let (count, mut rest) = data.split_first_chunk::<2>().ok_or_else(cut)?;
-    let count = u16::try_from(i16::from_be_bytes(*count)).map_err(|_| fault("a negative field count"))?;
+    let count =
+        u16::try_from(i16::from_be_bytes(*count)).map_err(|_| fault("a negative field count"))?;
     let mut fields = Vec::with_capacity(usize::from(count));
     for _ in 0..count {
         let (length, after) = rest.split_first_chunk::<4>().ok_or_else(cut)?;
@@ -51,15 +52,22 @@ pub fn split_tuple(data: &[u8]) -> Result<(Fields<'_>, &[u8]), InvalidValue> {
 /// # Errors
 /// When a length is negative.
 pub fn tuple_length(data: &[u8]) -> Result<Option<usize>, InvalidValue> {
-    let Some((count, mut rest)) = data.split_first_chunk::<2>() else { return Ok(None) };
-    let count = u16::try_from(i16::from_be_bytes(*count)).map_err(|_| fault("a negative field count"))?;
+    let Some((count, mut rest)) = data.split_first_chunk::<2>() else {
+        return Ok(None);
+    };
+    let count =
+        u16::try_from(i16::from_be_bytes(*count)).map_err(|_| fault("a negative field count"))?;
     for _ in 0..count {
-        let Some((length, after)) = rest.split_first_chunk::<4>() else { return Ok(None) };
+        let Some((length, after)) = rest.split_first_chunk::<4>() else {
+            return Ok(None);
+        };
         let length = match i32::from_be_bytes(*length) {
             -1 => 0,
             length => usize::try_from(length).map_err(|_| fault("a negative length"))?,
         };
-        let Some((_, after)) = after.split_at_checked(length) else { return Ok(None) };
+        let Some((_, after)) = after.split_at_checked(length) else {
+            return Ok(None);
+        };
         rest = after;
     }
     Ok(Some(data.len() - rest.len()))
@@ -93,7 +101,9 @@ impl<'a> Iterator for Tuples<'a> {
             return None;
         }
         let split = tuple_length(self.0).and_then(|length| {
-            length.and_then(|length| self.0.split_at_checked(length)).ok_or_else(cut)
+            length
+                .and_then(|length| self.0.split_at_checked(length))
+                .ok_or_else(cut)
         });
         match split {
             Ok((tuple, rest)) => {
@@ -153,7 +163,10 @@ impl RowWriter {
 
     /// What was written, leaving nothing.
     pub fn take(&mut self) -> RowBatch {
-        RowBatch { rows: std::mem::take(&mut self.rows), data: self.data.split().freeze() }
+        RowBatch {
+            rows: std::mem::take(&mut self.rows),
+            data: self.data.split().freeze(),
+        }
     }
 }
 

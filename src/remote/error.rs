@@ -1,0 +1,81 @@
+//! What can go wrong in a call to a peer.
+
+/// A fault of a call to a peer.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum RemoteError {
+    /// The client itself cannot be made.
+    #[error("the HTTP client cannot be set up: {0}")]
+    Setup(String),
+    /// The address must not be called.
+    #[error(
+        "{host} is a private or loopback address; name its network in outgoing.allowed_networks if it is meant to be called"
+    )]
+    Forbidden {
+        /// As in the URL.
+        host: String,
+    },
+    /// A token would cross an open link.
+    #[error(
+        "{host} is reached over http, where a token could be read by others; use https, or name its network in outgoing.allowed_networks"
+    )]
+    Unencrypted {
+        /// As in the URL.
+        host: String,
+    },
+    /// No answer.
+    #[error("{host} cannot be reached: {reason}")]
+    Unreachable {
+        /// As in the URL.
+        host: String,
+        /// In words.
+        reason: String,
+    },
+    /// There is no sync API at this URL.
+    #[error(
+        "{host} answers, but has no sync API at /sync/api or /phoenix_kit/sync/api; check the URL and the peer's proxy"
+    )]
+    NoApi {
+        /// As in the URL.
+        host: String,
+    },
+    /// The peer said no, in its own words.
+    #[error("{host} refused: {message}")]
+    Refused {
+        /// As in the URL.
+        host: String,
+        /// HTTP status.
+        status: u16,
+        /// The peer's words.
+        message: String,
+        /// The peer's `error_code`, where it gave one.
+        code: Option<String>,
+        /// The peer's `Retry-After`, in seconds.
+        retry_after: Option<u64>,
+    },
+    /// The answer is not what the protocol says.
+    #[error("{host} answered nonsense: {reason}")]
+    Protocol {
+        /// As in the URL.
+        host: String,
+        /// What was wrong with it.
+        reason: String,
+    },
+    /// The stream of rows ended without its end.
+    #[error("the stream of rows from {host} broke off{after}: {reason}")]
+    Cut {
+        /// As in the URL.
+        host: String,
+        /// How far it came, in words.
+        after: String,
+        /// In words.
+        reason: String,
+    },
+}
+
+impl RemoteError {
+    /// Whether the peer answered at all.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+}

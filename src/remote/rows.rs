@@ -1,0 +1,185 @@
+//! A stream of frames as it comes from a peer: its head, then batches of rows, then its end.
+//!
+//! Invariant: [`IncomingRows::next`] says `None` only after an `end` frame whose sum matches the rows that came.
+
+use bytes::Bytes;
+
+use crate::remote::error::RemoteError;
+use crate::remote::peer::innermost;
+use crate::wire::frame::{Frame, FrameError, FrameKind, FrameReader, RowSum};
+use crate::wire::messages::{Head, StreamFault};
+use crate::wire::row::RowBatch;
+
+/// A running answer to `pull-data`.
+#[derive(Debug)]
+pub struct IncomingRows {
+    host: String,
+    response: reqwest::Response,
+    frames: FrameReader,
+    head: Head,
+    total: RowSum,
+    bytes: u64,
+    ended: bool,
+}
+
+impl IncomingRows {
+    /// Reads the `head` frame.
+    pub(super) async fn begin(
+        host: String,
+        response: reqwest::Response,
+    ) -> Result<Self, RemoteError> {
+        let head = Head {
+            table: crate::model::table::TableName::bare(""),
+            columns: vec![],
+            rows_estimate: None,
+        };
+        let mut rows = Self {
+            host,
+            response,
+            frames: FrameReader::default(),
+            head,
+            total: RowSum::default(),
+            bytes: 0,
+            ended: false,
+        };
+        let frame = rows.frame().await?;
+        match frame.kind {
+            FrameKind::Head => {
+                rows.head = serde_json::from_slice(&frame.payload)
+                    .map_err(|err| rows.nonsense(&err.to_string()))?;
+                Ok(rows)
+            }
+            FrameKind::Error => Err(rows.fault(&frame.payload)),
+            _ => Err(rows.nonsense("the stream does not begin with its head")),
+        }
+    }
+
+    /// Which columns come, in which order, as which types.
+    #[must_use]
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// Bytes received so far, frame headers included.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The next batch; `None` after the proper end.
+    ///
+    /// # Errors
+    /// When the stream is cut, is no stream of frames, or its sum does not match.
+    pub async fn next(&mut self) -> Result<Option<RowBatch>, RemoteError> {
+        if self.ended {
+            return Ok(None);
+        }
+        loop {
+            let frame = self.frame().await?;
+            match frame.kind {
+                FrameKind::Rows => return self.batch(frame).map(Some),
+                FrameKind::Progress => {}
+                FrameKind::Error => return Err(self.fault(&frame.payload)),
+                FrameKind::Head => return Err(self.nonsense("a second head")),
+                FrameKind::End => {
+                    let declared =
+                        RowSum::from_end(&frame.payload).map_err(|err| self.no_frame(&err))?;
+                    if declared != self.total {
+                        return Err(
+                            self.nonsense("the rows do not add up to what its end declares")
+                        );
+                    }
+                    self.ended = true;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    fn batch(&mut self, frame: Frame) -> Result<RowBatch, RemoteError> {
+        let batch = RowBatch {
+            rows: frame.rows,
+            data: frame.payload,
+        };
+        let mut rows = 0;
+        for tuple in batch.tuples() {
+            let tuple = tuple.map_err(|err| self.nonsense(&err.to_string()))?;
+            let fields = tuple
+                .first_chunk::<2>()
+                .map(|count| i16::from_be_bytes(*count));
+            if fields.map(usize::try_from) != Some(Ok(self.head.columns.len())) {
+                return Err(self.nonsense("a row with another number of fields than its head says"));
+            }
+            self.total.add(tuple);
+            rows += 1;
+        }
+        if rows != batch.rows {
+            return Err(self.nonsense("a frame with another number of rows than it declares"));
+        }
+        Ok(batch)
+    }
+
+    async fn frame(&mut self) -> Result<Frame, RemoteError> {
+        loop {
+            if let Some(frame) = self
+                .frames
+                .next_frame()
+                .map_err(|err| self.no_frame(&err))?
+            {
+                return Ok(frame);
+            }
+            let piece: Option<Bytes> = self
+                .response
+                .chunk()
+                .await
+                .map_err(|err| self.cut(innermost(&err)))?;
+            let Some(piece) = piece else {
+                let reason = if self.frames.is_inside_frame() {
+                    "inside a frame"
+                } else {
+                    "without an end frame"
+                };
+                return Err(self.cut(reason.to_owned()));
+            };
+            self.bytes += u64::try_from(piece.len()).unwrap_or_default();
+            self.frames.push(&piece);
+        }
+    }
+
+    fn fault(&self, payload: &[u8]) -> RemoteError {
+        match serde_json::from_slice::<StreamFault>(payload) {
+            Ok(fault) => RemoteError::Refused {
+                host: self.host.clone(),
+                status: 200,
+                message: fault
+                    .error
+                    .chars()
+                    .filter(|character| !character.is_control())
+                    .take(500)
+                    .collect(),
+                code: Some(fault.error_code),
+                retry_after: None,
+            },
+            Err(err) => self.nonsense(&err.to_string()),
+        }
+    }
+
+    fn cut(&self, reason: String) -> RemoteError {
+        RemoteError::Cut {
+            host: self.host.clone(),
+            after: format!(" after {} rows", self.total.rows),
+            reason,
+        }
+    }
+
+    fn no_frame(&self, err: &FrameError) -> RemoteError {
+        self.nonsense(&err.to_string())
+    }
+
+    fn nonsense(&self, reason: &str) -> RemoteError {
+        RemoteError::Protocol {
+            host: self.host.clone(),
+            reason: reason.to_owned(),
+        }
+    }
+}

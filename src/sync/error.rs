@@ -1,0 +1,88 @@
+//! What can go wrong in a use case. `api/error.rs` gives each a status, `sync/retry.rs` what to do next.
+
+use crate::engine::EngineError;
+use crate::model::connection::{NotAllowed, Status};
+use crate::model::table::TableName;
+use crate::model::url::InvalidPeerUrl;
+use crate::remote::RemoteError;
+use crate::store::StoreError;
+
+/// A use case's fault.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// Our own state.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The site database.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The peer.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// No such connection, run or table; `what` with its name.
+    #[error("there is no {what} {name}")]
+    Unknown {
+        /// `connection`, `run`, `table`.
+        what: &'static str,
+        /// As asked for.
+        name: String,
+    },
+    /// The connection is not active.
+    #[error("connection {name} is {status}; that is {whose} decision")]
+    NotActive {
+        /// Its name.
+        name: String,
+        /// Its effective status.
+        status: Status,
+        /// `this site's` or `the peer's`.
+        whose: &'static str,
+    },
+    /// A connection of the other direction is needed.
+    #[error("connection {name} gives data to the peer; pulling needs one that receives from it")]
+    WrongDirection {
+        /// Its name.
+        name: String,
+    },
+    /// A decision that does not fit.
+    #[error(transparent)]
+    Decision(#[from] NotAllowed),
+    /// A URL that cannot be a peer's.
+    #[error(transparent)]
+    Url(#[from] InvalidPeerUrl),
+    /// A request that makes no sense; the field and what is wrong with it.
+    #[error("{field}: {message}")]
+    Invalid {
+        /// As in the request.
+        field: &'static str,
+        /// In words.
+        message: String,
+    },
+    /// The peer's tables and ours do not fit together; decided before any row.
+    #[error("table {table}: {message}")]
+    Contract {
+        /// Here.
+        table: TableName,
+        /// For scripts: `missing_here`, `no_key`, `missing_column`, `kind_mismatch`, `not_writable`, ...
+        code: &'static str,
+        /// What does not fit.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+    /// Another connection writes this table.
+    #[error(
+        "table {table} is already written by connection {connection}; equal keys from two sites would replace each other (use --shared if that is meant)"
+    )]
+    OtherWriter {
+        /// Here.
+        table: TableName,
+        /// Its name.
+        connection: String,
+    },
+    /// A person stopped it.
+    #[error("cancelled")]
+    Cancelled,
+    /// The daemon is stopping.
+    #[error("the daemon is stopping")]
+    Stopping,
+}
