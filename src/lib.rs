@@ -27,5 +27,8 @@ pub mod sync;
 pub mod wire;
 
 #[cfg(test)]
-#[allow(dead_code, reason = "written for the tests of the whole, which use all of it")]
+#[allow(
+    dead_code,
+    reason = "written for the tests of the whole, which use all of it"
+)]
 mod testing;
