@@ -2,6 +2,7 @@
 
 pub mod convert;
 pub mod datetime;
+pub mod field;
 pub mod frame;
 pub mod json;
 pub mod messages;

@@ -26,9 +26,16 @@ pub fn encode(text: &str) -> Result<Vec<u8>, InvalidValue> {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
-    if let Some(sign) = special_sign(unsigned, negative) {
-        let scale = if sign == NAN { 0 } else { INFINITE_SCALE };
-        return Ok(assemble(0, sign, scale, &[]));
+    if text.eq_ignore_ascii_case("nan") {
+        return Ok(assemble(0, NAN, 0, &[]));
+    }
+    if unsigned.eq_ignore_ascii_case("infinity") || unsigned.eq_ignore_ascii_case("inf") {
+        let sign = if negative {
+            NEGATIVE_INFINITE
+        } else {
+            INFINITE
+        };
+        return Ok(assemble(0, sign, INFINITE_SCALE, &[]));
     }
     let (mantissa, exponent) = split_exponent(unsigned)?;
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -191,19 +198,6 @@ pub fn with_scale(bytes: &[u8], scale: u32) -> Result<Cow<'_, [u8]>, InvalidValu
     let mut rescaled = bytes.to_vec();
     rescaled.splice(6..8, scale.to_be_bytes());
     Ok(Cow::Owned(rescaled))
-}
-
-fn special_sign(unsigned: &str, negative: bool) -> Option<u16> {
-    if unsigned.eq_ignore_ascii_case("nan") {
-        return Some(NAN);
-    }
-    let infinite =
-        unsigned.eq_ignore_ascii_case("infinity") || unsigned.eq_ignore_ascii_case("inf");
-    infinite.then_some(if negative {
-        NEGATIVE_INFINITE
-    } else {
-        INFINITE
-    })
 }
 
 fn split_exponent(text: &str) -> Result<(&str, i64), InvalidValue> {
