@@ -3,6 +3,7 @@
 pub mod convert;
 pub mod datetime;
 pub mod field;
+pub mod fit;
 pub mod frame;
 pub mod json;
 pub mod messages;
