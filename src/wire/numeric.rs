@@ -83,14 +83,12 @@ pub fn decode(bytes: &[u8]) -> Result<String, InvalidValue> {
     }
     // Digits before the point: the groups of weight 0 and above, zeros where none is stored.
     let mut groups = parts.groups();
-    let mut next = parts.weight;
-    if next < 0 {
+    if parts.weight < 0 {
         text.push('0');
     }
     let first_whole = text.len();
-    for _ in 0..=next {
+    for _ in 0..=parts.weight {
         push_group(&mut text, groups.next().unwrap_or(0));
-        next -= 1;
     }
     strip_leading_zeros(&mut text, first_whole);
     if parts.scale > 0 {
@@ -98,7 +96,7 @@ pub fn decode(bytes: &[u8]) -> Result<String, InvalidValue> {
         let end = text.len().saturating_add(usize::from(parts.scale));
         let mut place = -1;
         while text.len() < end {
-            let group = if place > next {
+            let group = if place > parts.weight.min(-1) {
                 0
             } else {
                 groups.next().unwrap_or(0)

@@ -1,5 +1,7 @@
 //! What PostgreSQL 15 says of the same numbers, and what holds for all of them.
 
+use std::borrow::Cow;
+
 use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
 
 use super::{Shape, Special, decode, encode, from_i64, shape, to_i64, with_scale};
@@ -120,9 +122,7 @@ fn another_scale_keeps_the_value_or_is_refused() {
         ("1", 16_384, None),
     ] {
         let encoded = encode(text).unwrap();
-        let rescaled = with_scale(&encoded, scale)
-            .ok()
-            .map(|bytes| bytes.into_owned());
+        let rescaled = with_scale(&encoded, scale).ok().map(Cow::into_owned);
         assert_eq!(
             rescaled,
             expected.map(|expected| encode(expected).unwrap()),

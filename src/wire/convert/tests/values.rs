@@ -12,8 +12,8 @@ use crate::wire::row::{RowWriter, split_tuple};
 use crate::wire::{InvalidValue, datetime, numeric};
 
 fn apply(source: &Column, target: &Column, sides: Sides, value: &[u8]) -> Result<Vec<u8>, String> {
-    let conversion = conversion(source, target, sides).unwrap();
-    conversion
+    conversion(source, target, sides)
+        .map_err(|err| err.to_string())?
         .apply(value)
         .map(Cow::into_owned)
         .map_err(|InvalidValue { found, .. }| found)
