@@ -90,7 +90,7 @@ fn build(mut reader: Reader) -> Result<Config, ConfigFaults> {
     let site = read_site(&mut reader);
     let server = read_server(&mut reader);
     let state = read_state(&mut reader);
-    let admin = state.as_ref().map(|state| read_admin(&mut reader, state));
+    let admin = read_admin(&mut reader, state.as_ref());
     let peer = Peer {
         enabled: reader.optional("peer.enabled", switch).unwrap_or(true),
     };
