@@ -276,6 +276,7 @@ impl Peer {
             "conflict_strategy": conflict_strategy, "columns": columns,
         });
         let request = self
+            .transport
             .request("pull-data", &body)
             .header("accept", MEDIA_TYPE);
         let response = request.send().await.map_err(|err| self.transport.unreachable(&err))?;

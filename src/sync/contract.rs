@@ -45,10 +45,12 @@ pub fn agree(
         trusted: source.engine != Engine::Sqlite,
         target_engine,
     };
+    let mut conversions = Vec::new();
+    let mut conversions = Vec::new();
     let mut contract = Contract {
         source: vec![],
         target: vec![],
-        conversion: RowConversion::default(),
+        conversion: RowConversion::new(Vec::new()),
         key: vec![],
     };
     for column in target.columns.iter().filter(|column| !column.generated) {
@@ -68,13 +70,14 @@ pub fn agree(
                         "change the column's type on one side",
                     )
                 })?;
-                contract.conversion.push(step);
+                conversions.push(step);
                 contract.source.push(sent);
                 contract.target.push(column.clone());
             }
             None => refuse_unfilled(table, column, mode)?,
         }
     }
+    contract.conversion = RowConversion::new(conversions);
     contract.key = common_key(source, target, &contract).ok_or_else(|| no_key(source, target))?;
     Ok(contract)
 }

@@ -1,5 +1,0 @@
-//! Tells cargo that a new file in `migrations/` changes the program, which embeds them.
-
-fn main() {
-    println!("cargo::rerun-if-changed=migrations");
-}
