@@ -41,45 +41,33 @@ pub fn agree(
         ));
     }
     refuse_missing_columns(source, target)?;
-    let sides = Sides {
-        trusted: source.engine != Engine::Sqlite,
-        target_engine,
-    };
-    let mut conversions = Vec::new();
-    let mut conversions = Vec::new();
-    let mut contract = Contract {
-        source: vec![],
-        target: vec![],
-        conversion: RowConversion::new(Vec::new()),
-        key: vec![],
-    };
+    let sides = Sides::between(source.engine, target_engine);
+    let (mut sent, mut written, mut conversions) = (Vec::new(), Vec::new(), Vec::new());
     for column in target.columns.iter().filter(|column| !column.generated) {
-        match source
-            .columns
-            .iter()
-            .find(|sent| sent.name == column.name && !sent.generated)
-        {
-            Some(sent) => {
-                let sent = source_column(sent);
-                let step = conversion(&sent, column, sides).map_err(|mismatch| {
-                    let message = format!("column {}: {mismatch}", column.name);
-                    refuse(
-                        table,
-                        "kind_mismatch",
-                        message,
-                        "change the column's type on one side",
-                    )
-                })?;
-                conversions.push(step);
-                contract.source.push(sent);
-                contract.target.push(column.clone());
-            }
-            None => refuse_unfilled(table, column, mode)?,
-        }
+        let Some(there) = sent_column(source, &column.name) else {
+            refuse_unfilled(table, column, mode)?;
+            continue;
+        };
+        let step = conversion(&there, column, sides).map_err(|mismatch| {
+            let message = format!("column {}: {mismatch}", column.name);
+            refuse(
+                table,
+                "kind_mismatch",
+                message,
+                "change the column's type on one side",
+            )
+        })?;
+        conversions.push(step);
+        sent.push(there);
+        written.push(column.clone());
     }
-    contract.conversion = RowConversion::new(conversions);
-    contract.key = common_key(source, target, &contract).ok_or_else(|| no_key(source, target))?;
-    Ok(contract)
+    let key = common_key(source, target, &sent).ok_or_else(|| no_key(source, target))?;
+    Ok(Contract {
+        source: sent,
+        target: written,
+        conversion: RowConversion::new(conversions),
+        key,
+    })
 }
 
 impl Contract {
@@ -119,6 +107,14 @@ pub fn source_column(column: &CatalogueColumn) -> Column {
         identity: column.identity,
         has_default: false,
     }
+}
+
+fn sent_column(source: &Catalogue, name: &str) -> Option<Column> {
+    source
+        .columns
+        .iter()
+        .find(|column| column.name == name && !column.generated)
+        .map(source_column)
 }
 
 fn refuse_missing_columns(source: &Catalogue, target: &Table) -> Result<(), SyncError> {
@@ -162,8 +158,8 @@ fn refuse_unfilled(table: &TableName, column: &Column, mode: SyncMode) -> Result
 }
 
 /// A key of the destination that is one of the source too, the destination's primary key first.
-fn common_key(source: &Catalogue, target: &Table, contract: &Contract) -> Option<Vec<String>> {
-    let travels = |name: &String| contract.source.iter().any(|column| &column.name == name);
+fn common_key(source: &Catalogue, target: &Table, sent: &[Column]) -> Option<Vec<String>> {
+    let travels = |name: &String| sent.iter().any(|column| &column.name == name);
     let not_null = |name: &String| {
         source
             .columns
