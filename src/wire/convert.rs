@@ -92,7 +92,7 @@ impl Conversion {
 }
 
 /// The conversions of a row's fields, in their order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowConversion(Vec<Conversion>);
 
 impl RowConversion {
@@ -100,6 +100,11 @@ impl RowConversion {
     #[must_use]
     pub fn new(fields: Vec<Conversion>) -> Self {
         Self(fields)
+    }
+
+    /// Adds the conversion of the next field.
+    pub fn push(&mut self, field: Conversion) {
+        self.0.push(field);
     }
 
     /// Whether rows stay as they are, so that whole batches can be handed on.

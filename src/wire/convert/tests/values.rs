@@ -281,7 +281,8 @@ fn bytes_that_can_stay_are_not_copied() {
 #[test]
 fn a_row_is_converted_whole_or_not_at_all() {
     let narrow = conversion(&column(NeutralType::Text), &varchar(3), POSTGRES).unwrap();
-    let row = RowConversion::new(vec![Conversion::Pass, narrow]);
+    let mut row = RowConversion::new(vec![Conversion::Pass]);
+    row.push(narrow);
     assert!(!row.is_pass());
     assert!(RowConversion::new(vec![Conversion::Pass; 2]).is_pass());
     let tuple = |fields: &[Option<&[u8]>]| {
