@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use crate::support::{postgres, sqlite};
 
 mod connection;
+mod decision;
 mod open;
 mod record;
 mod run;
@@ -148,6 +149,19 @@ async fn stored_connection(store: &Store, name: &str) -> Connection {
         .await
         .expect("the connection is new");
     connection
+}
+
+/// The connection as the store has it.
+async fn read_connection(store: &Store, id: ConnectionId) -> Connection {
+    let found = store.connection(id).await.expect("the row can be read");
+    found.expect("the connection exists")
+}
+
+fn names(connections: &[Connection]) -> Vec<&str> {
+    connections
+        .iter()
+        .map(|connection| connection.name.as_str())
+        .collect()
 }
 
 /// A new run that is due at once.
