@@ -149,6 +149,10 @@ impl Store {
     pub async fn mark_deleted(&self, id: ConnectionId, now: Timestamp) -> Result<(), StoreError> {
         todo!()
     }
+    /// Removes the row for good, with its token: a registration the peer refused, or a deletion it acknowledged.
+    pub async fn forget_connection(&self, id: ConnectionId) -> Result<(), StoreError> {
+        todo!()
+    }
     /// Adds one transfer to the totals.
     pub async fn add_to_totals(
         &self,
