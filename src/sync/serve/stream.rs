@@ -216,13 +216,12 @@ impl Sending {
             (working, frame)
         });
         match worked.await {
-            Ok((back, Ok(frame))) => {
+            Ok((back, frame)) => {
                 *framing = back;
-                Ok(frame)
-            }
-            Ok((_, Err(err))) => {
-                tracing::error!(%err, transfer = %self.transfer.id, "the site database gave bytes that are no rows");
-                Err(Halt::Fault("read_failed", read_failed()))
+                frame.map_err(|err| {
+                    tracing::error!(%err, transfer = %self.transfer.id, "the site database gave bytes that are no rows");
+                    Halt::Fault("read_failed", read_failed())
+                })
             }
             Err(err) => {
                 tracing::error!(%err, transfer = %self.transfer.id, "a frame could not be made");
