@@ -1,1 +1,227 @@
-//! app
+//! The daemon's whole life, top to bottom: state, database, listeners, tasks; then waiting; then stopping.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::api::{self, Audience, ListenLimits};
+use crate::base::secret::{MasterKey, SecretError};
+use crate::base::task::{Tasks, Waker};
+use crate::config::Config;
+use crate::engine::{self, EngineError};
+use crate::jobs::healer::Healer;
+use crate::jobs::runner::Runner;
+use crate::remote::{Remote, RemoteError};
+use crate::store::{Store, StoreError};
+use crate::sync::Ctx;
+use crate::sync::active::ActiveRuns;
+
+/// Why the daemon did not start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The key file.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The state.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// `site.database`.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The HTTP client.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// A listener.
+    #[error("{key} = {address}: {source}")]
+    Listen {
+        /// The setting.
+        key: &'static str,
+        /// Where.
+        address: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file of the daemon's own, or a signal handler.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was to be done.
+        what: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Another daemon may take over: this one must not write any more.
+    #[error("the lock on the state was lost; stopping, so that a standby can take over")]
+    LockLost,
+}
+
+/// Runs the daemon until SIGTERM or SIGINT.
+///
+/// # Errors
+/// See [`AppError`].
+pub async fn serve(config: Config, standby: bool) -> Result<(), AppError> {
+    let key = MasterKey::load_or_create(&config.state.key_file)?;
+    let store = Store::open_as_daemon(&config.state.url, key, standby).await?;
+    let now = Timestamp::now();
+    let identity = store.site_identity(now).await?;
+    let interrupted = store.take_over_running(now).await?;
+    store.fail_open_transfers(now).await?;
+    if interrupted > 0 {
+        tracing::info!(interrupted, "runs that were interrupted go on");
+    }
+
+    let driver = engine::open(&config.site.database, &config.site.schemas).await?;
+    let outgoing = &config.outgoing;
+    let remote = Remote::new(
+        &outgoing.allowed_networks,
+        outgoing.connect_timeout,
+        outgoing.idle_timeout,
+    )?;
+    let ctx = Arc::new(Ctx {
+        config,
+        store,
+        driver,
+        remote,
+        identity,
+        tasks: Tasks::default(),
+        runner: Waker::default(),
+        healer: Waker::default(),
+        active: ActiveRuns::default(),
+    });
+
+    let listeners = Listeners::bind(&ctx.config).await?;
+    listeners.write_down(&ctx.config)?;
+    let (server, admin) = (listeners.server_address(), listeners.admin_address());
+    listeners.serve(&ctx);
+    ctx.tasks
+        .repeat(Arc::new(Runner::new(Arc::clone(&ctx))), ctx.runner.clone());
+    ctx.tasks
+        .repeat(Arc::new(Healer::new(Arc::clone(&ctx))), ctx.healer.clone());
+    tracing::info!(site = ctx.config.site.name, ?server, ?admin, socket = %ctx.config.admin.socket.display(), "evenkeel is up");
+
+    let ended = wait(&ctx).await;
+    tracing::info!("stopping");
+    let patience = ctx.config.limits.drain_timeout + Duration::from_secs(5);
+    if !ctx.tasks.stop(patience).await {
+        tracing::warn!(
+            ?patience,
+            "some work did not stop in time and is cut off; it is taken over at the next start"
+        );
+    }
+    ctx.store.close().await;
+    ended
+}
+
+async fn wait(ctx: &Ctx) -> Result<(), AppError> {
+    let handler = |source| AppError::Io {
+        what: "signal handler".to_owned(),
+        source,
+    };
+    let mut terminate = signal(SignalKind::terminate()).map_err(handler)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(handler)?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        () = ctx.store.lock_lost() => Err(AppError::LockLost),
+    }
+}
+
+/// What the daemon listens on.
+struct Listeners {
+    server: TcpListener,
+    admin: Option<TcpListener>,
+    socket: UnixListener,
+}
+
+impl Listeners {
+    async fn bind(config: &Config) -> Result<Self, AppError> {
+        let fault = |key: &'static str, address: String| {
+            move |source| AppError::Listen {
+                key,
+                address,
+                source,
+            }
+        };
+        let server = TcpListener::bind(config.server.listen)
+            .await
+            .map_err(fault("server.listen", config.server.listen.to_string()))?;
+        let admin = match config.admin.listen {
+            Some(address) => Some(
+                TcpListener::bind(address)
+                    .await
+                    .map_err(fault("admin.listen", address.to_string()))?,
+            ),
+            None => None,
+        };
+        let path = config.admin.socket.as_path();
+        let socket =
+            api::bind_unix(path).map_err(fault("admin.socket", path.display().to_string()))?;
+        Ok(Self {
+            server,
+            admin,
+            socket,
+        })
+    }
+
+    fn server_address(&self) -> Option<String> {
+        self.server
+            .local_addr()
+            .ok()
+            .map(|address| address.to_string())
+    }
+
+    fn admin_address(&self) -> Option<String> {
+        self.admin
+            .as_ref()?
+            .local_addr()
+            .ok()
+            .map(|address| address.to_string())
+    }
+
+    /// Writes the bound addresses beside the socket, for scripts that let the system choose a port.
+    fn write_down(&self, config: &Config) -> Result<(), AppError> {
+        let Some(path) = listening_file(&config.admin.socket) else {
+            return Ok(());
+        };
+        let text = serde_json::json!({
+            "server": self.server_address(),
+            "admin": self.admin_address(),
+            "socket": config.admin.socket,
+        });
+        std::fs::write(&path, text.to_string()).map_err(|source| AppError::Io {
+            what: format!("cannot write {}", path.display()),
+            source,
+        })
+    }
+
+    fn serve(self, ctx: &Arc<Ctx>) {
+        let peers = api::peer_router(Arc::clone(ctx));
+        let people = api::admin_router(Arc::clone(ctx));
+        let limits = |audience| ListenLimits::of(&ctx.config, audience);
+        let (to_peers, to_people) = (limits(Audience::Peers), limits(Audience::People));
+        let (tasks, stop) = (&ctx.tasks, ctx.tasks.stopping());
+        let own = || (tasks.clone(), stop.clone());
+        let (owner, stopping) = own();
+        tasks.spawn("peers", async move {
+            api::serve_tcp(self.server, peers, to_peers, stopping, &owner).await;
+        });
+        if let Some(admin) = self.admin {
+            let (people, (owner, stopping)) = (people.clone(), own());
+            tasks.spawn("admin", async move {
+                api::serve_tcp(admin, people, to_people, stopping, &owner).await;
+            });
+        }
+        let (owner, stopping) = own();
+        tasks.spawn("socket", async move {
+            api::serve_unix(self.socket, people, to_people, stopping, &owner).await;
+        });
+    }
+}
+
+/// `listening.json` beside the socket.
+fn listening_file(socket: &Path) -> Option<PathBuf> {
+    Some(socket.parent()?.join("listening.json"))
+}

@@ -25,3 +25,10 @@ pub mod remote;
 pub mod store;
 pub mod sync;
 pub mod wire;
+
+#[cfg(test)]
+#[allow(
+    dead_code,
+    reason = "written for the tests of the whole, which use all of it"
+)]
+mod testing;

@@ -131,6 +131,8 @@ pub struct ApplyProgress {
     pub rows_taken: u64,
     /// Rows whose transaction is committed.
     pub rows_committed: u64,
+    /// What those transactions changed.
+    pub changes: Changes,
 }
 
 /// What applying did. The rows that were refused are in `rejected`, all others were committed.

@@ -9,3 +9,32 @@ pub mod sql;
 pub mod sqlite;
 
 pub use error::EngineError;
+
+use std::sync::Arc;
+
+use crate::base::secret::Secret;
+use crate::engine::driver::Driver;
+use crate::engine::postgres::PostgresDriver;
+use crate::engine::sqlite::SqliteDriver;
+
+/// Opens the site database a URL names. It need not be up: each call says when it is not.
+///
+/// # Errors
+/// [`EngineError::Url`] when no engine of this build fits the URL.
+pub async fn open(
+    url: &Secret<String>,
+    schemas: &[String],
+) -> Result<Arc<dyn Driver>, EngineError> {
+    match url.expose().split_once("://").map(|(scheme, _)| scheme) {
+        Some("postgresql" | "postgres") => {
+            Ok(Arc::new(PostgresDriver::connect(url, schemas).await?))
+        }
+        Some("sqlite") => Ok(Arc::new(SqliteDriver::open(url)?)),
+        Some(scheme @ ("mysql" | "mariadb")) => Err(EngineError::Url(format!(
+            "{scheme}:// is not supported by this version; postgresql:// and sqlite:/// are"
+        ))),
+        _ => Err(EngineError::Url(
+            "expected postgresql://... or sqlite:///...".to_owned(),
+        )),
+    }
+}

@@ -130,6 +130,24 @@ pub struct Progress {
     pub eta_seconds: Option<u64>,
 }
 
+impl Progress {
+    /// Sets speed and time left, from `rows` moved in `seconds`.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "figures for people, far inside the exact range"
+    )]
+    pub fn tell_speed(&mut self, rows: u64, seconds: f64) {
+        let speed = rows as f64 / seconds;
+        self.rows_per_second = Some(speed as u64);
+        let left = self.rows_total.map(|total| total.saturating_sub(self.rows));
+        self.eta_seconds = left
+            .filter(|_| speed >= 1.0)
+            .map(|left| (left as f64 / speed).ceil() as u64);
+    }
+}
+
 /// Why a run, or one table of it, did not go through.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunError {
@@ -310,7 +328,7 @@ pub fn pause_after(attempt: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::pause_after;
 
     #[test]
     fn pauses_grow_to_an_hour() {

@@ -7,6 +7,7 @@ mod error;
 mod guard;
 mod peer;
 mod rows;
+mod transport;
 
 pub use error::RemoteError;
 pub use peer::{Peer, RegisterRequest, Verified};

@@ -1,7 +1,6 @@
 //! One peer's published API, call by call.
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::base::secret::Secret;
@@ -10,19 +9,16 @@ use crate::model::table::TableName;
 use crate::model::url::PeerUrl;
 use crate::remote::error::RemoteError;
 use crate::remote::rows::IncomingRows;
+use crate::remote::transport::Transport;
 use crate::wire::frame::MEDIA_TYPE;
 use crate::wire::messages::{Catalogue, EvenkeelHello, ListedTable, Registered};
 
-/// An answer is read up to this many bytes.
-const MAX_ANSWER_BYTES: usize = 64 << 20;
 const PREFIXES: [&str; 2] = ["", "/phoenix_kit"];
 
 /// A peer that can be asked.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    http: reqwest::Client,
-    url: PeerUrl,
-    prefix: Option<String>,
+    transport: Transport,
 }
 
 /// What `register-connection` sends.
@@ -73,13 +69,21 @@ struct RecordsAnswer {
 
 impl Peer {
     pub(super) fn new(http: reqwest::Client, url: PeerUrl, prefix: Option<String>) -> Self {
-        Self { http, url, prefix }
+        Self {
+            transport: Transport { http, url, prefix },
+        }
     }
 
     /// What stands before `/sync/api` at this peer, once a call has found it.
     #[must_use]
     pub fn prefix(&self) -> Option<&str> {
-        self.prefix.as_deref()
+        self.transport.prefix.as_deref()
+    }
+
+    /// The peer's host, for messages.
+    #[must_use]
+    pub fn host(&self) -> String {
+        self.transport.host()
     }
 
     /// Finds the API's prefix by `GET status`, unless it is known.
@@ -87,24 +91,28 @@ impl Peer {
     /// # Errors
     /// [`RemoteError::NoApi`] when neither place answers as the API does.
     pub async fn find_prefix(&mut self) -> Result<(), RemoteError> {
-        if self.prefix.is_some() {
+        if self.transport.prefix.is_some() {
             return Ok(());
         }
         for prefix in PREFIXES {
-            let url = self.url.join(&format!("{prefix}/sync/api/status"));
+            let url = self
+                .transport
+                .url
+                .join(&format!("{prefix}/sync/api/status"));
             let response = self
+                .transport
                 .http
                 .get(url)
                 .send()
                 .await
-                .map_err(|err| self.unreachable(&err))?;
+                .map_err(|err| self.transport.unreachable(&err))?;
             if !response.status().is_success() {
                 continue;
             }
-            let body = self.read(response).await?;
+            let body = self.transport.read(response).await?;
             let answer: Result<Value, _> = serde_json::from_slice(&body);
             if answer.is_ok_and(|answer| answer.get("incoming_mode").is_some()) {
-                self.prefix = Some(prefix.to_owned());
+                self.transport.prefix = Some(prefix.to_owned());
                 return Ok(());
             }
         }
@@ -125,7 +133,7 @@ impl Peer {
         if let (Some(password), Some(fields)) = (request.password, body.as_object_mut()) {
             fields.insert("password".into(), password.expose().as_str().into());
         }
-        self.call("register-connection", &body).await
+        self.transport.call("register-connection", &body).await
     }
 
     /// Tells the peer our status of the connection.
@@ -143,7 +151,10 @@ impl Peer {
             "auth_token_hash": token_hash.expose(),
             "status": status,
         });
-        self.call::<Value>("update-status", &body).await.map(drop)
+        self.transport
+            .call::<Value>("update-status", &body)
+            .await
+            .map(drop)
     }
 
     /// Tells the peer that we deleted the connection.
@@ -155,7 +166,8 @@ impl Peer {
         own_url: &PeerUrl,
         token_hash: &Secret<String>,
     ) -> Result<(), RemoteError> {
-        self.call::<Value>("delete-connection", &named(own_url, token_hash))
+        self.transport
+            .call::<Value>("delete-connection", &named(own_url, token_hash))
             .await
             .map(drop)
     }
@@ -170,19 +182,20 @@ impl Peer {
         token_hash: &Secret<String>,
     ) -> Result<Verified, RemoteError> {
         let response = self
+            .transport
             .post("verify-connection", &named(own_url, token_hash))
             .await?;
         let status = response.status().as_u16();
-        let body = self.read(response).await?;
+        let body = self.transport.read(response).await?;
         let answer: Value =
-            serde_json::from_slice(&body).map_err(|_| self.nonsense("it is not JSON"))?;
+            serde_json::from_slice(&body).map_err(|_| self.transport.nonsense("it is not JSON"))?;
         if status == 404 && answer == json!({"success": false, "exists": false}) {
             return Ok(Verified::Gone);
         }
         if status == 200 && answer.get("exists") == Some(&Value::Bool(true)) {
             return Ok(Verified::Exists);
         }
-        Err(self.refusal(status, &body, None))
+        Err(self.transport.refusal(status, &body, None))
     }
 
     /// The status a sender gives its side of the connection; `None` when it does not know it.
@@ -197,6 +210,7 @@ impl Peer {
         let body =
             json!({"receiver_url": own_url.to_string(), "auth_token_hash": token_hash.expose()});
         match self
+            .transport
             .call::<StatusAnswer>("get-connection-status", &body)
             .await
         {
@@ -204,7 +218,7 @@ impl Peer {
                 let status = answer
                     .status
                     .parse()
-                    .map_err(|_| self.nonsense("an unknown status"))?;
+                    .map_err(|_| self.transport.nonsense("an unknown status"))?;
                 Ok(Some(status))
             }
             Err(RemoteError::Refused { status: 404, .. }) => Ok(None),
@@ -221,7 +235,8 @@ impl Peer {
         token_hash: &Secret<String>,
     ) -> Result<Vec<ListedTable>, RemoteError> {
         let body = json!({"auth_token_hash": token_hash.expose()});
-        self.call::<TablesAnswer>("list-tables", &body)
+        self.transport
+            .call::<TablesAnswer>("list-tables", &body)
             .await
             .map(|answer| answer.tables)
     }
@@ -236,7 +251,7 @@ impl Peer {
         table: &TableName,
     ) -> Result<(Value, Option<Catalogue>), RemoteError> {
         let body = json!({"auth_token_hash": token_hash.expose(), "table_name": table});
-        let answer: SchemaAnswer = self.call("table-schema", &body).await?;
+        let answer: SchemaAnswer = self.transport.call("table-schema", &body).await?;
         Ok((answer.schema, answer.evenkeel))
     }
 
@@ -254,7 +269,8 @@ impl Peer {
         let body = json!({
             "auth_token_hash": token_hash.expose(), "table_name": table, "limit": limit, "offset": offset,
         });
-        self.call::<RecordsAnswer>("table-records", &body)
+        self.transport
+            .call::<RecordsAnswer>("table-records", &body)
             .await
             .map(|answer| answer.records)
     }
@@ -275,11 +291,15 @@ impl Peer {
             "conflict_strategy": conflict_strategy, "columns": columns,
         });
         let request = self
+            .transport
             .request("pull-data", &body)
             .header("accept", MEDIA_TYPE);
-        let response = request.send().await.map_err(|err| self.unreachable(&err))?;
+        let response = request
+            .send()
+            .await
+            .map_err(|err| self.transport.unreachable(&err))?;
         if !response.status().is_success() {
-            return Err(self.refused(response).await);
+            return Err(self.transport.refused(response).await);
         }
         let is_frames = response
             .headers()
@@ -287,137 +307,15 @@ impl Peer {
             .and_then(|value| value.to_str().ok())
             .is_some_and(|value| value.starts_with(MEDIA_TYPE));
         if !is_frames {
-            return Err(self.nonsense("it sends no frames; is it an Evenkeel?"));
+            return Err(self
+                .transport
+                .nonsense("it sends no frames; is it an Evenkeel?"));
         }
         IncomingRows::begin(self.host(), response).await
-    }
-
-    async fn call<T: DeserializeOwned>(
-        &self,
-        endpoint: &str,
-        body: &Value,
-    ) -> Result<T, RemoteError> {
-        let response = self.post(endpoint, body).await?;
-        if !response.status().is_success() {
-            return Err(self.refused(response).await);
-        }
-        let status = response.status().as_u16();
-        let body = self.read(response).await?;
-        // A PhoenixKit site shows refusals only in a 200 with `success: false`.
-        if serde_json::from_slice::<Refusal>(&body)
-            .is_ok_and(|refusal| refusal.success == Some(false))
-        {
-            return Err(self.refusal(status, &body, None));
-        }
-        serde_json::from_slice(&body).map_err(|err| self.nonsense(&format!("in {endpoint}: {err}")))
-    }
-
-    async fn post(&self, endpoint: &str, body: &Value) -> Result<reqwest::Response, RemoteError> {
-        self.request(endpoint, body)
-            .send()
-            .await
-            .map_err(|err| self.unreachable(&err))
-    }
-
-    fn request(&self, endpoint: &str, body: &Value) -> reqwest::RequestBuilder {
-        let prefix = self.prefix.as_deref().unwrap_or_default();
-        self.http
-            .post(self.url.join(&format!("{prefix}/sync/api/{endpoint}")))
-            .json(body)
-    }
-
-    async fn refused(&self, response: reqwest::Response) -> RemoteError {
-        let status = response.status().as_u16();
-        let retry_after = response
-            .headers()
-            .get("retry-after")
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.parse().ok());
-        match self.read(response).await {
-            Ok(body) => self.refusal(status, &body, retry_after),
-            Err(err) => err,
-        }
-    }
-
-    fn refusal(&self, status: u16, body: &[u8], retry_after: Option<u64>) -> RemoteError {
-        let refusal: Refusal = serde_json::from_slice(body).unwrap_or_default();
-        let words = refusal
-            .error
-            .unwrap_or_else(|| format!("HTTP status {status}"));
-        // A stranger's words are shown to people: short and without control characters.
-        let message = words
-            .chars()
-            .filter(|character| !character.is_control())
-            .take(300)
-            .collect();
-        RemoteError::Refused {
-            host: self.host(),
-            status,
-            message,
-            code: refusal.error_code,
-            retry_after,
-        }
-    }
-
-    async fn read(&self, mut response: reqwest::Response) -> Result<Vec<u8>, RemoteError> {
-        let mut body = Vec::new();
-        while let Some(piece) = response
-            .chunk()
-            .await
-            .map_err(|err| self.unreachable(&err))?
-        {
-            if body.len() + piece.len() > MAX_ANSWER_BYTES {
-                return Err(self.nonsense("the answer is larger than 64 MiB"));
-            }
-            body.extend_from_slice(&piece);
-        }
-        Ok(body)
-    }
-
-    fn host(&self) -> String {
-        self.url.host().to_owned()
-    }
-
-    fn nonsense(&self, reason: &str) -> RemoteError {
-        RemoteError::Protocol {
-            host: self.host(),
-            reason: reason.to_owned(),
-        }
-    }
-
-    fn unreachable(&self, err: &reqwest::Error) -> RemoteError {
-        if let Some(err) = source_of::<RemoteError>(err) {
-            return err.clone();
-        }
-        RemoteError::Unreachable {
-            host: self.host(),
-            reason: innermost(err),
-        }
     }
 }
 
 /// The two keys that name a connection.
 fn named(own_url: &PeerUrl, token_hash: &Secret<String>) -> Value {
     json!({"sender_url": own_url.to_string(), "auth_token_hash": token_hash.expose()})
-}
-
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
-struct Refusal {
-    success: Option<bool>,
-    error: Option<String>,
-    error_code: Option<String>,
-}
-
-fn source_of<'a, E: std::error::Error + 'static>(
-    err: &'a (dyn std::error::Error + 'static),
-) -> Option<&'a E> {
-    std::iter::successors(Some(err), |err| err.source()).find_map(|err| err.downcast_ref())
-}
-
-/// The last cause in the chain says what happened; the ones before it only repeat the URL.
-pub(super) fn innermost(err: &(dyn std::error::Error + 'static)) -> String {
-    std::iter::successors(Some(err), |err| err.source())
-        .last()
-        .map_or_else(String::new, ToString::to_string)
 }

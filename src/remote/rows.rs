@@ -4,8 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::remote::error::RemoteError;
-use crate::remote::peer::innermost;
+use crate::remote::error::{RemoteError, innermost};
 use crate::wire::frame::{Frame, FrameError, FrameKind, FrameReader, RowSum};
 use crate::wire::messages::{Head, StreamFault};
 use crate::wire::row::RowBatch;

@@ -2,6 +2,8 @@
 
 use crate::engine::EngineError;
 use crate::model::connection::{NotAllowed, Status};
+use crate::model::id::RunId;
+use crate::model::run::RunStatus;
 use crate::model::table::TableName;
 use crate::model::url::InvalidPeerUrl;
 use crate::remote::RemoteError;
@@ -78,6 +80,14 @@ pub enum SyncError {
         table: TableName,
         /// Its name.
         connection: String,
+    },
+    /// The run is over already.
+    #[error("run {run} is {status} already")]
+    RunOver {
+        /// The run.
+        run: RunId,
+        /// How it ended.
+        status: RunStatus,
     },
     /// A person stopped it.
     #[error("cancelled")]

@@ -2,8 +2,12 @@
 //!
 //! Knows the case, and neither SQL nor HTTP: both are below, behind `engine` and `remote`.
 
+pub mod active;
 pub mod connections;
+pub mod contract;
 pub mod error;
+pub mod pull;
+pub mod retry;
 pub mod serve;
 
 use std::net::IpAddr;
@@ -14,6 +18,7 @@ use crate::config::Config;
 use crate::engine::driver::Driver;
 use crate::remote::Remote;
 use crate::store::{AuditEntry, SiteIdentity, Store};
+use crate::sync::active::ActiveRuns;
 use crate::wire::messages::EvenkeelHello;
 
 pub use error::SyncError;
@@ -36,6 +41,8 @@ pub struct Ctx {
     pub runner: Waker,
     /// Wakes the healing loop: a peer has something to hear.
     pub healer: Waker,
+    /// The runs at work.
+    pub active: ActiveRuns,
 }
 
 /// Version of the peer protocol's extension.

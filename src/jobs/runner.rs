@@ -1,0 +1,153 @@
+//! The runner: takes runs that are due and carries them out, a bounded number at a time.
+//!
+//! Invariant: a run is started by compare-and-set and a table has one writer, so nothing runs twice.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use crate::base::backoff::random_fraction;
+use crate::base::task::Task;
+use crate::model::run::{Run, RunError, RunStatus};
+use crate::store::StoreError;
+use crate::sync::retry::{NextStep, assess, next_attempt};
+use crate::sync::{Ctx, SyncError, pull};
+
+/// How long the runner sleeps at most; it is woken when a run is made or ends.
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+/// A run that waits for another writer looks again after this long, if nothing wakes it before.
+const WAIT_FOR_WRITER: Duration = Duration::from_secs(5);
+
+/// Carries out runs.
+pub struct Runner {
+    ctx: Arc<Ctx>,
+}
+
+impl Runner {
+    /// A runner over `ctx`.
+    #[must_use]
+    pub fn new(ctx: Arc<Ctx>) -> Self {
+        Self { ctx }
+    }
+
+    async fn start_due(&self) -> Result<Duration, StoreError> {
+        let now = Timestamp::now();
+        for run in self.ctx.store.due_runs(now).await? {
+            if self.ctx.active.count() >= self.ctx.config.runs.parallel {
+                break;
+            }
+            self.start(run, now).await?;
+        }
+        let next = self.ctx.store.next_attempt().await?;
+        let pause = next.and_then(|next| Duration::try_from(next - Timestamp::now()).ok());
+        Ok(pause
+            .unwrap_or(LONGEST_SLEEP)
+            .clamp(Duration::from_millis(200), LONGEST_SLEEP))
+    }
+
+    async fn start(&self, mut run: Run, now: Timestamp) -> Result<(), StoreError> {
+        let cancel = match self.ctx.active.begin(run.id, &run.order.tables) {
+            Ok(cancel) => cancel,
+            Err(busy) => {
+                let waits = RunError {
+                    code: "waiting_for_run".to_owned(),
+                    message: format!("table {} is being written by run {}", busy.table, busy.run),
+                    hint: Some("it starts by itself once that run is over".to_owned()),
+                    retry_after: None,
+                };
+                return self
+                    .ctx
+                    .store
+                    .set_waiting(run.id, &waits, now + WAIT_FOR_WRITER)
+                    .await;
+            }
+        };
+        match self.ctx.store.start_run(run.id, now).await {
+            Ok(true) => {}
+            Ok(false) => {
+                self.ctx.active.end(run.id);
+                return Ok(());
+            }
+            Err(err) => {
+                self.ctx.active.end(run.id);
+                return Err(err);
+            }
+        }
+        run.status = RunStatus::Running;
+        run.attempt += 1;
+        run.started_at = run.started_at.or(Some(now));
+        let ctx = Arc::clone(&self.ctx);
+        self.ctx
+            .tasks
+            .spawn("run", async move { attempt(&ctx, run, cancel).await });
+        Ok(())
+    }
+}
+
+#[async_trait::async_trait]
+impl Task for Runner {
+    fn name(&self) -> &'static str {
+        "runner"
+    }
+
+    async fn pass(&self) -> Duration {
+        self.start_due().await.unwrap_or_else(|err| {
+            tracing::error!(%err, "the runner cannot read its queue");
+            Duration::from_secs(5)
+        })
+    }
+}
+
+/// One attempt, and what follows from it.
+async fn attempt(ctx: &Ctx, mut run: Run, cancel: CancellationToken) {
+    tracing::info!(run = %run.id, connection = %run.connection_id, attempt = run.attempt, "run started");
+    let done = pull::execute(ctx, &mut run, &cancel).await;
+    let written = conclude(ctx, &mut run, done).await;
+    ctx.active.end(run.id);
+    if let Err(err) = written {
+        // The row still says running: the next start of the daemon takes it over.
+        tracing::error!(run = %run.id, %err, "a run's outcome was not written down");
+    }
+    ctx.runner.wake();
+}
+
+async fn conclude(ctx: &Ctx, run: &mut Run, done: Result<(), SyncError>) -> Result<(), StoreError> {
+    let now = Timestamp::now();
+    let Err(err) = done else {
+        let rejected = run.tables.iter().any(|table| table.rows_failed > 0);
+        run.status = if rejected {
+            RunStatus::CompletedWithErrors
+        } else {
+            RunStatus::Completed
+        };
+        run.error = None;
+        tracing::info!(run = %run.id, status = %run.status, "run ended");
+        return ctx.store.finish_run(run, now).await;
+    };
+    let (error, step) = assess(&err);
+    match err {
+        SyncError::Stopping => return ctx.store.postpone_run(run, now, &error, now).await,
+        SyncError::Cancelled => run.status = RunStatus::Cancelled,
+        _ => {
+            let patience = ctx.config.runs.give_up_after;
+            let next = next_attempt(run, &error, patience, now, random_fraction());
+            if let (NextStep::Retry, Some(next)) = (step, next) {
+                tracing::warn!(run = %run.id, code = error.code, error = error.message, %next, "run will be tried again");
+                return ctx.store.postpone_run(run, next, &error, now).await;
+            }
+            run.status = RunStatus::Failed;
+            tracing::warn!(run = %run.id, code = error.code, error = error.message, "run failed");
+        }
+    }
+    for table in run
+        .tables
+        .iter_mut()
+        .filter(|table| !table.status.is_final())
+    {
+        table.status = run.status;
+    }
+    run.error = Some(error);
+    ctx.store.finish_run(run, now).await
+}

@@ -1,0 +1,144 @@
+//! How a peer is asked: one request, one bounded answer, and every refusal in the peer's own words.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::model::url::PeerUrl;
+use crate::remote::error::{RemoteError, innermost, source_of};
+
+/// An answer is read up to this many bytes.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+/// The way to one peer's API.
+#[derive(Clone, Debug)]
+pub(super) struct Transport {
+    pub(super) http: reqwest::Client,
+    pub(super) url: PeerUrl,
+    pub(super) prefix: Option<String>,
+}
+
+impl Transport {
+    pub(super) async fn call<T: DeserializeOwned>(
+        &self,
+        endpoint: &str,
+        body: &Value,
+    ) -> Result<T, RemoteError> {
+        let response = self.post(endpoint, body).await?;
+        if !response.status().is_success() {
+            return Err(self.refused(response).await);
+        }
+        let status = response.status().as_u16();
+        let body = self.read(response).await?;
+        // A PhoenixKit site shows refusals only in a 200 with `success: false`.
+        if serde_json::from_slice::<Refusal>(&body)
+            .is_ok_and(|refusal| refusal.success == Some(false))
+        {
+            return Err(self.refusal(status, &body, None));
+        }
+        serde_json::from_slice(&body).map_err(|err| self.nonsense(&format!("in {endpoint}: {err}")))
+    }
+
+    pub(super) async fn post(
+        &self,
+        endpoint: &str,
+        body: &Value,
+    ) -> Result<reqwest::Response, RemoteError> {
+        self.request(endpoint, body)
+            .send()
+            .await
+            .map_err(|err| self.unreachable(&err))
+    }
+
+    pub(super) fn request(&self, endpoint: &str, body: &Value) -> reqwest::RequestBuilder {
+        let prefix = self.prefix.as_deref().unwrap_or_default();
+        self.http
+            .post(self.url.join(&format!("{prefix}/sync/api/{endpoint}")))
+            .json(body)
+    }
+
+    pub(super) async fn refused(&self, response: reqwest::Response) -> RemoteError {
+        let status = response.status().as_u16();
+        let retry_after = response
+            .headers()
+            .get("retry-after")
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.parse().ok());
+        match self.read(response).await {
+            Ok(body) => self.refusal(status, &body, retry_after),
+            Err(err) => err,
+        }
+    }
+
+    pub(super) fn refusal(
+        &self,
+        status: u16,
+        body: &[u8],
+        retry_after: Option<u64>,
+    ) -> RemoteError {
+        let refusal: Refusal = serde_json::from_slice(body).unwrap_or_default();
+        let words = refusal
+            .error
+            .unwrap_or_else(|| format!("HTTP status {status}"));
+        // A stranger's words are shown to people: short and without control characters.
+        let message = words
+            .chars()
+            .filter(|character| !character.is_control())
+            .take(300)
+            .collect();
+        RemoteError::Refused {
+            host: self.host(),
+            status,
+            message,
+            code: refusal.error_code,
+            retry_after,
+        }
+    }
+
+    pub(super) async fn read(
+        &self,
+        mut response: reqwest::Response,
+    ) -> Result<Vec<u8>, RemoteError> {
+        let mut body = Vec::new();
+        while let Some(piece) = response
+            .chunk()
+            .await
+            .map_err(|err| self.unreachable(&err))?
+        {
+            if body.len() + piece.len() > MAX_ANSWER_BYTES {
+                return Err(self.nonsense("the answer is larger than 64 MiB"));
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(body)
+    }
+
+    pub(super) fn host(&self) -> String {
+        self.url.host().to_owned()
+    }
+
+    pub(super) fn nonsense(&self, reason: &str) -> RemoteError {
+        RemoteError::Protocol {
+            host: self.host(),
+            reason: reason.to_owned(),
+        }
+    }
+
+    pub(super) fn unreachable(&self, err: &reqwest::Error) -> RemoteError {
+        if let Some(err) = source_of::<RemoteError>(err) {
+            return err.clone();
+        }
+        RemoteError::Unreachable {
+            host: self.host(),
+            reason: innermost(err),
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+struct Refusal {
+    success: Option<bool>,
+    error: Option<String>,
+    error_code: Option<String>,
+}

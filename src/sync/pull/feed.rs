@@ -1,0 +1,146 @@
+//! From the peer's stream to the applying side: each value converted and checked for width on the way.
+//!
+//! Invariant: `End` is passed on only after the peer's own end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::mpsc;
+
+use crate::engine::driver::Flow;
+use crate::engine::error::EngineError;
+use crate::model::run::QuarantinedRow;
+use crate::model::table::TableName;
+use crate::remote::IncomingRows;
+use crate::sync::SyncError;
+use crate::sync::contract::Contract;
+use crate::wire::InvalidValue;
+use crate::wire::json::field_to_text;
+use crate::wire::row::{RowBatch, RowWriter, split_tuple};
+
+/// What came in so far; read by whoever reports progress.
+#[derive(Debug, Default)]
+pub(super) struct Received {
+    rows: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Received {
+    pub(super) fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// Where converted rows go, and by which rules they are converted.
+pub(super) struct Feed {
+    pub(super) table: TableName,
+    pub(super) contract: Contract,
+    pub(super) max_rejected: usize,
+    pub(super) received: Arc<Received>,
+    pub(super) sink: mpsc::Sender<Result<Flow, EngineError>>,
+}
+
+impl Feed {
+    /// Passes all rows on; returns those that do not fit their destination's width.
+    pub(super) async fn run(
+        self,
+        mut rows: IncomingRows,
+    ) -> Result<Vec<QuarantinedRow>, SyncError> {
+        let mut rejected = Vec::new();
+        loop {
+            let batch = rows.next().await?;
+            self.received.bytes.store(rows.bytes(), Ordering::Relaxed);
+            let Some(batch) = batch else { break };
+            self.received
+                .rows
+                .fetch_add(batch.rows.into(), Ordering::Relaxed);
+            let batch = self.converted(batch, &mut rejected)?;
+            if rejected.len() > self.max_rejected {
+                return Err(self.too_many(&rejected).into());
+            }
+            if self.sink.send(Ok(Flow::Rows(batch))).await.is_err() {
+                // The applying side has ended; its own error tells why.
+                return Ok(rejected);
+            }
+        }
+        let _ = self.sink.send(Ok(Flow::End)).await;
+        Ok(rejected)
+    }
+
+    fn converted(
+        &self,
+        batch: RowBatch,
+        rejected: &mut Vec<QuarantinedRow>,
+    ) -> Result<RowBatch, SyncError> {
+        if self.contract.conversion.is_pass() {
+            return Ok(batch);
+        }
+        let mut writer = RowWriter::default();
+        for tuple in batch.tuples() {
+            let tuple = tuple.map_err(|err| self.nonsense(&err))?;
+            if let Err((at, misfit)) = self.contract.conversion.convert(tuple, &mut writer) {
+                rejected.push(self.rejected(tuple, at, &misfit)?);
+            }
+        }
+        Ok(writer.take())
+    }
+
+    fn rejected(
+        &self,
+        tuple: &[u8],
+        at: usize,
+        misfit: &InvalidValue,
+    ) -> Result<QuarantinedRow, SyncError> {
+        let (fields, _) = split_tuple(tuple).map_err(|err| self.nonsense(&err))?;
+        let key = self
+            .contract
+            .source
+            .iter()
+            .zip(fields)
+            .filter(|(column, _)| self.contract.key.contains(&column.name))
+            .map(|(column, field)| {
+                (
+                    column.name.clone(),
+                    field_to_text(column.kind, field).into(),
+                )
+            })
+            .collect();
+        Ok(QuarantinedRow {
+            table: self.table.clone(),
+            key: serde_json::Value::Object(key),
+            column: self
+                .contract
+                .target
+                .get(at)
+                .map(|column| column.name.clone()),
+            reason: misfit.to_string(),
+        })
+    }
+
+    fn too_many(&self, rejected: &[QuarantinedRow]) -> EngineError {
+        let first: Vec<String> = rejected.iter().take(10).map(describe).collect();
+        EngineError::TooManyRejected {
+            table: self.table.clone(),
+            limit: self.max_rejected,
+            first: first.join("; "),
+        }
+    }
+
+    fn nonsense(&self, err: &InvalidValue) -> SyncError {
+        SyncError::Contract {
+            table: self.table.clone(),
+            code: "peer_nonsense",
+            message: format!("the peer sent a row that cannot be read: {err}"),
+            hint: "look at the peer's log and version".to_owned(),
+        }
+    }
+}
+
+fn describe(row: &QuarantinedRow) -> String {
+    let column = row.column.as_deref().unwrap_or("-");
+    format!("key {}, column {column}: {}", row.key, row.reason)
+}

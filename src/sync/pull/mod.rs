@@ -1,0 +1,126 @@
+//! Pulling: from the order through the plan of a run to the last table's commit.
+//!
+//! Whatever starts work inserts a run and wakes the runner; [`execute`] is what the runner then does.
+
+mod feed;
+mod order;
+mod plan;
+mod table;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::base::secret::Secret;
+use crate::model::connection::{Connection, Direction, Status};
+use crate::model::id::ConnectionId;
+use crate::model::run::{Run, RunStatus, RunTable};
+use crate::remote::{Peer, RemoteError};
+use crate::sync::{Ctx, SyncError};
+
+pub use order::{OrderPull, cancel, order, plan_creation};
+
+/// The sender of a run: where to ask, and as whom.
+pub(super) struct Source {
+    pub(super) peer: Peer,
+    pub(super) token_hash: Secret<String>,
+}
+
+/// Carries out one attempt of `run`, writing down how far it is.
+/// Tables an earlier attempt finished are not pulled again.
+///
+/// # Errors
+/// What ended the attempt; what was committed until then stays.
+pub async fn execute(
+    ctx: &Ctx,
+    run: &mut Run,
+    cancel: &CancellationToken,
+) -> Result<(), SyncError> {
+    let connection = receiver(ctx, run.connection_id).await?;
+    tokio::select! {
+        () = cancel.cancelled() => Err(SyncError::Cancelled),
+        () = ctx.tasks.stopping().cancelled_owned() => Err(SyncError::Stopping),
+        done = pull_tables(ctx, run, &connection) => done,
+    }
+}
+
+async fn pull_tables(ctx: &Ctx, run: &mut Run, connection: &Connection) -> Result<(), SyncError> {
+    if run.tables.is_empty() {
+        run.tables = run
+            .order
+            .tables
+            .iter()
+            .cloned()
+            .map(RunTable::waiting)
+            .collect();
+        run.progress.tables_total = u64::try_from(run.tables.len()).unwrap_or(u64::MAX);
+    }
+    let source = open(ctx, connection).await?;
+    let plan = plan::make(ctx, run, &source).await?;
+    for pull in &plan {
+        table::pull(ctx, run, connection, &source, pull).await?;
+        run.progress.tables_done = finished(run);
+        ctx.store.save_progress(run).await?;
+    }
+    Ok(())
+}
+
+fn finished(run: &Run) -> u64 {
+    run.tables
+        .iter()
+        .map(|table| u64::from(table.status.is_final() && table.status != RunStatus::Failed))
+        .sum()
+}
+
+/// The active connection to pull by.
+pub(super) async fn receiver(ctx: &Ctx, id: ConnectionId) -> Result<Connection, SyncError> {
+    let unknown = || SyncError::Unknown {
+        what: "connection",
+        name: id.to_string(),
+    };
+    let connection = ctx.store.connection(id).await?.ok_or_else(unknown)?;
+    if connection.direction != Direction::Receiver {
+        return Err(SyncError::WrongDirection {
+            name: connection.name,
+        });
+    }
+    if connection.status() != Status::Active {
+        return Err(SyncError::NotActive {
+            status: connection.status(),
+            whose: connection.blocked_by().unwrap_or("nobody's"),
+            name: connection.name,
+        });
+    }
+    Ok(connection)
+}
+
+/// Finds the peer's API and notes that it answered, or that it did not.
+pub(super) async fn open(ctx: &Ctx, connection: &Connection) -> Result<Source, SyncError> {
+    let unknown = || SyncError::Unknown {
+        what: "connection",
+        name: connection.name.clone(),
+    };
+    let token_hash = ctx
+        .store
+        .token_hash(connection.id)
+        .await?
+        .ok_or_else(unknown)?;
+    let mut peer = ctx
+        .remote
+        .peer(&connection.url, connection.remote_prefix.as_deref())?;
+    peer.find_prefix().await?;
+    if connection.remote_prefix.as_deref() != peer.prefix() {
+        ctx.store
+            .set_contact(connection.id, peer.prefix(), jiff::Timestamp::now())
+            .await?;
+    }
+    Ok(Source { peer, token_hash })
+}
+
+impl Source {
+    pub(super) fn host_error(&self, reason: &str) -> SyncError {
+        RemoteError::Protocol {
+            host: self.peer.host(),
+            reason: reason.to_owned(),
+        }
+        .into()
+    }
+}

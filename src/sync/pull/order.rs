@@ -1,0 +1,129 @@
+//! Ordering a pull: everything that can be refused at once is refused here, before a run exists.
+
+use jiff::Timestamp;
+
+use crate::engine::driver::Creation;
+use crate::model::id::{ConnectionId, RunId};
+use crate::model::run::{ConflictStrategy, Progress, Run, RunOrder, RunStatus, SyncMode};
+use crate::model::table::TableName;
+use crate::sync::pull::{open, plan, receiver};
+use crate::sync::{Actor, Ctx, SyncError};
+
+/// A pull as it is asked for.
+#[derive(Clone, Debug)]
+pub struct OrderPull {
+    /// From whom.
+    pub connection: ConnectionId,
+    /// Which tables; at least one.
+    pub tables: Vec<TableName>,
+    /// Which rows may be written.
+    pub sync_mode: SyncMode,
+    /// What becomes of differing rows.
+    pub conflict_strategy: ConflictStrategy,
+    /// Make tables that are missing here.
+    pub create_missing: bool,
+    /// Write even where another connection writes.
+    pub shared: bool,
+}
+
+/// Makes a run and wakes the runner.
+///
+/// # Errors
+/// When the connection cannot be pulled by, no table is named, or another connection writes one of them.
+pub async fn order(ctx: &Ctx, mut asked: OrderPull, actor: &Actor) -> Result<Run, SyncError> {
+    receiver(ctx, asked.connection).await?;
+    let mut seen = std::collections::HashSet::new();
+    asked.tables.retain(|table| seen.insert(table.clone()));
+    if asked.tables.is_empty() {
+        return Err(SyncError::Invalid {
+            field: "tables",
+            message: "name at least one table".to_owned(),
+        });
+    }
+    if !asked.shared {
+        refuse_second_writer(ctx, &asked).await?;
+    }
+    let run = new_run(asked, actor, Timestamp::now());
+    ctx.store.insert_run(&run).await?;
+    ctx.runner.wake();
+    Ok(run)
+}
+
+async fn refuse_second_writer(ctx: &Ctx, asked: &OrderPull) -> Result<(), SyncError> {
+    for table in &asked.tables {
+        let Some(other) = ctx.store.other_writer(table, asked.connection).await? else {
+            continue;
+        };
+        let name = ctx
+            .store
+            .connection(other)
+            .await?
+            .map_or_else(|| other.to_string(), |other| other.name);
+        return Err(SyncError::OtherWriter {
+            table: table.clone(),
+            connection: name,
+        });
+    }
+    Ok(())
+}
+
+fn new_run(asked: OrderPull, actor: &Actor, now: Timestamp) -> Run {
+    Run {
+        id: RunId::generate(),
+        connection_id: asked.connection,
+        order: RunOrder {
+            tables: asked.tables,
+            sync_mode: asked.sync_mode,
+            conflict_strategy: asked.conflict_strategy,
+            create_missing: asked.create_missing,
+            shared: asked.shared,
+        },
+        status: RunStatus::Pending,
+        triggered_by: actor.name.clone(),
+        attempt: 0,
+        next_attempt_at: None,
+        created_at: now,
+        started_at: None,
+        completed_at: None,
+        progress: Progress::default(),
+        error: None,
+        tables: Vec::new(),
+        cancel_requested: false,
+    }
+}
+
+/// What `create_missing` would make for these tables, without making it.
+///
+/// # Errors
+/// When the connection cannot be pulled by, or the peer does not grant a table.
+pub async fn plan_creation(
+    ctx: &Ctx,
+    id: ConnectionId,
+    tables: &[TableName],
+) -> Result<Creation, SyncError> {
+    let connection = receiver(ctx, id).await?;
+    let source = open(ctx, &connection).await?;
+    let sides = plan::look(ctx, tables, &source).await?;
+    Ok(ctx.driver.plan_creation(&plan::missing(&sides)).await?)
+}
+
+/// Stops a run: a waiting one at once, a running one after rolling back its open transaction.
+///
+/// # Errors
+/// When there is no such run or it is over already.
+pub async fn cancel(ctx: &Ctx, id: RunId, actor: &Actor) -> Result<Run, SyncError> {
+    let unknown = || SyncError::Unknown {
+        what: "run",
+        name: id.to_string(),
+    };
+    let run = ctx.store.run(id).await?.ok_or_else(unknown)?;
+    if !ctx.store.request_cancel(id, Timestamp::now()).await? {
+        return Err(SyncError::RunOver {
+            run: id,
+            status: run.status,
+        });
+    }
+    ctx.audit(actor, "run.cancel", &id.to_string(), None).await;
+    ctx.active.cancel(id);
+    ctx.store.run(id).await?.ok_or_else(unknown)
+}

@@ -1,0 +1,217 @@
+//! What to do about a run's fault: one exhaustive match from error to words for people and to the next step.
+
+use jiff::Timestamp;
+use std::time::Duration;
+
+use crate::base::backoff::jittered;
+use crate::engine::EngineError;
+use crate::model::run::{Run, RunError, pause_after};
+use crate::remote::RemoteError;
+use crate::sync::SyncError;
+
+/// Whether trying again can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextStep {
+    /// Later, by itself.
+    Retry,
+    /// Only after a person did something.
+    GiveUp,
+}
+
+/// When a run is tried again after a fault that may pass; `None` when its patience is over.
+/// `random` lies in `0.0..1.0`.
+#[must_use]
+pub fn next_attempt(
+    run: &Run,
+    error: &RunError,
+    patience: Duration,
+    now: Timestamp,
+    random: f64,
+) -> Option<Timestamp> {
+    let asked = error
+        .retry_after
+        .map(Duration::from_secs)
+        .unwrap_or_default();
+    let next = now + jittered(pause_after(run.attempt), random).max(asked);
+    (next <= run.created_at + patience).then_some(next)
+}
+
+/// A fault as the run tells it, and what follows from it.
+#[must_use]
+pub fn assess(err: &SyncError) -> (RunError, NextStep) {
+    let (code, hint, step) = match err {
+        SyncError::Store(_) => ("state", Some("look at the daemon's log"), NextStep::Retry),
+        SyncError::Engine(err) => return engine(err),
+        SyncError::Remote(err) => return remote(err),
+        SyncError::Unknown { .. } => ("unknown", None, NextStep::GiveUp),
+        SyncError::NotActive { .. } => (
+            "connection_not_active",
+            Some("see: evenkeel connections"),
+            NextStep::GiveUp,
+        ),
+        SyncError::WrongDirection { .. } => ("wrong_direction", None, NextStep::GiveUp),
+        SyncError::Decision(_) => ("not_allowed", None, NextStep::GiveUp),
+        SyncError::Url(_) => (
+            "url",
+            Some("correct it: evenkeel connections edit"),
+            NextStep::GiveUp,
+        ),
+        SyncError::Invalid { .. } => ("invalid", None, NextStep::GiveUp),
+        SyncError::Contract { code, hint, .. } => {
+            return (error(code, err, Some(hint)), NextStep::GiveUp);
+        }
+        SyncError::OtherWriter { .. } => ("other_writer", None, NextStep::GiveUp),
+        SyncError::RunOver { .. } => ("run_over", None, NextStep::GiveUp),
+        SyncError::Cancelled => ("cancelled", None, NextStep::GiveUp),
+        SyncError::Stopping => ("daemon_stopping", None, NextStep::Retry),
+    };
+    (error(code, err, hint), step)
+}
+
+fn engine(err: &EngineError) -> (RunError, NextStep) {
+    let (code, hint, step) = match err {
+        EngineError::Url(_) => (
+            "database_url",
+            Some("correct site.database"),
+            NextStep::GiveUp,
+        ),
+        EngineError::Unreachable(_) => (
+            "database_unreachable",
+            Some("start the site database, or correct site.database"),
+            NextStep::Retry,
+        ),
+        EngineError::Lost(_) => (
+            "database_lost",
+            Some("the run goes on by itself once the database is back"),
+            NextStep::Retry,
+        ),
+        EngineError::Full(_) => (
+            "database_full",
+            Some("make space for the site database"),
+            NextStep::Retry,
+        ),
+        EngineError::Denied(_) => (
+            "database_denied",
+            Some("grant the right to the role in site.database, or see: evenkeel doctor"),
+            NextStep::GiveUp,
+        ),
+        EngineError::Locked { .. } => (
+            "table_locked",
+            Some("end the session that holds the lock"),
+            NextStep::Retry,
+        ),
+        EngineError::NoTable(_) => (
+            "missing_here",
+            Some("make it, or let --create make it"),
+            NextStep::GiveUp,
+        ),
+        EngineError::SchemaChanged(_) => ("schema_changed", None, NextStep::Retry),
+        EngineError::Unreadable { .. } => (
+            "unreadable_value",
+            Some("correct the value, or declare the column as what it holds"),
+            NextStep::GiveUp,
+        ),
+        EngineError::RowTooLarge { .. } => (
+            "row_too_large",
+            Some("a row may have 16 MiB"),
+            NextStep::GiveUp,
+        ),
+        EngineError::Cut(_) => ("rows_cut", None, NextStep::Retry),
+        EngineError::TooManyRejected { .. } => (
+            "too_many_rejected",
+            Some("see: evenkeel runs errors"),
+            NextStep::GiveUp,
+        ),
+        EngineError::Statement { .. } => ("database_refused", None, NextStep::GiveUp),
+    };
+    (error(code, err, hint), step)
+}
+
+fn remote(err: &RemoteError) -> (RunError, NextStep) {
+    let (code, hint, step) = match err {
+        RemoteError::Setup(_) => ("client", None, NextStep::GiveUp),
+        RemoteError::Forbidden { .. } | RemoteError::Unencrypted { .. } => {
+            ("address_forbidden", None, NextStep::GiveUp)
+        }
+        RemoteError::Unreachable { .. } => (
+            "peer_unreachable",
+            Some("the run goes on by itself once the peer answers"),
+            NextStep::Retry,
+        ),
+        RemoteError::NoApi { .. } => ("peer_no_api", None, NextStep::Retry),
+        RemoteError::Cut { .. } => (
+            "stream_cut",
+            Some("the run goes on by itself; what was committed stays"),
+            NextStep::Retry,
+        ),
+        RemoteError::Protocol { .. } => (
+            "peer_nonsense",
+            Some("look at the peer's log and version"),
+            NextStep::GiveUp,
+        ),
+        RemoteError::Refused {
+            status,
+            code,
+            retry_after,
+            ..
+        } => {
+            let step = refusal_step(*status, code.as_deref());
+            let mut told = error(
+                code.as_deref().unwrap_or("peer_refused"),
+                err,
+                refusal_hint(*status),
+            );
+            told.retry_after = *retry_after;
+            return (told, step);
+        }
+    };
+    (error(code, err, hint), step)
+}
+
+/// A peer's refusal passes when it says so (429), when it is the peer's own trouble (5xx), or when the fault lay in the
+/// middle of a stream and its code names one of the passing kinds.
+fn refusal_step(status: u16, code: Option<&str>) -> NextStep {
+    const PASSING: [&str; 6] = [
+        "database_unreachable",
+        "database_lost",
+        "table_locked",
+        "schema_changed",
+        "daemon_stopping",
+        "state",
+    ];
+    let passes = match status {
+        429 | 500..=599 => true,
+        200 => code.is_some_and(|code| PASSING.contains(&code)),
+        _ => false,
+    };
+    if passes {
+        NextStep::Retry
+    } else {
+        NextStep::GiveUp
+    }
+}
+
+fn refusal_hint(status: u16) -> Option<&'static str> {
+    match status {
+        401 => Some("the peer does not know this connection; see: evenkeel connections verify"),
+        403 => Some("ask the peer's administrator to approve the connection or to grant the table"),
+        404 => Some("see what the peer offers: evenkeel tables"),
+        429 => Some("the peer limits how often it is asked"),
+        _ => None,
+    }
+}
+
+fn error(code: &str, err: &impl std::fmt::Display, hint: Option<&str>) -> RunError {
+    RunError {
+        code: code.to_owned(),
+        message: err.to_string(),
+        hint: hint.map(str::to_owned),
+        retry_after: None,
+    }
+}
+
+/// The code of an engine's fault, as an `error` frame carries it to the receiver.
+#[must_use]
+pub fn engine_code(err: &EngineError) -> String {
+    engine(err).0.code
+}
