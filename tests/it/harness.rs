@@ -1,0 +1,98 @@
+//! The harness tests itself: what the other tests rely on without looking.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::support::{flights, postgres, sqlite, wait};
+
+#[test]
+fn every_flight_of_2013_loads_into_both_engines_and_reads_back_equal() {
+    let url = flights::postgres_database();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("site.db");
+    flights::sqlite_database(&path);
+    for table in &flights::TABLES {
+        let count = format!("select count(*) from {}", table.name);
+        assert_eq!(
+            postgres::query(&url, &count),
+            table.rows.to_string(),
+            "{}",
+            table.name
+        );
+        assert_eq!(
+            sqlite::query(&path, &count),
+            table.rows.to_string(),
+            "{}",
+            table.name
+        );
+    }
+    assert_eq!(sqlite::query(&path, "pragma foreign_key_check"), "");
+    flights::assert_equal(&url, &format!("sqlite://{}", path.display()));
+}
+
+#[test]
+#[should_panic(expected = "flights differs")]
+fn one_changed_value_among_all_flights_is_noticed() {
+    let url = flights::postgres_database();
+    let other = flights::postgres_database();
+    postgres::query(
+        &url,
+        "update flights set dep_delay = 3 where dep_delay = 2 and flight = 1545 and day = 1 and month = 1",
+    );
+    flights::assert_equal(&url, &other);
+}
+
+#[test]
+fn a_killed_server_comes_back_at_the_same_url() {
+    let server = postgres::Postgres::start();
+    let url = server.database();
+    postgres::query(
+        &url,
+        "create table t (id int primary key); insert into t values (1)",
+    );
+    server.kill9();
+    assert!(postgres::try_query(&url, "select 1").is_err());
+    server.restart();
+    assert_eq!(postgres::query(&url, "select id from t"), "1");
+    server.stop();
+    server.restart();
+    assert_eq!(postgres::query(&url, "select id from t"), "1");
+}
+
+#[test]
+fn nothing_is_left_when_the_test_process_is_killed() {
+    const HOLD: &str = "EVENKEEL_TEST_HOLD";
+    if let Some(file) = std::env::var_os(HOLD) {
+        let server = postgres::Postgres::start();
+        let data = postgres::query(&server.url("postgres"), "show data_directory");
+        std::fs::write(&file, format!("{data}\n")).unwrap();
+        wait::until("somebody kills this process", wait::LONG, || None::<()>);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("started");
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "harness::nothing_is_left_when_the_test_process_is_killed",
+        ])
+        .env(HOLD, &file)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let data = wait::until("the other process has a server", wait::LONG, || {
+        let text = std::fs::read_to_string(&file).ok()?;
+        text.ends_with('\n')
+            .then(|| text.lines().next().unwrap().to_owned())
+    });
+    let postmaster = std::fs::read_to_string(Path::new(&data).join("postmaster.pid")).unwrap();
+    let process = format!("/proc/{}/cmdline", postmaster.lines().next().unwrap());
+    // A zombie's command line is empty.
+    let runs = || std::fs::read(&process).is_ok_and(|words| !words.is_empty());
+    assert!(runs());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let home = Path::new(&data).parent().unwrap();
+    wait::until("server and files are gone", wait::LONG, || {
+        (!home.exists() && !runs()).then_some(())
+    });
+}

@@ -1,0 +1,19 @@
+//! Tests of the whole: real daemons, real HTTP, real databases. The modules mirror the paths of the two interfaces.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that cannot go on should stop where it stands, and it may print what it measured"
+)]
+#![allow(
+    dead_code,
+    reason = "the support is written as a whole, and a build of a few tests uses a part of it"
+)]
+
+mod harness;
+mod support;

@@ -1,0 +1,328 @@
+//! Throw-away PostgreSQL servers on free loopback ports, also when run as root; nothing outlives the test process.
+//!
+//! [`shared`] is one server for the whole test process, to be used by every test that only needs a database.
+//! [`Postgres::start`] is a private one for tests that stop or kill it.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use tempfile::TempDir;
+
+use super::{cleanup, ports, wait};
+
+/// Small, fast, and with enough connections for many daemons at once. Nothing here has to survive a power cut of the
+/// machine, but what is committed does survive the death of the server's processes.
+const SETTINGS: &str = "
+fsync = off
+full_page_writes = off
+wal_level = minimal
+max_wal_senders = 0
+max_wal_size = 2GB
+shared_buffers = 64MB
+max_connections = 300
+timezone = 'UTC'
+log_timezone = 'UTC'
+lc_messages = 'C'
+";
+
+/// A running server; dropping it stops it and removes its files.
+pub struct Postgres {
+    folder: TempDir,
+    port: u16,
+    server: Mutex<Option<Child>>,
+}
+
+/// The server that all tests of this process share, started by the first that asks.
+pub fn shared() -> &'static Postgres {
+    static SERVER: OnceLock<Postgres> = OnceLock::new();
+    SERVER.get_or_init(Postgres::start)
+}
+
+/// Runs `sql` in the database at `url` with psql and returns what it prints: a line per row, `|` between columns,
+/// NULL as nothing. Panics with psql's words when a statement fails.
+pub fn query(url: &str, sql: &str) -> String {
+    try_query(url, sql).unwrap_or_else(|words| panic!("{sql}\n{words}"))
+}
+
+/// Like [`query`], but a failure is psql's words as `Err`.
+pub fn try_query(url: &str, sql: &str) -> Result<String, String> {
+    let mut psql = psql(url);
+    let output = fed(psql.arg("--file=-"), sql.as_bytes());
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+    if output.status.success() {
+        Ok(text(&output.stdout))
+    } else {
+        Err(text(&output.stderr))
+    }
+}
+
+/// Copies `csv` (with a header line, `NA` as NULL) into `table` of the database at `url`.
+pub fn copy_csv(url: &str, table: &str, csv: &[u8]) {
+    let copy = format!("copy {table} from stdin (format csv, header true, null 'NA')");
+    let output = fed(psql(url).args(["--command", &copy]), csv);
+    assert!(
+        output.status.success(),
+        "{copy}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+impl Postgres {
+    /// Starts a server of its own, for a test that means to stop or kill it.
+    pub fn start() -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("evenkeel-postgres-")
+            .tempdir()
+            .expect("a temporary folder");
+        cleanup::folder(folder.path());
+        give_away(folder.path());
+        let data = folder.path().join("data");
+        let mut initdb = unprivileged(&programs().join("initdb"));
+        initdb.args([
+            "--auth=trust",
+            "--username=postgres",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "--no-sync",
+        ]);
+        let output = initdb
+            .arg("--pgdata")
+            .arg(&data)
+            .output()
+            .expect("initdb starts");
+        assert!(
+            output.status.success(),
+            "initdb: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let mut settings = File::options()
+            .append(true)
+            .open(data.join("postgresql.conf"))
+            .expect("settings");
+        settings
+            .write_all(SETTINGS.as_bytes())
+            .expect("settings are written");
+        let server = Self {
+            folder,
+            port: ports::free(),
+            server: Mutex::new(None),
+        };
+        server.restart();
+        server
+    }
+
+    /// A fresh, empty database of this server; its URL.
+    pub fn database(&self) -> String {
+        self.database_like("template1")
+    }
+
+    /// A fresh database with everything that the database at `template` holds; its URL. Nobody may be connected there.
+    pub fn database_like(&self, template: &str) -> String {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let name = format!("db{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let template = template.rsplit('/').next().expect("a name");
+        query(
+            &self.url("postgres"),
+            &format!("create database {name} template {template}"),
+        );
+        self.url(&name)
+    }
+
+    /// The URL of the database `name`, whether it exists or not.
+    pub fn url(&self, name: &str) -> String {
+        format!("postgresql://postgres@127.0.0.1:{}/{name}", self.port)
+    }
+
+    /// Ends the server at once, as a power cut would; its processes vanish without a word to their clients.
+    pub fn kill9(&self) {
+        let mut server = self.server();
+        if let Some(child) = server.take() {
+            end(child, "KILL");
+        }
+    }
+
+    /// Ends the server in order: sessions are told that it shuts down.
+    pub fn stop(&self) {
+        let mut server = self.server();
+        if let Some(child) = server.take() {
+            end(child, "INT");
+        }
+    }
+
+    /// Starts the server where it was, after [`stop`](Self::stop) or [`kill9`](Self::kill9), and waits until it answers.
+    pub fn restart(&self) {
+        let mut server = self.server();
+        assert!(server.is_none(), "the server still runs");
+        // Processes of a killed server may hold its shared memory for a moment: the new one ends and is started again.
+        let child = wait::until("PostgreSQL answers", wait::LONG, || self.attempt());
+        *server = Some(child);
+    }
+
+    /// What the server wrote to its log.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    fn attempt(&self) -> Option<Child> {
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join("log"))
+            .expect("a log");
+        let mut postgres = unprivileged(&programs().join("postgres"));
+        let mut child = postgres
+            .arg("-D")
+            .arg(self.folder.path().join("data"))
+            .args([
+                "-c",
+                "listen_addresses=127.0.0.1",
+                "-c",
+                &format!("port={}", self.port),
+                "-k",
+            ])
+            .arg(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("the log twice"))
+            .stderr(log)
+            .spawn()
+            .expect("postgres starts");
+        cleanup::started(&child, "QUIT");
+        let answers = wait::within(wait::LONG, || {
+            if child.try_wait().expect("a status").is_some() {
+                return Some(false);
+            }
+            try_query(&self.url("postgres"), "select 1")
+                .is_ok()
+                .then_some(true)
+        });
+        match answers {
+            Some(true) => Some(child),
+            Some(false) => {
+                cleanup::ended(&child);
+                None
+            }
+            None => panic!("PostgreSQL neither answers nor ends:\n{}", self.log()),
+        }
+    }
+
+    fn server(&self) -> MutexGuard<'_, Option<Child>> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        if let Some(child) = self.server().take() {
+            end(child, "QUIT");
+        }
+    }
+}
+
+fn end(mut child: Child, signal: &str) {
+    let sent = Command::new("kill")
+        .args(["-s", signal, &child.id().to_string()])
+        .status()
+        .expect("kill starts");
+    assert!(sent.success(), "kill -s {signal}");
+    wait::until("PostgreSQL ends", wait::LONG, || {
+        child.try_wait().expect("a status")
+    });
+    cleanup::ended(&child);
+}
+
+/// The newest installed server's programs: Debian keeps them out of the path.
+fn programs() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let versions = std::fs::read_dir("/usr/lib/postgresql")
+            .into_iter()
+            .flatten()
+            .flatten();
+        let version = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
+        let debian = versions
+            .map(|entry| entry.path())
+            .filter(|path| path.join("bin/initdb").exists());
+        let newest = debian.max_by_key(version).map(|path| path.join("bin"));
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let listed = || std::env::split_paths(&path).find(|folder| folder.join("initdb").exists());
+        newest
+            .or_else(listed)
+            .expect("PostgreSQL is installed (tests/run says how)")
+    })
+}
+
+fn psql(url: &str) -> Command {
+    let mut psql = Command::new(programs().join("psql"));
+    psql.args([
+        "--no-psqlrc",
+        "--quiet",
+        "--no-align",
+        "--tuples-only",
+        "--set=ON_ERROR_STOP=1",
+    ]);
+    psql.args(["--dbname", url])
+        .env("PGTZ", "UTC")
+        .env("PGCONNECT_TIMEOUT", "10");
+    psql
+}
+
+/// Runs `command` with `input` on its standard input, to its end.
+fn fed(command: &mut Command, input: &[u8]) -> Output {
+    let piped = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = piped.spawn().expect("psql starts");
+    let mut stdin = child.stdin.take().expect("stdin is piped");
+    std::thread::scope(|scope| {
+        // A psql that stops reading says why on its standard error: the broken pipe itself is no news.
+        scope.spawn(move || drop(stdin.write_all(input)));
+        child.wait_with_output().expect("psql ends")
+    })
+}
+
+/// `program`, run as nobody special: PostgreSQL refuses to run as root.
+fn unprivileged(program: &Path) -> Command {
+    let mut command = match owner() {
+        None => Command::new(program),
+        Some(user) => {
+            let mut setpriv = Command::new("setpriv");
+            setpriv.args([format!("--reuid={user}"), "--init-groups".to_owned()]);
+            setpriv.arg(format!(
+                "--regid={}",
+                if user == "nobody" { "nogroup" } else { user }
+            ));
+            setpriv.arg(program);
+            setpriv
+        }
+    };
+    command.current_dir("/");
+    command
+}
+
+fn give_away(folder: &Path) {
+    if let Some(user) = owner() {
+        let status = Command::new("chown")
+            .arg(format!("{user}:"))
+            .arg(folder)
+            .status()
+            .expect("chown starts");
+        assert!(status.success(), "chown {user}");
+    }
+}
+
+/// Who owns the servers: `None` for whoever runs the tests, else, for root, the user that came with PostgreSQL.
+fn owner() -> Option<&'static str> {
+    static OWNER: OnceLock<Option<&'static str>> = OnceLock::new();
+    *OWNER.get_or_init(|| {
+        rustix::process::geteuid().is_root().then(|| {
+            let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+            let exists = users.lines().any(|line| line.starts_with("postgres:"));
+            if exists { "postgres" } else { "nobody" }
+        })
+    })
+}
