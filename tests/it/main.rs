@@ -17,4 +17,3 @@
 
 mod harness;
 mod support;
-mod values;
