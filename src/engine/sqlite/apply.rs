@@ -47,7 +47,8 @@ pub(super) async fn apply(
     let _stop_when_dropped = stop.clone().drop_guard();
     let work = tokio::task::spawn_blocking(move || run(&location, &job, receiver, progress, &stop));
     forward(rows, sender).await;
-    work.await.map_err(|_| EngineError::Lost("the writing thread ended".to_owned()))?
+    work.await
+        .map_err(|_| EngineError::Lost("the writing thread ended".to_owned()))?
 }
 
 async fn forward(mut rows: RowStream, sender: mpsc::Sender<Result<Flow, EngineError>>) {
@@ -107,13 +108,21 @@ struct Pace {
 
 impl Pace {
     fn new() -> Self {
-        Self { begun: None, rows: 0, bytes: 0, rest: Duration::ZERO, ended: Instant::now() }
+        Self {
+            begun: None,
+            rows: 0,
+            bytes: 0,
+            rest: Duration::ZERO,
+            ended: Instant::now(),
+        }
     }
 
     fn is_due(&self, job: &ApplyJob) -> bool {
         self.rows >= job.budget.transaction_rows
             || self.bytes >= job.budget.transaction_bytes
-            || self.begun.is_some_and(|begun| begun.elapsed() >= TRANSACTION_TIME)
+            || self
+                .begun
+                .is_some_and(|begun| begun.elapsed() >= TRANSACTION_TIME)
     }
 }
 
@@ -237,14 +246,23 @@ impl Work<'_> {
 
     fn reject(&mut self, tuple: &[u8], refusal: Refusal) -> Result<(), EngineError> {
         let key = self.key_of(tuple)?;
-        let row =
-            QuarantinedRow { table: self.job.table.name.clone(), key, column: refusal.column, reason: refusal.reason };
+        let row = QuarantinedRow {
+            table: self.job.table.name.clone(),
+            key,
+            column: refusal.column,
+            reason: refusal.reason,
+        };
         self.applied.rejected.push(row);
         if self.applied.rejected.len() <= self.job.budget.quarantine_rows {
             return Ok(());
         }
-        let words: Vec<String> =
-            self.applied.rejected.iter().take(10).map(|row| format!("{}: {}", row.key, row.reason)).collect();
+        let words: Vec<String> = self
+            .applied
+            .rejected
+            .iter()
+            .take(10)
+            .map(|row| format!("{}: {}", row.key, row.reason))
+            .collect();
         Err(EngineError::TooManyRejected {
             table: self.job.table.name.clone(),
             limit: self.job.budget.quarantine_rows,
@@ -253,10 +271,21 @@ impl Work<'_> {
     }
 
     fn key_of(&self, tuple: &[u8]) -> Result<serde_json::Value, EngineError> {
-        let (fields, _) = split_tuple(tuple).map_err(|err| self.statement_fault(err.to_string()))?;
-        let pairs = self.job.columns.iter().zip(fields).filter(|(column, _)| self.job.key.contains(&column.name));
+        let (fields, _) =
+            split_tuple(tuple).map_err(|err| self.statement_fault(err.to_string()))?;
+        let pairs = self
+            .job
+            .columns
+            .iter()
+            .zip(fields)
+            .filter(|(column, _)| self.job.key.contains(&column.name));
         Ok(pairs
-            .map(|(column, field)| (column.name.clone(), field_to_text(column.kind, field).into()))
+            .map(|(column, field)| {
+                (
+                    column.name.clone(),
+                    field_to_text(column.kind, field).into(),
+                )
+            })
             .collect::<serde_json::Map<_, _>>()
             .into())
     }
@@ -283,10 +312,19 @@ impl Work<'_> {
     }
 
     fn commit(&mut self) -> Result<(), EngineError> {
-        let Some(begun) = self.pace.begun else { return Ok(()) };
+        let Some(begun) = self.pace.begun else {
+            return Ok(());
+        };
         self.execute("commit")?;
-        self.pace = Pace { begun: None, rows: 0, bytes: 0, rest: begun.elapsed(), ended: Instant::now() };
-        let waiting = u64::try_from(self.held.len() + self.applied.rejected.len()).unwrap_or(u64::MAX);
+        self.pace = Pace {
+            begun: None,
+            rows: 0,
+            bytes: 0,
+            rest: begun.elapsed(),
+            ended: Instant::now(),
+        };
+        let waiting =
+            u64::try_from(self.held.len() + self.applied.rejected.len()).unwrap_or(u64::MAX);
         self.progress.send_replace(ApplyProgress {
             rows_taken: self.applied.rows,
             rows_committed: self.applied.rows.saturating_sub(waiting),
@@ -314,7 +352,9 @@ impl Work<'_> {
     }
 
     fn execute(&self, text: &'static str) -> Result<(), EngineError> {
-        self.connection.execute_batch(text).map_err(|err| engine_error(&err, &self.job.table.name))
+        self.connection
+            .execute_batch(text)
+            .map_err(|err| engine_error(&err, &self.job.table.name))
     }
 
     fn cut(&self) -> EngineError {
@@ -322,7 +362,10 @@ impl Work<'_> {
     }
 
     fn statement_fault(&self, message: String) -> EngineError {
-        EngineError::Statement { table: self.job.table.name.to_string(), message }
+        EngineError::Statement {
+            table: self.job.table.name.to_string(),
+            message,
+        }
     }
 }
 

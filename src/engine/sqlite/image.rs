@@ -42,18 +42,22 @@ pub(super) fn image<'v>(storage: &Storage, value: ValueRef<'v>) -> Result<Image<
         (NeutralType::Bool, ValueRef::Integer(number @ 0..=1)) => {
             Ok(Image::Borrowed(if number == 1 { &[1] } else { &[0] }))
         }
-        (NeutralType::Bool, ValueRef::Integer(_)) => Err("an integer other than 0 and 1 stands for a bool".into()),
-        (NeutralType::Int2, ValueRef::Integer(number)) => {
-            i16::try_from(number).map(|number| Image::Two(number.to_be_bytes())).map_err(|_| too_wide("smallint"))
+        (NeutralType::Bool, ValueRef::Integer(_)) => {
+            Err("an integer other than 0 and 1 stands for a bool".into())
         }
-        (NeutralType::Int4, ValueRef::Integer(number)) => {
-            i32::try_from(number).map(|number| Image::Four(number.to_be_bytes())).map_err(|_| too_wide("integer"))
-        }
+        (NeutralType::Int2, ValueRef::Integer(number)) => i16::try_from(number)
+            .map(|number| Image::Two(number.to_be_bytes()))
+            .map_err(|_| too_wide("smallint")),
+        (NeutralType::Int4, ValueRef::Integer(number)) => i32::try_from(number)
+            .map(|number| Image::Four(number.to_be_bytes()))
+            .map_err(|_| too_wide("integer")),
         (NeutralType::Int8, ValueRef::Integer(number)) => Ok(Image::Eight(number.to_be_bytes())),
         (NeutralType::Float4, ValueRef::Real(number)) => narrow(number),
         (NeutralType::Float4, ValueRef::Integer(number)) => narrow(exact_double(number)?),
         (NeutralType::Float8, ValueRef::Real(number)) => Ok(Image::Eight(number.to_be_bytes())),
-        (NeutralType::Float8, ValueRef::Integer(number)) => Ok(Image::Eight(exact_double(number)?.to_be_bytes())),
+        (NeutralType::Float8, ValueRef::Integer(number)) => {
+            Ok(Image::Eight(exact_double(number)?.to_be_bytes()))
+        }
         (NeutralType::Numeric, value) => decimal(storage.scale, value),
         (NeutralType::Text, ValueRef::Text(text)) => utf8(text).map(|_| Image::Borrowed(text)),
         (NeutralType::Bytea, ValueRef::Blob(bytes)) => Ok(Image::Borrowed(bytes)),
@@ -61,7 +65,11 @@ pub(super) fn image<'v>(storage: &Storage, value: ValueRef<'v>) -> Result<Image<
         (NeutralType::Json | NeutralType::Jsonb, value) => json(value),
         (NeutralType::Other, value) => as_text(value),
         (kind, ValueRef::Text(text)) => moment(kind, utf8(text)?),
-        (kind, value) => Err(format!("{} stands where {} belongs", class(value), kind.name())),
+        (kind, value) => Err(format!(
+            "{} stands where {} belongs",
+            class(value),
+            kind.name()
+        )),
     }
 }
 
@@ -148,7 +156,11 @@ fn json(value: ValueRef<'_>) -> Result<Image<'_>, String> {
         ValueRef::Integer(number) => Ok(Image::Owned(number.to_string().into_bytes())),
         ValueRef::Text(text) => match serde_json::from_str::<serde::de::IgnoredAny>(utf8(text)?) {
             Ok(_) => Ok(Image::Borrowed(text)),
-            Err(err) => Err(format!("the text is not JSON from line {} column {} on", err.line(), err.column())),
+            Err(err) => Err(format!(
+                "the text is not JSON from line {} column {} on",
+                err.line(),
+                err.column()
+            )),
         },
         value => Err(format!("{} stands where json belongs", class(value))),
     }
@@ -159,7 +171,10 @@ fn as_text(value: ValueRef<'_>) -> Result<Image<'_>, String> {
         ValueRef::Text(text) => utf8(text).map(|_| Image::Borrowed(text)),
         ValueRef::Integer(number) => Ok(Image::Owned(number.to_string().into_bytes())),
         ValueRef::Real(number) => Ok(Image::Owned(format!("{number:?}").into_bytes())),
-        value => Err(format!("{} stands in a column whose type holds text", class(value))),
+        value => Err(format!(
+            "{} stands in a column whose type holds text",
+            class(value)
+        )),
     }
 }
 
@@ -179,8 +194,16 @@ mod tests {
     use super::*;
     use crate::engine::sqlite::types::Affinity;
 
-    fn read(kind: NeutralType, scale: Option<u32>, value: ValueRef<'_>) -> Result<Option<Vec<u8>>, String> {
-        let storage = Storage { kind, scale, affinity: Affinity::Numeric };
+    fn read(
+        kind: NeutralType,
+        scale: Option<u32>,
+        value: ValueRef<'_>,
+    ) -> Result<Option<Vec<u8>>, String> {
+        let storage = Storage {
+            kind,
+            scale,
+            affinity: Affinity::Numeric,
+        };
         image(&storage, value).map(|image| image.field().map(<[u8]>::to_vec))
     }
 
@@ -191,10 +214,22 @@ mod tests {
         let number = |text: &str| Ok(Some(numeric::encode(text).unwrap()));
         assert_eq!(read(Text2, None, Null), Ok(None));
         assert_eq!(read(Bool, None, Integer(1)), Ok(Some(vec![1])));
-        assert_eq!(read(Int2, None, Integer(-2)), Ok(Some((-2_i16).to_be_bytes().to_vec())));
-        assert_eq!(read(Float8, None, Integer(-3)), Ok(Some((-3.0_f64).to_be_bytes().to_vec())));
-        assert_eq!(read(Float8, None, Integer(1 << 53)), Ok(Some(9_007_199_254_740_992.0_f64.to_be_bytes().to_vec())));
-        assert_eq!(read(Float4, None, Real(0.1)), Ok(Some(0.1_f32.to_be_bytes().to_vec())));
+        assert_eq!(
+            read(Int2, None, Integer(-2)),
+            Ok(Some((-2_i16).to_be_bytes().to_vec()))
+        );
+        assert_eq!(
+            read(Float8, None, Integer(-3)),
+            Ok(Some((-3.0_f64).to_be_bytes().to_vec()))
+        );
+        assert_eq!(
+            read(Float8, None, Integer(1 << 53)),
+            Ok(Some(9_007_199_254_740_992.0_f64.to_be_bytes().to_vec()))
+        );
+        assert_eq!(
+            read(Float4, None, Real(0.1)),
+            Ok(Some(0.1_f32.to_be_bytes().to_vec()))
+        );
         assert_eq!(read(Numeric, Some(2), Real(0.1 + 0.2)), number("0.30"));
         assert_eq!(read(Numeric, Some(2), Real(-0.001)), number("0.00"));
         assert_eq!(read(Numeric, Some(2), Integer(5)), number("5.00"));
