@@ -15,12 +15,12 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
 
 use crate::engine::driver::{Applied, ApplyJob, ApplyProgress, Flow, RowStream};
 use crate::engine::error::EngineError;
 use crate::engine::sqlite::apply::destination::{Attempt, Destination, Effect};
 use crate::engine::sqlite::apply::held::Held;
+use crate::engine::sqlite::caller::{CallerWatch, caller};
 use crate::engine::sqlite::connect::Location;
 use crate::engine::sqlite::fault::{Refusal, RowFault, engine_error};
 use crate::engine::sqlite::introspect::{self, Described};
@@ -30,8 +30,6 @@ use crate::wire::row::{RowBatch, split_tuple};
 
 /// Time for the rows of one transaction; its commit comes on top.
 const TRANSACTION_TIME: Duration = Duration::from_millis(200);
-/// How often a pause looks whether the work was given up.
-const PAUSE_STEP: Duration = Duration::from_millis(20);
 
 /// Applies `rows` as `job` says. Dropping this ends the thread after the row it is at.
 pub(super) async fn apply(
@@ -43,9 +41,9 @@ pub(super) async fn apply(
     // The thread gets a channel whose other end is held here: when this future is dropped, the thread's wait for
     // rows ends too, even where the source still keeps its own end open.
     let (sender, receiver) = mpsc::channel(1);
-    let stop = CancellationToken::new();
-    let _stop_when_dropped = stop.clone().drop_guard();
-    let work = tokio::task::spawn_blocking(move || run(&location, &job, receiver, progress, &stop));
+    let (_caller, watch) = caller();
+    let work =
+        tokio::task::spawn_blocking(move || run(&location, &job, receiver, progress, &watch));
     forward(rows, sender).await;
     work.await
         .map_err(|_| EngineError::Lost("the writing thread ended".to_owned()))?
@@ -69,7 +67,7 @@ fn run(
     job: &ApplyJob,
     mut rows: RowStream,
     progress: watch::Sender<ApplyProgress>,
-    stop: &CancellationToken,
+    caller: &CallerWatch,
 ) -> Result<Applied, EngineError> {
     let connection = location.open_writer()?;
     let table = &job.table.name;
@@ -88,7 +86,7 @@ fn run(
         held: Held::new(),
         applied: Applied::default(),
         progress,
-        stop,
+        caller,
     };
     while let Some(batch) = work.next(&mut rows)? {
         work.batch(&batch)?;
@@ -136,7 +134,7 @@ struct Work<'c> {
     held: Held,
     applied: Applied,
     progress: watch::Sender<ApplyProgress>,
-    stop: &'c CancellationToken,
+    caller: &'c CallerWatch,
 }
 
 impl Work<'_> {
@@ -219,7 +217,8 @@ impl Work<'_> {
         self.commit()?;
         self.swap()?;
         let mut rest = std::mem::replace(&mut self.held, Held::new());
-        for at in 0..rest.len() {
+        let count = rest.len();
+        for at in 0..count {
             let tuple = rest.get(at)?;
             if let Some(refusal) = self.row(&tuple, Attempt::Again)? {
                 self.reject(&tuple, refusal)?;
@@ -292,19 +291,16 @@ impl Work<'_> {
 
     /// Opens a transaction unless one is open, after the pause the last one owes.
     fn begin(&mut self) -> Result<(), EngineError> {
-        if self.stop.is_cancelled() {
-            return Err(self.cut());
-        }
         if self.pace.begun.is_some() {
-            return Ok(());
+            return if self.caller.waits() {
+                Ok(())
+            } else {
+                Err(self.cut())
+            };
         }
-        while let Some(left) = self.pace.rest.checked_sub(self.pace.ended.elapsed())
-            && !left.is_zero()
-        {
-            std::thread::sleep(left.min(PAUSE_STEP));
-            if self.stop.is_cancelled() {
-                return Err(self.cut());
-            }
+        let owed = self.pace.rest.saturating_sub(self.pace.ended.elapsed());
+        if !self.caller.waits_after(owed) {
+            return Err(self.cut());
         }
         self.execute("begin immediate")?;
         self.pace.begun = Some(Instant::now());

@@ -13,6 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::base::secret::Secret;
 use crate::engine::error::EngineError;
+use crate::engine::sqlite::caller::CallerWatch;
 use crate::engine::sqlite::fault::database_error;
 
 /// How long a statement waits for another session's lock.
@@ -81,12 +82,12 @@ impl Location {
     /// A connection inside a read transaction that will see one state of the database until it is dropped.
     ///
     /// In a rollback journal an open reader blocks every writer, so there the state is copied to a private temporary
-    /// file that SQLite itself removes. `go_on` is asked between the steps of that copy.
-    pub(super) fn snapshot(&self, go_on: &dyn Fn() -> bool) -> Result<Connection, EngineError> {
+    /// file that SQLite itself removes. That copy ends when its caller does.
+    pub(super) fn snapshot(&self, caller: &CallerWatch) -> Result<Connection, EngineError> {
         let connection = self.open_reader()?;
         let connection = match self.journal_mode(&connection)?.as_str() {
             "wal" => connection,
-            _ => self.copy(&connection, go_on)?,
+            _ => self.copy(&connection, caller)?,
         };
         // The snapshot begins with the first read, not with `begin`.
         connection
@@ -145,46 +146,40 @@ impl Location {
         connection.query_row("select count(*) from sqlite_schema", [], |_| Ok(()))
     }
 
-    fn copy(
-        &self,
-        source: &Connection,
-        go_on: &dyn Fn() -> bool,
-    ) -> Result<Connection, EngineError> {
+    fn copy(&self, source: &Connection, caller: &CallerWatch) -> Result<Connection, EngineError> {
         let fault = |err: rusqlite::Error| self.fault(&err);
         // An empty name is a temporary file without a name, in the folder that TMPDIR names.
         let mut target = Connection::open("").map_err(fault)?;
         target
             .set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)
             .map_err(fault)?;
-        {
-            let backup = Backup::new(source, &mut target).map_err(fault)?;
-            let (mut copied, mut waiting_since) = (0_i64, Instant::now());
-            loop {
-                if !go_on() {
-                    return Err(EngineError::Lost("reading was given up".to_owned()));
+        let backup = Backup::new(source, &mut target).map_err(fault)?;
+        let (mut copied, mut waiting_since) = (0_i64, Instant::now());
+        loop {
+            // Every foreign write starts the copy anew; after three lengths it is made in one go.
+            let patient = copied <= 3 * i64::from(backup.progress().pagecount);
+            let pause = match backup
+                .step(if patient { COPY_PAGES } else { -1 })
+                .map_err(fault)?
+            {
+                StepResult::Done => break,
+                StepResult::More => {
+                    copied += i64::from(COPY_PAGES);
+                    waiting_since = Instant::now();
+                    Duration::from_millis(1)
                 }
-                // Every foreign write starts the copy anew; after three lengths it is made in one go.
-                let patient = copied <= 3 * i64::from(backup.progress().pagecount);
-                match backup
-                    .step(if patient { COPY_PAGES } else { -1 })
-                    .map_err(fault)?
-                {
-                    StepResult::Done => break,
-                    StepResult::More => {
-                        copied += i64::from(COPY_PAGES);
-                        waiting_since = Instant::now();
-                        std::thread::sleep(Duration::from_millis(1));
-                    }
-                    _ if waiting_since.elapsed() > BUSY_TIMEOUT => {
-                        return Err(EngineError::Unreachable(format!(
-                            "{}: another session holds the database locked",
-                            self.path.display()
-                        )));
-                    }
-                    _ => std::thread::sleep(Duration::from_millis(20)),
+                _ if waiting_since.elapsed() > BUSY_TIMEOUT => {
+                    let path = self.path.display();
+                    let text = format!("{path}: another session holds the database locked");
+                    return Err(EngineError::Unreachable(text));
                 }
+                _ => Duration::from_millis(20),
+            };
+            if !caller.waits_after(pause) {
+                return Err(EngineError::Lost("reading was given up".to_owned()));
             }
         }
+        drop(backup);
         target
             .pragma_update(None, "query_only", true)
             .map_err(fault)?;
@@ -195,6 +190,7 @@ impl Location {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::sqlite::caller::caller;
 
     fn parse(url: &str) -> Result<Location, EngineError> {
         Location::parse(&Secret::new(url.to_owned()))
@@ -260,7 +256,8 @@ mod tests {
                 .execute_batch("create table t (a); insert into t values (1)")
                 .unwrap();
             let location = parse(&format!("sqlite://{}", path.display())).unwrap();
-            let snapshot = location.snapshot(&|| true).unwrap();
+            let (_caller, watch) = caller();
+            let snapshot = location.snapshot(&watch).unwrap();
             writer.busy_timeout(Duration::ZERO).unwrap();
             writer.execute_batch("insert into t values (2)").unwrap();
             let seen: i64 = snapshot

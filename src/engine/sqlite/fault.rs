@@ -73,14 +73,14 @@ pub(super) fn row_fault(err: &Error, table: &TableName) -> RowFault {
     let Error::SqliteFailure(code, _) = err else {
         return RowFault::Fatal(engine_error(err, table));
     };
-    let may_fit_later = match code.extended_code {
+    let may_fit_later = matches!(
+        code.extended_code,
         ffi::SQLITE_CONSTRAINT_UNIQUE
-        | ffi::SQLITE_CONSTRAINT_PRIMARYKEY
-        | ffi::SQLITE_CONSTRAINT_ROWID
-        | ffi::SQLITE_CONSTRAINT_FOREIGNKEY
-        | ffi::SQLITE_CONSTRAINT_TRIGGER => true,
-        _ => false,
-    };
+            | ffi::SQLITE_CONSTRAINT_PRIMARYKEY
+            | ffi::SQLITE_CONSTRAINT_ROWID
+            | ffi::SQLITE_CONSTRAINT_FOREIGNKEY
+            | ffi::SQLITE_CONSTRAINT_TRIGGER
+    );
     let reason = match code.code {
         // A trigger's author writes its message and may put values into it.
         _ if code.extended_code == ffi::SQLITE_CONSTRAINT_TRIGGER => {

@@ -8,7 +8,7 @@ use rusqlite::types::ValueRef;
 
 use crate::engine::sqlite::types::Storage;
 use crate::model::table::NeutralType;
-use crate::wire::{InvalidValue, datetime, numeric};
+use crate::wire::{datetime, numeric};
 
 /// One field's bytes.
 #[derive(Debug)]
@@ -92,10 +92,6 @@ fn utf8(text: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(text).map_err(|_| "the text is not valid UTF-8".to_owned())
 }
 
-fn reason(err: InvalidValue) -> String {
-    err.to_string()
-}
-
 /// An integer as a double, where it keeps every digit.
 fn exact_double(number: i64) -> Result<f64, String> {
     let high = i32::try_from(number >> 32).map_err(|_| too_wide("float8"))?;
@@ -108,6 +104,10 @@ fn exact_double(number: i64) -> Result<f64, String> {
 
 /// A double as the nearest float4, as any engine stores it in a column of that type.
 fn narrow<'v>(number: f64) -> Result<Image<'v>, String> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "rounding to the nearest float4 is what is asked for"
+    )]
     let narrowed = number as f32;
     if narrowed.is_infinite() && number.is_finite() {
         return Err("the number is too large for float4".to_owned());
@@ -126,9 +126,9 @@ fn decimal<'v>(scale: Option<u32>, value: ValueRef<'v>) -> Result<Image<'v>, Str
                 Some(Ok(scale)) => format!("{number:.scale$}"),
                 _ => number.to_string(),
             };
-            numeric::encode(&text).map_err(reason)?
+            numeric::encode(&text).map_err(|err| err.to_string())?
         }
-        ValueRef::Text(text) => numeric::encode(utf8(text)?).map_err(reason)?,
+        ValueRef::Text(text) => numeric::encode(utf8(text)?).map_err(|err| err.to_string())?,
         value => return Err(format!("{} stands where numeric belongs", class(value))),
     };
     match scale {
@@ -186,7 +186,7 @@ fn moment<'v>(kind: NeutralType, text: &str) -> Result<Image<'v>, String> {
         NeutralType::Timestamptz => datetime::timestamp_from_text(text, true).map(Image::Eight),
         kind => return Err(format!("text stands where {} belongs", kind.name())),
     }
-    .map_err(reason)
+    .map_err(|err| err.to_string())
 }
 
 #[cfg(test)]
@@ -209,7 +209,9 @@ mod tests {
 
     #[test]
     fn values_are_read_as_their_declared_type() {
-        use NeutralType::*;
+        use NeutralType::{
+            Bool, Float4, Float8, Int2, Numeric, Other, Timestamp, Timestamptz, Uuid,
+        };
         use ValueRef::{Blob, Integer, Null, Real, Text};
         let number = |text: &str| Ok(Some(numeric::encode(text).unwrap()));
         assert_eq!(read(Text2, None, Null), Ok(None));
@@ -254,7 +256,10 @@ mod tests {
 
     #[test]
     fn what_is_no_value_of_the_declared_type_is_refused_without_showing_it() {
-        use NeutralType::*;
+        use NeutralType::{
+            Bool, Bytea, Date, Float4, Float8, Int2, Int4, Int8, Json, Numeric, Other, Timestamp,
+            Timestamptz, Uuid,
+        };
         use ValueRef::{Blob, Integer, Real, Text};
         for (kind, scale, value) in [
             (Bool, None, Integer(4711)),

@@ -63,7 +63,7 @@ pub(super) fn tables(connection: &Connection) -> rusqlite::Result<Vec<Described>
     let mut statement = connection.prepare(&format!("{TABLES} order by list.name"))?;
     let entries: Vec<Entry> = statement.query_map([], entry)?.collect::<Result<_, _>>()?;
     entries
-        .into_iter()
+        .iter()
         .map(|entry| describe(connection, entry))
         .collect()
 }
@@ -79,7 +79,7 @@ pub(super) fn table(
     let found = connection
         .query_row(&format!("{TABLES} and list.name = ?1"), [&name.name], entry)
         .optional()?;
-    found.map(|entry| describe(connection, entry)).transpose()
+    found.map(|entry| describe(connection, &entry)).transpose()
 }
 
 const TABLES: &str = "select list.name, list.wr, list.strict, schema.sql \
@@ -96,7 +96,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     })
 }
 
-fn describe(connection: &Connection, entry: Entry) -> rusqlite::Result<Described> {
+fn describe(connection: &Connection, entry: &Entry) -> rusqlite::Result<Described> {
     let indexes = unique_indexes(connection, &entry.name)?;
     let primary_index = indexes.iter().find(|index| index.origin == "pk");
     let declared_key = declared_key(connection, &entry.name)?;
@@ -104,7 +104,7 @@ fn describe(connection: &Connection, entry: Entry) -> rusqlite::Result<Described
         [only] if primary_index.is_none() && !entry.without_rowid => Some(only.clone()),
         _ => None,
     };
-    let columns = columns(connection, &entry, rowid_alias.as_deref(), &declared_key)?;
+    let columns = columns(connection, entry, rowid_alias.as_deref(), &declared_key)?;
     let primary_key = match (&rowid_alias, primary_index) {
         (Some(alias), _) => Some(UniqueKey {
             columns: vec![alias.clone()],
@@ -129,7 +129,7 @@ fn describe(connection: &Connection, entry: Entry) -> rusqlite::Result<Described
         unique,
         row_estimate: row_estimate(connection, &entry.name)?,
         size_bytes: None,
-        not_writable: not_writable(&entry, &indexes, &triggers),
+        not_writable: not_writable(entry, &indexes, &triggers),
         triggers,
         foreign_keys,
     };

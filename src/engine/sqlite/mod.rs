@@ -1,10 +1,11 @@
 //! SQLite: rusqlite, each piece of work with a connection and a blocking thread of its own.
 //!
 //! `connect` opens, `introspect` describes, `read` streams out, `apply` writes, `create` makes tables, `check` looks
-//! around; `types` says what a declared type counts as, `image` and `stored` turn values into fields and back.
+//! around, `caller` knows when to stop; `types` says what a declared type counts as, `image` and `stored` turn values into fields and back.
 //! Invariant: nothing is ever left in the user's database but rows, and tables that were asked for.
 
 mod apply;
+mod caller;
 mod check;
 mod connect;
 mod create;

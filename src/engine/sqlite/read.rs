@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::driver::{CHANNEL_BATCHES, Flow, RowStream, Selection};
 use crate::engine::error::EngineError;
+use crate::engine::sqlite::caller::{CallerWatch, caller};
 use crate::engine::sqlite::connect::Location;
 use crate::engine::sqlite::fault::engine_error;
 use crate::engine::sqlite::image::image;
@@ -28,15 +29,14 @@ pub(super) async fn read(
 ) -> Result<RowStream, EngineError> {
     let (rows, stream) = mpsc::channel(CHANNEL_BATCHES);
     let (opened, ready) = oneshot::channel();
-    tokio::task::spawn_blocking(move || {
-        match Scan::open(&location, selection, &|| !opened.is_closed()) {
-            Ok((connection, scan)) => {
-                if opened.send(Ok(())).is_ok() {
-                    scan.run(&connection, &rows);
-                }
+    let (_caller, watch) = caller();
+    tokio::task::spawn_blocking(move || match Scan::open(&location, selection, &watch) {
+        Ok((connection, scan)) => {
+            if opened.send(Ok(())).is_ok() {
+                scan.run(&connection, &rows);
             }
-            Err(err) => drop(opened.send(Err(err))),
         }
+        Err(err) => drop(opened.send(Err(err))),
     });
     ready
         .await
@@ -63,9 +63,9 @@ impl Scan {
     fn open(
         location: &Location,
         selection: Selection,
-        go_on: &dyn Fn() -> bool,
+        caller: &CallerWatch,
     ) -> Result<(Connection, Self), EngineError> {
-        let connection = location.snapshot(go_on)?;
+        let connection = location.snapshot(caller)?;
         let described = introspect::table(&connection, &selection.table)
             .map_err(|err| location.fault(&err))?
             .ok_or_else(|| EngineError::NoTable(selection.table.clone()))?;
@@ -82,7 +82,7 @@ impl Scan {
         for (name, kind) in &selection.columns {
             match described.table.column(name) {
                 Some(column) if column.kind == *kind => {
-                    storages.push(Storage::of(column, described.strict))
+                    storages.push(Storage::of(column, described.strict));
                 }
                 _ => return Err(EngineError::SchemaChanged(selection.table)),
             }

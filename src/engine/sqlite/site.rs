@@ -178,10 +178,12 @@ pub(super) fn stream(rows: &[TestRow]) -> RowStream {
     receiver
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a field may be NULL")]
 pub(super) fn int(number: i64) -> Option<Vec<u8>> {
     Some(number.to_be_bytes().to_vec())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a field may be NULL")]
 pub(super) fn text(text: &str) -> Option<Vec<u8>> {
     Some(text.as_bytes().to_vec())
 }

@@ -8,7 +8,7 @@ use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 
 use crate::engine::sqlite::types::{Affinity, EXACT_DIGITS, Storage};
 use crate::model::table::NeutralType;
-use crate::wire::{InvalidValue, field, numeric};
+use crate::wire::{field, numeric};
 
 /// What to bind for `value`, or why it cannot be stored.
 pub(super) fn stored<'f>(
@@ -22,24 +22,29 @@ pub(super) fn stored<'f>(
     match kind {
         NeutralType::Bool => field::boolean(bytes)
             .map(|value| integer(value.into()))
-            .map_err(reason),
-        NeutralType::Int2 | NeutralType::Int4 | NeutralType::Int8 => {
-            field::integer(kind, bytes).map(integer).map_err(reason)
-        }
-        NeutralType::Float4 => real(field::float4(bytes).map_err(reason)?.into()),
-        NeutralType::Float8 => real(field::float8(bytes).map_err(reason)?),
-        NeutralType::Numeric => decimal(storage.affinity, numeric::decode(bytes).map_err(reason)?),
+            .map_err(|err| err.to_string()),
+        NeutralType::Int2 | NeutralType::Int4 | NeutralType::Int8 => field::integer(kind, bytes)
+            .map(integer)
+            .map_err(|err| err.to_string()),
+        NeutralType::Float4 => real(field::float4(bytes).map_err(|err| err.to_string())?.into()),
+        NeutralType::Float8 => real(field::float8(bytes).map_err(|err| err.to_string())?),
+        NeutralType::Numeric => decimal(
+            storage.affinity,
+            numeric::decode(bytes).map_err(|err| err.to_string())?,
+        ),
         NeutralType::Bytea => Ok(ToSqlOutput::Borrowed(ValueRef::Blob(bytes))),
         NeutralType::Date
         | NeutralType::Time
         | NeutralType::Timestamp
         | NeutralType::Timestamptz => field::moment_text(kind, bytes, ' ')
             .map(owned_text)
-            .map_err(reason),
-        NeutralType::Uuid => field::uuid_text(bytes).map(owned_text).map_err(reason),
+            .map_err(|err| err.to_string()),
+        NeutralType::Uuid => field::uuid_text(bytes)
+            .map(owned_text)
+            .map_err(|err| err.to_string()),
         NeutralType::Json | NeutralType::Jsonb => text(
             storage.affinity,
-            field::json_bytes(kind, bytes).map_err(reason)?,
+            field::json_bytes(kind, bytes).map_err(|err| err.to_string())?,
         ),
         NeutralType::Text | NeutralType::Other => text(storage.affinity, bytes),
     }
@@ -52,10 +57,6 @@ pub(super) fn as_value<'v>(bound: &'v ToSqlOutput<'_>) -> ValueRef<'v> {
         ToSqlOutput::Owned(value) => value.into(),
         _ => ValueRef::Null,
     }
-}
-
-fn reason(err: InvalidValue) -> String {
-    err.to_string()
 }
 
 fn integer<'f>(number: i64) -> ToSqlOutput<'f> {
@@ -153,7 +154,7 @@ mod tests {
 
     #[test]
     fn values_take_the_form_of_the_design_table() {
-        use NeutralType::*;
+        use NeutralType::{Bool, Date, Jsonb, Numeric, Time, Timestamp, Timestamptz, Uuid};
         let text = |text: &str| Ok(Value::Text(text.to_owned()));
         let micro = 1_i64.to_be_bytes();
         assert_eq!(bound(Bool, Affinity::Numeric, &[1]), Ok(Value::Integer(1)));
@@ -196,7 +197,7 @@ mod tests {
 
     #[test]
     fn what_the_column_would_change_is_refused() {
-        use NeutralType::*;
+        use NeutralType::{Float8, Int8, Numeric, Other, Text};
         let number = |text: &str| numeric::encode(text).unwrap();
         assert!(bound(Float8, Affinity::Real, &f64::NAN.to_be_bytes()).is_err());
         assert!(bound(Float8, Affinity::Real, &f64::INFINITY.to_be_bytes()).is_ok());

@@ -199,7 +199,10 @@ mod tests {
 
     #[test]
     fn a_column_counts_as_its_declared_type() {
-        use NeutralType::*;
+        use NeutralType::{
+            Bool, Bytea, Float4, Float8, Int2, Int8, Json, Numeric, Other, Text, Timestamp,
+            Timestamptz, Uuid,
+        };
         for (text, kind) in [
             ("BOOLEAN", Bool),
             ("tinyint(1)", Bool),
@@ -233,7 +236,10 @@ mod tests {
 
     #[test]
     fn what_is_declared_reads_back_and_stores_unchanged() {
-        use NeutralType::*;
+        use NeutralType::{
+            Bool, Bytea, Date, Float4, Float8, Int2, Int4, Int8, Json, Jsonb, Numeric, Other, Text,
+            Time, Timestamp, Timestamptz, Uuid,
+        };
         for (column, text, read, stored) in [
             (
                 column(Bool, None, None, None),

@@ -7,13 +7,13 @@
 
 use std::cell::OnceCell;
 
+use rusqlite::Connection;
 use rusqlite::types::ToSqlOutput;
-use rusqlite::{Connection, Statement};
 
 use crate::engine::driver::ApplyJob;
 use crate::engine::error::EngineError;
 use crate::engine::sql::Sql;
-use crate::engine::sqlite::apply::statements::{ParentCheck, Statements, check_key_form};
+use crate::engine::sqlite::apply::statements::{Statements, bind_all, bind_key, check_key_form};
 use crate::engine::sqlite::fault::{
     Refusal, RowFault, engine_error, is_unique_violation, row_fault,
 };
@@ -66,6 +66,8 @@ pub(super) struct Destination<'c> {
     connection: &'c Connection,
     table: TableName,
     targets: Vec<Target>,
+    /// Where the key's columns are among the targets.
+    key: Vec<usize>,
     mode: SyncMode,
     conflict: ConflictStrategy,
     insert_first: bool,
@@ -105,6 +107,7 @@ impl<'c> Destination<'c> {
         Ok(Self {
             connection,
             table: table.name.clone(),
+            key: key_places(&targets),
             targets,
             mode: job.mode,
             conflict: job.conflict,
@@ -143,7 +146,7 @@ impl<'c> Destination<'c> {
         let Some(park) = &mut self.statements.park else {
             return Ok(());
         };
-        bind_key(park, &self.targets, &values)
+        bind_key(park, &self.key, &values)
             .and_then(|()| park.raw_execute())
             .map(drop)
             .map_err(|err| row_fault(&err, &self.table))
@@ -243,7 +246,7 @@ impl<'c> Destination<'c> {
         let Some(remember) = &mut self.statements.remember else {
             return Ok(());
         };
-        match bind_key(remember, &self.targets, values).and_then(|()| remember.raw_execute()) {
+        match bind_key(remember, &self.key, values).and_then(|()| remember.raw_execute()) {
             Ok(_) => Ok(()),
             Err(err) => Err(match row_fault(&err, &self.table) {
                 RowFault::Row(_) => refused(
@@ -288,7 +291,10 @@ impl<'c> Destination<'c> {
             Err(err) => return Err(row_fault(&err, &self.table)),
         }
         for parent in &mut self.statements.parents {
-            if !parent_is_there(parent, values).map_err(|err| row_fault(&err, &self.table))? {
+            if !parent
+                .is_there(values)
+                .map_err(|err| row_fault(&err, &self.table))?
+            {
                 return Err(refused(None, "FOREIGN KEY constraint failed", true));
             }
         }
@@ -303,7 +309,7 @@ impl<'c> Destination<'c> {
     ) -> Result<Local, RowFault> {
         let fatal = |err: rusqlite::Error| RowFault::Fatal(engine_error(&err, &self.table));
         let probe = &mut self.statements.probe;
-        bind_key(probe, &self.targets, values).map_err(fatal)?;
+        bind_key(probe, &self.key, values).map_err(fatal)?;
         let mut rows = probe.raw_query();
         let Some(row) = rows.next().map_err(fatal)? else {
             return Ok(Local::Absent);
@@ -349,6 +355,14 @@ fn targets(job: &ApplyJob, described: &Described) -> Result<Vec<Target>, EngineE
         .collect()
 }
 
+fn key_places(targets: &[Target]) -> Vec<usize> {
+    let in_key = targets
+        .iter()
+        .enumerate()
+        .filter(|(_, target)| target.in_key);
+    in_key.map(|(at, _)| at).collect()
+}
+
 /// Whether the key of exactly these columns folds; `None` when the table has none.
 fn key_is_folded(table: &Table, key: &[String]) -> Option<bool> {
     let same = |columns: &[String]| {
@@ -360,46 +374,6 @@ fn key_is_folded(table: &Table, key: &[String]) -> Option<bool> {
         .chain(&table.unique)
         .find(|candidate| same(&candidate.columns))
         .map(|key| key.folded)
-}
-
-fn bind_all(statement: &mut Statement<'_>, values: &[ToSqlOutput<'_>]) -> rusqlite::Result<()> {
-    for (at, value) in values.iter().enumerate() {
-        statement.raw_bind_parameter(at + 1, value)?;
-    }
-    Ok(())
-}
-
-fn bind_key(
-    statement: &mut Statement<'_>,
-    targets: &[Target],
-    values: &[ToSqlOutput<'_>],
-) -> rusqlite::Result<()> {
-    for (at, (_, value)) in targets
-        .iter()
-        .zip(values)
-        .enumerate()
-        .filter(|(_, (target, _))| target.in_key)
-    {
-        statement.raw_bind_parameter(at + 1, value)?;
-    }
-    Ok(())
-}
-
-fn parent_is_there(
-    parent: &mut ParentCheck<'_>,
-    values: &[ToSqlOutput<'_>],
-) -> rusqlite::Result<bool> {
-    for &at in &parent.places {
-        let Some(value) = values.get(at) else {
-            return Ok(true);
-        };
-        if as_value(value) == rusqlite::types::ValueRef::Null {
-            return Ok(true);
-        }
-        parent.exists.raw_bind_parameter(at + 1, value)?;
-    }
-    let mut rows = parent.exists.raw_query();
-    Ok(rows.next()?.is_some())
 }
 
 fn refused(column: Option<&str>, reason: &str, may_fit_later: bool) -> RowFault {

@@ -4,6 +4,7 @@
 //! overrides an `on conflict replace` of the table's own constraints. It would override those inside triggers as well,
 //! so a table with triggers gets plain statements, and one with both is no destination.
 
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Statement};
 
 use crate::engine::driver::ApplyJob;
@@ -12,6 +13,7 @@ use crate::engine::sql::Sql;
 use crate::engine::sqlite::fault::engine_error;
 use crate::engine::sqlite::introspect::Described;
 use crate::engine::sqlite::select::statement;
+use crate::engine::sqlite::stored::as_value;
 use crate::model::run::ConflictStrategy;
 use crate::model::table::NeutralType;
 
@@ -44,6 +46,47 @@ pub(super) struct ParentCheck<'c> {
     /// The columns at these places of the rows point to it.
     pub places: Vec<usize>,
     pub exists: Statement<'c>,
+}
+
+impl ParentCheck<'_> {
+    /// Whether it is, or the row points to none.
+    pub(super) fn is_there(&mut self, values: &[ToSqlOutput<'_>]) -> rusqlite::Result<bool> {
+        if self.places.iter().any(|&at| {
+            values
+                .get(at)
+                .is_none_or(|value| as_value(value) == ValueRef::Null)
+        }) {
+            return Ok(true);
+        }
+        bind_key(&mut self.exists, &self.places, values)?;
+        let mut rows = self.exists.raw_query();
+        Ok(rows.next()?.is_some())
+    }
+}
+
+/// Binds all values.
+pub(super) fn bind_all(
+    statement: &mut Statement<'_>,
+    values: &[ToSqlOutput<'_>],
+) -> rusqlite::Result<()> {
+    for (at, value) in values.iter().enumerate() {
+        statement.raw_bind_parameter(at + 1, value)?;
+    }
+    Ok(())
+}
+
+/// Binds the values at `places`.
+pub(super) fn bind_key(
+    statement: &mut Statement<'_>,
+    places: &[usize],
+    values: &[ToSqlOutput<'_>],
+) -> rusqlite::Result<()> {
+    for &at in places {
+        if let Some(value) = values.get(at) {
+            statement.raw_bind_parameter(at + 1, value)?;
+        }
+    }
+    Ok(())
 }
 
 impl<'c> Statements<'c> {
