@@ -69,10 +69,30 @@ pub(super) async fn try_session(options: &PgConnectOptions) -> Result<Option<Loc
             .bind(ADVISORY)
             .fetch_one(&mut connection)
             .await?;
+    keep_alive(&mut connection).await?;
     Ok(locked.then_some(Lock::Session {
         connection,
         backend,
     }))
+}
+
+/// Has the server notice within half a minute that our machine is gone, so that a standby can take over; keeps
+/// firewalls from forgetting the idle connection, and the server from ending it.
+async fn keep_alive(connection: &mut PgConnection) -> Result<(), StoreError> {
+    sqlx::query(
+        "select set_config(pg_settings.name, wanted.setting, false)
+        from pg_settings
+        join (
+            values
+                ('tcp_keepalives_idle', '15'),
+                ('tcp_keepalives_interval', '5'),
+                ('tcp_keepalives_count', '3'),
+                ('idle_session_timeout', '0')
+        ) as wanted (name, setting) on wanted.name = pg_settings.name",
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 impl Lock {

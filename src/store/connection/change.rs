@@ -80,6 +80,8 @@ impl Store {
         word: &PeerWord,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        // PostgreSQL takes no NUL in text, and a peer may send anything.
+        let reason = word.reason.as_ref().map(|reason| reason.replace('\0', ""));
         execute!(
             self,
             "update connection
@@ -97,7 +99,7 @@ impl Store {
             id.to_string(),
             as_heard(word.status).as_str(),
             word.deleted,
-            word.reason.as_deref(),
+            reason,
             micros(now)
         );
         Ok(())
