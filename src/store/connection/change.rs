@@ -271,6 +271,22 @@ impl Store {
         );
         Ok(())
     }
+
+    /// Removes a connection that was never registered, with its token: the peer refused it. Others stay for their
+    /// history.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_connection(&self, id: ConnectionId) -> Result<(), StoreError> {
+        execute!(
+            self,
+            "delete from connection
+            where id = $1
+              and not registered",
+            id.to_string()
+        );
+        Ok(())
+    }
 }
 
 /// `revoked` is our administrator's word alone: the peer's can only cut the connection.
