@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 use crate::base::secret::{Secret, token_hash};
-use crate::model::connection::{Auth, Connection, Direction, Identity, Status, Totals};
+use crate::model::connection::{Auth, Connection, Direction, Identity, Status};
 use crate::model::grant::Grant;
 use crate::model::id::ConnectionId;
 use crate::model::policy::IncomingMode;
@@ -115,12 +115,12 @@ enum Decision<'a> {
 }
 
 /// What becomes of a registration from `url`, given the rows with its token and those with its URL.
-fn decision<'a>(url: &PeerUrl, by_token: &'a [Connection], by_url: &[Connection]) -> Decision<'a> {
-    let here = || {
-        by_token
-            .iter()
-            .filter(|row| row.url == *url && !row.peer_deleted)
-    };
+fn decision<'a>(
+    url: &PeerUrl,
+    by_token: &'a [Connection],
+    by_url: &[Connection],
+) -> Decision<'a> {
+    let here = || by_token.iter().filter(|row| row.url == *url && !row.peer_deleted);
     if let Some(known) = here().find(|row| row.direction == Direction::Receiver) {
         return Decision::Repeated(known);
     }
@@ -142,13 +142,10 @@ async fn check_password(
     policy: &IncomingPolicy,
     given: Option<Secret<String>>,
 ) -> Result<(), RegistrationRefusal> {
-    let (Some(hash), Some(given)) = (policy.password.clone(), given) else {
-        return Err(RegistrationRefusal::PasswordRequired);
-    };
-    if is_password(hash, given).await? {
-        Ok(())
-    } else {
-        Err(RegistrationRefusal::PasswordInvalid)
+    match (policy.password.clone(), given) {
+        (Some(hash), Some(given)) if is_password(hash, given.clone()).await? => Ok(()),
+        (Some(_), Some(_)) => Err(RegistrationRefusal::PasswordInvalid),
+        _ => Err(RegistrationRefusal::PasswordRequired),
     }
 }
 
@@ -198,7 +195,7 @@ fn checked(
         last_contact_at: Some(now),
         unreachable_since: None,
         next_attempt_at: None,
-        totals: Totals::default(),
+        totals: crate::model::connection::Totals::default(),
         epoch: 0,
         acked_epoch: 0,
         registered: true,
@@ -225,7 +222,11 @@ pub(super) async fn insert_under_free_name(
     let wanted = connection.name.clone();
     for at in 1_u32.. {
         connection.name = numbered(&wanted, at, connection.id);
-        match ctx.store.insert_connection(&connection, hash, token).await {
+        match ctx
+            .store
+            .insert_connection(&connection, hash, token)
+            .await
+        {
             Err(StoreError::NameTaken(_)) if at <= NUMBERED => {}
             done => {
                 done?;
