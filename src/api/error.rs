@@ -241,6 +241,7 @@ impl From<SyncError> for Problem {
                         "set \"shared\": true (--shared) if both sites are meant to write it",
                     )
             }
+            SyncError::RunOver { .. } => Self::conflict("run-over", "The run is over", &err),
             SyncError::Cancelled => Self::conflict("cancelled", "The run was cancelled", &err),
             SyncError::Stopping => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -21,7 +21,8 @@ use crate::base::secret::Secret;
 use crate::model::connection::{Connection, Direction};
 use crate::model::table::{Table, TableName};
 use crate::remote::Peer;
-use crate::sync::{Ctx, serve};
+use crate::sync::serve::{self, ClientKind, RecordsPage, VisibleTable};
+use crate::sync::{Ctx, SyncError};
 use crate::wire::messages::{Catalogue, ListedTable};
 
 /// Schemas asked of the peer at a time.
@@ -57,11 +58,13 @@ pub(super) async fn list(
     Path(text): Path<String>,
 ) -> Result<Json<List<TableView>>, Problem> {
     let connection = find(&ctx, &text).await?;
-    let here = tables_here(&ctx).await;
     let items = match connection.direction {
-        Direction::Sender => given(serve::visible_tables(&ctx, &connection).await?, &here?),
+        Direction::Sender => given(visible_to(&ctx, &connection).await?),
         // Without the site database the peer's tables are still worth showing.
-        Direction::Receiver => offered(&ctx, &connection, &here.unwrap_or_default()).await?,
+        Direction::Receiver => {
+            let here = tables_here(&ctx).await.unwrap_or_default();
+            offered(&ctx, &connection, &here).await?
+        },
     };
     Ok(Json(List::whole(items)))
 }
@@ -75,15 +78,20 @@ async fn tables_here(ctx: &Ctx) -> Result<TablesHere, Problem> {
         .collect())
 }
 
-fn given(visible: Vec<ListedTable>, here: &TablesHere) -> Vec<TableView> {
-    let view = |listed: ListedTable| TableView {
+/// What the peer of a giving connection sees of this site.
+async fn visible_to(ctx: &Ctx, connection: &Connection) -> Result<Vec<VisibleTable>, SyncError> {
+    Ok(serve::visible_tables(ctx, connection, ClientKind::Any).await?)
+}
+
+fn given(visible: Vec<VisibleTable>) -> Vec<TableView> {
+    let view = |table: VisibleTable| TableView {
         local: Some(SideView {
-            rows: listed.row_count,
-            size_bytes: listed.size_bytes,
-            primary_key: here.get(&listed.name).and_then(key_of),
+            rows: Some(table.rows),
+            size_bytes: table.size_bytes,
+            primary_key: Some(table.primary_key).filter(|key| !key.is_empty()),
         }),
         triggers: Vec::new(),
-        table: listed.name,
+        table: table.name.to_string(),
         peer: None,
         granted: true,
         comparison: "unknown",
@@ -183,10 +191,12 @@ pub(super) async fn schema(
     let table = named(&table)?;
     let view = match connection.direction {
         Direction::Sender => {
-            let (published, catalogue) = serve::visible_schema(&ctx, &connection, &table).await?;
+            let visible = serve::visible_schema(&ctx, &connection, ClientKind::Any, &table)
+                .await
+                .map_err(SyncError::from)?;
             SchemaView {
-                published,
-                evenkeel: Some(catalogue),
+                published: serde_json::to_value(visible.schema).map_or(Value::Null, object),
+                evenkeel: Some(visible.evenkeel),
                 local: None,
             }
         }
@@ -235,7 +245,10 @@ pub(super) async fn records(
     let table = named(&table)?;
     let rows = match connection.direction {
         Direction::Sender => {
-            serve::visible_records(&ctx, &connection, &table, limit, offset).await?
+            let page = RecordsPage { limit: limit.into(), offset, filter: None };
+            serve::visible_records(&ctx, &connection, ClientKind::Any, &table, &page)
+                .await
+                .map_err(SyncError::from)?
         }
         Direction::Receiver => {
             let (peer, token_hash) = peer_of(&ctx, &connection).await?;

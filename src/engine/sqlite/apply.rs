@@ -290,6 +290,7 @@ impl Work<'_> {
         self.progress.send_replace(ApplyProgress {
             rows_taken: self.applied.rows,
             rows_committed: self.applied.rows.saturating_sub(waiting),
+            changes: self.applied.changes,
         });
         Ok(())
     }
