@@ -89,7 +89,7 @@ async fn wait(
     id: &str,
     bound: Option<SignedDuration>,
 ) -> anyhow::Result<Exit> {
-    let patience = bound.map(|bound| bound.unsigned_abs());
+    let patience = bound.map(SignedDuration::unsigned_abs);
     let deadline = patience.and_then(|patience| Instant::now().checked_add(patience));
     loop {
         let connection = client.get(&["connections", id]).await?;

@@ -49,7 +49,7 @@ pub(super) async fn run(
             act(&client, output, &id, "suspend", json!({"reason": reason})).await?;
         }
         ConnectionCommand::Reactivate { id } => {
-            act(&client, output, &id, "reactivate", json!({})).await?
+            act(&client, output, &id, "reactivate", json!({})).await?;
         }
         ConnectionCommand::Revoke { id, reason } => {
             act(&client, output, &id, "revoke", json!({"reason": reason})).await?;
