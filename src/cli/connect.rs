@@ -149,7 +149,7 @@ fn next_step(connection: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Exit, Failure, exit_of, json, next_step, wants_password};
 
     #[test]
     fn the_next_step_follows_from_the_state() {

@@ -207,7 +207,7 @@ fn fields_of(prefix: &str, value: &Value, rows: &mut Vec<Vec<String>>) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{blocked, fields_of, json, without_nulls};
 
     #[test]
     fn an_object_shows_as_its_fields() {

@@ -136,7 +136,9 @@ fn of_key_file(config: &Config) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::{Finding, json, of_key_file};
 
     fn findings(mode: u32, folder_of_key: &str) -> Vec<Finding> {
         let folder = tempfile::tempdir().unwrap();

@@ -200,7 +200,7 @@ pub(super) fn spanned(milliseconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{aligned, clean, grouped, sized, spanned};
 
     #[test]
     fn a_table_is_aligned_with_numbers_to_the_right() {

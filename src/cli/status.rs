@@ -224,7 +224,7 @@ fn hint_or(run: &Value, otherwise: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Value, findings, json};
 
     fn connection(status: &str, local: &str, remote: &str) -> Value {
         json!({"id": "c1", "name": "hq", "url": "https://hq", "status": status, "local_status": local,

@@ -262,7 +262,7 @@ pub(super) fn networks(value: &ValueKind) -> Result<Vec<IpNet>, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Duration, ValueKind, bytes, duration, list, networks, number, switch};
 
     fn quoted(text: &str) -> ValueKind {
         ValueKind::String(text.to_owned())
