@@ -135,8 +135,7 @@ impl fmt::Debug for Sql {
 
 #[cfg(test)]
 mod tests {
-    use super::{Quoting, Sql};
-    use crate::model::table::TableName;
+    use super::*;
 
     #[test]
     fn names_and_literals_cannot_leave_their_quotes() {

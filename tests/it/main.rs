@@ -16,5 +16,7 @@
 )]
 
 mod admin;
+mod engine;
 mod harness;
+mod store;
 mod support;

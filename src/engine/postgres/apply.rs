@@ -49,7 +49,10 @@ pub(super) async fn apply(
         Ok(()) => {
             let (session, applied) = applier.writer.into_parts();
             session.release();
-            Ok(Applied { rows: applier.told.rows_taken, ..applied })
+            Ok(Applied {
+                rows: applier.told.rows_taken,
+                ..applied
+            })
         }
         Err(err) => {
             applier.writer.into_parts().0.abandon().await;
@@ -90,7 +93,10 @@ impl Applier {
         while !data.is_empty() {
             let room = self.room();
             let nothing_waits = self.chunk.is_empty() && self.open.is_none();
-            let taken = self.chunk.fill(&mut data, room, nothing_waits).map_err(|err| self.writer.malformed(&err))?;
+            let taken = self
+                .chunk
+                .fill(&mut data, room, nothing_waits)
+                .map_err(|err| self.writer.malformed(&err))?;
             self.told.rows_taken += taken;
             self.progress.send_replace(self.told);
             if data.is_empty() && self.chunk.bytes < CHUNK_BYTES {
@@ -109,9 +115,16 @@ impl Applier {
     fn room(&self) -> Room {
         let budget = self.writer.budget();
         let open = self.open.unwrap_or(Room { rows: 0, bytes: 0 });
-        let rows = budget.transaction_rows.saturating_sub(open.rows + self.chunk.rows);
-        let bytes = budget.transaction_bytes.saturating_sub(open.bytes + self.chunk.bytes);
-        Room { rows, bytes: bytes.min(CHUNK_BYTES.saturating_sub(self.chunk.bytes)) }
+        let rows = budget
+            .transaction_rows
+            .saturating_sub(open.rows + self.chunk.rows);
+        let bytes = budget
+            .transaction_bytes
+            .saturating_sub(open.bytes + self.chunk.bytes);
+        Room {
+            rows,
+            bytes: bytes.min(CHUNK_BYTES.saturating_sub(self.chunk.bytes)),
+        }
     }
 
     async fn flush(&mut self) -> Result<(), EngineError> {
@@ -136,9 +149,12 @@ impl Applier {
     }
 
     async fn commit(&mut self) -> Result<(), EngineError> {
-        let Some(open) = self.open.take() else { return Ok(()) };
+        let Some(open) = self.open.take() else {
+            return Ok(());
+        };
         self.run("commit").await?;
         self.told.rows_committed += open.rows;
+        self.told.changes = self.writer.changes();
         self.progress.send_replace(self.told);
         Ok(())
     }

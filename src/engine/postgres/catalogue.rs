@@ -208,17 +208,32 @@ pub(super) async fn ask(
     schemas: &[String],
     name: Option<&str>,
 ) -> Result<Answers, sqlx::Error> {
-    let tables: Vec<TableRow> =
-        sqlx::query_as(TABLES).bind(schemas).bind(name).fetch_all(&mut *connection).await?;
+    let tables: Vec<TableRow> = sqlx::query_as(TABLES)
+        .bind(schemas)
+        .bind(name)
+        .fetch_all(&mut *connection)
+        .await?;
     if tables.is_empty() {
         return Ok(Answers::default());
     }
     let oids: Vec<i64> = tables.iter().map(|table| table.oid).collect();
     Ok(Answers {
-        columns: sqlx::query_as(COLUMNS).bind(&oids).fetch_all(&mut *connection).await?,
-        keys: sqlx::query_as(KEYS).bind(&oids).fetch_all(&mut *connection).await?,
-        foreign_keys: sqlx::query_as(FOREIGN_KEYS).bind(&oids).fetch_all(&mut *connection).await?,
-        triggers: sqlx::query_as(TRIGGERS).bind(&oids).fetch_all(&mut *connection).await?,
+        columns: sqlx::query_as(COLUMNS)
+            .bind(&oids)
+            .fetch_all(&mut *connection)
+            .await?,
+        keys: sqlx::query_as(KEYS)
+            .bind(&oids)
+            .fetch_all(&mut *connection)
+            .await?,
+        foreign_keys: sqlx::query_as(FOREIGN_KEYS)
+            .bind(&oids)
+            .fetch_all(&mut *connection)
+            .await?,
+        triggers: sqlx::query_as(TRIGGERS)
+            .bind(&oids)
+            .fetch_all(&mut *connection)
+            .await?,
         tables,
     })
 }

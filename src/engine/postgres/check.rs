@@ -19,37 +19,61 @@ const NAMED: usize = 10;
 pub(super) async fn version(session: &mut Session) -> Result<String, EngineError> {
     let mut query = sql();
     query.push("show server_version");
-    let version: String =
-        session.one(&query).await.and_then(|row| row.try_get(0)).map_err(|err| general(&err))?;
+    let version: String = session
+        .one(&query)
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(|err| general(&err))?;
     Ok(format!("PostgreSQL {version}"))
 }
 
 /// All findings.
-pub(super) async fn check(session: &mut Session, schemas: &[String]) -> Result<Vec<Finding>, EngineError> {
+pub(super) async fn check(
+    session: &mut Session,
+    schemas: &[String],
+) -> Result<Vec<Finding>, EngineError> {
     let mut findings = vec![is_recent(session).await?];
     findings.extend(role(session).await?);
     findings.extend(schema_findings(session, schemas).await?);
     let connection = session.raw().map_err(|err| general(&err))?;
-    let tables = introspect::tables(connection, schemas).await.map_err(|err| general(&err))?;
+    let tables = introspect::tables(connection, schemas)
+        .await
+        .map_err(|err| general(&err))?;
     findings.extend(rights(session, schemas, tables.len()).await?);
     findings.extend(table_findings(&tables));
     Ok(findings)
 }
 
 fn good(what: impl Into<String>) -> Finding {
-    Finding { ok: true, what: what.into(), hint: None }
+    Finding {
+        ok: true,
+        what: what.into(),
+        hint: None,
+    }
 }
 
 fn bad(what: impl Into<String>, hint: impl Into<String>) -> Finding {
-    Finding { ok: false, what: what.into(), hint: Some(hint.into()) }
+    Finding {
+        ok: false,
+        what: what.into(),
+        hint: Some(hint.into()),
+    }
 }
 
 async fn is_recent(session: &mut Session) -> Result<Finding, EngineError> {
     let what = version(session).await?;
     let mut query = sql();
     query.push("select current_setting('server_version_num')::int4");
-    let number: i32 = session.one(&query).await.and_then(|row| row.try_get(0)).map_err(|err| general(&err))?;
-    Ok(if number >= OLDEST_VERSION { good(what) } else { bad(what, "use PostgreSQL 13 or later") })
+    let number: i32 = session
+        .one(&query)
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(|err| general(&err))?;
+    Ok(if number >= OLDEST_VERSION {
+        good(what)
+    } else {
+        bad(what, "use PostgreSQL 13 or later")
+    })
 }
 
 async fn role(session: &mut Session) -> Result<Vec<Finding>, EngineError> {
@@ -76,14 +100,19 @@ select current_user::text,
         good(format!("role {name} may make temporary tables"))
     } else {
         bad(
-            format!("role {name} may not make temporary tables, so that it can only fill empty tables"),
+            format!(
+                "role {name} may not make temporary tables, so that it can only fill empty tables"
+            ),
             format!("grant temporary on database ... to {name}"),
         )
     };
     Ok(vec![superuser, temporary])
 }
 
-async fn schema_findings(session: &mut Session, schemas: &[String]) -> Result<Vec<Finding>, EngineError> {
+async fn schema_findings(
+    session: &mut Session,
+    schemas: &[String],
+) -> Result<Vec<Finding>, EngineError> {
     let connection = session.raw().map_err(|err| general(&err))?;
     let missing: Vec<String> = sqlx::query_scalar(
         "
@@ -97,12 +126,21 @@ where to_regnamespace(quote_ident(wanted)) is null",
     .map_err(|err| general(&err))?;
     Ok(missing
         .into_iter()
-        .map(|schema| bad(format!("schema {schema} does not exist"), "correct site.schemas"))
+        .map(|schema| {
+            bad(
+                format!("schema {schema} does not exist"),
+                "correct site.schemas",
+            )
+        })
         .collect())
 }
 
 /// Tables the role cannot read, cannot write, or sees through row security.
-async fn rights(session: &mut Session, schemas: &[String], tables: usize) -> Result<Vec<Finding>, EngineError> {
+async fn rights(
+    session: &mut Session,
+    schemas: &[String],
+    tables: usize,
+) -> Result<Vec<Finding>, EngineError> {
     let connection = session.raw().map_err(|err| general(&err))?;
     let rows: Vec<(String, bool, bool, bool)> = sqlx::query_as(
         "
@@ -122,14 +160,20 @@ order by 1",
     .await
     .map_err(|err| general(&err))?;
     let named = |keep: fn(&(String, bool, bool, bool)) -> bool| {
-        rows.iter().filter(|row| keep(row)).map(|row| row.0.clone()).collect::<Vec<_>>()
+        rows.iter()
+            .filter(|row| keep(row))
+            .map(|row| row.0.clone())
+            .collect::<Vec<_>>()
     };
     let mut findings = Vec::new();
     let unreadable = named(|row| !row.1);
     findings.push(if unreadable.is_empty() {
         good(format!("{tables} tables, all readable"))
     } else {
-        bad(format!("no right to read {}", some_of(&unreadable)), "grant select on them, or leave them out")
+        bad(
+            format!("no right to read {}", some_of(&unreadable)),
+            "grant select on them, or leave them out",
+        )
     });
     let unwritable = named(|row| !row.2);
     if !unwritable.is_empty() {
@@ -150,7 +194,11 @@ order by 1",
 
 fn table_findings(tables: &[Table]) -> Vec<Finding> {
     let named = |keep: fn(&Table) -> bool| {
-        tables.iter().filter(|table| keep(table)).map(|table| table.name.to_string()).collect::<Vec<_>>()
+        tables
+            .iter()
+            .filter(|table| keep(table))
+            .map(|table| table.name.to_string())
+            .collect::<Vec<_>>()
     };
     let mut findings = Vec::new();
     let keyless = named(|table| table.usable_keys().next().is_none());
@@ -163,7 +211,10 @@ fn table_findings(tables: &[Table]) -> Vec<Finding> {
     for table in tables {
         if !table.triggers.is_empty() {
             let names = table.triggers.join(", ");
-            findings.push(good(format!("table {} has triggers that fire when rows arrive: {names}", table.name)));
+            findings.push(good(format!(
+                "table {} has triggers that fire when rows arrive: {names}",
+                table.name
+            )));
         }
         if let Some(reason) = &table.not_writable {
             findings.push(bad(
@@ -176,7 +227,12 @@ fn table_findings(tables: &[Table]) -> Vec<Finding> {
 }
 
 fn some_of(names: &[String]) -> String {
-    let shown = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    let shown = names
+        .iter()
+        .take(NAMED)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
     match names.len().saturating_sub(NAMED) {
         0 => shown,
         more => format!("{shown} and {more} more"),

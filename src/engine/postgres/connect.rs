@@ -75,9 +75,15 @@ fn options(url: &str) -> Result<PgConnectOptions, EngineError> {
     let options = PgConnectOptions::from_str(url)
         .map_err(|_| EngineError::Url("a part of the postgresql:// URL cannot be read".into()))?
         .disable_statement_logging();
-    let states_mode = parsed.query_pairs().any(|(key, _)| matches!(&*key, "sslmode" | "ssl-mode"));
+    let states_mode = parsed
+        .query_pairs()
+        .any(|(key, _)| matches!(&*key, "sslmode" | "ssl-mode"));
     let local = options.get_socket().is_some() || is_local(options.get_host());
-    Ok(if local || states_mode { options } else { options.ssl_mode(PgSslMode::VerifyFull) })
+    Ok(if local || states_mode {
+        options
+    } else {
+        options.ssl_mode(PgSslMode::VerifyFull)
+    })
 }
 
 /// Whether a connection to `host` stays on this machine.
@@ -86,7 +92,9 @@ fn is_local(host: &str) -> bool {
         return true;
     }
     let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
-    address.or_else(|_| host_address(host)).is_ok_and(is_loopback)
+    address
+        .or_else(|_| host_address(host))
+        .is_ok_and(is_loopback)
 }
 
 fn host_address(host: &str) -> Result<IpAddr, ()> {
@@ -117,7 +125,9 @@ impl Session {
     /// [`EngineError::Unreachable`] when there is none to be had within a few seconds.
     pub(super) async fn open(pool: &PgPool) -> Result<Self, EngineError> {
         match pool.acquire().await {
-            Ok(connection) => Ok(Self { connection: Some(connection) }),
+            Ok(connection) => Ok(Self {
+                connection: Some(connection),
+            }),
             Err(sqlx::Error::PoolTimedOut) => Err(why_none(pool).await),
             Err(err) => Err(unreachable(&err)),
         }
@@ -128,18 +138,27 @@ impl Session {
     /// # Errors
     /// Never while the session is open.
     pub(super) fn raw(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
-        self.connection.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
+        self.connection
+            .as_deref_mut()
+            .ok_or(sqlx::Error::PoolClosed)
     }
 
     /// Runs one or more statements of this program.
     pub(super) async fn run(&mut self, statements: &'static str) -> Result<(), sqlx::Error> {
-        self.raw()?.execute(sqlx::raw_sql(statements)).await.map(drop)
+        self.raw()?
+            .execute(sqlx::raw_sql(statements))
+            .await
+            .map(drop)
     }
 
     /// Runs a built statement; how many rows it touched.
     pub(super) async fn execute(&mut self, statement: &Sql) -> Result<u64, sqlx::Error> {
         let statement = AssertSqlSafe(statement.text().to_owned());
-        Ok(self.raw()?.execute(sqlx::raw_sql(statement)).await?.rows_affected())
+        Ok(self
+            .raw()?
+            .execute(sqlx::raw_sql(statement))
+            .await?
+            .rows_affected())
     }
 
     /// Runs a built query that answers with one row, whose values come as text.
@@ -212,7 +231,11 @@ mod tests {
 
     #[test]
     fn a_url_of_something_else_is_refused_without_repeating_its_password() {
-        for url in ["mysql://u:hunter2@h/d", "nonsense hunter2", "postgres://u:hunter2@h/d?sslmode=hunter2"] {
+        for url in [
+            "mysql://u:hunter2@h/d",
+            "nonsense hunter2",
+            "postgres://u:hunter2@h/d?sslmode=hunter2",
+        ] {
             let message = options(url).unwrap_err().to_string();
             assert!(!message.contains("hunter2"), "{message}");
         }

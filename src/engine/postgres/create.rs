@@ -28,13 +28,24 @@ pub(super) struct Plan {
 impl Plan {
     /// For people.
     pub(super) fn creation(self) -> Creation {
-        let statements = self.statements.iter().map(|statement| statement.text().to_owned()).collect();
-        Creation { statements, left_out: self.left_out }
+        let statements = self
+            .statements
+            .iter()
+            .map(|statement| statement.text().to_owned())
+            .collect();
+        Creation {
+            statements,
+            left_out: self.left_out,
+        }
     }
 }
 
 /// Makes all of `tables` or none.
-pub(super) async fn create(pool: &PgPool, schemas: &[String], tables: &[NewTable]) -> Result<(), EngineError> {
+pub(super) async fn create(
+    pool: &PgPool,
+    schemas: &[String],
+    tables: &[NewTable],
+) -> Result<(), EngineError> {
     let mut session = Session::open(pool).await?;
     match create_in(&mut session, schemas, tables).await {
         Ok(()) => {
@@ -48,10 +59,19 @@ pub(super) async fn create(pool: &PgPool, schemas: &[String], tables: &[NewTable
     }
 }
 
-async fn create_in(session: &mut Session, schemas: &[String], tables: &[NewTable]) -> Result<(), EngineError> {
-    let Some(first) = tables.first() else { return Ok(()) };
+async fn create_in(
+    session: &mut Session,
+    schemas: &[String],
+    tables: &[NewTable],
+) -> Result<(), EngineError> {
+    let Some(first) = tables.first() else {
+        return Ok(());
+    };
     let engine = |err| fault(err, &first.table.name);
-    session.run("begin isolation level read committed, read write").await.map_err(engine)?;
+    session
+        .run("begin isolation level read committed, read write")
+        .await
+        .map_err(engine)?;
     for statement in plan(session, schemas, tables).await?.statements {
         session.execute(&statement).await.map_err(engine)?;
     }
@@ -59,7 +79,11 @@ async fn create_in(session: &mut Session, schemas: &[String], tables: &[NewTable
 }
 
 /// What making `tables` takes.
-pub(super) async fn plan(session: &mut Session, schemas: &[String], tables: &[NewTable]) -> Result<Plan, EngineError> {
+pub(super) async fn plan(
+    session: &mut Session,
+    schemas: &[String],
+    tables: &[NewTable],
+) -> Result<Plan, EngineError> {
     let mut parents: HashMap<TableName, Option<Table>> = HashMap::new();
     for table in tables {
         check_names(&table.table, schemas)?;
@@ -88,21 +112,36 @@ pub(super) async fn plan(session: &mut Session, schemas: &[String], tables: &[Ne
     Ok(plan)
 }
 
-async fn lookup(session: &mut Session, schemas: &[String], name: &TableName) -> Result<Option<Table>, EngineError> {
+async fn lookup(
+    session: &mut Session,
+    schemas: &[String],
+    name: &TableName,
+) -> Result<Option<Table>, EngineError> {
     let connection = session.raw().map_err(|err| fault(err, name))?;
-    introspect::table(connection, schemas, name).await.map_err(|err| fault(err, name))
+    introspect::table(connection, schemas, name)
+        .await
+        .map_err(|err| fault(err, name))
 }
 
 fn check_names(table: &Table, schemas: &[String]) -> Result<(), EngineError> {
-    let refuse = |message: String| EngineError::Statement { table: table.name.to_string(), message };
+    let refuse = |message: String| EngineError::Statement {
+        table: table.name.to_string(),
+        message,
+    };
     let schema = table.name.schema.as_deref().unwrap_or(DEFAULT_SCHEMA);
     if !schemas.iter().any(|known| known == schema) {
         return Err(refuse(format!("schema {schema} is not among site.schemas")));
     }
-    let names = table.columns.iter().map(|column| &column.name).chain([&table.name.name]);
+    let names = table
+        .columns
+        .iter()
+        .map(|column| &column.name)
+        .chain([&table.name.name]);
     for name in names {
         if name.is_empty() || name.len() > LONGEST_NAME || name.contains(char::is_control) {
-            return Err(refuse(format!("{name:?} is no name of 1 to {LONGEST_NAME} bytes without control characters")));
+            return Err(refuse(format!(
+                "{name:?} is no name of 1 to {LONGEST_NAME} bytes without control characters"
+            )));
         }
     }
     if writable(table).next().is_none() {
@@ -116,9 +155,15 @@ fn writable(table: &Table) -> impl Iterator<Item = &Column> {
 }
 
 /// The built-in types among those that only PostgreSQL knows, as this database prints them.
-async fn native_types(session: &mut Session, tables: &[NewTable]) -> Result<HashMap<String, String>, EngineError> {
+async fn native_types(
+    session: &mut Session,
+    tables: &[NewTable],
+) -> Result<HashMap<String, String>, EngineError> {
     let mut natives = HashMap::new();
-    for table in tables.iter().filter(|table| table.source == Engine::Postgres) {
+    for table in tables
+        .iter()
+        .filter(|table| table.source == Engine::Postgres)
+    {
         for column in writable(&table.table).filter(|column| column.kind == NeutralType::Other) {
             if natives.contains_key(&column.native) {
                 continue;
@@ -131,9 +176,15 @@ async fn native_types(session: &mut Session, tables: &[NewTable]) -> Result<Hash
     Ok(natives)
 }
 
-async fn built_in(session: &mut Session, table: &TableName, native: &str) -> Result<Option<String>, EngineError> {
+async fn built_in(
+    session: &mut Session,
+    table: &TableName,
+    native: &str,
+) -> Result<Option<String>, EngineError> {
     // The name before its modifiers: `to_regtype` of older versions fails on what it cannot parse.
-    let plain = |character: char| character.is_ascii_alphanumeric() || matches!(character, ' ' | '_' | '[' | ']');
+    let plain = |character: char| {
+        character.is_ascii_alphanumeric() || matches!(character, ' ' | '_' | '[' | ']')
+    };
     let without_modifiers = match (native.split_once('('), native.rsplit_once(')')) {
         (Some((before, _)), Some((_, after))) => format!("{before}{after}"),
         _ => native.to_owned(),
@@ -160,10 +211,16 @@ where t.oid = to_regtype($1)
 fn plan_table(plan: &mut Plan, new: &NewTable, natives: &HashMap<String, String>) {
     let table = &new.table;
     let mut statement = sql();
-    statement.push("create table ").table(&table.name).push(" (");
+    statement
+        .push("create table ")
+        .table(&table.name)
+        .push(" (");
     statement.list(writable(table), ",", |sql, column| {
         let (native, left_out) = native_of(new, column, natives);
-        sql.push("\n  ").ident(&column.name).push(" ").native_type(&native);
+        sql.push("\n  ")
+            .ident(&column.name)
+            .push(" ")
+            .native_type(&native);
         if !column.nullable {
             sql.push(" not null");
         }
@@ -173,9 +230,15 @@ fn plan_table(plan: &mut Plan, new: &NewTable, natives: &HashMap<String, String>
         plan.left_out.extend(left_out);
     });
     for (key, words) in keys(table) {
-        if key.columns.iter().all(|name| writable(table).any(|column| column.name == *name)) {
+        if key
+            .columns
+            .iter()
+            .all(|name| writable(table).any(|column| column.name == *name))
+        {
             statement.push(",\n  ").push(words).push(" (");
-            statement.idents(key.columns.iter().map(String::as_str)).push(")");
+            statement
+                .idents(key.columns.iter().map(String::as_str))
+                .push(")");
             if key.folded && key.columns.iter().any(|name| is_text(table, name)) {
                 let columns = key.columns.join(", ");
                 plan.left_out.push(format!(
@@ -185,20 +248,31 @@ fn plan_table(plan: &mut Plan, new: &NewTable, natives: &HashMap<String, String>
             }
         } else {
             let columns = key.columns.join(", ");
-            plan.left_out.push(format!("{}: the key ({columns}), which has a generated column", table.name));
+            plan.left_out.push(format!(
+                "{}: the key ({columns}), which has a generated column",
+                table.name
+            ));
         }
     }
     statement.push("\n)");
     plan.statements.push(statement);
     for column in &table.columns {
         if column.generated {
-            plan.left_out.push(format!("{}.{}: a generated column", table.name, column.name));
+            plan.left_out.push(format!(
+                "{}.{}: a generated column",
+                table.name, column.name
+            ));
         } else if column.has_default && !column.identity {
-            plan.left_out.push(format!("{}.{}: its default", table.name, column.name));
+            plan.left_out
+                .push(format!("{}.{}: its default", table.name, column.name));
         }
     }
     if !table.triggers.is_empty() {
-        plan.left_out.push(format!("{}: its triggers {}", table.name, table.triggers.join(", ")));
+        plan.left_out.push(format!(
+            "{}: its triggers {}",
+            table.name,
+            table.triggers.join(", ")
+        ));
     }
 }
 
@@ -208,47 +282,84 @@ fn keys(table: &Table) -> impl Iterator<Item = (&UniqueKey, &'static str)> {
 }
 
 fn is_text(table: &Table, name: &str) -> bool {
-    table.column(name).is_some_and(|column| matches!(column.kind, NeutralType::Text | NeutralType::Other))
+    table
+        .column(name)
+        .is_some_and(|column| matches!(column.kind, NeutralType::Text | NeutralType::Other))
 }
 
 fn is_sequence(column: &Column) -> bool {
     column.identity
         && !column.nullable
-        && matches!(column.kind, NeutralType::Int2 | NeutralType::Int4 | NeutralType::Int8)
+        && matches!(
+            column.kind,
+            NeutralType::Int2 | NeutralType::Int4 | NeutralType::Int8
+        )
 }
 
 /// The column's type here, and a sentence where it is not the source's.
-fn native_of(new: &NewTable, column: &Column, natives: &HashMap<String, String>) -> (String, Option<String>) {
+fn native_of(
+    new: &NewTable,
+    column: &Column,
+    natives: &HashMap<String, String>,
+) -> (String, Option<String>) {
     if let Some(native) = created_as(column) {
         return (native, None);
     }
     let place = format!("{}.{}", new.table.name, column.name);
-    match natives.get(&column.native).filter(|_| new.source == Engine::Postgres) {
+    match natives
+        .get(&column.native)
+        .filter(|_| new.source == Engine::Postgres)
+    {
         Some(native) if *native == column.native => (native.clone(), None),
-        Some(native) => (native.clone(), Some(format!("{place}: {} becomes {native}", column.native))),
-        None => ("text".into(), Some(format!("{place}: the type {} becomes text", column.native))),
+        Some(native) => (
+            native.clone(),
+            Some(format!("{place}: {} becomes {native}", column.native)),
+        ),
+        None => (
+            "text".into(),
+            Some(format!("{place}: the type {} becomes text", column.native)),
+        ),
     }
 }
 
 fn plan_foreign_key(plan: &mut Plan, table: &Table, key: &ForeignKey, parent: Option<&Table>) {
-    let words = format!("{}: the foreign key ({}) to {}", table.name, key.columns.join(", "), key.table);
+    let words = format!(
+        "{}: the foreign key ({}) to {}",
+        table.name,
+        key.columns.join(", "),
+        key.table
+    );
     let Some(parent) = parent else {
-        plan.left_out.push(format!("{words}, which does not exist here"));
+        plan.left_out
+            .push(format!("{words}, which does not exist here"));
         return;
     };
     if !fits(table, key, parent) {
-        plan.left_out.push(format!("{words}, whose columns there are no key of the same types here"));
+        plan.left_out.push(format!(
+            "{words}, whose columns there are no key of the same types here"
+        ));
         return;
     }
     let mut statement = sql();
-    statement.push("alter table ").table(&table.name).push(" add foreign key (");
-    statement.idents(key.columns.iter().map(String::as_str)).push(") references ").table(&parent.name).push(" (");
-    statement.idents(key.foreign_columns.iter().map(String::as_str)).push(")");
+    statement
+        .push("alter table ")
+        .table(&table.name)
+        .push(" add foreign key (");
+    statement
+        .idents(key.columns.iter().map(String::as_str))
+        .push(") references ")
+        .table(&parent.name)
+        .push(" (");
+    statement
+        .idents(key.foreign_columns.iter().map(String::as_str))
+        .push(")");
     match on_delete(&key.on_delete) {
         Some(action) => {
             statement.push(action);
         }
-        None => plan.left_out.push(format!("{words}: what it does on delete")),
+        None => plan
+            .left_out
+            .push(format!("{words}: what it does on delete")),
     }
     plan.statements.push(statement);
 }
@@ -268,20 +379,29 @@ fn on_delete(action: &str) -> Option<&'static str> {
 fn fits(table: &Table, key: &ForeignKey, parent: &Table) -> bool {
     let mut wanted: Vec<&String> = key.foreign_columns.iter().collect();
     wanted.sort();
-    let is_key = parent.primary_key.iter().chain(&parent.unique).any(|unique| {
-        let mut columns: Vec<&String> = unique.columns.iter().collect();
-        columns.sort();
-        columns == wanted
-    });
+    let is_key = parent
+        .primary_key
+        .iter()
+        .chain(&parent.unique)
+        .any(|unique| {
+            let mut columns: Vec<&String> = unique.columns.iter().collect();
+            columns.sort();
+            columns == wanted
+        });
     let pairs = key.columns.iter().zip(&key.foreign_columns);
     let alike = pairs.clone().all(|(own, other)| {
         let own = writable(table).find(|column| column.name == *own);
         let other = writable(parent).find(|column| column.name == *other);
-        own.zip(other).is_some_and(|(own, other)| own.kind == other.kind || (is_integer(own) && is_integer(other)))
+        own.zip(other).is_some_and(|(own, other)| {
+            own.kind == other.kind || (is_integer(own) && is_integer(other))
+        })
     });
     is_key && alike && !key.columns.is_empty() && key.columns.len() == key.foreign_columns.len()
 }
 
 fn is_integer(column: &Column) -> bool {
-    matches!(column.kind, NeutralType::Int2 | NeutralType::Int4 | NeutralType::Int8)
+    matches!(
+        column.kind,
+        NeutralType::Int2 | NeutralType::Int4 | NeutralType::Int8
+    )
 }

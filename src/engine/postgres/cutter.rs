@@ -52,7 +52,12 @@ pub(super) struct Cutter {
 
 impl Default for Cutter {
     fn default() -> Self {
-        Self { buffer: BytesMut::new(), complete: 0, rows: 0, place: Place::Header }
+        Self {
+            buffer: BytesMut::new(),
+            complete: 0,
+            rows: 0,
+            place: Place::Header,
+        }
     }
 }
 
@@ -101,17 +106,29 @@ impl Cutter {
         if self.rows == 0 {
             return None;
         }
-        let data = self.buffer.split_to(std::mem::take(&mut self.complete)).freeze();
-        Some(RowBatch { rows: std::mem::take(&mut self.rows), data })
+        let data = self
+            .buffer
+            .split_to(std::mem::take(&mut self.complete))
+            .freeze();
+        Some(RowBatch {
+            rows: std::mem::take(&mut self.rows),
+            data,
+        })
     }
 
     fn skip_header(&mut self) -> Result<bool, InvalidValue> {
-        let Some((head, _)) = self.buffer.split_at_checked(HEADER.len()) else { return Ok(false) };
+        let Some((head, _)) = self.buffer.split_at_checked(HEADER.len()) else {
+            return Ok(false);
+        };
         if !head.starts_with(SIGNATURE) {
             return Err(InvalidValue::new("copy stream", "another signature"));
         }
-        let extension = head.last_chunk::<4>().map_or(0, |length| u32::from_be_bytes(*length));
-        let whole = usize::try_from(extension).unwrap_or(usize::MAX).saturating_add(HEADER.len());
+        let extension = head
+            .last_chunk::<4>()
+            .map_or(0, |length| u32::from_be_bytes(*length));
+        let whole = usize::try_from(extension)
+            .unwrap_or(usize::MAX)
+            .saturating_add(HEADER.len());
         if self.buffer.len() < whole {
             return Ok(false);
         }
@@ -178,7 +195,13 @@ mod tests {
     #[test]
     fn a_row_above_the_limit_and_another_signature_are_refused() {
         let (bytes, _) = stream(&[vec![7; MAX_ROW_BYTES]], &[]);
-        assert!(matches!(Cutter::default().push(&bytes), Err(CutFault::TooLarge { .. })));
-        assert!(matches!(Cutter::default().push(&[0; 40]), Err(CutFault::Malformed(_))));
+        assert!(matches!(
+            Cutter::default().push(&bytes),
+            Err(CutFault::TooLarge { .. })
+        ));
+        assert!(matches!(
+            Cutter::default().push(&[0; 40]),
+            Err(CutFault::Malformed(_))
+        ));
     }
 }

@@ -48,18 +48,29 @@ pub(super) async fn prepare(
     let engine = |err| fault(err, name);
     session.run(BEGIN).await.map_err(engine)?;
     let mut lock = sql();
-    lock.push("lock table ").table(name).push(" in row exclusive mode");
+    lock.push("lock table ")
+        .table(name)
+        .push(" in row exclusive mode");
     if let Err(err) = session.execute(&lock).await {
         let missing = is_missing_table(&err);
-        return Err(if missing { EngineError::NoTable(name.clone()) } else { fault(err, name) });
+        return Err(if missing {
+            EngineError::NoTable(name.clone())
+        } else {
+            fault(err, name)
+        });
     }
     let connection = session.raw().map_err(engine)?;
-    let table = introspect::table(connection, schemas, name).await.map_err(engine)?;
+    let table = introspect::table(connection, schemas, name)
+        .await
+        .map_err(engine)?;
     let table = table.ok_or_else(|| EngineError::NoTable(name.clone()))?;
     if let Some(reason) = &table.not_writable {
         return Err(refuse(&table, reason.clone()));
     }
-    let wanted = job.columns.iter().map(|column| (column.name.as_str(), column.kind));
+    let wanted = job
+        .columns
+        .iter()
+        .map(|column| (column.name.as_str(), column.kind));
     if !introspect::still_has(&table, wanted) {
         return Err(EngineError::SchemaChanged(name.clone()));
     }
@@ -68,17 +79,34 @@ pub(super) async fn prepare(
     Ok(found)
 }
 
-async fn look(session: &mut Session, table: &Table, job: &ApplyJob) -> Result<Destination, EngineError> {
+async fn look(
+    session: &mut Session,
+    table: &Table,
+    job: &ApplyJob,
+) -> Result<Destination, EngineError> {
     let engine = |err| fault(err, &table.name);
-    let columns: Vec<Column> = job.columns.iter().filter_map(|column| table.column(&column.name).cloned()).collect();
+    let columns: Vec<Column> = job
+        .columns
+        .iter()
+        .filter_map(|column| table.column(&column.name).cloned())
+        .collect();
     let folded = is_folded(table, &job.key);
     let key = key_columns(session, table, &job.key).await?;
-    let identities = columns.iter().filter(|column| column.identity).map(|column| column.name.clone()).collect();
+    let identities = columns
+        .iter()
+        .filter(|column| column.identity)
+        .map(|column| column.name.clone())
+        .collect();
     let statements = Statements::new(job, columns, key, folded);
-    let began_empty: bool =
-        session.one(&statements.is_empty()).await.and_then(|row| row.try_get(0)).map_err(engine)?;
-    let straight =
-        began_empty && statements.inserts() && statements.fit_binary_copy() && !has_rules(session, table).await?;
+    let began_empty: bool = session
+        .one(&statements.is_empty())
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(engine)?;
+    let straight = began_empty
+        && statements.inserts()
+        && statements.fit_binary_copy()
+        && !has_rules(session, table).await?;
     Ok(Destination {
         parkable: parkable(session, table, job).await?,
         statements,
@@ -92,11 +120,15 @@ async fn look(session: &mut Session, table: &Table, job: &ApplyJob) -> Result<De
 fn is_folded(table: &Table, key: &[String]) -> bool {
     let wanted: BTreeSet<&String> = key.iter().collect();
     let mut keys = table.primary_key.iter().chain(&table.unique);
-    keys.find(|unique| unique.columns.iter().collect::<BTreeSet<_>>() == wanted).is_none_or(|unique| unique.folded)
+    keys.find(|unique| unique.columns.iter().collect::<BTreeSet<_>>() == wanted)
+        .is_none_or(|unique| unique.folded)
 }
 
 fn refuse(table: &Table, message: String) -> EngineError {
-    EngineError::Statement { table: table.name.to_string(), message }
+    EngineError::Statement {
+        table: table.name.to_string(),
+        message,
+    }
 }
 
 fn regclass(table: &Table) -> String {
@@ -116,7 +148,11 @@ async fn has_rules(session: &mut Session, table: &Table) -> Result<bool, EngineE
 }
 
 /// The key in index order, each column with its index's own `=`: an extension's type has it outside the search path.
-async fn key_columns(session: &mut Session, table: &Table, key: &[String]) -> Result<Vec<KeyColumn>, EngineError> {
+async fn key_columns(
+    session: &mut Session,
+    table: &Table,
+    key: &[String],
+) -> Result<Vec<KeyColumn>, EngineError> {
     let connection = session.raw().map_err(|err| fault(err, &table.name))?;
     let found: Vec<(Vec<String>, Vec<String>)> = sqlx::query_as(
         "
@@ -147,16 +183,30 @@ order by i.indisprimary desc, i.indexrelid",
     .await
     .map_err(|err| fault(err, &table.name))?;
     let wanted: BTreeSet<&String> = key.iter().collect();
-    let index = found.into_iter().find(|(columns, _)| columns.iter().collect::<BTreeSet<_>>() == wanted);
+    let index = found
+        .into_iter()
+        .find(|(columns, _)| columns.iter().collect::<BTreeSet<_>>() == wanted);
     let Some((columns, operators)) = index else {
-        return Err(refuse(table, format!("no unique index on ({}) can serve as the key", key.join(", "))));
+        return Err(refuse(
+            table,
+            format!(
+                "no unique index on ({}) can serve as the key",
+                key.join(", ")
+            ),
+        ));
     };
     let parts = columns.into_iter().zip(operators);
-    Ok(parts.map(|(name, equals)| KeyColumn { name, equals }).collect())
+    Ok(parts
+        .map(|(name, equals)| KeyColumn { name, equals })
+        .collect())
 }
 
 /// Nullable unique columns outside the key that no foreign key points to: emptying one cannot reach another table.
-async fn parkable(session: &mut Session, table: &Table, job: &ApplyJob) -> Result<Vec<String>, EngineError> {
+async fn parkable(
+    session: &mut Session,
+    table: &Table,
+    job: &ApplyJob,
+) -> Result<Vec<String>, EngineError> {
     if job.conflict != ConflictStrategy::Overwrite {
         return Ok(Vec::new());
     }
@@ -173,7 +223,12 @@ where c.contype = 'f'
     .fetch_all(connection)
     .await
     .map_err(|err| fault(err, &table.name))?;
-    let is_unique = |column: &Column| table.unique.iter().any(|key| key.columns.contains(&column.name));
+    let is_unique = |column: &Column| {
+        table
+            .unique
+            .iter()
+            .any(|key| key.columns.contains(&column.name))
+    };
     Ok(job
         .columns
         .iter()
@@ -216,10 +271,18 @@ where d.classid = 'pg_class'::regclass
         let mut sequence = sql();
         sequence.ident(&schema).push(".").ident(&name);
         let mut statement = sql();
-        statement.push("select setval(").literal(sequence.text()).push("::regclass, least(t.top, ");
-        statement.number(highest).push(")) from (select max(").ident(&column).push(")::int8 as top from ");
+        statement
+            .push("select setval(")
+            .literal(sequence.text())
+            .push("::regclass, least(t.top, ");
+        statement
+            .number(highest)
+            .push(")) from (select max(")
+            .ident(&column)
+            .push(")::int8 as top from ");
         statement.table(&table.name).push(") t, ").append(&sequence);
-        statement.push(" q where t.top > q.last_value or (t.top = q.last_value and not q.is_called)");
+        statement
+            .push(" q where t.top > q.last_value or (t.top = q.last_value and not q.is_called)");
         session.execute(&statement).await.map_err(engine)?;
     }
     Ok(())

@@ -51,10 +51,16 @@ pub(super) fn fault(err: sqlx::Error, table: &TableName) -> EngineError {
         Kind::Lost => EngineError::Lost(message),
         Kind::Full => EngineError::Full(message),
         Kind::Denied => EngineError::Denied(message),
-        Kind::Locked => EngineError::Locked { table: table.clone(), message },
+        Kind::Locked => EngineError::Locked {
+            table: table.clone(),
+            message,
+        },
         Kind::Changed => EngineError::SchemaChanged(table.clone()),
         Kind::Unreachable => EngineError::Unreachable(message),
-        Kind::Data | Kind::Other => EngineError::Statement { table: table.to_string(), message },
+        Kind::Data | Kind::Other => EngineError::Statement {
+            table: table.to_string(),
+            message,
+        },
     }
 }
 
@@ -69,7 +75,10 @@ pub(super) fn general(err: &sqlx::Error) -> EngineError {
         Kind::Denied => EngineError::Denied(message),
         Kind::Unreachable => EngineError::Unreachable(message),
         Kind::Lost | Kind::Locked | Kind::Changed => EngineError::Lost(message),
-        Kind::Data | Kind::Other => EngineError::Statement { table: "(catalogue)".into(), message },
+        Kind::Data | Kind::Other => EngineError::Statement {
+            table: "(catalogue)".into(),
+            message,
+        },
     }
 }
 
@@ -119,7 +128,10 @@ fn kind(code: &str) -> Kind {
 fn refusal(err: &sqlx::Error) -> Option<Refusal> {
     let database = database(err)?;
     (kind(database.code()) == Kind::Data).then(|| Refusal {
-        column: database.column().map(str::to_owned).or_else(|| copy_column(database.r#where()?)),
+        column: database
+            .column()
+            .map(str::to_owned)
+            .or_else(|| copy_column(database.r#where()?)),
         reason: words(database),
     })
 }
@@ -134,7 +146,11 @@ fn words(database: &PgDatabaseError) -> String {
 
 /// The primary message; values that data exceptions quote are left out, a constraint's name is added where missing.
 fn describe(code: &str, message: &str, constraint: Option<&str>) -> String {
-    let mut text = if code.starts_with("22") { without_quoted(message) } else { message.to_owned() };
+    let mut text = if code.starts_with("22") {
+        without_quoted(message)
+    } else {
+        message.to_owned()
+    };
     if let Some(constraint) = constraint.filter(|constraint| !message.contains(constraint)) {
         text.push_str(" (constraint ");
         text.push_str(constraint);
@@ -144,7 +160,9 @@ fn describe(code: &str, message: &str, constraint: Option<&str>) -> String {
 }
 
 fn without_quoted(message: &str) -> String {
-    let Some((before, rest)) = message.split_once('"') else { return message.to_owned() };
+    let Some((before, rest)) = message.split_once('"') else {
+        return message.to_owned();
+    };
     // A value may contain quotes itself: everything up to the last one goes.
     let after = rest.rsplit_once('"').map_or("", |(_, after)| after);
     format!("{}{after}", before.trim_end().trim_end_matches(':'))
@@ -154,7 +172,12 @@ fn without_quoted(message: &str) -> String {
 fn copy_column(context: &str) -> Option<String> {
     let line = context.lines().find(|line| line.starts_with("COPY "))?;
     let (_, column) = line.split_once(", column ")?;
-    Some(column.split_once(": ").map_or(column, |(name, _)| name).to_owned())
+    Some(
+        column
+            .split_once(": ")
+            .map_or(column, |(name, _)| name)
+            .to_owned(),
+    )
 }
 
 #[cfg(test)]
@@ -164,13 +187,42 @@ mod tests {
     #[test]
     fn a_reason_names_the_constraint_but_no_value() {
         for (code, message, constraint, told) in [
-            ("22P02", "invalid input value for enum mood: \"sad\"", None, "invalid input value for enum mood"),
-            ("22003", "value \"9\" is out of range for type smallint", None, "value is out of range for type smallint"),
-            ("22P02", "invalid input syntax for type inet: \"a\"b\"", None, "invalid input syntax for type inet"),
-            ("22001", "value too long for type character varying(3)", None, "value too long for type character varying(3)"),
-            ("23505", "duplicate key value violates unique constraint \"u\"", Some("u"),
-                "duplicate key value violates unique constraint \"u\""),
-            ("23514", "new row breaks a rule", Some("positive"), "new row breaks a rule (constraint positive)"),
+            (
+                "22P02",
+                "invalid input value for enum mood: \"sad\"",
+                None,
+                "invalid input value for enum mood",
+            ),
+            (
+                "22003",
+                "value \"9\" is out of range for type smallint",
+                None,
+                "value is out of range for type smallint",
+            ),
+            (
+                "22P02",
+                "invalid input syntax for type inet: \"a\"b\"",
+                None,
+                "invalid input syntax for type inet",
+            ),
+            (
+                "22001",
+                "value too long for type character varying(3)",
+                None,
+                "value too long for type character varying(3)",
+            ),
+            (
+                "23505",
+                "duplicate key value violates unique constraint \"u\"",
+                Some("u"),
+                "duplicate key value violates unique constraint \"u\"",
+            ),
+            (
+                "23514",
+                "new row breaks a rule",
+                Some("positive"),
+                "new row breaks a rule (constraint positive)",
+            ),
         ] {
             assert_eq!(describe(code, message, constraint), told);
         }
@@ -178,18 +230,35 @@ mod tests {
 
     #[test]
     fn the_column_is_read_from_the_context_of_copy() {
-        assert_eq!(copy_column("COPY s, line 3, column total").as_deref(), Some("total"));
-        assert_eq!(copy_column("COPY s, line 3, column a: \"x\"").as_deref(), Some("a"));
+        assert_eq!(
+            copy_column("COPY s, line 3, column total").as_deref(),
+            Some("total")
+        );
+        assert_eq!(
+            copy_column("COPY s, line 3, column a: \"x\"").as_deref(),
+            Some("a")
+        );
         assert_eq!(copy_column("PL/pgSQL function f() line 3"), None);
     }
 
     #[test]
     fn only_faults_of_data_are_blamed_on_rows() {
         for (code, expected) in [
-            ("23505", Kind::Data), ("22001", Kind::Data), ("P0001", Kind::Data), ("54000", Kind::Data),
-            ("53100", Kind::Full), ("42501", Kind::Denied), ("42703", Kind::Changed), ("55P03", Kind::Locked),
-            ("40P01", Kind::Lost), ("57P01", Kind::Lost), ("08006", Kind::Lost), ("25P03", Kind::Lost),
-            ("28P01", Kind::Unreachable), ("42846", Kind::Other), ("", Kind::Other),
+            ("23505", Kind::Data),
+            ("22001", Kind::Data),
+            ("P0001", Kind::Data),
+            ("54000", Kind::Data),
+            ("53100", Kind::Full),
+            ("42501", Kind::Denied),
+            ("42703", Kind::Changed),
+            ("55P03", Kind::Locked),
+            ("40P01", Kind::Lost),
+            ("57P01", Kind::Lost),
+            ("08006", Kind::Lost),
+            ("25P03", Kind::Lost),
+            ("28P01", Kind::Unreachable),
+            ("42846", Kind::Other),
+            ("", Kind::Other),
         ] {
             assert_eq!(kind(code), expected, "{code}");
         }

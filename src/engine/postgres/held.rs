@@ -41,7 +41,10 @@ impl Held {
     /// Keeps a copy of its own: the batch the row came in is let go.
     pub(super) fn hold(&mut self, tuple: &Bytes, refusal: Refusal) {
         self.bytes += tuple.len();
-        self.rows.push(HeldRow { tuple: Bytes::copy_from_slice(tuple), refusal });
+        self.rows.push(HeldRow {
+            tuple: Bytes::copy_from_slice(tuple),
+            refusal,
+        });
     }
 
     pub(super) fn is_beyond(&self, rows: usize) -> bool {
@@ -197,7 +200,12 @@ impl Writer {
     async fn key_text(&mut self, tuple: &Bytes) -> Result<Value, EngineError> {
         self.ready_stage().await?;
         let (fields, _) = split_tuple(tuple).map_err(|err| self.malformed(&err))?;
-        let names: Vec<String> = self.destination.statements.key_names().map(str::to_owned).collect();
+        let names: Vec<String> = self
+            .destination
+            .statements
+            .key_names()
+            .map(str::to_owned)
+            .collect();
         let values: Vec<Option<&[u8]>> = names
             .iter()
             .map(|name| {
@@ -213,10 +221,17 @@ impl Writer {
         };
         self.run(UNDO).await?;
         let pairs = names.into_iter().zip(texts);
-        Ok(Value::Object(pairs.map(|(name, text)| (name, text.map_or(Value::Null, Value::String))).collect::<Map<_, _>>()))
+        Ok(Value::Object(
+            pairs
+                .map(|(name, text)| (name, text.map_or(Value::Null, Value::String)))
+                .collect::<Map<_, _>>(),
+        ))
     }
 
-    async fn print_key(&mut self, values: &[Option<&[u8]>]) -> Result<Vec<Option<String>>, sqlx::Error> {
+    async fn print_key(
+        &mut self,
+        values: &[Option<&[u8]>],
+    ) -> Result<Vec<Option<String>>, sqlx::Error> {
         let mut writer = RowWriter::default();
         writer.begin(u16::try_from(values.len()).unwrap_or(u16::MAX));
         for value in values {

@@ -6,13 +6,18 @@ use std::collections::HashMap;
 
 use sqlx::PgConnection;
 
-use crate::engine::postgres::catalogue::{self, Answers, ColumnRow, ForeignKeyRow, KeyRow, TableRow};
+use crate::engine::postgres::catalogue::{
+    self, Answers, ColumnRow, ForeignKeyRow, KeyRow, TableRow,
+};
 use crate::engine::postgres::connect::DEFAULT_SCHEMA;
 use crate::engine::postgres::types::NativeType;
 use crate::model::table::{Column, ForeignKey, NeutralType, Table, TableName, UniqueKey};
 
 /// All tables of `schemas`, by name.
-pub(super) async fn tables(connection: &mut PgConnection, schemas: &[String]) -> Result<Vec<Table>, sqlx::Error> {
+pub(super) async fn tables(
+    connection: &mut PgConnection,
+    schemas: &[String],
+) -> Result<Vec<Table>, sqlx::Error> {
     Ok(assemble(catalogue::ask(connection, schemas, None).await?))
 }
 
@@ -34,15 +39,23 @@ pub(super) async fn table(
 }
 
 /// Whether `table` still has `columns` with these neutral types.
-pub(super) fn still_has<'a>(table: &Table, mut columns: impl Iterator<Item = (&'a str, NeutralType)>) -> bool {
+pub(super) fn still_has<'a>(
+    table: &Table,
+    mut columns: impl Iterator<Item = (&'a str, NeutralType)>,
+) -> bool {
     columns.all(|(name, kind)| {
-        table.column(name).is_some_and(|column| column.kind == kind && !column.generated)
+        table
+            .column(name)
+            .is_some_and(|column| column.kind == kind && !column.generated)
     })
 }
 
 /// The name as it is written everywhere: bare in the default schema.
 fn table_name(schema: &str, name: &str) -> TableName {
-    TableName { schema: (schema != DEFAULT_SCHEMA).then(|| schema.to_owned()), name: name.to_owned() }
+    TableName {
+        schema: (schema != DEFAULT_SCHEMA).then(|| schema.to_owned()),
+        name: name.to_owned(),
+    }
 }
 
 fn assemble(answers: Answers) -> Vec<Table> {
@@ -56,11 +69,18 @@ fn assemble(answers: Answers) -> Vec<Table> {
         .map(|row| {
             let columns = columns.remove(&row.oid).unwrap_or_default();
             let keys = keys.remove(&row.oid).unwrap_or_default();
-            let (primary, unique): (Vec<_>, Vec<_>) = keys.into_iter().partition(|key| key.is_primary);
+            let (primary, unique): (Vec<_>, Vec<_>) =
+                keys.into_iter().partition(|key| key.is_primary);
             Table {
                 name: table_name(&row.schema, &row.name),
-                primary_key: primary.into_iter().next().map(|key| unique_key(key, &columns)),
-                unique: unique.into_iter().map(|key| unique_key(key, &columns)).collect(),
+                primary_key: primary
+                    .into_iter()
+                    .next()
+                    .map(|key| unique_key(key, &columns)),
+                unique: unique
+                    .into_iter()
+                    .map(|key| unique_key(key, &columns))
+                    .collect(),
                 foreign_keys: foreign_keys
                     .remove(&row.oid)
                     .unwrap_or_default()
@@ -120,7 +140,10 @@ fn column(row: ColumnRow) -> Column {
 fn unique_key(key: KeyRow, columns: &[ColumnRow]) -> UniqueKey {
     let of_key = |column: &&ColumnRow| key.columns.contains(&column.name);
     let folds = |column: &ColumnRow| native(column).folds() || !column.deterministic;
-    UniqueKey { folded: !key.deterministic || columns.iter().filter(of_key).any(folds), columns: key.columns }
+    UniqueKey {
+        folded: !key.deterministic || columns.iter().filter(of_key).any(folds),
+        columns: key.columns,
+    }
 }
 
 fn foreign_key(row: ForeignKeyRow) -> ForeignKey {

@@ -25,7 +25,8 @@ use tokio::sync::watch;
 use crate::base::secret::Secret;
 use crate::base::task::Tasks;
 use crate::engine::driver::{
-    Applied, ApplyJob, ApplyProgress, Creation, Driver, Finding, NewTable, RowCount, RowStream, Selection,
+    Applied, ApplyJob, ApplyProgress, Creation, Driver, Finding, NewTable, RowCount, RowStream,
+    Selection,
 };
 use crate::engine::error::EngineError;
 use crate::engine::postgres::connect::{DEFAULT_SCHEMA, Session};
@@ -45,10 +46,21 @@ impl PostgresDriver {
     ///
     /// # Errors
     /// [`EngineError::Url`] when `url` names no PostgreSQL database.
-    #[expect(clippy::unused_async, reason = "opening a site database is asynchronous for the other engines")]
+    #[expect(
+        clippy::unused_async,
+        reason = "opening a site database is asynchronous for the other engines"
+    )]
     pub async fn connect(url: &Secret<String>, schemas: &[String]) -> Result<Self, EngineError> {
-        let schemas = if schemas.is_empty() { vec![DEFAULT_SCHEMA.to_owned()] } else { schemas.to_vec() };
-        Ok(Self { pool: connect::pool(url)?, schemas, tasks: Tasks::default() })
+        let schemas = if schemas.is_empty() {
+            vec![DEFAULT_SCHEMA.to_owned()]
+        } else {
+            schemas.to_vec()
+        };
+        Ok(Self {
+            pool: connect::pool(url)?,
+            schemas,
+            tasks: Tasks::default(),
+        })
     }
 }
 
@@ -75,7 +87,9 @@ impl Driver for PostgresDriver {
     async fn tables(&self) -> Result<Vec<Table>, EngineError> {
         let mut session = Session::open(&self.pool).await?;
         let connection = session.raw().map_err(|err| fault::general(&err))?;
-        let tables = introspect::tables(connection, &self.schemas).await.map_err(|err| fault::general(&err))?;
+        let tables = introspect::tables(connection, &self.schemas)
+            .await
+            .map_err(|err| fault::general(&err))?;
         session.release();
         Ok(tables)
     }
@@ -83,7 +97,9 @@ impl Driver for PostgresDriver {
     async fn table(&self, name: &TableName) -> Result<Option<Table>, EngineError> {
         let mut session = Session::open(&self.pool).await?;
         let connection = session.raw().map_err(|err| fault::fault(err, name))?;
-        let table = introspect::table(connection, &self.schemas, name).await.map_err(|err| fault::fault(err, name))?;
+        let table = introspect::table(connection, &self.schemas, name)
+            .await
+            .map_err(|err| fault::fault(err, name))?;
         session.release();
         Ok(table)
     }
@@ -96,7 +112,10 @@ impl Driver for PostgresDriver {
             return Ok(RowCount { rows, exact: true });
         }
         let estimate = self.table(name).await?.and_then(|table| table.row_estimate);
-        Ok(RowCount { rows: estimate.unwrap_or_default().max(exact_to), exact: false })
+        Ok(RowCount {
+            rows: estimate.unwrap_or_default().max(exact_to),
+            exact: false,
+        })
     }
 
     async fn read(&self, selection: Selection) -> Result<RowStream, EngineError> {

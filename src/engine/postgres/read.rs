@@ -40,7 +40,11 @@ pub(super) async fn read(
     let statement = copy_out(&selection, &table);
     let (sender, receiver) = mpsc::channel(CHANNEL_BATCHES);
     tasks.spawn("postgres read", async move {
-        let reader = Reader { table, selection, sender };
+        let reader = Reader {
+            table,
+            selection,
+            sender,
+        };
         reader.run(session, &statement).await;
     });
     Ok(receiver)
@@ -48,20 +52,38 @@ pub(super) async fn read(
 
 /// Locks the table before the snapshot is taken: after it, a `truncate` or a rewriting `alter` of another session would
 /// show an empty table without an error.
-async fn begin(session: &mut Session, schemas: &[String], selection: &Selection) -> Result<Table, EngineError> {
+async fn begin(
+    session: &mut Session,
+    schemas: &[String],
+    selection: &Selection,
+) -> Result<Table, EngineError> {
     let name = &selection.table;
     let engine = |err| fault(err, name);
-    session.run("begin isolation level repeatable read, read only").await.map_err(engine)?;
+    session
+        .run("begin isolation level repeatable read, read only")
+        .await
+        .map_err(engine)?;
     let mut lock = sql();
-    lock.push("lock table ").table(name).push(" in access share mode");
+    lock.push("lock table ")
+        .table(name)
+        .push(" in access share mode");
     if let Err(err) = session.execute(&lock).await {
         let missing = is_missing_table(&err);
-        return Err(if missing { EngineError::NoTable(name.clone()) } else { fault(err, name) });
+        return Err(if missing {
+            EngineError::NoTable(name.clone())
+        } else {
+            fault(err, name)
+        });
     }
     let connection = session.raw().map_err(engine)?;
-    let table = introspect::table(connection, schemas, name).await.map_err(engine)?;
+    let table = introspect::table(connection, schemas, name)
+        .await
+        .map_err(engine)?;
     let table = table.ok_or_else(|| EngineError::NoTable(name.clone()))?;
-    let wanted = selection.columns.iter().map(|(name, kind)| (name.as_str(), *kind));
+    let wanted = selection
+        .columns
+        .iter()
+        .map(|(name, kind)| (name.as_str(), *kind));
     if !introspect::still_has(&table, wanted) {
         return Err(EngineError::SchemaChanged(name.clone()));
     }
@@ -100,7 +122,10 @@ impl Reader {
     async fn copy(&self, session: &mut Session, statement: &Sql) -> Result<(), EngineError> {
         let engine = |err| fault(err, &self.table.name);
         let connection = session.raw().map_err(engine)?;
-        let mut messages = connection.copy_out_raw(statement.text()).await.map_err(engine)?;
+        let mut messages = connection
+            .copy_out_raw(statement.text())
+            .await
+            .map_err(engine)?;
         let mut cutter = Cutter::default();
         while let Some(message) = messages.try_next().await.map_err(engine)? {
             cutter.push(&message).map_err(|err| self.uncut(err))?;
@@ -109,7 +134,11 @@ impl Reader {
             }
         }
         self.pass_on(&mut cutter).await;
-        if cutter.has_ended() { Ok(()) } else { Err(EngineError::Cut(self.table.name.clone())) }
+        if cutter.has_ended() {
+            Ok(())
+        } else {
+            Err(EngineError::Cut(self.table.name.clone()))
+        }
     }
 
     async fn pass_on(&self, cutter: &mut Cutter) {
@@ -134,10 +163,17 @@ impl Reader {
 
 /// The key of a tuple in words, as far as its columns were selected and are easily told.
 fn describe_key(table: &Table, columns: &[(String, NeutralType)], tuple: &Bytes) -> String {
-    let fields = split_tuple(tuple).map(|(fields, _)| fields).unwrap_or_default();
-    let Some(key) = table.usable_keys().next() else { return "(none)".into() };
+    let fields = split_tuple(tuple)
+        .map(|(fields, _)| fields)
+        .unwrap_or_default();
+    let Some(key) = table.usable_keys().next() else {
+        return "(none)".into();
+    };
     let parts = key.columns.iter().map(|name| {
-        let found = columns.iter().zip(&fields).find(|((column, _), _)| column == name);
+        let found = columns
+            .iter()
+            .zip(&fields)
+            .find(|((column, _), _)| column == name);
         let value = found.and_then(|((_, kind), field)| describe_value(*kind, (*field)?));
         format!("{name}={}", value.unwrap_or_else(|| "?".into()))
     });
@@ -149,19 +185,34 @@ fn describe_value(kind: NeutralType, value: &[u8]) -> Option<String> {
         NeutralType::Int2 => Some(i16::from_be_bytes(value.try_into().ok()?).to_string()),
         NeutralType::Int4 => Some(i32::from_be_bytes(value.try_into().ok()?).to_string()),
         NeutralType::Int8 => Some(i64::from_be_bytes(value.try_into().ok()?).to_string()),
-        NeutralType::Text | NeutralType::Other => Some(String::from_utf8_lossy(value).chars().take(64).collect()),
+        NeutralType::Text | NeutralType::Other => {
+            Some(String::from_utf8_lossy(value).chars().take(64).collect())
+        }
         NeutralType::Uuid => Some(uuid::Uuid::from_slice(value).ok()?.to_string()),
         _ => None,
     }
 }
 
 /// Counts rows up to `limit`.
-pub(super) async fn count(session: &mut Session, name: &TableName, limit: u64) -> Result<u64, EngineError> {
+pub(super) async fn count(
+    session: &mut Session,
+    name: &TableName,
+    limit: u64,
+) -> Result<u64, EngineError> {
     let mut query = sql();
-    query.push("select count(*)::int8 from (select 1 from ").table(name).push(" limit ").number(limit).push(") counted");
+    query
+        .push("select count(*)::int8 from (select 1 from ")
+        .table(name)
+        .push(" limit ")
+        .number(limit)
+        .push(") counted");
     let row = session.one(&query).await.map_err(|err| {
         let missing = is_missing_table(&err);
-        if missing { EngineError::NoTable(name.clone()) } else { fault(err, name) }
+        if missing {
+            EngineError::NoTable(name.clone())
+        } else {
+            fault(err, name)
+        }
     })?;
     let rows: i64 = sqlx::Row::try_get(&row, 0).map_err(|err| fault(err, name))?;
     Ok(u64::try_from(rows).unwrap_or_default())

@@ -25,7 +25,11 @@ pub(super) fn copy_out(selection: &Selection, table: &Table) -> Sql {
             statement.push(" order by ");
             statement.list(&page.order_by, ", ", |sql, name| ordered(sql, name, table));
         }
-        statement.push(" limit ").number(page.limit).push(" offset ").number(page.offset);
+        statement
+            .push(" limit ")
+            .number(page.limit)
+            .push(" offset ")
+            .number(page.offset);
     }
     statement.push(") to stdout (format binary)");
     statement
@@ -38,10 +42,18 @@ fn filter(statement: &mut Sql, rows: &RowFilter, table: &Table) {
         RowFilter::Between { column, start, end } => {
             statement.push(" where true");
             if let Some(start) = start {
-                statement.push(" and ").ident(column).push(" >= ").number(*start);
+                statement
+                    .push(" and ")
+                    .ident(column)
+                    .push(" >= ")
+                    .number(*start);
             }
             if let Some(end) = end {
-                statement.push(" and ").ident(column).push(" <= ").number(*end);
+                statement
+                    .push(" and ")
+                    .ident(column)
+                    .push(" <= ")
+                    .number(*end);
             }
         }
         RowFilter::After { columns, values } => {
@@ -71,7 +83,10 @@ fn one_of(statement: &mut Sql, column: &str, values: &[KeyValue], table: &Table)
     if kind == NeutralType::Other {
         statement.push("::text");
     }
-    statement.push(" in (").list(possible, ", ", |sql, value| literal(sql, value, kind)).push(")");
+    statement
+        .push(" in (")
+        .list(possible, ", ", |sql, value| literal(sql, value, kind))
+        .push(")");
 }
 
 fn ordered(sql: &mut Sql, name: &str, table: &Table) {
@@ -102,7 +117,9 @@ fn is_number(kind: NeutralType) -> bool {
 }
 
 fn kind(table: &Table, column: &str) -> NeutralType {
-    table.column(column).map_or(NeutralType::Other, |column| column.kind)
+    table
+        .column(column)
+        .map_or(NeutralType::Other, |column| column.kind)
 }
 
 #[cfg(test)]
@@ -145,8 +162,16 @@ mod tests {
     }
 
     fn text(rows: RowFilter, page: Option<Page>) -> String {
-        let columns = vec![("id".to_owned(), NeutralType::Int8), ("mood".to_owned(), NeutralType::Other)];
-        let selection = Selection { table: TableName::bare("t"), columns, rows, page };
+        let columns = vec![
+            ("id".to_owned(), NeutralType::Int8),
+            ("mood".to_owned(), NeutralType::Other),
+        ];
+        let selection = Selection {
+            table: TableName::bare("t"),
+            columns,
+            rows,
+            page,
+        };
         let text = copy_out(&selection, &table()).text().to_owned();
         text.strip_prefix("copy (select \"id\", \"mood\"::text from \"public\".\"t\"")
             .and_then(|text| text.strip_suffix(") to stdout (format binary)"))
@@ -156,28 +181,55 @@ mod tests {
 
     #[test]
     fn filters_compare_in_the_column_s_own_type() {
-        let values = |texts: &[&str]| texts.iter().map(|text| KeyValue::Text((*text).into())).collect::<Vec<_>>();
+        let values = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|text| KeyValue::Text((*text).into()))
+                .collect::<Vec<_>>()
+        };
         for (rows, expected) in [
             (RowFilter::All, ""),
             (
-                RowFilter::In { column: "id".into(), values: vec![KeyValue::Integer(1), KeyValue::Integer(-2)] },
+                RowFilter::In {
+                    column: "id".into(),
+                    values: vec![KeyValue::Integer(1), KeyValue::Integer(-2)],
+                },
                 " where \"id\" in (1, -2)",
             ),
             (
-                RowFilter::In { column: "code".into(), values: values(&["a'b", "x\0y"]) },
+                RowFilter::In {
+                    column: "code".into(),
+                    values: values(&["a'b", "x\0y"]),
+                },
                 " where \"code\" in ('a''b')",
             ),
-            (RowFilter::In { column: "code".into(), values: values(&["\0"]) }, " where false"),
             (
-                RowFilter::In { column: "mood".into(), values: values(&["ok"]) },
+                RowFilter::In {
+                    column: "code".into(),
+                    values: values(&["\0"]),
+                },
+                " where false",
+            ),
+            (
+                RowFilter::In {
+                    column: "mood".into(),
+                    values: values(&["ok"]),
+                },
                 " where \"mood\"::text in ('ok')",
             ),
             (
-                RowFilter::Between { column: "id".into(), start: Some(5), end: None },
+                RowFilter::Between {
+                    column: "id".into(),
+                    start: Some(5),
+                    end: None,
+                },
                 " where true and \"id\" >= 5",
             ),
             (
-                RowFilter::After { columns: vec!["code".into(), "id".into()], values: values(&["a", "7"]) },
+                RowFilter::After {
+                    columns: vec!["code".into(), "id".into()],
+                    values: values(&["a", "7"]),
+                },
                 " where (\"code\", \"id\") > ('a', '7')",
             ),
         ] {
@@ -187,7 +239,11 @@ mod tests {
 
     #[test]
     fn a_page_is_ordered_and_bounded() {
-        let page = Page { order_by: vec!["mood".into(), "id".into()], limit: 10, offset: 20 };
+        let page = Page {
+            order_by: vec!["mood".into(), "id".into()],
+            limit: 10,
+            offset: 20,
+        };
         assert_eq!(
             text(RowFilter::All, Some(page)),
             " order by \"mood\"::text collate \"C\", \"id\" limit 10 offset 20"

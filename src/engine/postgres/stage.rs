@@ -34,7 +34,12 @@ pub(super) struct Statements {
 
 impl Statements {
     /// For `job`, whose columns are given as the catalogue has them now; `folded` if equal keys may differ in bytes.
-    pub(super) fn new(job: &ApplyJob, columns: Vec<Column>, key: Vec<KeyColumn>, folded: bool) -> Self {
+    pub(super) fn new(
+        job: &ApplyJob,
+        columns: Vec<Column>,
+        key: Vec<KeyColumn>,
+        folded: bool,
+    ) -> Self {
         let is_key = |column: &Column| key.iter().any(|part| part.name == column.name);
         let compared = columns
             .iter()
@@ -53,7 +58,9 @@ impl Statements {
 
     /// Whether rows that exist may be changed.
     pub(super) fn updates(&self) -> bool {
-        self.mode != SyncMode::Insert && self.conflict != ConflictStrategy::Skip && !self.compared.is_empty()
+        self.mode != SyncMode::Insert
+            && self.conflict != ConflictStrategy::Skip
+            && !self.compared.is_empty()
     }
 
     /// Whether rows that do not exist may be added.
@@ -69,7 +76,9 @@ impl Statements {
 
     /// Whether binary COPY can write straight into the destination's columns.
     pub(super) fn fit_binary_copy(&self) -> bool {
-        self.columns.iter().all(|column| column.kind != NeutralType::Other)
+        self.columns
+            .iter()
+            .all(|column| column.kind != NeutralType::Other)
     }
 
     /// The key's names in the order of its index.
@@ -84,7 +93,10 @@ impl Statements {
 
     pub(super) fn is_empty(&self) -> Sql {
         let mut statement = sql();
-        statement.push("select not exists (select from ").table(&self.table).push(")");
+        statement
+            .push("select not exists (select from ")
+            .table(&self.table)
+            .push(")");
         statement
     }
 
@@ -97,22 +109,39 @@ impl Statements {
                 sql.push("::text as ").ident(&column.name);
             }
         });
-        statement.push(" from ").table(&self.table).push(" with no data");
+        statement
+            .push(" from ")
+            .table(&self.table)
+            .push(" with no data");
         statement
     }
 
     /// A table of the keys this job has staged, for destinations where equal keys may differ in bytes.
     pub(super) fn create_seen(&self) -> Sql {
         let mut statement = sql();
-        statement.push("create temp table evenkeel_seen as select ").idents(self.key_names());
-        statement.push(" from ").table(&self.table).push(" with no data; ");
-        statement.push("create index on ").push(SEEN).push(" (").idents(self.key_names()).push(")");
+        statement
+            .push("create temp table evenkeel_seen as select ")
+            .idents(self.key_names());
+        statement
+            .push(" from ")
+            .table(&self.table)
+            .push(" with no data; ");
+        statement
+            .push("create index on ")
+            .push(SEEN)
+            .push(" (")
+            .idents(self.key_names())
+            .push(")");
         statement
     }
 
     pub(super) fn drop_stage(&self) -> Sql {
         let mut statement = sql();
-        statement.push("drop table if exists ").push(STAGE).push(", ").push(SEEN);
+        statement
+            .push("drop table if exists ")
+            .push(STAGE)
+            .push(", ")
+            .push(SEEN);
         statement
     }
 
@@ -131,7 +160,11 @@ impl Statements {
     /// Takes the key's fields alone.
     pub(super) fn copy_keys_into_stage(&self) -> Sql {
         let mut statement = sql();
-        statement.push("copy ").push(STAGE).push(" (").idents(self.key_names());
+        statement
+            .push("copy ")
+            .push(STAGE)
+            .push(" (")
+            .idents(self.key_names());
         statement.push(") from stdin (format binary)");
         statement
     }
@@ -155,9 +188,15 @@ impl Statements {
     /// Whether the stage holds a key twice, or one met before: in `seen`, or in the destination if it began empty.
     pub(super) fn collides(&self, began_empty: bool) -> Sql {
         let mut statement = sql();
-        statement.push("select exists (select from ").push(STAGE).push(" s group by ");
+        statement
+            .push("select exists (select from ")
+            .push(STAGE)
+            .push(" s group by ");
         statement.list(&self.key, ", ", |sql, part| self.incoming(sql, &part.name));
-        statement.push(" having count(*) > 1) or exists (select from ").push(STAGE).push(" s join ");
+        statement
+            .push(" having count(*) > 1) or exists (select from ")
+            .push(STAGE)
+            .push(" s join ");
         if began_empty {
             statement.table(&self.table);
         } else {
@@ -180,7 +219,12 @@ impl Statements {
     /// Rows that exist and whose image differs from the incoming one.
     pub(super) fn count_differing(&self) -> Sql {
         let mut statement = sql();
-        statement.push("select count(*)::int8 from ").push(STAGE).push(" s join ").table(&self.table).push(" t on ");
+        statement
+            .push("select count(*)::int8 from ")
+            .push(STAGE)
+            .push(" s join ")
+            .table(&self.table)
+            .push(" t on ");
         self.matches(&mut statement);
         statement.push(" where ");
         self.image_differs(&mut statement, Self::incoming);
@@ -190,7 +234,10 @@ impl Statements {
     /// Rows that do not exist.
     pub(super) fn count_absent(&self) -> Sql {
         let mut statement = sql();
-        statement.push("select count(*)::int8 from ").push(STAGE).push(" s where ");
+        statement
+            .push("select count(*)::int8 from ")
+            .push(STAGE)
+            .push(" s where ");
         self.absent(&mut statement);
         statement
     }
@@ -212,7 +259,11 @@ impl Statements {
     pub(super) fn insert(&self) -> Sql {
         let names = || self.columns.iter().map(|column| column.name.as_str());
         let mut statement = sql();
-        statement.push("insert into ").table(&self.table).push(" (").idents(names());
+        statement
+            .push("insert into ")
+            .table(&self.table)
+            .push(" (")
+            .idents(names());
         statement.push(") overriding system value select ");
         statement.list(names(), ", ", |sql, name| self.incoming(sql, name));
         statement.push(" from ").push(STAGE).push(" s where ");
@@ -233,20 +284,29 @@ impl Statements {
     }
 
     fn columns_from_stdin(&self, mut statement: Sql) -> Sql {
-        statement.push(" (").idents(self.columns.iter().map(|column| column.name.as_str()));
+        statement
+            .push(" (")
+            .idents(self.columns.iter().map(|column| column.name.as_str()));
         statement.push(") from stdin (format binary)");
         statement
     }
 
     fn matches(&self, statement: &mut Sql) {
         statement.list(&self.key, " and ", |sql, part| {
-            sql.push("t.").ident(&part.name).push(" ").native_type(&part.equals).push(" ");
+            sql.push("t.")
+                .ident(&part.name)
+                .push(" ")
+                .native_type(&part.equals)
+                .push(" ");
             self.incoming(sql, &part.name);
         });
     }
 
     fn absent(&self, statement: &mut Sql) {
-        statement.push("not exists (select from ").table(&self.table).push(" t where ");
+        statement
+            .push("not exists (select from ")
+            .table(&self.table)
+            .push(" t where ");
         self.matches(statement);
         statement.push(")");
     }
@@ -257,7 +317,9 @@ impl Statements {
             sql.push("t.").ident(&column.name);
         });
         statement.push("), row(");
-        statement.list(&self.compared, ", ", |sql, column| right(self, sql, &column.name));
+        statement.list(&self.compared, ", ", |sql, column| {
+            right(self, sql, &column.name)
+        });
         statement.push("))");
     }
 

@@ -55,11 +55,15 @@ impl NativeType {
     /// Lengths and digits.
     pub(super) fn width(self) -> Width {
         match (self.oid, self.neutral()) {
-            (VARCHAR | BPCHAR, _) => Width { length: unsigned(self.modifier - 4), ..Width::default() },
+            (VARCHAR | BPCHAR, _) => Width {
+                length: unsigned(self.modifier - 4),
+                ..Width::default()
+            },
             (NUMERIC, _) if self.modifier >= 4 => digits(self.modifier - 4),
-            (_, NeutralType::Time | NeutralType::Timestamp | NeutralType::Timestamptz) => {
-                Width { precision: unsigned(self.modifier).filter(|&digits| digits < 6), ..Width::default() }
-            }
+            (_, NeutralType::Time | NeutralType::Timestamp | NeutralType::Timestamptz) => Width {
+                precision: unsigned(self.modifier).filter(|&digits| digits < 6),
+                ..Width::default()
+            },
             _ => Width::default(),
         }
     }
@@ -70,7 +74,9 @@ impl NativeType {
             NeutralType::Text => self.oid == BPCHAR,
             NeutralType::Numeric => self.width().scale.is_none(),
             NeutralType::Other => !self.is_enum,
-            NeutralType::Float4 | NeutralType::Float8 | NeutralType::Json | NeutralType::Jsonb => true,
+            NeutralType::Float4 | NeutralType::Float8 | NeutralType::Json | NeutralType::Jsonb => {
+                true
+            }
             _ => false,
         }
     }
@@ -85,9 +91,11 @@ fn unsigned(number: i32) -> Option<u32> {
 fn digits(modifier: i32) -> Width {
     let scale = ((modifier & 0x7ff) ^ 1024) - 1024;
     match (unsigned((modifier >> 16) & 0xffff), unsigned(scale)) {
-        (Some(precision), Some(scale)) => {
-            Width { precision: Some(precision), scale: Some(scale), length: None }
-        }
+        (Some(precision), Some(scale)) => Width {
+            precision: Some(precision),
+            scale: Some(scale),
+            length: None,
+        },
         _ => Width::default(),
     }
 }
@@ -132,12 +140,20 @@ mod tests {
     use super::*;
 
     fn native(oid: u32, modifier: i32) -> NativeType {
-        NativeType { oid, modifier, is_enum: false }
+        NativeType {
+            oid,
+            modifier,
+            is_enum: false,
+        }
     }
 
     #[test]
     fn modifiers_are_read_as_the_catalogue_packs_them() {
-        let width = |precision, scale, length| Width { precision, scale, length };
+        let width = |precision, scale, length| Width {
+            precision,
+            scale,
+            length,
+        };
         for (oid, modifier, expected) in [
             (VARCHAR, 44, width(None, None, Some(40))),
             (VARCHAR, -1, width(None, None, None)),
@@ -145,7 +161,11 @@ mod tests {
             (NUMERIC, (12 << 16) + 2 + 4, width(Some(12), Some(2), None)),
             (NUMERIC, (3 << 16) + 4, width(Some(3), Some(0), None)),
             (NUMERIC, -1, width(None, None, None)),
-            (NUMERIC, (2 << 16) + (0x7ff & -3) + 4, width(None, None, None)),
+            (
+                NUMERIC,
+                (2 << 16) + (0x7ff & -3) + 4,
+                width(None, None, None),
+            ),
             (1114, 3, width(Some(3), None, None)),
             (1184, 6, width(None, None, None)),
             (1083, -1, width(None, None, None)),
@@ -158,8 +178,19 @@ mod tests {
     fn a_key_counts_as_exact_only_where_equal_means_the_same_bytes() {
         assert!(!native(25, -1).folds());
         assert!(!native(NUMERIC, (12 << 16) + 2 + 4).folds());
-        assert!(!NativeType { is_enum: true, ..native(90_000, -1) }.folds());
-        for folded in [native(BPCHAR, 7), native(NUMERIC, -1), native(701, -1), native(1186, -1)] {
+        assert!(
+            !NativeType {
+                is_enum: true,
+                ..native(90_000, -1)
+            }
+            .folds()
+        );
+        for folded in [
+            native(BPCHAR, 7),
+            native(NUMERIC, -1),
+            native(701, -1),
+            native(1186, -1),
+        ] {
             assert!(folded.folds(), "{folded:?}");
         }
     }
@@ -183,7 +214,10 @@ mod tests {
         assert_eq!(created_as(&column).as_deref(), Some("numeric"));
         column.kind = NeutralType::Timestamptz;
         column.precision = Some(3);
-        assert_eq!(created_as(&column).as_deref(), Some("timestamp(3) with time zone"));
+        assert_eq!(
+            created_as(&column).as_deref(),
+            Some("timestamp(3) with time zone")
+        );
         column.kind = NeutralType::Text;
         column.length = Some(40);
         assert_eq!(created_as(&column).as_deref(), Some("varchar(40)"));

@@ -67,6 +67,11 @@ impl Writer {
         self.job.budget
     }
 
+    /// What the rows written so far changed.
+    pub(super) fn changes(&self) -> Changes {
+        self.applied.changes
+    }
+
     pub(super) fn identities(&self) -> &[String] {
         &self.destination.identities
     }
@@ -81,7 +86,10 @@ impl Writer {
 
     /// A stream that carries no rows.
     pub(super) fn malformed(&self, err: &InvalidValue) -> EngineError {
-        EngineError::Statement { table: self.table().to_string(), message: err.to_string() }
+        EngineError::Statement {
+            table: self.table().to_string(),
+            message: err.to_string(),
+        }
     }
 
     /// What `err` means for a statement that no row can be blamed for.
@@ -106,7 +114,11 @@ impl Writer {
             Err(Fault::Engine(err)) => Err(err),
             Err(Fault::Row(_)) => {
                 let tuples = tuples(parts).map_err(|err| self.malformed(&err))?;
-                let limit = self.job.budget.quarantine_rows.saturating_sub(self.applied.rejected.len());
+                let limit = self
+                    .job
+                    .budget
+                    .quarantine_rows
+                    .saturating_sub(self.applied.rejected.len());
                 self.halve(&tuples, Some(limit)).await
             }
         }
@@ -138,10 +150,16 @@ impl Writer {
             return Ok(());
         }
         let create = self.destination.statements.create_stage();
-        self.session.execute(&create).await.map_err(|err| self.engine(err))?;
+        self.session
+            .execute(&create)
+            .await
+            .map_err(|err| self.engine(err))?;
         if self.destination.folded && !self.destination.began_empty {
             let create = self.destination.statements.create_seen();
-            self.session.execute(&create).await.map_err(|err| self.engine(err))?;
+            self.session
+                .execute(&create)
+                .await
+                .map_err(|err| self.engine(err))?;
         }
         self.staged = true;
         Ok(())
@@ -151,7 +169,10 @@ impl Writer {
     pub(super) async fn drop_stage(&mut self) -> Result<(), EngineError> {
         if self.staged {
             let statement = self.destination.statements.drop_stage();
-            self.session.execute(&statement).await.map_err(|err| self.engine(err))?;
+            self.session
+                .execute(&statement)
+                .await
+                .map_err(|err| self.engine(err))?;
             self.staged = false;
         }
         Ok(())
@@ -159,7 +180,11 @@ impl Writer {
 
     /// Writes `rows` in ever smaller ranges; single rows at fault are held back. More of them than `limit` are tried
     /// once more together, since others may have made room for them, before the table fails.
-    pub(super) async fn halve(&mut self, rows: &[Bytes], limit: Option<usize>) -> Result<(), EngineError> {
+    pub(super) async fn halve(
+        &mut self,
+        rows: &[Bytes],
+        limit: Option<usize>,
+    ) -> Result<(), EngineError> {
         let mut ranges = vec![rows];
         while let Some(range) = ranges.pop() {
             match self.attempt(range).await {
@@ -233,10 +258,18 @@ impl Writer {
     async fn refuse_collisions(&mut self) -> Result<(), Fault> {
         let began_empty = self.destination.began_empty;
         let query = self.destination.statements.collides(began_empty);
-        let row = self.session.one(&query).await.map_err(|err| writing(err, self.table()))?;
+        let row = self
+            .session
+            .one(&query)
+            .await
+            .map_err(|err| writing(err, self.table()))?;
         if row.try_get(0).map_err(|err| writing(err, self.table()))? {
-            let reason = "key_collision: this database calls the key equal to that of another incoming row";
-            return Err(Fault::Row(Refusal { column: None, reason: reason.into() }));
+            let reason =
+                "key_collision: this database calls the key equal to that of another incoming row";
+            return Err(Fault::Row(Refusal {
+                column: None,
+                reason: reason.into(),
+            }));
         }
         if !began_empty {
             let remember = self.destination.statements.remember_keys();
@@ -247,27 +280,43 @@ impl Writer {
 
     pub(super) async fn stage(&mut self, rows: &[Bytes]) -> Result<(), Fault> {
         let statement = self.destination.statements.copy_into_stage();
-        copy_in(&mut self.session, &statement, rows).await.map(drop).map_err(|err| writing(err, self.table()))
+        copy_in(&mut self.session, &statement, rows)
+            .await
+            .map(drop)
+            .map_err(|err| writing(err, self.table()))
     }
 
     pub(super) async fn touch(&mut self, statement: &Sql) -> Result<u64, Fault> {
-        self.session.execute(statement).await.map_err(|err| writing(err, self.table()))
+        self.session
+            .execute(statement)
+            .await
+            .map_err(|err| writing(err, self.table()))
     }
 
     pub(super) async fn run(&mut self, statements: &'static str) -> Result<(), EngineError> {
-        self.session.run(statements).await.map_err(|err| self.engine(err))
+        self.session
+            .run(statements)
+            .await
+            .map_err(|err| self.engine(err))
     }
 
     async fn number(&mut self, query: &Sql) -> Result<u64, Fault> {
-        let row = self.session.one(query).await.map_err(|err| writing(err, self.table()))?;
+        let row = self
+            .session
+            .one(query)
+            .await
+            .map_err(|err| writing(err, self.table()))?;
         let number: i64 = row.try_get(0).map_err(|err| writing(err, self.table()))?;
         Ok(u64::try_from(number).unwrap_or_default())
     }
-
 }
 
 /// One binary COPY of `parts`; how many rows it took.
-pub(super) async fn copy_in(session: &mut Session, statement: &Sql, parts: &[Bytes]) -> Result<u64, sqlx::Error> {
+pub(super) async fn copy_in(
+    session: &mut Session,
+    statement: &Sql,
+    parts: &[Bytes],
+) -> Result<u64, sqlx::Error> {
     let mut copy = session.raw()?.copy_in_raw(statement.text()).await?;
     let mut message = BytesMut::from(HEADER);
     for part in parts {

@@ -326,6 +326,7 @@ impl Work<'_> {
         self.progress.send_replace(ApplyProgress {
             rows_taken: self.applied.rows,
             rows_committed: self.taken_care_of,
+            changes: self.applied.changes,
         });
         Ok(())
     }
