@@ -106,6 +106,9 @@ fn waiting(run: &Value) -> String {
 }
 
 fn progress_line(progress: &Value) -> String {
+    if number(progress, "tables_total") == 0 {
+        return "starting".to_owned();
+    }
     let rows = grouped(number(progress, "rows"));
     let rows = match optional_number(progress, "rows_total") {
         Some(total) => format!("{rows} of {} rows", grouped(total)),
@@ -139,7 +142,7 @@ mod tests {
             progress_line(&progress),
             "1,500 of 3,000 rows  500 rows/s  2.0 KiB  3.0 s left  table 2 of 3"
         );
-        assert_eq!(progress_line(&json!({})), "0 rows  0 B  table 0 of 0");
+        assert_eq!(progress_line(&json!({})), "starting");
     }
 
     #[test]
