@@ -142,10 +142,13 @@ async fn check_password(
     policy: &IncomingPolicy,
     given: Option<Secret<String>>,
 ) -> Result<(), RegistrationRefusal> {
-    match (policy.password.clone(), given) {
-        (Some(hash), Some(given)) if is_password(hash, given.clone()).await? => Ok(()),
-        (Some(_), Some(_)) => Err(RegistrationRefusal::PasswordInvalid),
-        _ => Err(RegistrationRefusal::PasswordRequired),
+    let (Some(hash), Some(given)) = (policy.password.clone(), given) else {
+        return Err(RegistrationRefusal::PasswordRequired);
+    };
+    if is_password(hash, given).await? {
+        Ok(())
+    } else {
+        Err(RegistrationRefusal::PasswordInvalid)
     }
 }
 
