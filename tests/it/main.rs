@@ -15,6 +15,6 @@
     reason = "the support is written as a whole, and a build of a few tests uses a part of it"
 )]
 
+mod admin;
 mod harness;
 mod support;
-mod values;

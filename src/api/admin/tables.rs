@@ -16,13 +16,13 @@ use serde_json::value::RawValue;
 
 use crate::api::admin::connections::find;
 use crate::api::admin::request::{List, PageParameters, Parameters};
-use crate::api::error::Problem;
+use crate::api::problem::Problem;
 use crate::base::secret::Secret;
 use crate::model::connection::{Connection, Direction};
 use crate::model::table::{Table, TableName};
 use crate::remote::Peer;
-use crate::sync::serve::{self, ClientKind, RecordsPage, VisibleTable};
-use crate::sync::{Ctx, SyncError};
+use crate::sync::serve::{ClientKind, RecordsPage, VisibleTable};
+use crate::sync::{Ctx, SyncError, serve};
 use crate::wire::messages::{Catalogue, ListedTable};
 
 /// Schemas asked of the peer at a time.
@@ -59,12 +59,12 @@ pub(super) async fn list(
 ) -> Result<Json<List<TableView>>, Problem> {
     let connection = find(&ctx, &text).await?;
     let items = match connection.direction {
-        Direction::Sender => given(visible_to(&ctx, &connection).await?),
+        Direction::Sender => given(&ctx, &connection).await?,
         // Without the site database the peer's tables are still worth showing.
         Direction::Receiver => {
             let here = tables_here(&ctx).await.unwrap_or_default();
             offered(&ctx, &connection, &here).await?
-        },
+        }
     };
     Ok(Json(List::whole(items)))
 }
@@ -78,26 +78,23 @@ async fn tables_here(ctx: &Ctx) -> Result<TablesHere, Problem> {
         .collect())
 }
 
-/// What the peer of a giving connection sees of this site.
-async fn visible_to(ctx: &Ctx, connection: &Connection) -> Result<Vec<VisibleTable>, SyncError> {
-    Ok(serve::visible_tables(ctx, connection, ClientKind::Any).await?)
-}
-
-fn given(visible: Vec<VisibleTable>) -> Vec<TableView> {
+async fn given(ctx: &Ctx, connection: &Connection) -> Result<Vec<TableView>, Problem> {
+    let visible = serve::visible_tables(ctx, connection, ClientKind::Any).await;
     let view = |table: VisibleTable| TableView {
+        table: table.name.to_string(),
+        peer: None,
         local: Some(SideView {
             rows: Some(table.rows),
             size_bytes: table.size_bytes,
-            primary_key: Some(table.primary_key).filter(|key| !key.is_empty()),
+            primary_key: Some(table.primary_key),
         }),
-        triggers: Vec::new(),
-        table: table.name.to_string(),
-        peer: None,
         granted: true,
+        triggers: Vec::new(),
         comparison: "unknown",
         compared_at: None,
     };
-    visible.into_iter().map(view).collect()
+    let visible = visible.map_err(SyncError::from)?;
+    Ok(visible.into_iter().map(view).collect())
 }
 
 async fn offered(
@@ -191,11 +188,11 @@ pub(super) async fn schema(
     let table = named(&table)?;
     let view = match connection.direction {
         Direction::Sender => {
-            let visible = serve::visible_schema(&ctx, &connection, ClientKind::Any, &table)
-                .await
-                .map_err(SyncError::from)?;
+            let visible = serve::visible_schema(&ctx, &connection, ClientKind::Any, &table).await;
+            let visible = visible.map_err(SyncError::from)?;
             SchemaView {
-                published: serde_json::to_value(visible.schema).map_or(Value::Null, object),
+                published: serde_json::to_value(visible.schema)
+                    .map_err(|err| Problem::internal(&err))?,
                 evenkeel: Some(visible.evenkeel),
                 local: None,
             }
@@ -245,7 +242,11 @@ pub(super) async fn records(
     let table = named(&table)?;
     let rows = match connection.direction {
         Direction::Sender => {
-            let page = RecordsPage { limit: limit.into(), offset, filter: None };
+            let page = RecordsPage {
+                limit: limit.into(),
+                offset,
+                filter: None,
+            };
             serve::visible_records(&ctx, &connection, ClientKind::Any, &table, &page)
                 .await
                 .map_err(SyncError::from)?

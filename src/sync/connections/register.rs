@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 use crate::base::secret::{Secret, token_hash};
-use crate::model::connection::{Auth, Connection, Direction, Identity, Status, Totals};
+use crate::model::connection::{Auth, Connection, Direction, Identity, Status};
 use crate::model::grant::Grant;
 use crate::model::id::ConnectionId;
 use crate::model::policy::IncomingMode;
@@ -115,12 +115,12 @@ enum Decision<'a> {
 }
 
 /// What becomes of a registration from `url`, given the rows with its token and those with its URL.
-fn decision<'a>(url: &PeerUrl, by_token: &'a [Connection], by_url: &[Connection]) -> Decision<'a> {
-    let here = || {
-        by_token
-            .iter()
-            .filter(|row| row.url == *url && !row.peer_deleted)
-    };
+fn decision<'a>(
+    url: &PeerUrl,
+    by_token: &'a [Connection],
+    by_url: &[Connection],
+) -> Decision<'a> {
+    let here = || by_token.iter().filter(|row| row.url == *url && !row.peer_deleted);
     if let Some(known) = here().find(|row| row.direction == Direction::Receiver) {
         return Decision::Repeated(known);
     }
@@ -198,7 +198,7 @@ fn checked(
         last_contact_at: Some(now),
         unreachable_since: None,
         next_attempt_at: None,
-        totals: Totals::default(),
+        totals: crate::model::connection::Totals::default(),
         epoch: 0,
         acked_epoch: 0,
         registered: true,
@@ -225,7 +225,11 @@ pub(super) async fn insert_under_free_name(
     let wanted = connection.name.clone();
     for at in 1_u32.. {
         connection.name = numbered(&wanted, at, connection.id);
-        match ctx.store.insert_connection(&connection, hash, token).await {
+        match ctx
+            .store
+            .insert_connection(&connection, hash, token)
+            .await
+        {
             Err(StoreError::NameTaken(_)) if at <= NUMBERED => {}
             done => {
                 done?;

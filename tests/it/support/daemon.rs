@@ -9,7 +9,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -236,7 +235,7 @@ impl Site {
 
     /// Asks the daemon to end (SIGTERM) and waits until it has.
     pub fn stop(&mut self) -> ExitStatus {
-        self.signal(Signal::TERM);
+        self.signal("TERM");
         self.wait()
     }
 
@@ -258,10 +257,12 @@ impl Site {
         self.start();
     }
 
-    /// Sends the daemon a signal.
-    pub fn signal(&self, signal: Signal) {
-        let daemon = self.daemon.as_ref().expect("the daemon runs");
-        kill_process(Pid::from_child(daemon), signal).expect("the daemon can be signalled");
+    /// Sends the daemon a signal, named without `SIG`.
+    pub fn signal(&self, signal: &str) {
+        let status = Command::new("kill")
+            .args(["-s", signal, &self.process().to_string()])
+            .status();
+        assert!(status.expect("kill starts").success(), "kill -s {signal}");
     }
 
     /// Runs a command against this site, by its configuration, to its end.

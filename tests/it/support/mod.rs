@@ -6,6 +6,5 @@ pub mod flights;
 pub mod http;
 pub mod ports;
 pub mod postgres;
-pub mod proxy;
 pub mod sqlite;
 pub mod wait;

@@ -10,7 +10,6 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tempfile::TempDir;
 
 use super::{cleanup, ports, wait};
@@ -142,7 +141,7 @@ impl Postgres {
     pub fn kill9(&self) {
         let mut server = self.server();
         if let Some(child) = server.take() {
-            end(child, Signal::KILL);
+            end(child, "KILL");
         }
     }
 
@@ -150,7 +149,7 @@ impl Postgres {
     pub fn stop(&self) {
         let mut server = self.server();
         if let Some(child) = server.take() {
-            end(child, Signal::INT);
+            end(child, "INT");
         }
     }
 
@@ -218,13 +217,17 @@ impl Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         if let Some(child) = self.server().take() {
-            end(child, Signal::QUIT);
+            end(child, "QUIT");
         }
     }
 }
 
-fn end(mut child: Child, signal: Signal) {
-    kill_process(Pid::from_child(&child), signal).expect("the server can be signalled");
+fn end(mut child: Child, signal: &str) {
+    let sent = Command::new("kill")
+        .args(["-s", signal, &child.id().to_string()])
+        .status()
+        .expect("kill starts");
+    assert!(sent.success(), "kill -s {signal}");
     wait::until("PostgreSQL ends", wait::LONG, || {
         child.try_wait().expect("a status")
     });
@@ -316,7 +319,7 @@ fn give_away(folder: &Path) {
 fn owner() -> Option<&'static str> {
     static OWNER: OnceLock<Option<&'static str>> = OnceLock::new();
     *OWNER.get_or_init(|| {
-        geteuid().is_root().then(|| {
+        rustix::process::geteuid().is_root().then(|| {
             let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
             let exists = users.lines().any(|line| line.starts_with("postgres:"));
             if exists { "postgres" } else { "nobody" }
