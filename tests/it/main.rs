@@ -17,4 +17,5 @@
 
 mod admin;
 mod harness;
+mod peer;
 mod support;
