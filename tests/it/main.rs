@@ -18,5 +18,5 @@
 mod admin;
 mod engine;
 mod harness;
-mod store;
+mod peer;
 mod support;
