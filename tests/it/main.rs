@@ -19,4 +19,6 @@ mod admin;
 mod engine;
 mod harness;
 mod peer;
+mod store;
 mod support;
+mod values;
