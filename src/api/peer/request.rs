@@ -120,8 +120,11 @@ fn refused(err: &(dyn std::error::Error + 'static)) -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::PeerRequest;
+    use crate::api::CallerAddress;
+    use crate::sync::serve::ClientKind;
     use axum::body::Body;
+    use axum::extract::Request;
 
     async fn request(headers: &[(&str, &str)], address: Option<&str>) -> PeerRequest {
         let mut request = Request::new(Body::empty());

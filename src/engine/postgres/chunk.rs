@@ -74,8 +74,9 @@ pub(super) fn tuples(parts: &[Bytes]) -> Result<Vec<Bytes>, InvalidValue> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Chunk, Room, tuples};
     use crate::wire::row::RowWriter;
+    use bytes::Bytes;
 
     fn data(rows: u8) -> Bytes {
         let mut writer = RowWriter::default();

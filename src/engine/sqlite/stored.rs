@@ -142,7 +142,12 @@ fn looks_like_a_number(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{as_value, stored};
+    use crate::engine::sqlite::types::Affinity;
+    use crate::engine::sqlite::types::Storage;
+    use crate::model::table::NeutralType;
+    use crate::wire::numeric;
+    use rusqlite::types::Value;
 
     fn bound(kind: NeutralType, affinity: Affinity, bytes: &[u8]) -> Result<Value, String> {
         let storage = Storage {

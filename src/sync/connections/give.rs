@@ -162,7 +162,8 @@ fn given(url: PeerUrl, name: String, grant: Grant, actor: &Actor) -> Connection 
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::remote_status;
+    use crate::model::connection::Status;
 
     #[test]
     fn an_unknown_answer_to_a_registration_counts_as_pending() {

@@ -160,7 +160,9 @@ fn pause_after(silent_for: SignedDuration, asked_for: Option<Duration>) -> Durat
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{SHORTEST_PAUSE, pause_after};
+    use jiff::SignedDuration;
+    use std::time::Duration;
 
     #[test]
     fn pauses_double_from_five_seconds_to_ten_minutes() {

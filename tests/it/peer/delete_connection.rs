@@ -11,7 +11,13 @@ fn a_deleted_connection_is_not_found_again_and_its_history_stays() {
     let giving = giving(json!(["orders"]));
     let fields = ["sender_url", "auth_token_hash"];
     let site = &giving.site;
-    answers(site, "delete-connection", &json!({}), 400, &missing(&fields));
+    answers(
+        site,
+        "delete-connection",
+        &json!({}),
+        400,
+        &missing(&fields),
+    );
     refuses_nonsense(site, "delete-connection", &fields);
     let elsewhere = json!({"sender_url": "https://x.example.com"});
     let not_found = refusal("Connection not found");
@@ -27,14 +33,19 @@ fn a_deleted_connection_is_not_found_again_and_its_history_stays() {
     let unknown = refusal("Invalid connection");
     giving.answers("list-tables", json!({}), 401, &unknown);
     let row = giving.connection();
-    assert_eq!((&row["status"], &row["local_status"]), (&json!("severed"), &json!("active")));
+    assert_eq!(
+        (&row["status"], &row["local_status"]),
+        (&json!("severed"), &json!("active"))
+    );
     assert_eq!(row["status_reason"], "deleted by the peer's administrator");
 }
 
 #[test]
 fn what_our_administrator_deletes_the_peer_hears_of() {
     let giving = giving(json!(["orders"]));
-    giving.site.admin("DELETE", &format!("/connections/{}", giving.id), None);
+    giving
+        .site
+        .admin("DELETE", &format!("/connections/{}", giving.id), None);
     wait::until("the stranger is told", wait::LONG, || {
         let heard = giving.stranger.heard("delete-connection");
         heard.first().cloned()
@@ -47,7 +58,11 @@ fn what_our_administrator_deletes_the_peer_hears_of() {
 #[test]
 fn every_decision_of_our_administrator_is_told() {
     let giving = giving(json!(["orders"]));
-    for (decision, status) in [("suspend", "suspended"), ("reactivate", "active"), ("revoke", "revoked")] {
+    for (decision, status) in [
+        ("suspend", "suspended"),
+        ("reactivate", "active"),
+        ("revoke", "revoked"),
+    ] {
         giving.decide(decision);
         wait::until("the stranger is told", wait::LONG, || {
             let heard = giving.stranger.heard("update-status");

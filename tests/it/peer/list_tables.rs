@@ -6,7 +6,10 @@ use super::{giving, giving_within, missing, refuses_in_order};
 
 fn names(answer: &Value) -> Vec<&str> {
     let tables = answer["tables"].as_array().unwrap();
-    tables.iter().map(|table| table["name"].as_str().unwrap()).collect()
+    tables
+        .iter()
+        .map(|table| table["name"].as_str().unwrap())
+        .collect()
 }
 
 #[test]
@@ -45,8 +48,16 @@ fn a_changed_grant_holds_from_the_next_request() {
     let giving = giving(json!(["orders"]));
     let target = format!("/connections/{}", giving.id);
     let grant = json!({"grant": {"tables": ["words"]}});
-    giving.site.admin("PATCH", &target, Some(&grant)).expect(200);
+    giving
+        .site
+        .admin("PATCH", &target, Some(&grant))
+        .expect(200);
     let answer = giving.ask("list-tables", json!({})).expect(200).json();
     assert_eq!(names(&answer), ["words"]);
-    assert_eq!(giving.ask("pull-data", json!({"table_name": "orders"})).status, 403);
+    assert_eq!(
+        giving
+            .ask("pull-data", json!({"table_name": "orders"}))
+            .status,
+        403
+    );
 }

@@ -61,7 +61,11 @@ fn answers(site: &Site, endpoint: &str, body: &Value, status: u16, expected: &Va
         let request = Request::new("POST", &format!("{base}/{endpoint}")).json(body);
         let answer = site.peer(&request).expect("an answer");
         let found = (answer.status, answer.json());
-        assert_eq!(found, (status, expected.clone()), "{base}/{endpoint} {body}");
+        assert_eq!(
+            found,
+            (status, expected.clone()),
+            "{base}/{endpoint} {body}"
+        );
         let form = answer.header("content-type");
         assert_eq!(form, Some("application/json; charset=utf-8"), "{endpoint}");
     }
@@ -104,7 +108,11 @@ fn refuses_nonsense(site: &Site, endpoint: &str, fields: &[&str]) {
         let request = Request::new("POST", &target).body(body.clone().into_bytes());
         let answer = site.peer(&request).expect("an answer");
         let shown: String = body.chars().take(60).collect();
-        assert!((400..500).contains(&answer.status), "{endpoint} {shown}: {}", answer.status);
+        assert!(
+            (400..500).contains(&answer.status),
+            "{endpoint} {shown}: {}",
+            answer.status
+        );
         assert_eq!(answer.json()["success"], false, "{endpoint} {shown}");
     }
     let long = Request::new("POST", &target).body(vec![b' '; 64 << 20]);
@@ -147,7 +155,12 @@ fn giving_within(grant: Value) -> Giving {
     assert_eq!(made["status"], "active", "{made}");
     let id = made["id"].as_str().expect("an id").to_owned();
     let hash = stranger.token_hash();
-    Giving { site, stranger, id, hash }
+    Giving {
+        site,
+        stranger,
+        id,
+        hash,
+    }
 }
 
 impl Giving {
@@ -182,12 +195,24 @@ fn refuses_in_order(endpoint: &str, table_field: &[&str], missing_words: fn(&[&s
     says_it_is_disabled(endpoint);
     let giving = giving(json!(["orders"]));
     let required: Vec<&str> = [&["auth_token_hash"], table_field].concat();
-    answers(&giving.site, endpoint, &json!({}), 400, &missing_words(&required));
+    answers(
+        &giving.site,
+        endpoint,
+        &json!({}),
+        400,
+        &missing_words(&required),
+    );
     let mut unknown = json!({"auth_token_hash": "0".repeat(64)});
     for field in table_field {
         unknown[field] = "no_such_table".into();
     }
-    answers(&giving.site, endpoint, &unknown, 401, &refusal("Invalid connection"));
+    answers(
+        &giving.site,
+        endpoint,
+        &unknown,
+        401,
+        &refusal("Invalid connection"),
+    );
     refuses_nonsense(&giving.site, endpoint, &required);
     giving.decide("suspend");
     let fields = unknown.clone();

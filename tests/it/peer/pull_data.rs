@@ -16,7 +16,8 @@ fn refusals_come_in_the_published_order() {
     let unknown = json!({"table_name": "no_such_table"});
     giving.answers("pull-data", unknown, 404, &refusal("Table not found"));
     // The form of a filter is looked at before the table.
-    let fault = json!({"success": false, "error": "Invalid filter", "error_code": "invalid_filter"});
+    let fault =
+        json!({"success": false, "error": "Invalid filter", "error_code": "invalid_filter"});
     let both = json!({"table_name": "no_such_table", "ids": []});
     giving.answers("pull-data", both, 400, &fault);
 }
@@ -26,7 +27,11 @@ fn a_pull_gives_the_whole_table_and_is_written_down() {
     let giving = giving(json!(["customers"]));
     let expected = json!({"success": true, "table": "customers",
         "data": [{"id": 1, "name": "Ada"}, {"id": 2, "name": "Grace"}]});
-    let found = pull(&giving, json!({"conflict_strategy": "whatever"}), "customers");
+    let found = pull(
+        &giving,
+        json!({"conflict_strategy": "whatever"}),
+        "customers",
+    );
     assert_eq!(found, expected);
     let transfers = giving.site.get("/transfers");
     let transfer = &transfers["items"][0];
@@ -54,13 +59,48 @@ fn filters_apply_only_where_the_key_takes_them() {
     let range = pull(&giving, json!({"id_start": 2, "id_end": null}), "orders");
     assert_eq!(range["data"].as_array().unwrap().len(), 2);
     for (table, filter, code, words) in [
-        ("orders", json!({"ids": "1"}), "invalid_filter", "Invalid filter"),
-        ("orders", json!({"ids": [1], "id_end": 2}), "invalid_filter", "Invalid filter"),
-        ("orders", json!({"id_start": "a"}), "invalid_filter", "Invalid filter"),
-        ("orders", json!({"ids": ["a"]}), "unsupported_key_type", "Filter not supported for this key type"),
-        ("words", json!({"id_start": 1}), "unsupported_key_type", "Filter not supported for this key type"),
-        ("ledger", json!({"ids": [1]}), "filter_needs_single_key", "Filter needs a single-column primary key"),
-        ("visits", json!({"ids": [1]}), "filter_needs_single_key", "Filter needs a single-column primary key"),
+        (
+            "orders",
+            json!({"ids": "1"}),
+            "invalid_filter",
+            "Invalid filter",
+        ),
+        (
+            "orders",
+            json!({"ids": [1], "id_end": 2}),
+            "invalid_filter",
+            "Invalid filter",
+        ),
+        (
+            "orders",
+            json!({"id_start": "a"}),
+            "invalid_filter",
+            "Invalid filter",
+        ),
+        (
+            "orders",
+            json!({"ids": ["a"]}),
+            "unsupported_key_type",
+            "Filter not supported for this key type",
+        ),
+        (
+            "words",
+            json!({"id_start": 1}),
+            "unsupported_key_type",
+            "Filter not supported for this key type",
+        ),
+        (
+            "ledger",
+            json!({"ids": [1]}),
+            "filter_needs_single_key",
+            "Filter needs a single-column primary key",
+        ),
+        (
+            "visits",
+            json!({"ids": [1]}),
+            "filter_needs_single_key",
+            "Filter needs a single-column primary key",
+        ),
     ] {
         let mut fields = filter.clone();
         fields["table_name"] = table.into();
@@ -96,5 +136,8 @@ fn an_answer_that_is_cut_off_says_so_and_a_cursor_leads_on() {
     assert_eq!(pull(&giving, rest, "orders")["data"][0]["id"], 10);
     let made_up = json!({"table_name": "orders", "cursor": "made-up"});
     let answer = giving.ask("pull-data", made_up);
-    assert_eq!((answer.status, answer.json()["error_code"].clone()), (400, json!("invalid_filter")));
+    assert_eq!(
+        (answer.status, answer.json()["error_code"].clone()),
+        (400, json!("invalid_filter"))
+    );
 }

@@ -48,7 +48,10 @@ fn a_stream_begins_with_its_head_and_ends_with_the_sum_of_its_rows() {
     assert_eq!(columns, ["id", "customer_id", "total", "placed_at", "note"]);
     let mut sum = RowSum::default();
     for frame in frames.iter().filter(|frame| frame.kind == FrameKind::Rows) {
-        let batch = RowBatch { rows: frame.rows, data: frame.payload.clone() };
+        let batch = RowBatch {
+            rows: frame.rows,
+            data: frame.payload.clone(),
+        };
         for tuple in batch.tuples() {
             sum.add(tuple.unwrap());
         }
@@ -58,7 +61,10 @@ fn a_stream_begins_with_its_head_and_ends_with_the_sum_of_its_rows() {
     assert_eq!(end.kind, FrameKind::End);
     assert_eq!(RowSum::from_end(&end.payload).unwrap(), sum);
     let transfer = giving.site.get("/transfers")["items"][0].clone();
-    assert_eq!((&transfer["status"], &transfer["rows"]), (&json!("completed"), &json!(3)));
+    assert_eq!(
+        (&transfer["status"], &transfer["rows"]),
+        (&json!("completed"), &json!(3))
+    );
 }
 
 #[test]
@@ -81,14 +87,34 @@ fn columns_are_sent_as_asked_for() {
 fn what_cannot_be_streamed_is_refused_before_the_stream_begins() {
     let giving = giving(json!(["orders"]));
     for (fields, status, code) in [
-        (json!({"table_name": "orders", "columns": ["id", "nothing"]}), 400, json!("unknown_column")),
-        (json!({"table_name": "orders", "columns": ["twice"]}), 400, json!("unknown_column")),
-        (json!({"table_name": "orders", "columns": "id"}), 400, Value::Null),
-        (json!({"table_name": "orders", "ids": ["a"]}), 400, json!("unsupported_key_type")),
+        (
+            json!({"table_name": "orders", "columns": ["id", "nothing"]}),
+            400,
+            json!("unknown_column"),
+        ),
+        (
+            json!({"table_name": "orders", "columns": ["twice"]}),
+            400,
+            json!("unknown_column"),
+        ),
+        (
+            json!({"table_name": "orders", "columns": "id"}),
+            400,
+            Value::Null,
+        ),
+        (
+            json!({"table_name": "orders", "ids": ["a"]}),
+            400,
+            json!("unsupported_key_type"),
+        ),
         (json!({"table_name": "words"}), 403, Value::Null),
     ] {
         let answer = stream(&giving, fields.clone());
-        assert_eq!((answer.status, &answer.json()["error_code"]), (status, &code), "{fields}");
+        assert_eq!(
+            (answer.status, &answer.json()["error_code"]),
+            (status, &code),
+            "{fields}"
+        );
     }
 }
 

@@ -18,7 +18,10 @@ fn register(site: &Site, body: &Value) -> Value {
 }
 
 fn connections(site: &Site) -> Vec<Value> {
-    site.get("/connections")["items"].as_array().unwrap().clone()
+    site.get("/connections")["items"]
+        .as_array()
+        .unwrap()
+        .clone()
 }
 
 #[test]
@@ -53,7 +56,13 @@ fn a_registration_waits_for_an_administrator_in_every_mode_that_takes_it() {
 fn refusals_come_in_the_published_order() {
     let site = site().with("incoming.mode", "require_approval").start();
     let fields = ["sender_url", "connection_name", "auth_token"];
-    answers(&site, "register-connection", &json!({}), 400, &missing(&fields));
+    answers(
+        &site,
+        "register-connection",
+        &json!({}),
+        400,
+        &missing(&fields),
+    );
     let partly = json!({"sender_url": "", "connection_name": "x", "auth_token": null});
     let expected = missing(&["sender_url", "auth_token"]);
     answers(&site, "register-connection", &partly, 400, &expected);
@@ -73,7 +82,9 @@ fn a_closed_site_says_so_before_it_looks_at_the_request() {
 
 #[test]
 fn a_url_that_must_not_be_called_is_refused_with_the_reason() {
-    let site = site().with("outgoing.allowed_networks", toml::Value::Array(vec![])).start();
+    let site = site()
+        .with("outgoing.allowed_networks", toml::Value::Array(vec![]))
+        .start();
     let own = site.url();
     for url in [
         own.as_str(),
@@ -103,7 +114,10 @@ fn names_and_tokens_of_strangers_are_bounded() {
         ("auth_token", json!("x".repeat(257))),
         ("auth_token", json!("with a space in the token")),
         ("evenkeel", json!("yes")),
-        ("evenkeel", json!({"protocol": 1, "site_id": "x", "site_name": "a", "version": "1"})),
+        (
+            "evenkeel",
+            json!({"protocol": 1, "site_id": "x", "site_name": "a", "version": "1"}),
+        ),
     ] {
         let mut body = offer(TOKEN);
         body[field] = value.clone();
@@ -124,12 +138,18 @@ fn repeating_a_registration_changes_nothing_and_another_token_is_another_claim()
     let first = register(&site, &offer(TOKEN));
     let mut again = offer(TOKEN);
     again["sender_url"] = "HTTPS://Hamburg.example.com:443/".into();
-    assert_eq!(register(&site, &again)["connection_uuid"], first["connection_uuid"]);
+    assert_eq!(
+        register(&site, &again)["connection_uuid"],
+        first["connection_uuid"]
+    );
     // A pending row is only a claim: it blocks nobody.
     let other = register(&site, &offer(OTHER));
     assert_ne!(other["connection_uuid"], first["connection_uuid"]);
     let rows = connections(&site);
-    let names: Vec<&str> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> = rows
+        .iter()
+        .map(|row| row["name"].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["hamburg-2", "hamburg"]);
 }
 
@@ -139,8 +159,12 @@ fn another_token_is_refused_once_a_person_approved_the_site() {
     let site = site().start();
     let mut body = offer(TOKEN);
     body["sender_url"] = stranger.url().into();
-    let id = register(&site, &body)["connection_uuid"].as_str().unwrap().to_owned();
-    site.post(&format!("/connections/{id}/approve"), &json!({})).expect(200);
+    let id = register(&site, &body)["connection_uuid"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    site.post(&format!("/connections/{id}/approve"), &json!({}))
+        .expect(200);
     assert_eq!(register(&site, &body)["connection_status"], "active");
     body["auth_token"] = OTHER.into();
     let expected = refusal("Connection already exists for this site");
@@ -158,7 +182,9 @@ fn a_password_opens_only_with_the_one_that_is_configured() {
     // None is configured yet.
     answers(&site, "register-connection", &body, 401, &required);
     let settings = json!({"incoming_password": "open sesame"});
-    let set = site.admin("PATCH", "/settings", Some(&settings)).expect(200);
+    let set = site
+        .admin("PATCH", "/settings", Some(&settings))
+        .expect(200);
     assert!(!set.text().contains("sesame"));
     answers(&site, "register-connection", &offer(TOKEN), 401, &required);
     body["password"] = "wrong".into();

@@ -25,19 +25,39 @@ impl Stranger {
     /// Answers registrations so.
     pub fn answering(status: u16, body: &Value) -> Self {
         let runtime = Runtime::new().expect("a runtime");
-        let open = json!({"enabled": true, "incoming_mode": "auto_accept", "password_required": false});
+        let open =
+            json!({"enabled": true, "incoming_mode": "auto_accept", "password_required": false});
         let server = runtime.block_on(async {
             let server = MockServer::start().await;
             for (verb, endpoint, status, body) in [
                 ("GET", "status", 200, &open),
                 ("POST", "register-connection", status, body),
-                ("POST", "update-status", 200, &json!({"success": true, "message": "Status updated"})),
-                ("POST", "delete-connection", 200, &json!({"success": true, "message": "Connection deleted"})),
-                ("POST", "verify-connection", 200, &json!({"success": true, "exists": true})),
+                (
+                    "POST",
+                    "update-status",
+                    200,
+                    &json!({"success": true, "message": "Status updated"}),
+                ),
+                (
+                    "POST",
+                    "delete-connection",
+                    200,
+                    &json!({"success": true, "message": "Connection deleted"}),
+                ),
+                (
+                    "POST",
+                    "verify-connection",
+                    200,
+                    &json!({"success": true, "exists": true}),
+                ),
             ] {
                 let answer = ResponseTemplate::new(status).set_body_json(body);
                 let at = path(format!("/phoenix_kit/sync/api/{endpoint}"));
-                Mock::given(method(verb)).and(at).respond_with(answer).mount(&server).await;
+                Mock::given(method(verb))
+                    .and(at)
+                    .respond_with(answer)
+                    .mount(&server)
+                    .await;
             }
             server
         });

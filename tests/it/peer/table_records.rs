@@ -7,7 +7,10 @@ use super::{giving, refusal, refuses_in_order};
 
 fn ids(answer: &Value) -> Vec<i64> {
     let records = answer["records"].as_array().unwrap();
-    records.iter().map(|record| record["id"].as_i64().unwrap()).collect()
+    records
+        .iter()
+        .map(|record| record["id"].as_i64().unwrap())
+        .collect()
 }
 
 #[test]
@@ -47,7 +50,10 @@ fn limit_and_offset_are_clamped_and_filters_applied() {
     ];
     for (mut fields, expected) in cases {
         fields["table_name"] = "orders".into();
-        let answer = giving.ask("table-records", fields.clone()).expect(200).json();
+        let answer = giving
+            .ask("table-records", fields.clone())
+            .expect(200)
+            .json();
         assert_eq!(ids(&answer), expected, "{fields}");
     }
 }

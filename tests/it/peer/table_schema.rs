@@ -13,7 +13,12 @@ pub fn missing_in_words(fields: &[&str]) -> Value {
 fn refusals_come_in_the_published_order() {
     refuses_in_order("table-schema", &["table_name"], missing_in_words);
     let giving = giving(json!("*"));
-    for name in ["no_such_table", "ORDERS", "a.b.c", "orders; drop table orders"] {
+    for name in [
+        "no_such_table",
+        "ORDERS",
+        "a.b.c",
+        "orders; drop table orders",
+    ] {
         let expected = refusal("Table not found");
         giving.answers("table-schema", json!({"table_name": name}), 404, &expected);
     }
@@ -31,7 +36,12 @@ fn a_schema_has_both_styles_of_keys_and_the_catalogue_beside_it() {
     let columns = schema["columns"].as_array().unwrap();
     let types: Vec<(&str, &str)> = columns
         .iter()
-        .map(|column| (column["column_name"].as_str().unwrap(), column["data_type"].as_str().unwrap()))
+        .map(|column| {
+            (
+                column["column_name"].as_str().unwrap(),
+                column["data_type"].as_str().unwrap(),
+            )
+        })
         .collect();
     assert_eq!(
         types,

@@ -16,11 +16,22 @@ fn refusals_come_in_the_published_order() {
     says_it_is_disabled("update-status");
     let giving = giving(json!(["orders"]));
     let fields = ["sender_url", "auth_token_hash", "status"];
-    answers(&giving.site, "update-status", &json!({}), 400, &missing(&fields));
+    answers(
+        &giving.site,
+        "update-status",
+        &json!({}),
+        400,
+        &missing(&fields),
+    );
     refuses_nonsense(&giving.site, "update-status", &fields);
     for status in ["pending", "expired", "severed", "ACTIVE", "on"] {
         let unknown = json!({"sender_url": "https://x.example.com", "status": status});
-        giving.answers("update-status", unknown, 400, &refusal("Invalid status value"));
+        giving.answers(
+            "update-status",
+            unknown,
+            400,
+            &refusal("Invalid status value"),
+        );
     }
     let elsewhere = json!({"sender_url": "https://x.example.com", "status": "active"});
     let expected = refusal("Connection not found");
