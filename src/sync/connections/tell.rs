@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::base::backoff::{jittered, random_fraction};
 use crate::model::connection::{Connection, Status};
 use crate::remote::{Peer, RemoteError};
-use crate::sync::connections::give::send_registration;
+use crate::sync::connections::announce::send_registration;
 use crate::sync::{Actor, Ctx, SyncError};
 
 const SHORTEST_PAUSE: Duration = Duration::from_secs(5);
