@@ -107,7 +107,7 @@ impl PeerRequest {
 
 fn refused(err: &(dyn std::error::Error + 'static)) -> Refusal {
     let is_too_long = std::iter::successors(Some(err), |err| err.source())
-        .any(|err| err.is::<LengthLimitError>());
+        .any(<dyn std::error::Error>::is::<LengthLimitError>);
     if is_too_long {
         Refusal::new(
             StatusCode::PAYLOAD_TOO_LARGE,

@@ -75,7 +75,7 @@ pub async fn give(ctx: &Ctx, new: NewConnection, actor: &Actor) -> Result<Connec
         Ok(answer) => {
             ctx.store
                 .set_registered(row.id, &answer, Timestamp::now())
-                .await?
+                .await?;
         }
         Err(err) => {
             ctx.store.forget_connection(row.id).await?;
