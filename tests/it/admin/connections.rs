@@ -150,7 +150,7 @@ fn both_sides_see_the_tables_that_one_gives_the_other() {
     let target = format!("/connections/{received}/tables");
     let offered = || hq.admin("GET", &target, None);
     // The giving side learns of the approval in the background.
-    crate::support::wait::until("the peer answers", crate::support::wait::LONG, || {
+    wait::until("the peer answers", wait::LONG, || {
         (offered().status == 200).then_some(())
     });
     let item = offered().json()["items"][0].clone();
