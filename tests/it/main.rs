@@ -15,5 +15,7 @@
     reason = "the support is written as a whole, and a build of a few tests uses a part of it"
 )]
 
+mod commands;
 mod harness;
+mod pull;
 mod support;

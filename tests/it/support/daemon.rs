@@ -80,6 +80,11 @@ impl SiteBuilder {
         self
     }
 
+    /// The port on which peers will reach the site.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Writes the configuration without starting anything.
     pub fn build(self) -> Site {
         let Self {

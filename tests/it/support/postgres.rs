@@ -34,6 +34,7 @@ lc_messages = 'C'
 pub struct Postgres {
     folder: TempDir,
     port: u16,
+    small_disk: Option<String>,
     server: Mutex<Option<Child>>,
 }
 
@@ -75,6 +76,30 @@ pub fn copy_csv(url: &str, table: &str, csv: &[u8]) {
 impl Postgres {
     /// Starts a server of its own, for a test that means to stop or kill it.
     pub fn start() -> Self {
+        Self::prepared(SETTINGS, None)
+    }
+
+    /// Starts a server of its own with these settings instead of the harness's.
+    pub fn with_settings(settings: &str) -> Self {
+        Self::prepared(settings, None)
+    }
+
+    /// Starts a server of its own that sees a file system of `size` (such as `4m`) at [`small_disk`](Self::small_disk).
+    /// `None` where nobody may make mount namespaces: it takes root, or user namespaces.
+    pub fn with_small_disk(size: &str) -> Option<Self> {
+        let probe = namespace()
+            .args(["mount", "-t", "tmpfs", "tmpfs", "/mnt"])
+            .output();
+        let allowed = probe.is_ok_and(|output| output.status.success());
+        allowed.then(|| Self::prepared(SETTINGS, Some(size.to_owned())))
+    }
+
+    /// The folder for a tablespace on the small disk; the server sees it, other processes do not.
+    pub fn small_disk(&self) -> String {
+        self.folder.path().join("small").display().to_string()
+    }
+
+    fn prepared(settings: &str, small_disk: Option<String>) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("evenkeel-postgres-")
             .tempdir()
@@ -100,16 +125,16 @@ impl Postgres {
             "initdb: {}",
             String::from_utf8_lossy(&output.stderr)
         );
-        let mut settings = File::options()
+        let mut file = File::options()
             .append(true)
             .open(data.join("postgresql.conf"))
             .expect("settings");
-        settings
-            .write_all(SETTINGS.as_bytes())
+        file.write_all(settings.as_bytes())
             .expect("settings are written");
         let server = Self {
             folder,
             port: ports::free(),
+            small_disk,
             server: Mutex::new(None),
         };
         server.restart();
@@ -174,7 +199,7 @@ impl Postgres {
             .append(true)
             .open(self.folder.path().join("log"))
             .expect("a log");
-        let mut postgres = unprivileged(&programs().join("postgres"));
+        let mut postgres = self.program();
         let mut child = postgres
             .arg("-D")
             .arg(self.folder.path().join("data"))
@@ -208,6 +233,21 @@ impl Postgres {
             }
             None => panic!("PostgreSQL neither answers nor ends:\n{}", self.log()),
         }
+    }
+
+    /// The server, in a mount namespace of its own where it has a small disk. Each step becomes the next one, so that
+    /// the process that is started is the server.
+    fn program(&self) -> Command {
+        let server = unprivileged(&programs().join("postgres"));
+        let Some(size) = &self.small_disk else {
+            return server;
+        };
+        let script = "mkdir -p \"$0\" && mount -t tmpfs -o mode=777,size=\"$1\" tmpfs \"$0\" && shift && exec \"$@\"";
+        let mut command = namespace();
+        command.args(["sh", "-c", script, &self.small_disk(), size]);
+        command.arg(server.get_program()).args(server.get_args());
+        command.current_dir("/");
+        command
     }
 
     fn server(&self) -> MutexGuard<'_, Option<Child>> {
@@ -298,6 +338,17 @@ fn unprivileged(program: &Path) -> Command {
         }
     };
     command.current_dir("/");
+    command
+}
+
+/// Runs what follows where its mounts are seen by nobody else.
+fn namespace() -> Command {
+    let mut command = Command::new("unshare");
+    command.args(if geteuid().is_root() {
+        &["--mount"][..]
+    } else {
+        &["--user", "--map-root-user", "--mount"][..]
+    });
     command
 }
 
