@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::api;
+use crate::api::{self, Audience, ListenLimits};
 use crate::base::secret::{MasterKey, SecretError};
 use crate::base::task::{Tasks, Waker};
 use crate::config::Config;
@@ -111,7 +111,7 @@ pub async fn serve(config: Config, standby: bool) -> Result<(), AppError> {
             "some work did not stop in time and is cut off; it is taken over at the next start"
         );
     }
-    let _ = std::fs::remove_file(&ctx.config.admin.socket);
+    ctx.store.close().await;
     ended
 }
 
@@ -157,11 +157,8 @@ impl Listeners {
             None => None,
         };
         let path = config.admin.socket.as_path();
-        // This process holds the state's lock: a socket that lies here was left by one that was killed.
-        let _ = std::fs::remove_file(path);
         let socket =
-            UnixListener::bind(path).map_err(fault("admin.socket", path.display().to_string()))?;
-        restrict(path)?;
+            api::bind_unix(path).map_err(fault("admin.socket", path.display().to_string()))?;
         Ok(Self {
             server,
             admin,
@@ -201,46 +198,30 @@ impl Listeners {
     }
 
     fn serve(self, ctx: &Arc<Ctx>) {
-        let peers = api::peer_router(ctx);
-        let people = api::admin_router(ctx);
-        api::serve_tcp(
-            "peers",
-            self.server,
-            peers,
-            ctx.config.server.max_connections,
-            ctx,
-        );
+        let peers = api::peer_router(Arc::clone(ctx));
+        let people = api::admin_router(Arc::clone(ctx));
+        let limits = |audience| ListenLimits::of(&ctx.config, audience);
+        let (to_peers, to_people) = (limits(Audience::Peers), limits(Audience::People));
+        let (tasks, stop) = (&ctx.tasks, ctx.tasks.stopping());
+        let own = || (tasks.clone(), stop.clone());
+        let (owner, stopping) = own();
+        tasks.spawn("peers", async move {
+            api::serve_tcp(self.server, peers, to_peers, stopping, &owner).await;
+        });
         if let Some(admin) = self.admin {
-            api::serve_tcp(
-                "admin",
-                admin,
-                people.clone(),
-                ctx.config.admin.max_connections,
-                ctx,
-            );
+            let (people, (owner, stopping)) = (people.clone(), own());
+            tasks.spawn("admin", async move {
+                api::serve_tcp(admin, people, to_people, stopping, &owner).await;
+            });
         }
-        api::serve_unix(
-            "socket",
-            self.socket,
-            people,
-            ctx.config.admin.max_connections,
-            ctx,
-        );
+        let (owner, stopping) = own();
+        tasks.spawn("socket", async move {
+            api::serve_unix(self.socket, people, to_people, stopping, &owner).await;
+        });
     }
 }
 
 /// `listening.json` beside the socket.
 fn listening_file(socket: &Path) -> Option<PathBuf> {
     Some(socket.parent()?.join("listening.json"))
-}
-
-/// The daemon's user and group may talk to the socket; who of them may do what, `api::auth` decides.
-fn restrict(path: &Path) -> Result<(), AppError> {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).map_err(|source| {
-        AppError::Io {
-            what: format!("cannot restrict {}", path.display()),
-            source,
-        }
-    })
 }

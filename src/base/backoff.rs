@@ -21,7 +21,9 @@ pub fn random_fraction() -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
+
+    use super::{jittered, random_fraction};
 
     #[test]
     fn a_pause_is_spread_by_a_fifth_either_way() {

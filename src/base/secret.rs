@@ -238,7 +238,9 @@ fn create(path: &Path) -> Result<(), SecretError> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::{MasterKey, Secret, SecretError, new_token, token_hash};
 
     #[test]
     fn a_secret_prints_as_stars() {

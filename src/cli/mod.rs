@@ -1,1 +1,89 @@
-//! cli
+//! What a person types: one file per command group, all talking to the daemon through the admin API.
+//!
+//! `arguments` parses, `context` finds the daemon, `client` speaks to it, `print` alone writes to stdout.
+//! Only `serve`, `config`, `token` and `demo` do without a running daemon.
+
+mod arguments;
+mod client;
+mod config;
+mod connect;
+mod connections;
+mod context;
+mod demo;
+mod doctor;
+mod exit;
+mod fields;
+mod grants;
+mod owner;
+mod password;
+mod print;
+mod progress;
+mod pull;
+mod report;
+mod resolve;
+mod runs;
+mod serve;
+mod settings;
+mod status;
+mod tables;
+mod token;
+
+use std::io;
+
+use arguments::Command;
+use context::Context;
+use print::Output;
+
+pub use arguments::Arguments;
+pub use exit::{Exit, Failure};
+
+/// Runs one command, tells what went wrong on stderr, and says how the process ends.
+pub async fn run(arguments: Arguments) -> Exit {
+    let output = Output::of_process(arguments.json);
+    match dispatch(arguments, output).await {
+        Ok(exit) => exit,
+        Err(err) if is_closed_pipe(&err) => Exit::Done,
+        Err(err) => {
+            output.note(&format!("error: {err:#}"));
+            err.downcast_ref::<Failure>()
+                .map_or(Exit::Told, |failure| failure.exit)
+        }
+    }
+}
+
+async fn dispatch(arguments: Arguments, output: Output) -> anyhow::Result<Exit> {
+    let context = Context {
+        config: arguments.config,
+        server: arguments.server,
+        access: crate::config::access(),
+        output,
+    };
+    match arguments.command {
+        Command::Serve { standby } => serve::run(&context, standby).await,
+        Command::Demo { keep } => demo::run(output, keep).await,
+        Command::Config(command) => config::run(&context, command),
+        Command::Token(command) => token::run(&context, command).await,
+        Command::Connect(arguments) => connect::run(&context, arguments).await,
+        Command::Connections { command } => connections::run(&context, command).await,
+        Command::Tables { connection } => tables::tables(&context, &connection).await,
+        Command::Schema { connection, table } => {
+            tables::schema(&context, &connection, &table).await
+        }
+        Command::Records {
+            connection,
+            table,
+            limit,
+        } => tables::records(&context, &connection, &table, limit).await,
+        Command::Pull(arguments) => pull::run(&context, arguments).await,
+        Command::Runs { command } => runs::run(&context, command).await,
+        Command::Settings { command } => settings::run(&context, command).await,
+        Command::Status => status::run(&context).await,
+        Command::Doctor => doctor::run(&context).await,
+    }
+}
+
+/// Whoever read our output has had enough, as `head` does.
+fn is_closed_pipe(err: &anyhow::Error) -> bool {
+    err.downcast_ref::<io::Error>()
+        .is_some_and(|err| err.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,6 +1,13 @@
 //! Settings: a TOML file and the environment become one valid [`Config`], or a list of all faults.
 //!
-//! Invariant: a `Config` cannot be wrong; secrets in it do not print.
+//! `load` layers the sources, `reader` turns text into checked values. Nothing here opens a database or a port.
+//! Invariant: a `Config` cannot be wrong; secrets in it do not print; the environment is read here and nowhere else.
+
+mod environment;
+mod fault;
+mod layers;
+mod load;
+mod reader;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,6 +20,10 @@ use crate::base::telemetry::LogFormat;
 use crate::model::grant::Withheld;
 use crate::model::policy::IncomingMode;
 use crate::model::url::PeerUrl;
+
+pub use environment::{Access, access};
+pub use fault::{ConfigFault, ConfigFaults};
+pub use load::{DEFAULT_FILE, DEFAULT_TEXT, admin_socket, load, sqlite_file, state};
 
 /// Everything an operator can set. Keys and defaults stand in `config/evenkeel.toml`.
 #[derive(Clone, Debug)]
@@ -46,6 +57,7 @@ pub struct Site {
     pub name: String,
     pub url: PeerUrl,
     pub database: Secret<String>,
+    pub timezone: jiff::tz::TimeZone,
     pub schemas: Vec<String>,
 }
 

@@ -135,7 +135,8 @@ impl fmt::Debug for Sql {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Quoting, Sql};
+    use crate::model::table::TableName;
 
     #[test]
     fn names_and_literals_cannot_leave_their_quotes() {

@@ -128,14 +128,14 @@ async fn conclude(ctx: &Ctx, run: &mut Run, done: Result<(), SyncError>) -> Resu
     };
     let (error, step) = assess(&err);
     match err {
-        SyncError::Stopping => return ctx.store.postpone_run(run, now, &error).await,
+        SyncError::Stopping => return ctx.store.postpone_run(run, now, &error, now).await,
         SyncError::Cancelled => run.status = RunStatus::Cancelled,
         _ => {
             let patience = ctx.config.runs.give_up_after;
             let next = next_attempt(run, &error, patience, now, random_fraction());
             if let (NextStep::Retry, Some(next)) = (step, next) {
                 tracing::warn!(run = %run.id, code = error.code, error = error.message, %next, "run will be tried again");
-                return ctx.store.postpone_run(run, next, &error).await;
+                return ctx.store.postpone_run(run, next, &error, now).await;
             }
             run.status = RunStatus::Failed;
             tracing::warn!(run = %run.id, code = error.code, error = error.message, "run failed");

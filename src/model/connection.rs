@@ -258,7 +258,7 @@ fn verb(decision: Decision) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Decision, Status, decide};
 
     #[test]
     fn the_stricter_word_rules() {

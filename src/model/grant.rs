@@ -134,7 +134,8 @@ impl Grant {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Grant, Withheld};
+    use crate::model::table::TableName;
 
     fn withheld() -> Withheld {
         Withheld::new(&[

@@ -328,7 +328,7 @@ pub fn pause_after(attempt: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::pause_after;
 
     #[test]
     fn pauses_grow_to_an_hour() {

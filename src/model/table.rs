@@ -308,7 +308,7 @@ fn points_to(tables: &[Table], child: usize, parent: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{ForeignKey, Table, TableName, parents_first};
 
     #[test]
     fn a_table_name_is_read_as_it_is_written() {

@@ -144,7 +144,9 @@ pub fn is_loopback(address: IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use ipnet::IpNet;
+
+    use super::{PeerUrl, may_call};
 
     #[test]
     fn urls_are_compared_normalised() {

@@ -69,7 +69,9 @@ struct RecordsAnswer {
 
 impl Peer {
     pub(super) fn new(http: reqwest::Client, url: PeerUrl, prefix: Option<String>) -> Self {
-        Self { transport: Transport { http, url, prefix } }
+        Self {
+            transport: Transport { http, url, prefix },
+        }
     }
 
     /// What stands before `/sync/api` at this peer, once a call has found it.
@@ -93,8 +95,13 @@ impl Peer {
             return Ok(());
         }
         for prefix in PREFIXES {
-            let url = self.transport.url.join(&format!("{prefix}/sync/api/status"));
-            let response = self.transport.http
+            let url = self
+                .transport
+                .url
+                .join(&format!("{prefix}/sync/api/status"));
+            let response = self
+                .transport
+                .http
                 .get(url)
                 .send()
                 .await
@@ -144,7 +151,10 @@ impl Peer {
             "auth_token_hash": token_hash.expose(),
             "status": status,
         });
-        self.transport.call::<Value>("update-status", &body).await.map(drop)
+        self.transport
+            .call::<Value>("update-status", &body)
+            .await
+            .map(drop)
     }
 
     /// Tells the peer that we deleted the connection.
@@ -156,7 +166,8 @@ impl Peer {
         own_url: &PeerUrl,
         token_hash: &Secret<String>,
     ) -> Result<(), RemoteError> {
-        self.transport.call::<Value>("delete-connection", &named(own_url, token_hash))
+        self.transport
+            .call::<Value>("delete-connection", &named(own_url, token_hash))
             .await
             .map(drop)
     }
@@ -171,6 +182,7 @@ impl Peer {
         token_hash: &Secret<String>,
     ) -> Result<Verified, RemoteError> {
         let response = self
+            .transport
             .post("verify-connection", &named(own_url, token_hash))
             .await?;
         let status = response.status().as_u16();
@@ -198,6 +210,7 @@ impl Peer {
         let body =
             json!({"receiver_url": own_url.to_string(), "auth_token_hash": token_hash.expose()});
         match self
+            .transport
             .call::<StatusAnswer>("get-connection-status", &body)
             .await
         {
@@ -222,7 +235,8 @@ impl Peer {
         token_hash: &Secret<String>,
     ) -> Result<Vec<ListedTable>, RemoteError> {
         let body = json!({"auth_token_hash": token_hash.expose()});
-        self.transport.call::<TablesAnswer>("list-tables", &body)
+        self.transport
+            .call::<TablesAnswer>("list-tables", &body)
             .await
             .map(|answer| answer.tables)
     }
@@ -255,7 +269,8 @@ impl Peer {
         let body = json!({
             "auth_token_hash": token_hash.expose(), "table_name": table, "limit": limit, "offset": offset,
         });
-        self.transport.call::<RecordsAnswer>("table-records", &body)
+        self.transport
+            .call::<RecordsAnswer>("table-records", &body)
             .await
             .map(|answer| answer.records)
     }
@@ -276,9 +291,13 @@ impl Peer {
             "conflict_strategy": conflict_strategy, "columns": columns,
         });
         let request = self
+            .transport
             .request("pull-data", &body)
             .header("accept", MEDIA_TYPE);
-        let response = request.send().await.map_err(|err| self.transport.unreachable(&err))?;
+        let response = request
+            .send()
+            .await
+            .map_err(|err| self.transport.unreachable(&err))?;
         if !response.status().is_success() {
             return Err(self.transport.refused(response).await);
         }
@@ -288,7 +307,9 @@ impl Peer {
             .and_then(|value| value.to_str().ok())
             .is_some_and(|value| value.starts_with(MEDIA_TYPE));
         if !is_frames {
-            return Err(self.transport.nonsense("it sends no frames; is it an Evenkeel?"));
+            return Err(self
+                .transport
+                .nonsense("it sends no frames; is it an Evenkeel?"));
         }
         IncomingRows::begin(self.host(), response).await
     }

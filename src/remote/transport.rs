@@ -39,7 +39,11 @@ impl Transport {
         serde_json::from_slice(&body).map_err(|err| self.nonsense(&format!("in {endpoint}: {err}")))
     }
 
-    pub(super) async fn post(&self, endpoint: &str, body: &Value) -> Result<reqwest::Response, RemoteError> {
+    pub(super) async fn post(
+        &self,
+        endpoint: &str,
+        body: &Value,
+    ) -> Result<reqwest::Response, RemoteError> {
         self.request(endpoint, body)
             .send()
             .await
@@ -66,7 +70,12 @@ impl Transport {
         }
     }
 
-    pub(super) fn refusal(&self, status: u16, body: &[u8], retry_after: Option<u64>) -> RemoteError {
+    pub(super) fn refusal(
+        &self,
+        status: u16,
+        body: &[u8],
+        retry_after: Option<u64>,
+    ) -> RemoteError {
         let refusal: Refusal = serde_json::from_slice(body).unwrap_or_default();
         let words = refusal
             .error
@@ -86,7 +95,10 @@ impl Transport {
         }
     }
 
-    pub(super) async fn read(&self, mut response: reqwest::Response) -> Result<Vec<u8>, RemoteError> {
+    pub(super) async fn read(
+        &self,
+        mut response: reqwest::Response,
+    ) -> Result<Vec<u8>, RemoteError> {
         let mut body = Vec::new();
         while let Some(piece) = response
             .chunk()

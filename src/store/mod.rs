@@ -1,17 +1,26 @@
 //! The daemon's own state: one SQL text per query, on SQLite or PostgreSQL.
 //!
-//! Times are microseconds UTC, set by Rust; ids are UUIDv7 as text; lists and objects are JSON as text.
+//! Times are microseconds UTC, set by Rust; ids are UUIDv7 as text; lists and objects are JSON as text. It decides
+//! nothing. Invariant: nobody migrates without holding the lock, and one daemon holds it for life.
 
 mod audit;
 mod connection;
+mod lock;
+mod open;
+mod pool;
 mod quarantine;
+mod record;
 mod run;
 mod setting;
 mod site;
 mod token;
 mod transfer;
+mod writer;
 
 use crate::base::secret::{MasterKey, Secret};
+use crate::store::lock::Lock;
+use crate::store::open::Address;
+use crate::store::pool::{Pool, on_pool};
 
 pub use audit::AuditEntry;
 pub use connection::{PeerWord, RegistrationAnswer};
@@ -43,7 +52,7 @@ pub enum StoreError {
     },
     /// Another daemon holds the state.
     #[error(
-        "another evenkeel daemon is active on this state ({0}); stop it, or start this one with --standby on a PostgreSQL state"
+        "another evenkeel daemon is active on this state ({0}); stop it, or start this one with --standby to wait for its end"
     )]
     InUse(String),
     /// Sealing or opening failed.
@@ -78,34 +87,79 @@ pub struct ListPage<Id> {
 pub struct Store {
     pool: Pool,
     key: MasterKey,
-}
-
-enum Pool {
-    Sqlite(sqlx::SqlitePool),
-    Postgres(sqlx::PgPool),
+    lock: Option<Lock>,
 }
 
 impl Store {
     /// Opens the state, migrates it, and takes the lock that keeps a second daemon out; for `serve`.
-    /// A SQLite state is copied aside before a migration. With `standby` (PostgreSQL state) waits for the lock.
+    /// A SQLite state is copied aside before a migration. With `standby` waits for the lock, however long that takes.
     ///
     /// # Errors
-    /// See [`StoreError`].
+    /// [`StoreError::Newer`] before anything is touched, [`StoreError::InUse`] when another daemon is active; else
+    /// what kept the state from being opened.
     pub async fn open_as_daemon(
         url: &Secret<String>,
         key: MasterKey,
         standby: bool,
     ) -> Result<Self, StoreError> {
-        let _ = (url, key, standby);
-        todo!()
+        let address = Address::parse(url)?;
+        address.is_behind().await?;
+        let lock = if standby {
+            address.wait_for_lock().await?
+        } else {
+            address.lock().await?
+        };
+        // Whoever held the lock until now may have been a newer version.
+        if address.is_behind().await? {
+            address.migrate().await?;
+        }
+        let pool = address.open().await?;
+        Ok(Self {
+            pool,
+            key,
+            lock: Some(lock),
+        })
     }
 
-    /// Opens and migrates the state beside a daemon that may be running; for commands such as `token create`.
+    /// Opens the state beside a daemon that may be running, for commands such as `token create`; migrates a state that
+    /// is empty or behind, which no daemon of this version is active on.
     ///
     /// # Errors
-    /// See [`StoreError`].
+    /// [`StoreError::Newer`] before anything is touched, [`StoreError::InUse`] when an older daemon is active; else
+    /// what kept the state from being opened.
     pub async fn open_beside(url: &Secret<String>, key: MasterKey) -> Result<Self, StoreError> {
-        let _ = (url, key);
-        todo!()
+        let address = Address::parse(url)?;
+        address.catch_up().await?;
+        let pool = address.open().await?;
+        Ok(Self {
+            pool,
+            key,
+            lock: None,
+        })
+    }
+
+    /// Whether the database answers, for readiness.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        on_pool!(self, |db| {
+            sqlx::query("select 1").execute(db).await?;
+        });
+        Ok(())
+    }
+
+    /// Ends when the lock of [`Self::open_as_daemon`] is lost, so that another daemon may be active: the process must
+    /// stop at once. Never ends for a SQLite state, whose lock is lost only with the process.
+    pub async fn lock_lost(&self) {
+        match (&self.lock, &self.pool) {
+            (Some(lock), Pool::Postgres(pool)) => lock.lost(pool).await,
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Finishes what runs and closes the database; the lock goes with the store itself.
+    pub async fn close(&self) {
+        on_pool!(self, |db| db.close().await);
     }
 }

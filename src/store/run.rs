@@ -1,9 +1,14 @@
 //! Runs: the queue and the history in one table.
+//!
+//! It decides nothing: when a run is due, tried again or given up is the runner's business. Invariant: every change is
+//! a compare-and-set on the status, so a run has one runner at a time and a final run stays as it is.
 
 use jiff::Timestamp;
 
 use crate::model::id::{ConnectionId, RunId};
 use crate::model::run::{Run, RunError, RunStatus};
+use crate::store::pool::{execute, fetch_all, fetch_optional};
+use crate::store::record::{Record, micros, optional_json, optional_micros, to_json};
 use crate::store::{ListPage, Store, StoreError};
 
 /// A page of runs, newest first.
@@ -20,72 +25,251 @@ pub struct RunFilter {
     pub since: Option<Timestamp>,
 }
 
-#[expect(clippy::unused_async, unused_variables, reason = "being written")]
+macro_rules! select_run {
+    ($rest:literal) => {
+        concat!(
+            "select id, connection_id, instructions, status, triggered_by, attempt, next_attempt_at,
+                created_at, started_at, completed_at, progress, error, tables, cancel_requested
+            from run ",
+            $rest
+        )
+    };
+}
+
 impl Store {
     /// Adds a pending run.
+    ///
+    /// # Errors
+    /// When the database fails.
     pub async fn insert_run(&self, run: &Run) -> Result<(), StoreError> {
-        todo!()
+        execute!(
+            self,
+            "insert into run
+                (id, connection_id, instructions, status, triggered_by, attempt, next_attempt_at,
+                created_at, started_at, completed_at, progress, error, tables, cancel_requested)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+            run.id.to_string(),
+            run.connection_id.to_string(),
+            to_json(&run.order)?,
+            run.status.as_str(),
+            &run.triggered_by,
+            i64::from(run.attempt),
+            optional_micros(run.next_attempt_at),
+            micros(run.created_at),
+            optional_micros(run.started_at),
+            optional_micros(run.completed_at),
+            to_json(&run.progress)?,
+            optional_json(run.error.as_ref())?,
+            to_json(&run.tables)?,
+            run.cancel_requested
+        );
+        Ok(())
     }
+
     /// One run.
+    ///
+    /// # Errors
+    /// When the database fails or what it holds cannot be read.
     pub async fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
-        todo!()
+        let row = fetch_optional!(self, select_run!("where id = $1"), id.to_string());
+        row.map(|row| run(&Record::new("run", "id", row)))
+            .transpose()
     }
+
     /// Runs, newest first.
+    ///
+    /// # Errors
+    /// When the database fails or what it holds cannot be read.
     pub async fn runs(&self, filter: &RunFilter, page: RunPage) -> Result<Vec<Run>, StoreError> {
-        todo!()
+        let rows = fetch_all!(
+            self,
+            select_run!(
+                "where ($1 is null or connection_id = $1)
+                  and ($2 is null or status = $2)
+                  and ($3 is null or created_at >= $3)
+                  and ($4 is null or id < $4)
+                order by id desc
+                limit $5"
+            ),
+            filter.connection.map(|id| id.to_string()),
+            filter.status.map(RunStatus::as_str),
+            optional_micros(filter.since),
+            page.before.map(|id| id.to_string()),
+            i64::from(page.limit)
+        );
+        rows.into_iter()
+            .map(|row| run(&Record::new("run", "id", row)))
+            .collect()
     }
+
     /// Pending runs due at `now`, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails or what it holds cannot be read.
     pub async fn due_runs(&self, now: Timestamp) -> Result<Vec<Run>, StoreError> {
-        todo!()
+        let rows = fetch_all!(
+            self,
+            select_run!(
+                "where status = 'pending'
+                  and (next_attempt_at is null or next_attempt_at <= $1)
+                order by id"
+            ),
+            micros(now)
+        );
+        rows.into_iter()
+            .map(|row| run(&Record::new("run", "id", row)))
+            .collect()
     }
-    /// The earliest `next_attempt_at` of the pending runs, for the runner's sleep.
+
+    /// The earliest `next_attempt_at` of the pending runs, for the runner's sleep. A run without one is due already
+    /// and not told here.
+    ///
+    /// # Errors
+    /// When the database fails or what it holds cannot be read.
     pub async fn next_attempt(&self) -> Result<Option<Timestamp>, StoreError> {
-        todo!()
+        let row = fetch_optional!(
+            self,
+            "select id, next_attempt_at
+            from run
+            where status = 'pending'
+              and next_attempt_at is not null
+            order by next_attempt_at
+            limit 1"
+        );
+        row.map(|row| Record::new("run", "id", row).time("next_attempt_at"))
+            .transpose()
     }
+
     /// Pending becomes running with `attempt + 1`; false when it was no longer pending.
+    ///
+    /// # Errors
+    /// When the database fails.
     pub async fn start_run(&self, id: RunId, now: Timestamp) -> Result<bool, StoreError> {
-        todo!()
+        let started = execute!(
+            self,
+            "update run
+            set status = 'running',
+                attempt = attempt + 1,
+                next_attempt_at = null,
+                error = null,
+                started_at = coalesce(started_at, $2)
+            where id = $1
+              and status = 'pending'",
+            id.to_string(),
+            micros(now)
+        );
+        Ok(started > 0)
     }
-    /// Writes progress and tables of a running run.
-    pub async fn save_progress(&self, run: &Run) -> Result<(), StoreError> {
-        todo!()
-    }
-    /// Running becomes pending again until `next_attempt_at`.
+
+    /// Running becomes pending again until `next_attempt_at`, or cancelled when that was asked for meanwhile.
+    ///
+    /// # Errors
+    /// When the database fails.
     pub async fn postpone_run(
         &self,
         run: &Run,
         next_attempt_at: Timestamp,
         error: &RunError,
+        now: Timestamp,
     ) -> Result<(), StoreError> {
-        todo!()
+        execute!(
+            self,
+            "update run
+            set status = case when cancel_requested then 'cancelled' else 'pending' end,
+                next_attempt_at = case when cancel_requested then null else $2 end,
+                completed_at = case when cancel_requested then $3 else null end,
+                error = $4,
+                progress = $5,
+                tables = $6
+            where id = $1
+              and status = 'running'",
+            run.id.to_string(),
+            micros(next_attempt_at),
+            micros(now),
+            to_json(error)?,
+            to_json(&run.progress)?,
+            to_json(&run.tables)?
+        );
+        Ok(())
     }
+
     /// A pending run waits for another writer: `error.code` `waiting_for_run`; does not count as an attempt.
+    ///
+    /// # Errors
+    /// When the database fails.
     pub async fn set_waiting(
         &self,
         id: RunId,
         error: &RunError,
         next_attempt_at: Timestamp,
     ) -> Result<(), StoreError> {
-        todo!()
+        execute!(
+            self,
+            "update run
+            set error = $2,
+                next_attempt_at = $3
+            where id = $1
+              and status = 'pending'",
+            id.to_string(),
+            to_json(error)?,
+            micros(next_attempt_at)
+        );
+        Ok(())
     }
-    /// Writes status, tables, progress and error of a run that became final.
-    pub async fn finish_run(&self, run: &Run, now: Timestamp) -> Result<(), StoreError> {
-        todo!()
-    }
+
     /// Asks a run to stop: a pending one is cancelled at once, a running one is marked. False when it is final.
+    ///
+    /// # Errors
+    /// When the database fails.
     pub async fn request_cancel(&self, id: RunId, now: Timestamp) -> Result<bool, StoreError> {
-        todo!()
+        let asked = execute!(
+            self,
+            "update run
+            set cancel_requested = true,
+                status = case when status = 'pending' then 'cancelled' else status end,
+                next_attempt_at = null,
+                completed_at = case when status = 'pending' then $2 else null end
+            where id = $1
+              and status in ('pending', 'running')",
+            id.to_string(),
+            micros(now)
+        );
+        Ok(asked > 0)
     }
-    /// At start: runs found running were interrupted; they become pending and due at once. Returns how many.
+
+    /// At start: runs found running were interrupted; they become pending and due at once, or cancelled when that was
+    /// asked for. Returns how many.
+    ///
+    /// # Errors
+    /// When the database fails.
     pub async fn take_over_running(&self, now: Timestamp) -> Result<u64, StoreError> {
-        todo!()
+        Ok(execute!(
+            self,
+            "update run
+            set status = case when cancel_requested then 'cancelled' else 'pending' end,
+                next_attempt_at = case when cancel_requested then null else $1 end,
+                completed_at = case when cancel_requested then $1 else null end
+            where status = 'running'",
+            micros(now)
+        ))
     }
-    /// Another connection whose runs completed writes to `table` before, for the two-writers rule: its id, if any.
-    pub async fn other_writer(
-        &self,
-        table: &crate::model::table::TableName,
-        connection: ConnectionId,
-    ) -> Result<Option<ConnectionId>, StoreError> {
-        todo!()
-    }
+}
+
+fn run(record: &Record) -> Result<Run, StoreError> {
+    Ok(Run {
+        id: record.parsed("id")?,
+        connection_id: record.parsed("connection_id")?,
+        order: record.json("instructions")?,
+        status: record.parsed("status")?,
+        triggered_by: record.text("triggered_by")?,
+        attempt: record.count("attempt")?,
+        next_attempt_at: record.optional_time("next_attempt_at")?,
+        created_at: record.time("created_at")?,
+        started_at: record.optional_time("started_at")?,
+        completed_at: record.optional_time("completed_at")?,
+        progress: record.json("progress")?,
+        error: record.optional_json("error")?,
+        tables: record.json("tables")?,
+        cancel_requested: record.flag("cancel_requested")?,
+    })
 }

@@ -1,31 +1,162 @@
 //! Transfers: one table moved, in or out; the history.
+//!
+//! Invariant: a transfer ends once, and counts once in its connection's totals.
 
 use jiff::Timestamp;
 
 use crate::model::id::{ConnectionId, TransferId};
-use crate::model::run::Transfer;
+use crate::model::run::{RunError, RunStatus, Transfer};
+use crate::store::pool::{execute, fetch_all, on_pool};
+use crate::store::record::{Record, bigint, micros, optional_json, optional_micros, to_json};
 use crate::store::{ListPage, Store, StoreError};
 
-#[expect(clippy::unused_async, unused_variables, reason = "being written")]
 impl Store {
     /// Adds a transfer that begins.
+    ///
+    /// # Errors
+    /// When the database fails.
     pub async fn insert_transfer(&self, transfer: &Transfer) -> Result<(), StoreError> {
-        todo!()
+        execute!(
+            self,
+            "insert into transfer
+                (id, direction, run_id, connection_id, table_name, status, row_count,
+                bytes_on_wire, changes, started_at, completed_at, error)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+            transfer.id.to_string(),
+            transfer.direction.as_str(),
+            transfer.run_id.map(|id| id.to_string()),
+            transfer.connection_id.to_string(),
+            transfer.table.to_string(),
+            transfer.status.as_str(),
+            bigint(transfer.rows)?,
+            bigint(transfer.bytes_on_wire)?,
+            to_json(&transfer.changes)?,
+            micros(transfer.started_at),
+            optional_micros(transfer.completed_at),
+            optional_json(transfer.error.as_ref())?
+        );
+        Ok(())
     }
-    /// Writes how it ended, and adds it to its connection's totals.
+
+    /// Writes how it ended, and adds it to its connection's totals: rows and bytes always, the table when it was moved
+    /// whole. One that has ended already stays as it is.
+    ///
+    /// # Errors
+    /// When the database fails.
     pub async fn finish_transfer(&self, transfer: &Transfer) -> Result<(), StoreError> {
-        todo!()
+        let (rows, bytes) = (bigint(transfer.rows)?, bigint(transfer.bytes_on_wire)?);
+        let moved = matches!(
+            transfer.status,
+            RunStatus::Completed | RunStatus::CompletedWithErrors
+        );
+        on_pool!(self, |db| {
+            let mut tx = db.begin().await?;
+            let ended = sqlx::query(
+                "update transfer
+                set status = $2,
+                    row_count = $3,
+                    bytes_on_wire = $4,
+                    changes = $5,
+                    completed_at = $6,
+                    error = $7
+                where id = $1
+                  and completed_at is null",
+            )
+            .bind(transfer.id.to_string())
+            .bind(transfer.status.as_str())
+            .bind(rows)
+            .bind(bytes)
+            .bind(to_json(&transfer.changes)?)
+            .bind(optional_micros(transfer.completed_at))
+            .bind(optional_json(transfer.error.as_ref())?)
+            .execute(&mut *tx)
+            .await?;
+            if ended.rows_affected() > 0 {
+                sqlx::query(
+                    "update connection
+                    set total_transfers = total_transfers + $2,
+                        total_rows = total_rows + $3,
+                        total_bytes = total_bytes + $4
+                    where id = $1",
+                )
+                .bind(transfer.connection_id.to_string())
+                .bind(i64::from(moved))
+                .bind(rows)
+                .bind(bytes)
+                .execute(&mut *tx)
+                .await?;
+            }
+            tx.commit().await?;
+        });
+        Ok(())
     }
+
     /// Transfers, newest first.
+    ///
+    /// # Errors
+    /// When the database fails or what it holds cannot be read.
     pub async fn transfers(
         &self,
         connection: Option<ConnectionId>,
         page: ListPage<TransferId>,
     ) -> Result<Vec<Transfer>, StoreError> {
-        todo!()
+        let rows = fetch_all!(
+            self,
+            "select id, direction, run_id, connection_id, table_name, status, row_count,
+                bytes_on_wire, changes, started_at, completed_at, error
+            from transfer
+            where ($1 is null or connection_id = $1)
+              and ($2 is null or id < $2)
+            order by id desc
+            limit $3",
+            connection.map(|id| id.to_string()),
+            page.before.map(|id| id.to_string()),
+            i64::from(page.limit)
+        );
+        rows.into_iter()
+            .map(|row| transfer(&Record::new("transfer", "id", row)))
+            .collect()
     }
+
     /// At start: transfers found running were interrupted and are marked failed.
+    ///
+    /// # Errors
+    /// When the database fails.
     pub async fn fail_open_transfers(&self, now: Timestamp) -> Result<(), StoreError> {
-        todo!()
+        let interrupted = RunError {
+            code: "interrupted".to_owned(),
+            message: "the daemon stopped before this transfer ended".to_owned(),
+            hint: None,
+            retry_after: None,
+        };
+        execute!(
+            self,
+            "update transfer
+            set status = $1,
+                completed_at = $2,
+                error = $3
+            where completed_at is null",
+            RunStatus::Failed.as_str(),
+            micros(now),
+            to_json(&interrupted)?
+        );
+        Ok(())
     }
+}
+
+fn transfer(record: &Record) -> Result<Transfer, StoreError> {
+    Ok(Transfer {
+        id: record.parsed("id")?,
+        direction: record.parsed("direction")?,
+        run_id: record.optional_parsed("run_id")?,
+        connection_id: record.parsed("connection_id")?,
+        table: record.parsed("table_name")?,
+        status: record.parsed("status")?,
+        rows: record.count("row_count")?,
+        bytes_on_wire: record.count("bytes_on_wire")?,
+        changes: record.json("changes")?,
+        started_at: record.time("started_at")?,
+        completed_at: record.optional_time("completed_at")?,
+        error: record.optional_json("error")?,
+    })
 }

@@ -41,42 +41,33 @@ pub fn agree(
         ));
     }
     refuse_missing_columns(source, target)?;
-    let sides = Sides {
-        trusted: source.engine != Engine::Sqlite,
-        target_engine,
-    };
-    let mut contract = Contract {
-        source: vec![],
-        target: vec![],
-        conversion: RowConversion::default(),
-        key: vec![],
-    };
+    let sides = Sides::between(source.engine, target_engine);
+    let (mut sent, mut written, mut conversions) = (Vec::new(), Vec::new(), Vec::new());
     for column in target.columns.iter().filter(|column| !column.generated) {
-        match source
-            .columns
-            .iter()
-            .find(|sent| sent.name == column.name && !sent.generated)
-        {
-            Some(sent) => {
-                let sent = source_column(sent);
-                let step = conversion(&sent, column, sides).map_err(|mismatch| {
-                    let message = format!("column {}: {mismatch}", column.name);
-                    refuse(
-                        table,
-                        "kind_mismatch",
-                        message,
-                        "change the column's type on one side",
-                    )
-                })?;
-                contract.conversion.push(step);
-                contract.source.push(sent);
-                contract.target.push(column.clone());
-            }
-            None => refuse_unfilled(table, column, mode)?,
-        }
+        let Some(there) = sent_column(source, &column.name) else {
+            refuse_unfilled(table, column, mode)?;
+            continue;
+        };
+        let step = conversion(&there, column, sides).map_err(|mismatch| {
+            let message = format!("column {}: {mismatch}", column.name);
+            refuse(
+                table,
+                "kind_mismatch",
+                message,
+                "change the column's type on one side",
+            )
+        })?;
+        conversions.push(step);
+        sent.push(there);
+        written.push(column.clone());
     }
-    contract.key = common_key(source, target, &contract).ok_or_else(|| no_key(source, target))?;
-    Ok(contract)
+    let key = common_key(source, target, &sent).ok_or_else(|| no_key(source, target))?;
+    Ok(Contract {
+        source: sent,
+        target: written,
+        conversion: RowConversion::new(conversions),
+        key,
+    })
 }
 
 impl Contract {
@@ -116,6 +107,14 @@ pub fn source_column(column: &CatalogueColumn) -> Column {
         identity: column.identity,
         has_default: false,
     }
+}
+
+fn sent_column(source: &Catalogue, name: &str) -> Option<Column> {
+    source
+        .columns
+        .iter()
+        .find(|column| column.name == name && !column.generated)
+        .map(source_column)
 }
 
 fn refuse_missing_columns(source: &Catalogue, target: &Table) -> Result<(), SyncError> {
@@ -159,8 +158,8 @@ fn refuse_unfilled(table: &TableName, column: &Column, mode: SyncMode) -> Result
 }
 
 /// A key of the destination that is one of the source too, the destination's primary key first.
-fn common_key(source: &Catalogue, target: &Table, contract: &Contract) -> Option<Vec<String>> {
-    let travels = |name: &String| contract.source.iter().any(|column| &column.name == name);
+fn common_key(source: &Catalogue, target: &Table, sent: &[Column]) -> Option<Vec<String>> {
+    let travels = |name: &String| sent.iter().any(|column| &column.name == name);
     let not_null = |name: &String| {
         source
             .columns
@@ -223,4 +222,124 @@ fn refuse(table: &TableName, code: &'static str, message: String, hint: &str) ->
 
 fn plural<'a>(count: usize, one: &'a str, many: &'a str) -> &'a str {
     if count == 1 { one } else { many }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::agree;
+    use crate::model::run::SyncMode;
+    use crate::model::table::{Column, Engine, NeutralType, Table, TableName, UniqueKey};
+    use crate::sync::SyncError;
+    use crate::wire::messages::{Catalogue, CatalogueColumn};
+
+    fn here(columns: &[(&str, NeutralType)], key: &[&str]) -> Table {
+        let column = |&(name, kind): &(&str, NeutralType)| Column {
+            name: name.to_owned(),
+            kind,
+            native: kind.name().to_owned(),
+            precision: None,
+            scale: None,
+            length: None,
+            nullable: !key.contains(&name),
+            generated: false,
+            identity: false,
+            has_default: false,
+        };
+        let key: Vec<String> = key.iter().map(|name| (*name).to_owned()).collect();
+        Table {
+            name: TableName::bare("orders"),
+            columns: columns.iter().map(column).collect(),
+            primary_key: (!key.is_empty()).then_some(UniqueKey {
+                columns: key,
+                folded: false,
+            }),
+            unique: vec![],
+            foreign_keys: vec![],
+            triggers: vec![],
+            row_estimate: None,
+            size_bytes: None,
+            not_writable: None,
+        }
+    }
+
+    fn there(columns: &[(&str, NeutralType)], key: &[&str]) -> Catalogue {
+        let table = here(columns, key);
+        let column = |column: &Column| CatalogueColumn {
+            name: column.name.clone(),
+            kind: column.kind,
+            native: column.native.clone(),
+            precision: None,
+            scale: None,
+            length: None,
+            nullable: column.nullable,
+            generated: false,
+            identity: false,
+        };
+        Catalogue {
+            engine: Engine::Postgres,
+            columns: table.columns.iter().map(column).collect(),
+            primary_key: table.primary_key.map(|key| key.columns).unwrap_or_default(),
+            unique: vec![],
+            foreign_keys: vec![],
+            row_estimate: None,
+        }
+    }
+
+    const ID: (&str, NeutralType) = ("id", NeutralType::Int8);
+    const NOTE: (&str, NeutralType) = ("note", NeutralType::Text);
+
+    fn fault(source: &Catalogue, target: &Table, mode: SyncMode) -> (&'static str, String) {
+        match agree(source, target, Engine::Postgres, mode) {
+            Err(SyncError::Contract { code, message, .. }) => (code, message),
+            other => panic!("expected a refusal, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn columns_travel_in_the_order_of_the_destination() {
+        let contract = agree(
+            &there(&[NOTE, ID], &["id"]),
+            &here(&[ID, ("local", NeutralType::Text), NOTE], &["id"]),
+            Engine::Postgres,
+            SyncMode::Upsert,
+        )
+        .unwrap();
+        assert_eq!(contract.column_names(), ["id", "note"]);
+        assert_eq!(contract.key, ["id"]);
+        assert!(contract.conversion.is_pass());
+    }
+
+    #[test]
+    fn what_cannot_fit_is_refused_by_name_before_any_row() {
+        let source = there(&[ID, NOTE], &["id"]);
+        let mut unwritable = here(&[ID, NOTE], &["id"]);
+        unwritable.not_writable = Some("it has inheritance children".to_owned());
+        let mut unfilled = here(&[ID, NOTE, ("local", NeutralType::Text)], &["id"]);
+        unfilled.columns[2].nullable = false;
+        let cases = [
+            (here(&[ID], &["id"]), "missing_column", "note"),
+            (
+                here(&[ID, ("note", NeutralType::Int4)], &["id"]),
+                "kind_mismatch",
+                "note",
+            ),
+            (here(&[ID, NOTE], &[]), "no_key", "there: (id); here: none"),
+            (here(&[ID, NOTE], &["note"]), "no_key", "here: (note)"),
+            (unwritable, "not_writable", "inheritance"),
+            (unfilled, "unfilled_column", "local"),
+        ];
+        for (target, code, named) in cases {
+            let (found, message) = fault(&source, &target, SyncMode::Upsert);
+            assert_eq!(found, code);
+            assert!(message.contains(named), "{code}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_column_that_only_inserts_need_does_not_stop_updates() {
+        let mut target = here(&[ID, NOTE, ("local", NeutralType::Text)], &["id"]);
+        target.columns[2].nullable = false;
+        let source = there(&[ID, NOTE], &["id"]);
+        assert!(agree(&source, &target, Engine::Postgres, SyncMode::Update).is_ok());
+    }
 }

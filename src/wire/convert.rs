@@ -1,13 +1,46 @@
 //! From the type a value travels as to the type its column has: decided before any row, checked per value.
+//!
+//! The kinds decide by themselves ([`KindMismatch`]); the declared widths only say what is checked of each value.
+//! What only the database can judge (an enum's labels, `\u0000` in a jsonb, a check constraint) is left to it.
+//! Invariant: a value comes out as it went in, in another form at most; it is never rounded, cut or padded.
 
-use crate::model::table::Column;
+use std::borrow::Cow;
+
+use crate::model::table::{Column, Engine, NeutralType};
 use crate::wire::InvalidValue;
+use crate::wire::fit::{Form, Limit, Target};
+use crate::wire::row::{RowWriter, split_tuple};
+
+/// Where values come from and where they go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sides {
+    /// The engine that sends.
+    pub source_engine: Engine,
+    /// The engine that stores.
+    pub target_engine: Engine,
+    /// The source's engine enforces what it declares, so that a declared width holds for every value.
+    pub trusted: bool,
+}
+
+impl Sides {
+    /// Two engines; all but SQLite enforce what they declare.
+    #[must_use]
+    pub fn between(source_engine: Engine, target_engine: Engine) -> Self {
+        Self {
+            source_engine,
+            target_engine,
+            trusted: source_engine != Engine::Sqlite,
+        }
+    }
+}
 
 /// What to do with one field of each row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Conversion {
     /// As it is: the types are one and the width cannot be too small.
     Pass,
+    /// Into another form, or only where it fits.
+    Checked(Target),
 }
 
 /// A kind that cannot hold another, whatever the value.
@@ -20,17 +53,29 @@ pub struct KindMismatch {
     pub target_type: String,
 }
 
-/// How values of `source` become values of `target`. `trusted` says that the source's engine enforces declared widths.
+/// How values of `source` become values of `target`.
 ///
 /// # Errors
 /// When the kind cannot fit.
 pub fn conversion(
     source: &Column,
     target: &Column,
-    trusted: bool,
+    sides: Sides,
 ) -> Result<Conversion, KindMismatch> {
-    let _ = (source, target, trusted);
-    todo!()
+    let form = form(source, target).ok_or_else(|| KindMismatch {
+        source_type: source.native.clone(),
+        target_type: target.native.clone(),
+    })?;
+    let limit = limit(source, target, sides);
+    if form == Form::Same && limit == Limit::None {
+        return Ok(Conversion::Pass);
+    }
+    Ok(Conversion::Checked(Target {
+        form,
+        limit,
+        kind: target.kind,
+        native: target.native.clone(),
+    }))
 }
 
 impl Conversion {
@@ -38,7 +83,191 @@ impl Conversion {
     ///
     /// # Errors
     /// When the value does not fit the destination's width; the message says why, without the value.
-    pub fn apply<'a>(&self, value: &'a [u8]) -> Result<std::borrow::Cow<'a, [u8]>, InvalidValue> {
-        Ok(std::borrow::Cow::Borrowed(value))
+    pub fn apply<'a>(&self, value: &'a [u8]) -> Result<Cow<'a, [u8]>, InvalidValue> {
+        match self {
+            Self::Pass => Ok(Cow::Borrowed(value)),
+            Self::Checked(target) => target.fit(value),
+        }
     }
 }
+
+/// The conversions of a row's fields, in their order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowConversion(Vec<Conversion>);
+
+impl RowConversion {
+    /// One conversion per field.
+    #[must_use]
+    pub fn new(fields: Vec<Conversion>) -> Self {
+        Self(fields)
+    }
+
+    /// Adds the conversion of the next field.
+    pub fn push(&mut self, field: Conversion) {
+        self.0.push(field);
+    }
+
+    /// Whether rows stay as they are, so that whole batches can be handed on.
+    #[must_use]
+    pub fn is_pass(&self) -> bool {
+        self.0
+            .iter()
+            .all(|conversion| *conversion == Conversion::Pass)
+    }
+
+    /// Converts one tuple and adds it to `writer`; a tuple at fault adds nothing.
+    ///
+    /// # Errors
+    /// The first field that does not fit, by its index, and why; 0 when the tuple itself is broken.
+    pub fn convert(
+        &self,
+        tuple: &[u8],
+        writer: &mut RowWriter,
+    ) -> Result<(), (usize, InvalidValue)> {
+        let broken = |what: String| (0, InvalidValue::new("row", what));
+        let (fields, rest) = split_tuple(tuple).map_err(|err| (0, err))?;
+        if fields.len() != self.0.len() || !rest.is_empty() {
+            return Err(broken(format!(
+                "it has {} fields instead of {}",
+                fields.len(),
+                self.0.len()
+            )));
+        }
+        let count =
+            u16::try_from(fields.len()).map_err(|_| broken("it has too many fields".to_owned()))?;
+        let mut converted = Vec::with_capacity(fields.len());
+        for (index, (conversion, field)) in self.0.iter().zip(fields).enumerate() {
+            converted.push(
+                field
+                    .map(|value| conversion.apply(value))
+                    .transpose()
+                    .map_err(|err| (index, err))?,
+            );
+        }
+        writer.begin(count);
+        for field in &converted {
+            writer.field(field.as_deref());
+        }
+        Ok(())
+    }
+}
+
+/// The change of form between two kinds; `None` where there is none that keeps every value.
+fn form(source: &Column, target: &Column) -> Option<Form> {
+    let is_integer = |kind| {
+        matches!(
+            kind,
+            NeutralType::Int2 | NeutralType::Int4 | NeutralType::Int8
+        )
+    };
+    match (source.kind, target.kind) {
+        (NeutralType::Other, NeutralType::Other) => {
+            (source.native == target.native).then_some(Form::Same)
+        }
+        (from, to) if from == to => Some(Form::Same),
+        (from, to) if is_integer(from) && is_integer(to) => Some(Form::Integer(from)),
+        (from, NeutralType::Numeric) if is_integer(from) => Some(Form::IntegerToNumeric(from)),
+        (NeutralType::Numeric, to) if is_integer(to) && source.scale == Some(0) => {
+            Some(Form::NumericToInteger)
+        }
+        (NeutralType::Float4, NeutralType::Float8) => Some(Form::Float4ToFloat8),
+        (NeutralType::Float8, NeutralType::Float4) => Some(Form::Float8ToFloat4),
+        (NeutralType::Json, NeutralType::Jsonb) => Some(Form::JsonToJsonb),
+        (NeutralType::Jsonb, NeutralType::Json | NeutralType::Text) => Some(Form::JsonbToJson),
+        (NeutralType::Json | NeutralType::Other, NeutralType::Text) => Some(Form::Same),
+        (NeutralType::Uuid, NeutralType::Text) => Some(Form::UuidToText),
+        (
+            from @ (NeutralType::Date
+            | NeutralType::Time
+            | NeutralType::Timestamp
+            | NeutralType::Timestamptz),
+            NeutralType::Text,
+        ) => Some(Form::MomentToText(from)),
+        _ => None,
+    }
+}
+
+/// What has to be checked of each value once it has the target's form.
+fn limit(source: &Column, target: &Column, sides: Sides) -> Limit {
+    match target.kind {
+        NeutralType::Text | NeutralType::Other => text_limit(source, target, sides),
+        NeutralType::Numeric => numeric_limit(source, target, sides),
+        NeutralType::Time | NeutralType::Timestamp | NeutralType::Timestamptz => {
+            let digits = target.precision.filter(|digits| *digits < 6);
+            let promised = source
+                .precision
+                .filter(|_| sides.trusted && source.kind == target.kind);
+            match (digits, promised) {
+                (None, _) => Limit::None,
+                (Some(digits), Some(promised)) if promised <= digits => Limit::None,
+                (Some(digits), _) => Limit::Fraction(digits),
+            }
+        }
+        // SQLite takes a NaN for NULL.
+        NeutralType::Float4 | NeutralType::Float8 if sides.target_engine == Engine::Sqlite => {
+            Limit::NoNan
+        }
+        // SQLite stores any text under a declared json; the others refuse the statement it comes in.
+        NeutralType::Json | NeutralType::Jsonb
+            if source.kind == target.kind
+                && !sides.trusted
+                && sides.target_engine != Engine::Sqlite =>
+        {
+            Limit::Json
+        }
+        _ => Limit::None,
+    }
+}
+
+fn text_limit(source: &Column, target: &Column, sides: Sides) -> Limit {
+    let promised = source
+        .length
+        .filter(|_| sides.trusted && source.kind == NeutralType::Text);
+    let characters = target.length.filter(|length| {
+        target.kind == NeutralType::Text && promised.is_none_or(|promised| promised > *length)
+    });
+    // Only text of another engine can hold what PostgreSQL's cannot: a NUL, or bytes that are no UTF-8.
+    let is_free_text = matches!(
+        source.kind,
+        NeutralType::Text | NeutralType::Json | NeutralType::Other
+    );
+    let clean = sides.trusted && sides.source_engine == Engine::Postgres;
+    let refuse_nul = sides.target_engine == Engine::Postgres && is_free_text && !clean;
+    if characters.is_none() && !refuse_nul {
+        return Limit::None;
+    }
+    Limit::Text {
+        characters,
+        refuse_nul,
+    }
+}
+
+fn numeric_limit(source: &Column, target: &Column, sides: Sides) -> Limit {
+    let is_numeric = source.kind == NeutralType::Numeric;
+    // Only PostgreSQL has numerics that are no numbers.
+    let refuse_special = is_numeric && sides.target_engine != Engine::Postgres;
+    let Some(precision) = target.precision else {
+        return if refuse_special {
+            Limit::NoSpecial
+        } else {
+            Limit::None
+        };
+    };
+    let scale = target.scale.unwrap_or(0);
+    let promised = source.precision.filter(|_| is_numeric && sides.trusted);
+    if let Some(promised) = promised
+        && !refuse_special
+        && source.scale.unwrap_or(0) == scale
+        && promised <= precision
+    {
+        return Limit::None;
+    }
+    Limit::Numeric {
+        precision,
+        scale,
+        refuse_special,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,35 +1,298 @@
 //! Dates and times: PostgreSQL's binary forms and ISO 8601 text.
+//!
+//! The forms are those of `date_send`, `time_send` and `timestamp_send`: days or microseconds, big-endian,
+//! counted from 2000-01-01 in the proleptic Gregorian calendar, the largest and smallest integer being the
+//! infinities (PostgreSQL documentation, "Date/Time Types"). Zones are applied or written as `Z`, never kept.
+//! Invariant: what is read lies in PostgreSQL's range, and nothing finer than a microsecond is dropped.
 
 use crate::wire::InvalidValue;
 
+const MICROS_PER_SECOND: i64 = 1_000_000;
+const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
+/// 2000-01-01 counted from 1970-01-01.
+const EPOCH_DAYS: i64 = 10_957;
+/// 4714-11-24 BC, the first day of the Julian day count.
+const FIRST_DAY: i64 = -2_451_545;
+/// 5874897-12-31.
+const LAST_DATE: i64 = 2_145_031_948;
+/// 294277-01-01, the first day no timestamp reaches.
+const TIMESTAMP_END: i64 = 106_751_983;
+/// The widest zone PostgreSQL takes: 15:59:59.
+const MAX_ZONE_SECONDS: i64 = 16 * 3_600 - 1;
+
+const INFINITY: &str = "infinity";
+const NEGATIVE_INFINITY: &str = "-infinity";
+
 /// Days since 2000-01-01 as `YYYY-MM-DD` (` BC` where before year 1; `infinity`, `-infinity`).
+///
+/// # Errors
+/// When the bytes are no date.
 pub fn date_to_text(bytes: &[u8]) -> Result<String, InvalidValue> {
-    let _ = bytes;
-    todo!()
+    let days = i32::from_be_bytes(sized("date", bytes)?);
+    match days {
+        i32::MAX => return Ok(INFINITY.to_owned()),
+        i32::MIN => return Ok(NEGATIVE_INFINITY.to_owned()),
+        _ => {}
+    }
+    let days = i64::from(days);
+    if !(FIRST_DAY..=LAST_DATE).contains(&days) {
+        return Err(InvalidValue::new("date", "it is out of range"));
+    }
+    let (day, era) = day_text(days);
+    Ok(format!("{day}{era}"))
 }
+
 /// The reverse.
+///
+/// # Errors
+/// When the text is no date, or none that exists.
 pub fn date_from_text(text: &str) -> Result<[u8; 4], InvalidValue> {
-    let _ = text;
-    todo!()
+    match text {
+        INFINITY => return Ok(i32::MAX.to_be_bytes()),
+        NEGATIVE_INFINITY => return Ok(i32::MIN.to_be_bytes()),
+        _ => {}
+    }
+    let (text, before_christ) = split_era(text);
+    parse_day(text, before_christ)
+        .filter(|days| (FIRST_DAY..=LAST_DATE).contains(days))
+        .and_then(|days| i32::try_from(days).ok())
+        .map(i32::to_be_bytes)
+        .ok_or_else(|| InvalidValue::new("date", "it is no day written as YYYY-MM-DD"))
 }
+
 /// Microseconds of the day as `HH:MM:SS.ffffff`, `24:00:00.000000` included.
+///
+/// # Errors
+/// When the bytes are no time of day.
 pub fn time_to_text(bytes: &[u8]) -> Result<String, InvalidValue> {
-    let _ = bytes;
-    todo!()
+    let micros = i64::from_be_bytes(sized("time", bytes)?);
+    if !(0..=MICROS_PER_DAY).contains(&micros) {
+        return Err(InvalidValue::new("time", "it is out of range"));
+    }
+    Ok(time_text(micros))
 }
+
 /// The reverse; fewer fractional digits or none are read too.
+///
+/// # Errors
+/// When the text is no time of day, or one finer than a microsecond.
 pub fn time_from_text(text: &str) -> Result<[u8; 8], InvalidValue> {
-    let _ = text;
-    todo!()
+    parse_time(text)
+        .map(i64::to_be_bytes)
+        .ok_or_else(|| InvalidValue::new("time", "it is no time written as HH:MM:SS.ffffff"))
 }
+
 /// Microseconds since 2000-01-01 as `YYYY-MM-DD{separator}HH:MM:SS.ffffff`, always six digits, without zone.
+///
+/// # Errors
+/// When the bytes are no timestamp.
 pub fn timestamp_to_text(bytes: &[u8], separator: char) -> Result<String, InvalidValue> {
-    let _ = (bytes, separator);
-    todo!()
+    moment_to_text("timestamp", bytes, separator, "")
 }
+
+/// The same with `Z` behind the time; the infinities and ` BC` stand without and after it.
+///
+/// # Errors
+/// When the bytes are no timestamp.
+pub fn timestamptz_to_text(bytes: &[u8], separator: char) -> Result<String, InvalidValue> {
+    moment_to_text("timestamptz", bytes, separator, "Z")
+}
+
 /// The reverse: separator ` ` or `T`; a zone (`Z`, `+02`, `+02:00`, `+0200`) is applied when `zoned`, refused otherwise;
 /// without one the text counts as UTC.
+///
+/// # Errors
+/// When the text is no timestamp, none that exists, or one finer than a microsecond.
 pub fn timestamp_from_text(text: &str, zoned: bool) -> Result<[u8; 8], InvalidValue> {
-    let _ = (text, zoned);
-    todo!()
+    match text {
+        INFINITY => return Ok(i64::MAX.to_be_bytes()),
+        NEGATIVE_INFINITY => return Ok(i64::MIN.to_be_bytes()),
+        _ => {}
+    }
+    let expected = if zoned { "timestamptz" } else { "timestamp" };
+    let fault = |found: &str| InvalidValue::new(expected, found);
+    let no_timestamp = || fault("it is no moment written as YYYY-MM-DD HH:MM:SS.ffffff");
+    let (text, before_christ) = split_era(text);
+    let (day, time) = text.split_once([' ', 'T']).ok_or_else(no_timestamp)?;
+    let (time, zone) =
+        split_zone(time).ok_or_else(|| fault("its zone is none of Z, +HH, +HH:MM, +HHMM"))?;
+    if zone.is_some() && !zoned {
+        return Err(fault("it has a zone where none belongs"));
+    }
+    let days = parse_day(day, before_christ).ok_or_else(no_timestamp)?;
+    let time = parse_time(time).ok_or_else(no_timestamp)?;
+    days.checked_mul(MICROS_PER_DAY)
+        .and_then(|micros| micros.checked_add(time))
+        .and_then(|micros| micros.checked_sub(zone.unwrap_or(0) * MICROS_PER_SECOND))
+        .filter(|micros| is_timestamp(*micros))
+        .map(i64::to_be_bytes)
+        .ok_or_else(|| fault("it is out of range"))
 }
+
+fn moment_to_text(
+    expected: &'static str,
+    bytes: &[u8],
+    separator: char,
+    zone: &str,
+) -> Result<String, InvalidValue> {
+    let micros = i64::from_be_bytes(sized(expected, bytes)?);
+    match micros {
+        i64::MAX => return Ok(INFINITY.to_owned()),
+        i64::MIN => return Ok(NEGATIVE_INFINITY.to_owned()),
+        _ => {}
+    }
+    if !is_timestamp(micros) {
+        return Err(InvalidValue::new(expected, "it is out of range"));
+    }
+    let (day, era) = day_text(micros.div_euclid(MICROS_PER_DAY));
+    let time = time_text(micros.rem_euclid(MICROS_PER_DAY));
+    Ok(format!("{day}{separator}{time}{zone}{era}"))
+}
+
+fn is_timestamp(micros: i64) -> bool {
+    (FIRST_DAY..TIMESTAMP_END).contains(&micros.div_euclid(MICROS_PER_DAY))
+}
+
+fn sized<const N: usize>(expected: &'static str, bytes: &[u8]) -> Result<[u8; N], InvalidValue> {
+    bytes.try_into().map_err(|_| {
+        InvalidValue::new(
+            expected,
+            format!("has {} bytes instead of {N}", bytes.len()),
+        )
+    })
+}
+
+fn day_text(days: i64) -> (String, &'static str) {
+    let (year, month, day) = civil_from_days(days + EPOCH_DAYS);
+    // There is no year 0: it is 1 BC.
+    let (year, era) = if year > 0 {
+        (year, "")
+    } else {
+        (1 - year, " BC")
+    };
+    (format!("{year:04}-{month:02}-{day:02}"), era)
+}
+
+fn time_text(micros: i64) -> String {
+    let (seconds, fraction) = (micros / MICROS_PER_SECOND, micros % MICROS_PER_SECOND);
+    let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    format!("{hours:02}:{minutes:02}:{seconds:02}.{fraction:06}")
+}
+
+fn split_era(text: &str) -> (&str, bool) {
+    text.strip_suffix(" BC")
+        .map_or((text, false), |text| (text, true))
+}
+
+fn parse_day(text: &str, before_christ: bool) -> Option<i64> {
+    let mut parts = text.split('-');
+    let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() || !(4..=7).contains(&year.len()) {
+        return None;
+    }
+    let year = digits(year).filter(|year| *year > 0)?;
+    let year = if before_christ { 1 - year } else { year };
+    let (month, day) = (two_digits(month)?, two_digits(day)?);
+    if !(1..=12).contains(&month) {
+        return None;
+    }
+    let days = days_from_civil(year, month, day);
+    // A day its month does not have comes back as one of the next month.
+    (civil_from_days(days) == (year, month, day)).then_some(days - EPOCH_DAYS)
+}
+
+fn parse_time(text: &str) -> Option<i64> {
+    let (text, fraction) = text
+        .split_once('.')
+        .map_or((text, None), |(text, fraction)| (text, Some(fraction)));
+    let mut parts = text.split(':');
+    let (hours, minutes, seconds) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() {
+        return None;
+    }
+    let (hours, minutes, seconds) = (
+        two_digits(hours)?,
+        two_digits(minutes)?,
+        two_digits(seconds)?,
+    );
+    let fraction = fraction.map_or(Some(0), parse_fraction)?;
+    let micros = ((hours * 60 + minutes) * 60 + seconds) * MICROS_PER_SECOND + fraction;
+    (minutes < 60 && seconds < 60 && micros <= MICROS_PER_DAY).then_some(micros)
+}
+
+fn parse_fraction(text: &str) -> Option<i64> {
+    let (kept, surplus) = text.split_at_checked(6).unwrap_or((text, ""));
+    if surplus.bytes().any(|byte| byte != b'0') {
+        return None;
+    }
+    let missing = u32::try_from(6_usize.checked_sub(kept.len())?).ok()?;
+    digits(kept)?.checked_mul(10_i64.checked_pow(missing)?)
+}
+
+/// A time and the seconds its zone lies east of UTC, if it names one; `None` when what it names is no zone.
+fn split_zone(text: &str) -> Option<(&str, Option<i64>)> {
+    if let Some(time) = text.strip_suffix('Z') {
+        return Some((time, Some(0)));
+    }
+    let Some(at) = text.find(['+', '-']) else {
+        return Some((text, None));
+    };
+    let (time, zone) = text.split_at_checked(at)?;
+    let sign = if zone.starts_with('-') { -1 } else { 1 };
+    let zone = zone.get(1..)?;
+    let (hours, rest) = zone.split_at_checked(2)?;
+    let (minutes, seconds) = match rest.len() {
+        0 => ("00", "00"),
+        2 => (rest, "00"),
+        3 => (rest.strip_prefix(':')?, "00"),
+        6 => rest.strip_prefix(':')?.split_once(':')?,
+        _ => return None,
+    };
+    let (hours, minutes, seconds) = (
+        two_digits(hours)?,
+        two_digits(minutes)?,
+        two_digits(seconds)?,
+    );
+    let offset = (hours * 60 + minutes) * 60 + seconds;
+    (minutes < 60 && seconds < 60 && offset <= MAX_ZONE_SECONDS)
+        .then_some((time, Some(sign * offset)))
+}
+
+fn two_digits(text: &str) -> Option<i64> {
+    if text.len() == 2 { digits(text) } else { None }
+}
+
+fn digits(text: &str) -> Option<i64> {
+    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if plain { text.parse().ok() } else { None }
+}
+
+/// Days since 1970-01-01 of a proleptic Gregorian date whose year 0 is 1 BC
+/// (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    // Years begin in March, so that the leap day is the last.
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+/// The reverse of [`days_from_civil`]: year, month and day.
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = (shifted_month + 2) % 12 + 1;
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    (year, month, day)
+}
+
+#[cfg(test)]
+mod tests;

@@ -244,8 +244,10 @@ impl RowSum {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use proptest::prelude::*;
+    use bytes::Bytes;
+    use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
+
+    use super::{FrameError, FrameKind, FrameReader, FrameWriter};
 
     fn bytes(frames: &[[Bytes; 2]]) -> Vec<u8> {
         frames.concat().concat()

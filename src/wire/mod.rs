@@ -2,6 +2,8 @@
 
 pub mod convert;
 pub mod datetime;
+pub mod field;
+pub mod fit;
 pub mod frame;
 pub mod json;
 pub mod messages;

@@ -172,8 +172,9 @@ impl RowWriter {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use proptest::prelude::*;
+    use proptest::prelude::{any, prop, prop_assert_eq, proptest};
+
+    use super::{RowBatch, RowWriter, split_tuple};
 
     proptest! {
         #[test]

@@ -19,3 +19,4 @@ mod commands;
 mod harness;
 mod pull;
 mod support;
+mod values;

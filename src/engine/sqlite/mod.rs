@@ -1,1 +1,125 @@
-//! SQLite: rusqlite on a thread of its own.
+//! SQLite: rusqlite, each piece of work with a connection and a blocking thread of its own.
+//!
+//! `connect` opens, `introspect` describes, `read` streams out, `apply` writes, `create` makes tables, `check` looks
+//! around; `types` says what a declared type counts as, `image` and `stored` turn values into fields and back.
+//! Invariant: nothing is ever left in the user's database but rows, and tables that were asked for.
+
+mod apply;
+mod check;
+mod connect;
+mod create;
+mod fault;
+mod image;
+mod introspect;
+mod read;
+mod select;
+mod stored;
+mod types;
+
+use tokio::sync::watch;
+
+use crate::base::secret::Secret;
+use crate::engine::driver::{
+    Applied, ApplyJob, ApplyProgress, Creation, Driver, Finding, NewTable, RowCount, RowStream, Selection,
+};
+use crate::engine::error::EngineError;
+use crate::engine::sqlite::connect::Location;
+use crate::model::table::{Engine, Table, TableName};
+
+/// A SQLite file as the site's database.
+#[derive(Debug)]
+pub struct SqliteDriver {
+    location: Location,
+}
+
+impl SqliteDriver {
+    /// Takes `sqlite:///absolute/path` or `sqlite://relative/path`. The file is not looked at: whether it is there
+    /// shows with each call.
+    ///
+    /// # Errors
+    /// [`EngineError::Url`] when the text is no such path, or carries options.
+    pub fn open(url: &Secret<String>) -> Result<Self, EngineError> {
+        Ok(Self { location: Location::parse(url)? })
+    }
+
+    /// Runs `work` on a blocking thread. A caller that is gone lets it run to its end: it is short and only reads,
+    /// or one transaction.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Location) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let location = self.location.clone();
+        tokio::task::spawn_blocking(move || work(&location))
+            .await
+            .map_err(|_| EngineError::Lost("the database thread ended".to_owned()))?
+    }
+}
+
+#[async_trait::async_trait]
+impl Driver for SqliteDriver {
+    fn engine(&self) -> Engine {
+        Engine::Sqlite
+    }
+
+    async fn version(&self) -> Result<String, EngineError> {
+        self.blocking(|location| {
+            location.open_reader()?;
+            Ok(rusqlite::version().to_owned())
+        })
+        .await
+    }
+
+    async fn check(&self) -> Result<Vec<Finding>, EngineError> {
+        self.blocking(check::check).await
+    }
+
+    async fn tables(&self) -> Result<Vec<Table>, EngineError> {
+        self.blocking(|location| {
+            let connection = location.open_reader()?;
+            let described = introspect::tables(&connection).map_err(|err| location.fault(&err))?;
+            Ok(described.into_iter().map(|described| described.table).collect())
+        })
+        .await
+    }
+
+    async fn table(&self, name: &TableName) -> Result<Option<Table>, EngineError> {
+        let name = name.clone();
+        self.blocking(move |location| {
+            let connection = location.open_reader()?;
+            let described = introspect::table(&connection, &name).map_err(|err| location.fault(&err))?;
+            Ok(described.map(|described| described.table))
+        })
+        .await
+    }
+
+    async fn count(&self, name: &TableName, exact_to: u64) -> Result<RowCount, EngineError> {
+        let name = name.clone();
+        self.blocking(move |location| check::count(&location.open_reader()?, &name, exact_to)).await
+    }
+
+    async fn read(&self, selection: Selection) -> Result<RowStream, EngineError> {
+        read::read(self.location.clone(), selection).await
+    }
+
+    async fn apply(
+        &self,
+        job: ApplyJob,
+        rows: RowStream,
+        progress: watch::Sender<ApplyProgress>,
+    ) -> Result<Applied, EngineError> {
+        apply::apply(self.location.clone(), job, rows, progress).await
+    }
+
+    async fn plan_creation(&self, tables: &[NewTable]) -> Result<Creation, EngineError> {
+        let tables = tables.to_vec();
+        self.blocking(move |location| create::plan(&location.open_reader()?, &tables)).await
+    }
+
+    async fn create(&self, tables: &[NewTable]) -> Result<(), EngineError> {
+        let tables = tables.to_vec();
+        self.blocking(move |location| create::create(&mut location.open_writer()?, &tables)).await
+    }
+}
+
+#[cfg(test)]
+pub(in crate::engine::sqlite) mod site;

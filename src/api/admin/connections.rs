@@ -1,0 +1,307 @@
+//! `/connections`: making them, deciding on them, ending them.
+//!
+//! Only reads requests and writes answers; what a decision means stands in `sync/connections`.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::api::admin::request::{JsonBody, List, PageParameters, Parameters, id};
+use crate::api::auth::Caller;
+use crate::api::error::Problem;
+use crate::base::secret::Secret;
+use crate::model::connection::{
+    Auth, Connection, Decision, Direction, Identity, RemoteSite, Status, Totals,
+};
+use crate::model::grant::Grant;
+use crate::model::id::ConnectionId;
+use crate::model::table::TableName;
+use crate::store::ListPage;
+use crate::sync::connections::{Edit, NewConnection};
+use crate::sync::{Ctx, connections};
+
+/// A connection as operator-api shows it.
+#[derive(Serialize)]
+pub(super) struct ConnectionView {
+    id: ConnectionId,
+    name: String,
+    direction: Direction,
+    url: String,
+    remote_prefix: Option<String>,
+    status: Status,
+    local_status: Status,
+    remote_status: Status,
+    status_reason: Option<String>,
+    auth: Auth,
+    identity: Identity,
+    requested_from: Option<String>,
+    grant: Option<Grant>,
+    remote: Option<RemoteSite>,
+    created_at: Timestamp,
+    approved_at: Option<Timestamp>,
+    approved_by: Option<String>,
+    last_contact_at: Option<Timestamp>,
+    unreachable_since: Option<Timestamp>,
+    next_attempt_at: Option<Timestamp>,
+    totals: Totals,
+}
+
+impl From<Connection> for ConnectionView {
+    fn from(connection: Connection) -> Self {
+        Self {
+            id: connection.id,
+            direction: connection.direction,
+            url: connection.url.to_string(),
+            status: connection.status(),
+            local_status: connection.local_status,
+            remote_status: connection.remote_status,
+            auth: connection.auth,
+            identity: connection.identity,
+            // A receiver is given, it does not give.
+            grant: (connection.direction == Direction::Sender).then_some(connection.grant),
+            created_at: connection.created_at,
+            approved_at: connection.approved_at,
+            last_contact_at: connection.last_contact_at,
+            unreachable_since: connection.unreachable_since,
+            next_attempt_at: connection.next_attempt_at,
+            totals: connection.totals,
+            name: connection.name,
+            remote_prefix: connection.remote_prefix,
+            status_reason: connection.status_reason,
+            requested_from: connection.requested_from,
+            remote: connection.remote,
+            approved_by: connection.approved_by,
+        }
+    }
+}
+
+type Answer = Result<Json<ConnectionView>, Problem>;
+
+/// GET /connections
+pub(super) async fn list(
+    State(ctx): State<Arc<Ctx>>,
+    Parameters(parameters): Parameters<PageParameters>,
+) -> Result<Json<List<ConnectionView>>, Problem> {
+    let page = parameters.page::<ConnectionId>()?;
+    let found = ctx.store.connections(ListPage {
+        limit: page.limit + 1,
+        before: page.before,
+    });
+    Ok(Json(List::page(
+        found.await?,
+        page.limit,
+        |connection| connection.id.to_string(),
+        ConnectionView::from,
+    )))
+}
+
+/// GET /connections/{id}
+pub(super) async fn show(State(ctx): State<Arc<Ctx>>, Path(text): Path<String>) -> Answer {
+    Ok(Json(find(&ctx, &text).await?.into()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Creation {
+    url: String,
+    name: Option<String>,
+    direction: Option<Direction>,
+    password: Option<Secret<String>>,
+    grant: Option<Grant>,
+    tables: Option<Vec<TableName>>,
+}
+
+/// POST /connections
+pub(super) async fn create(
+    State(ctx): State<Arc<Ctx>>,
+    Extension(caller): Extension<Caller>,
+    JsonBody(body): JsonBody<Creation>,
+) -> Result<Response, Problem> {
+    let new = new_connection(body)?;
+    let made = connections::give(&ctx, new, &caller.actor).await?;
+    let location = format!("/api/v1/connections/{}", made.id);
+    let view = Json(ConnectionView::from(made));
+    Ok((StatusCode::CREATED, [(LOCATION, location)], view).into_response())
+}
+
+fn new_connection(body: Creation) -> Result<NewConnection, Problem> {
+    if body.direction == Some(Direction::Receiver) {
+        let message = "asking a site to give is not supported by this version; its administrator connects to this site";
+        return Err(Problem::invalid("direction", message));
+    }
+    if body.tables.is_some() {
+        let message = "belongs to direction receiver; what this site gives stands in grant";
+        return Err(Problem::invalid("tables", message));
+    }
+    let grant = body
+        .grant
+        .ok_or_else(|| Problem::invalid("grant", "must say which tables the peer may read"))?;
+    Ok(NewConnection {
+        url: body.url,
+        name: body.name,
+        grant,
+        password: body.password,
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Changes {
+    name: Option<String>,
+    url: Option<String>,
+    grant: Option<Grant>,
+}
+
+/// PATCH /connections/{id}
+pub(super) async fn edit(
+    State(ctx): State<Arc<Ctx>>,
+    Extension(caller): Extension<Caller>,
+    Path(text): Path<String>,
+    JsonBody(body): JsonBody<Changes>,
+) -> Answer {
+    let connection = find(&ctx, &text).await?;
+    refuse_grant_to_giver(&connection, body.grant.as_ref())?;
+    let changes = Edit {
+        name: body.name,
+        url: body.url,
+        grant: body.grant,
+    };
+    let edited = connections::edit(&ctx, connection.id, changes, &caller.actor).await?;
+    Ok(Json(edited.into()))
+}
+
+/// DELETE /connections/{id}
+pub(super) async fn delete(
+    State(ctx): State<Arc<Ctx>>,
+    Extension(caller): Extension<Caller>,
+    Path(text): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    connections::delete(&ctx, id("connection", &text)?, &caller.actor).await?;
+    Ok(Json(json!({"status": "deleted"})))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Approval {
+    grant: Option<Grant>,
+    /// Approving does not yet ask the peer for proof, so there is nothing to waive.
+    #[serde(default, rename = "unproved")]
+    _unproved: bool,
+}
+
+/// POST /connections/{id}/approve
+pub(super) async fn approve(
+    State(ctx): State<Arc<Ctx>>,
+    Extension(caller): Extension<Caller>,
+    Path(text): Path<String>,
+    JsonBody(body): JsonBody<Approval>,
+) -> Answer {
+    let connection = find(&ctx, &text).await?;
+    refuse_grant_to_giver(&connection, body.grant.as_ref())?;
+    if let Some(grant) = body.grant {
+        let changes = Edit {
+            grant: Some(grant),
+            ..Edit::default()
+        };
+        connections::edit(&ctx, connection.id, changes, &caller.actor).await?;
+    }
+    decide(&ctx, &text, Decision::Approve, None, &caller).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+/// POST /connections/{id}/reject
+pub(super) async fn reject(
+    State(ctx): State<Arc<Ctx>>,
+    Extension(caller): Extension<Caller>,
+    Path(text): Path<String>,
+    JsonBody(Nothing {}): JsonBody<Nothing>,
+) -> Answer {
+    decide(&ctx, &text, Decision::Reject, Some("rejected"), &caller).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reason {
+    reason: Option<String>,
+}
+
+/// POST /connections/{id}/suspend
+pub(super) async fn suspend(
+    State(ctx): State<Arc<Ctx>>,
+    Extension(caller): Extension<Caller>,
+    Path(text): Path<String>,
+    JsonBody(body): JsonBody<Reason>,
+) -> Answer {
+    let reason = body.reason.as_deref();
+    decide(&ctx, &text, Decision::Suspend, reason, &caller).await
+}
+
+/// POST /connections/{id}/reactivate
+pub(super) async fn reactivate(
+    State(ctx): State<Arc<Ctx>>,
+    Extension(caller): Extension<Caller>,
+    Path(text): Path<String>,
+    JsonBody(Nothing {}): JsonBody<Nothing>,
+) -> Answer {
+    decide(&ctx, &text, Decision::Reactivate, None, &caller).await
+}
+
+/// POST /connections/{id}/revoke
+pub(super) async fn revoke(
+    State(ctx): State<Arc<Ctx>>,
+    Extension(caller): Extension<Caller>,
+    Path(text): Path<String>,
+    JsonBody(body): JsonBody<Reason>,
+) -> Answer {
+    let reason = body.reason.as_deref();
+    decide(&ctx, &text, Decision::Revoke, reason, &caller).await
+}
+
+/// POST /connections/{id}/verify
+pub(super) async fn verify(
+    State(ctx): State<Arc<Ctx>>,
+    Extension(caller): Extension<Caller>,
+    Path(text): Path<String>,
+    JsonBody(Nothing {}): JsonBody<Nothing>,
+) -> Answer {
+    let verified = connections::verify(&ctx, id("connection", &text)?, &caller.actor).await?;
+    Ok(Json(verified.into()))
+}
+
+/// The connection a path names.
+pub(super) async fn find(ctx: &Ctx, text: &str) -> Result<Connection, Problem> {
+    let found = ctx.store.connection(id("connection", text)?).await?;
+    found.ok_or_else(|| Problem::not_found("connection", text))
+}
+
+async fn decide(
+    ctx: &Ctx,
+    text: &str,
+    decision: Decision,
+    reason: Option<&str>,
+    caller: &Caller,
+) -> Answer {
+    let id = id("connection", text)?;
+    let decided = connections::decide(ctx, id, decision, reason, &caller.actor).await?;
+    Ok(Json(decided.into()))
+}
+
+fn refuse_grant_to_giver(connection: &Connection, grant: Option<&Grant>) -> Result<(), Problem> {
+    match (connection.direction, grant) {
+        (Direction::Receiver, Some(_)) => {
+            let message = "this connection receives; only the peer says what it gives";
+            Err(Problem::invalid("grant", message))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,186 @@
+//! `/connections/{id}/pull`: ordering a run, and what it would have to make first.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde::{Deserialize, Serialize};
+
+use crate::api::admin::request::{JsonBody, id};
+use crate::api::admin::runs::RunView;
+use crate::api::auth::Caller;
+use crate::api::error::Problem;
+use crate::model::id::ConnectionId;
+use crate::model::run::{ConflictStrategy, SyncMode};
+use crate::model::table::TableName;
+use crate::sync::pull::OrderPull;
+use crate::sync::{Ctx, pull};
+
+/// What a request may ask for; some of it comes in a later version and is refused by name until then.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PullBody {
+    tables: Vec<TableName>,
+    #[serde(default)]
+    sync_mode: AskedMode,
+    #[serde(default)]
+    conflict_strategy: AskedStrategy,
+    #[serde(default)]
+    apply: AskedApply,
+    #[serde(default)]
+    create_missing: bool,
+    #[serde(default)]
+    shared: bool,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum AskedMode {
+    #[default]
+    Upsert,
+    Insert,
+    Update,
+    Mirror,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum AskedStrategy {
+    #[default]
+    Overwrite,
+    Skip,
+    Merge,
+    Newest,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum AskedApply {
+    #[default]
+    Yes,
+    Ask,
+    No,
+}
+
+/// POST /connections/{id}/pull
+pub(super) async fn order(
+    State(ctx): State<Arc<Ctx>>,
+    Extension(caller): Extension<Caller>,
+    Path(text): Path<String>,
+    JsonBody(body): JsonBody<PullBody>,
+) -> Result<Response, Problem> {
+    let order = order_of(id("connection", &text)?, body)?;
+    let run = pull::order(&ctx, order, &caller.actor).await?;
+    let location = format!("/api/v1/runs/{}", run.id);
+    let view = Json(RunView::from(run));
+    Ok((StatusCode::CREATED, [(LOCATION, location)], view).into_response())
+}
+
+fn order_of(connection: ConnectionId, body: PullBody) -> Result<OrderPull, Problem> {
+    let later = |field: &str, word: &str| {
+        Problem::invalid(field, format!("`{word}` is not supported by this version"))
+    };
+    let sync_mode = match body.sync_mode {
+        AskedMode::Upsert => SyncMode::Upsert,
+        AskedMode::Insert => SyncMode::Insert,
+        AskedMode::Update => SyncMode::Update,
+        AskedMode::Mirror => return Err(later("sync_mode", "mirror")),
+    };
+    let conflict_strategy = match body.conflict_strategy {
+        AskedStrategy::Overwrite => ConflictStrategy::Overwrite,
+        AskedStrategy::Skip => ConflictStrategy::Skip,
+        AskedStrategy::Merge => ConflictStrategy::Merge,
+        AskedStrategy::Newest => return Err(later("conflict_strategy", "newest")),
+    };
+    match body.apply {
+        AskedApply::Yes => {}
+        AskedApply::Ask => return Err(later("apply", "ask")),
+        AskedApply::No => return Err(later("apply", "no")),
+    }
+    Ok(OrderPull {
+        connection,
+        tables: named(body.tables)?,
+        sync_mode,
+        conflict_strategy,
+        create_missing: body.create_missing,
+        shared: body.shared,
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CreationBody {
+    tables: Vec<TableName>,
+}
+
+#[derive(Serialize)]
+pub(super) struct CreationView {
+    statements: Vec<String>,
+    left_out: Vec<String>,
+}
+
+/// POST /connections/{id}/creation: what `create_missing` would make; makes nothing.
+pub(super) async fn creation(
+    State(ctx): State<Arc<Ctx>>,
+    Path(text): Path<String>,
+    JsonBody(body): JsonBody<CreationBody>,
+) -> Result<Json<CreationView>, Problem> {
+    let tables = named(body.tables)?;
+    let plan = pull::plan_creation(&ctx, id("connection", &text)?, &tables).await?;
+    Ok(Json(CreationView {
+        statements: plan.statements,
+        left_out: plan.left_out,
+    }))
+}
+
+fn named(tables: Vec<TableName>) -> Result<Vec<TableName>, Problem> {
+    if tables.is_empty() {
+        return Err(Problem::invalid("tables", "must name at least one table"));
+    }
+    for (at, table) in tables.iter().enumerate() {
+        if tables.iter().take(at).any(|earlier| earlier == table) {
+            let message = format!("{table} is named twice");
+            return Err(Problem::invalid(format!("tables[{at}]"), message));
+        }
+    }
+    Ok(tables)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PullBody, order_of};
+    use crate::model::id::ConnectionId;
+    use crate::model::run::{ConflictStrategy, SyncMode};
+
+    fn order(text: &str) -> Result<(SyncMode, ConflictStrategy), String> {
+        let body: PullBody = serde_json::from_str(text).unwrap();
+        order_of(ConnectionId::generate(), body)
+            .map(|order| (order.sync_mode, order.conflict_strategy))
+            .map_err(|problem| problem.errors().first().unwrap().field.clone())
+    }
+
+    #[test]
+    fn a_pull_inserts_and_updates_unless_it_says_otherwise() {
+        let expected = Ok((SyncMode::Upsert, ConflictStrategy::Overwrite));
+        assert_eq!(order(r#"{"tables":["orders"]}"#), expected);
+    }
+
+    #[test]
+    fn what_a_later_version_can_do_is_refused_by_name() {
+        for (field, word) in [
+            ("sync_mode", "mirror"),
+            ("conflict_strategy", "newest"),
+            ("apply", "ask"),
+            ("apply", "no"),
+        ] {
+            let text = format!(r#"{{"tables":["orders"],"{field}":"{word}"}}"#);
+            assert_eq!(order(&text), Err(field.to_owned()), "{word}");
+        }
+        assert_eq!(order(r#"{"tables":[]}"#), Err("tables".to_owned()));
+        let twice = r#"{"tables":["a","b","a"]}"#;
+        assert_eq!(order(twice), Err("tables[2]".to_owned()));
+    }
+}

@@ -1,0 +1,293 @@
+//! `/connections/{id}/tables`: looking before pulling.
+//!
+//! On a receiver what the peer offers beside what is here, on a sender exactly what that peer sees.
+//! Never scans a table of this site.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::api::admin::connections::find;
+use crate::api::admin::request::{List, PageParameters, Parameters};
+use crate::api::error::Problem;
+use crate::base::secret::Secret;
+use crate::model::connection::{Connection, Direction};
+use crate::model::table::{Table, TableName};
+use crate::remote::Peer;
+use crate::sync::{Ctx, serve};
+use crate::wire::messages::{Catalogue, ListedTable};
+
+/// Schemas asked of the peer at a time.
+const AT_ONCE: usize = 4;
+/// Beyond this many tables their keys are left out rather than asked for one by one.
+const MOST_SCHEMAS: usize = 50;
+/// A peer gives no more records at a time (peer-api).
+const MOST_RECORDS: u32 = 100;
+
+/// A table as the peer and this site have it.
+#[derive(Serialize)]
+pub(super) struct TableView {
+    table: String,
+    peer: Option<SideView>,
+    local: Option<SideView>,
+    granted: bool,
+    triggers: Vec<String>,
+    comparison: &'static str,
+    compared_at: Option<Timestamp>,
+}
+
+/// One side's word on a table; `null` where it does not say.
+#[derive(Serialize)]
+struct SideView {
+    rows: Option<u64>,
+    size_bytes: Option<u64>,
+    primary_key: Option<Vec<String>>,
+}
+
+/// GET /connections/{id}/tables
+pub(super) async fn list(
+    State(ctx): State<Arc<Ctx>>,
+    Path(text): Path<String>,
+) -> Result<Json<List<TableView>>, Problem> {
+    let connection = find(&ctx, &text).await?;
+    let here = tables_here(&ctx).await;
+    let items = match connection.direction {
+        Direction::Sender => given(serve::visible_tables(&ctx, &connection).await?, &here?),
+        // Without the site database the peer's tables are still worth showing.
+        Direction::Receiver => offered(&ctx, &connection, &here.unwrap_or_default()).await?,
+    };
+    Ok(Json(List::whole(items)))
+}
+
+type TablesHere = BTreeMap<String, Table>;
+
+async fn tables_here(ctx: &Ctx) -> Result<TablesHere, Problem> {
+    let tables = ctx.driver.tables().await?.into_iter();
+    Ok(tables
+        .map(|table| (table.name.to_string(), table))
+        .collect())
+}
+
+fn given(visible: Vec<ListedTable>, here: &TablesHere) -> Vec<TableView> {
+    let view = |listed: ListedTable| TableView {
+        local: Some(SideView {
+            rows: listed.row_count,
+            size_bytes: listed.size_bytes,
+            primary_key: here.get(&listed.name).and_then(key_of),
+        }),
+        triggers: Vec::new(),
+        table: listed.name,
+        peer: None,
+        granted: true,
+        comparison: "unknown",
+        compared_at: None,
+    };
+    visible.into_iter().map(view).collect()
+}
+
+async fn offered(
+    ctx: &Ctx,
+    connection: &Connection,
+    here: &TablesHere,
+) -> Result<Vec<TableView>, Problem> {
+    let (peer, token_hash) = peer_of(ctx, connection).await?;
+    let listed = peer.tables(&token_hash).await?;
+    let mut keys = keys_of(&peer, &token_hash, &listed).await;
+    let view = |listed: ListedTable| {
+        let local = here.get(&listed.name);
+        TableView {
+            peer: Some(SideView {
+                rows: listed.row_count,
+                size_bytes: listed.size_bytes,
+                primary_key: keys.remove(&listed.name),
+            }),
+            triggers: local.map_or_else(Vec::new, |table| table.triggers.clone()),
+            // Nothing compares yet: a table that is here may be equal or not.
+            comparison: local.map_or("only_there", |_| "unknown"),
+            local: local.map(|table| SideView {
+                rows: table.row_estimate,
+                size_bytes: table.size_bytes,
+                primary_key: key_of(table),
+            }),
+            table: listed.name,
+            granted: true,
+            compared_at: None,
+        }
+    };
+    Ok(listed.into_iter().map(view).collect())
+}
+
+/// The primary keys at the peer; a table whose schema it does not give is left out.
+async fn keys_of(
+    peer: &Peer,
+    token_hash: &Secret<String>,
+    listed: &[ListedTable],
+) -> BTreeMap<String, Vec<String>> {
+    if listed.len() > MOST_SCHEMAS {
+        return BTreeMap::new();
+    }
+    let names: Vec<String> = listed.iter().map(|table| table.name.clone()).collect();
+    stream::iter(names)
+        .map(|name| async move {
+            let table: TableName = name.parse().ok()?;
+            let (schema, catalogue) = peer.schema(token_hash, &table).await.ok()?;
+            let key = match catalogue {
+                Some(catalogue) => catalogue.primary_key,
+                None => serde_json::from_value(schema.get("primary_key")?.clone()).ok()?,
+            };
+            Some((name, key))
+        })
+        .buffer_unordered(AT_ONCE)
+        .filter_map(std::future::ready)
+        .collect()
+        .await
+}
+
+/// A table's schema as the peer protocol publishes it, with what this site has beside it.
+#[derive(Serialize)]
+pub(super) struct SchemaView {
+    #[serde(flatten)]
+    published: Value,
+    evenkeel: Option<Catalogue>,
+    local: Option<LocalSchema>,
+}
+
+#[derive(Serialize)]
+struct LocalSchema {
+    primary_key: Option<Vec<String>>,
+    columns: Vec<LocalColumn>,
+}
+
+#[derive(Serialize)]
+struct LocalColumn {
+    name: String,
+    r#type: &'static str,
+    native: String,
+    nullable: bool,
+    generated: bool,
+}
+
+/// GET /connections/{id}/tables/{table}/schema
+pub(super) async fn schema(
+    State(ctx): State<Arc<Ctx>>,
+    Path((text, table)): Path<(String, String)>,
+) -> Result<Json<SchemaView>, Problem> {
+    let connection = find(&ctx, &text).await?;
+    let table = named(&table)?;
+    let view = match connection.direction {
+        Direction::Sender => {
+            let (published, catalogue) = serve::visible_schema(&ctx, &connection, &table).await?;
+            SchemaView {
+                published,
+                evenkeel: Some(catalogue),
+                local: None,
+            }
+        }
+        Direction::Receiver => {
+            let (peer, token_hash) = peer_of(&ctx, &connection).await?;
+            let (published, evenkeel) = peer.schema(&token_hash, &table).await?;
+            let local = ctx.driver.table(&table).await?;
+            SchemaView {
+                published: object(published),
+                evenkeel,
+                local: local.map(LocalSchema::from),
+            }
+        }
+    };
+    Ok(Json(view))
+}
+
+impl From<Table> for LocalSchema {
+    fn from(table: Table) -> Self {
+        Self {
+            primary_key: key_of(&table),
+            columns: table
+                .columns
+                .into_iter()
+                .map(|column| LocalColumn {
+                    r#type: column.kind.name(),
+                    name: column.name,
+                    native: column.native,
+                    nullable: column.nullable,
+                    generated: column.generated,
+                })
+                .collect(),
+        }
+    }
+}
+
+/// GET /connections/{id}/tables/{table}/records: a few rows; the cursor counts them.
+pub(super) async fn records(
+    State(ctx): State<Arc<Ctx>>,
+    Path((text, table)): Path<(String, String)>,
+    Parameters(parameters): Parameters<PageParameters>,
+) -> Result<Json<List<Box<RawValue>>>, Problem> {
+    let page = parameters.page::<u64>()?;
+    let (limit, offset) = (page.limit.min(MOST_RECORDS), page.before.unwrap_or(0));
+    let connection = find(&ctx, &text).await?;
+    let table = named(&table)?;
+    let rows = match connection.direction {
+        Direction::Sender => {
+            serve::visible_records(&ctx, &connection, &table, limit, offset).await?
+        }
+        Direction::Receiver => {
+            let (peer, token_hash) = peer_of(&ctx, &connection).await?;
+            peer.records(&token_hash, &table, limit, offset).await?
+        }
+    };
+    let full = u32::try_from(rows.len()).is_ok_and(|rows| rows >= limit);
+    let next = full.then(|| offset.saturating_add(u64::from(limit)).to_string());
+    Ok(Json(List::with_cursor(rows, next)))
+}
+
+/// The peer of a receiving connection, and the hash with which to address it.
+async fn peer_of(ctx: &Ctx, connection: &Connection) -> Result<(Peer, Secret<String>), Problem> {
+    let prefix = connection.remote_prefix.as_deref();
+    let mut peer = ctx.remote.peer(&connection.url, prefix)?;
+    peer.find_prefix().await?;
+    let token_hash = ctx.store.token_hash(connection.id).await?;
+    let token_hash =
+        token_hash.ok_or_else(|| Problem::not_found("token of connection", &connection.name))?;
+    Ok((peer, token_hash))
+}
+
+fn key_of(table: &Table) -> Option<Vec<String>> {
+    table.primary_key.as_ref().map(|key| key.columns.clone())
+}
+
+fn named(text: &str) -> Result<TableName, Problem> {
+    text.parse().map_err(|_| Problem::not_found("table", text))
+}
+
+/// Only an object can be flattened into the answer; a peer may have sent anything.
+fn object(published: Value) -> Value {
+    match published {
+        Value::Object(_) => published,
+        _ => Value::Object(serde_json::Map::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LocalSchema, SchemaView, object};
+    use serde_json::{Value, json};
+
+    #[test]
+    fn a_schema_that_is_no_object_still_makes_an_answer() {
+        for published in [Value::Null, json!([1]), json!({"table_name": "orders"})] {
+            let view = SchemaView {
+                published: object(published),
+                evenkeel: None,
+                local: None::<LocalSchema>,
+            };
+            assert!(serde_json::to_value(&view).unwrap().is_object());
+        }
+    }
+}

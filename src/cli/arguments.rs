@@ -1,0 +1,357 @@
+//! What a person types. Nothing here acts.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use jiff::SignedDuration;
+
+use crate::model::policy::Role;
+use crate::model::run::{ConflictStrategy, SyncMode};
+use crate::model::table::TableName;
+
+/// Synchronizes database tables between sites that trust each other.
+#[derive(Debug, Parser)]
+#[command(name = "evenkeel", version, max_term_width = 100)]
+pub struct Arguments {
+    /// Settings of the daemon [default: /etc/evenkeel/evenkeel.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// One JSON object a line instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// The daemon to talk to, with EVENKEEL_TOKEN [default: EVENKEEL_SERVER, else the socket of --config]
+    #[arg(long, global = true, value_name = "URL")]
+    pub server: Option<String>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon
+    Serve {
+        /// With a PostgreSQL state: wait while another daemon is active, then take over
+        #[arg(long)]
+        standby: bool,
+    },
+    /// Show two sites on this machine finding each other and pulling real tables
+    Demo {
+        /// Leave both sites running until Ctrl-C
+        #[arg(long)]
+        keep: bool,
+    },
+    /// The settings: print the defaults, check what is set
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Tokens for the admin API
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Give tables of this site to the site at URL
+    Connect(ConnectArguments),
+    /// List connections, or act on one
+    Connections {
+        /// What to do; lists all when absent.
+        #[command(subcommand)]
+        command: Option<ConnectionCommand>,
+    },
+    /// The tables of a connection: the peer's beside ours, or what the peer sees
+    Tables {
+        /// Its name or id
+        connection: String,
+    },
+    /// A table's columns as the connection shows them
+    Schema {
+        /// The connection's name or id
+        connection: String,
+        /// The table
+        table: TableName,
+    },
+    /// The first rows of a table as the connection shows them
+    Records {
+        /// The connection's name or id
+        connection: String,
+        /// The table
+        table: TableName,
+        /// Rows at most
+        #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+        limit: u32,
+    },
+    /// Pull tables once, and wait for the end
+    Pull(PullArguments),
+    /// List runs, or act on one
+    Runs {
+        /// What to do; lists the newest when absent.
+        #[command(subcommand)]
+        command: Option<RunCommand>,
+    },
+    /// Settings that change while the daemon runs
+    Settings {
+        /// What to do; shows them when absent.
+        #[command(subcommand)]
+        command: Option<SettingsCommand>,
+    },
+    /// What is late, failed, waiting, quarantined or unreachable
+    Status,
+    /// Check the set-up
+    Doctor,
+}
+
+/// `config …`
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print the commented file with every key and its default
+    Default,
+    /// Print `ok`, or every fault of the settings
+    Check,
+}
+
+/// `token …`
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Make a token and print it, once
+    Create {
+        /// What it may do: admin, operator or viewer
+        #[arg(long)]
+        role: Role,
+        /// Who or what it is for
+        #[arg(long)]
+        name: String,
+        /// When it stops working, such as 90d, or a date
+        #[arg(long, value_name = "D")]
+        expires: Option<String>,
+    },
+    /// List the tokens
+    List,
+    /// Revoke a token
+    Revoke {
+        /// Its id, which may be shortened, or its name
+        id: String,
+    },
+}
+
+/// Which tables are given.
+#[derive(Clone, Debug, Default, Args)]
+#[group(multiple = false)]
+pub struct GivenTables {
+    /// The tables to give, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "TABLES")]
+    pub tables: Vec<TableName>,
+    /// Give all tables but those withheld by the settings
+    #[arg(long)]
+    pub all_tables: bool,
+}
+
+/// `connect …`
+#[derive(Debug, Args)]
+pub struct ConnectArguments {
+    /// Where the peer is reached
+    pub url: String,
+    /// The tables.
+    #[command(flatten)]
+    pub given: GivenTables,
+    /// What to call the connection here [default: the peer's host]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Wait until the peer's administrator has approved, at most D (such as 10m)
+    #[arg(long, value_name = "D", num_args = 0..=1, require_equals = true)]
+    #[expect(
+        clippy::option_option,
+        reason = "absent, without a bound, and with one"
+    )]
+    pub wait: Option<Option<SignedDuration>>,
+    /// A file whose first line is the password the peer asks for
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+}
+
+/// `connections …`
+#[derive(Debug, Subcommand)]
+pub enum ConnectionCommand {
+    /// Show everything about it
+    Show {
+        /// Its name or id
+        id: String,
+    },
+    /// Let a pending connection begin
+    Approve {
+        /// Its name or id
+        id: String,
+        /// The tables.
+        #[command(flatten)]
+        given: GivenTables,
+        /// Approve although the peer did not prove who it is
+        #[arg(long)]
+        unproved: bool,
+    },
+    /// Turn a pending connection down
+    Reject {
+        /// Its name or id
+        id: String,
+    },
+    /// Change its name, URL or grant
+    Edit {
+        /// Its name or id
+        id: String,
+        /// The new name
+        #[arg(long)]
+        name: Option<String>,
+        /// The new URL
+        #[arg(long)]
+        url: Option<String>,
+        /// The tables.
+        #[command(flatten)]
+        given: GivenTables,
+    },
+    /// Halt it until it is reactivated
+    Suspend {
+        /// Its name or id
+        id: String,
+        /// Why
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Let a suspended connection go on
+    Reactivate {
+        /// Its name or id
+        id: String,
+    },
+    /// End it for good
+    Revoke {
+        /// Its name or id
+        id: String,
+        /// Why
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// End and forget it
+    Delete {
+        /// Its name or id
+        id: String,
+    },
+    /// Ask the peer whether it still knows the connection
+    Verify {
+        /// Its name or id
+        id: String,
+    },
+}
+
+/// `pull …`
+#[derive(Debug, Args)]
+pub struct PullArguments {
+    /// The connection's name or id
+    pub connection: String,
+    /// The tables
+    #[arg(required = true)]
+    pub tables: Vec<TableName>,
+    /// Which rows may be written: upsert, insert or update
+    #[arg(long, default_value_t, value_name = "MODE")]
+    pub mode: SyncMode,
+    /// What becomes of rows that differ here: overwrite, skip or merge
+    #[arg(long, default_value_t, value_name = "STRATEGY")]
+    pub conflict: ConflictStrategy,
+    /// Make tables that are missing here
+    #[arg(long)]
+    pub create: bool,
+    /// Write although another connection writes these tables
+    #[arg(long)]
+    pub shared: bool,
+    /// Do not ask before making tables
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `runs …`
+#[derive(Debug, Subcommand)]
+pub enum RunCommand {
+    /// Show one run and its tables
+    Show {
+        /// Its id, which may be shortened
+        id: String,
+    },
+    /// Ask a run to stop
+    Cancel {
+        /// Its id, which may be shortened
+        id: String,
+    },
+    /// The rows a run could not write, and why
+    Errors {
+        /// Its id, which may be shortened
+        id: String,
+    },
+}
+
+/// `settings …`
+#[derive(Debug, Subcommand)]
+pub enum SettingsCommand {
+    /// Change one: enabled, incoming_mode or incoming_password
+    Set {
+        /// Which
+        key: String,
+        /// To what; a password is asked for instead, and "" removes it
+        value: Option<String>,
+        /// A file whose first line is the password
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_fit_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn what_the_documents_show_is_understood() {
+        for line in [
+            "serve --standby",
+            "demo --keep",
+            "config default",
+            "--config /x.toml config check",
+            "token create --role admin --name backup --expires 90d",
+            "token list --json",
+            "connect https://hq.example.com --tables orders,items,shop.prices --name hq",
+            "connect https://hq.example.com --all-tables --wait",
+            "connect https://hq.example.com --all-tables --wait=10m",
+            "connections",
+            "connections approve hq --tables a,b --unproved",
+            "connections edit hq --name hq2",
+            "connections revoke hq --reason done",
+            "tables hq",
+            "schema hq orders",
+            "records hq orders --limit 3",
+            "pull hq orders items --create --mode insert --conflict skip --shared --yes --json",
+            "runs errors 0193",
+            "settings set incoming_mode deny_all",
+            "status --server http://127.0.0.1:7441",
+            "doctor",
+        ] {
+            let words = ["evenkeel"].into_iter().chain(line.split(' '));
+            if let Err(err) = Arguments::try_parse_from(words) {
+                panic!("{line}: {err}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for line in [
+            "",
+            "pull hq",
+            "pull hq orders --mode mirror",
+            "connect https://a --tables x --all-tables",
+            "records hq orders --limit 0",
+            "token create --role root --name x",
+        ] {
+            let words = ["evenkeel"].into_iter().chain(line.split_whitespace());
+            assert!(Arguments::try_parse_from(words).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Speaks the admin API of a daemon, over its socket or by HTTP with a token.
+//!
+//! Problem documents (RFC 9457) become failures with the exit code their status stands for.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+use url::Url;
+
+use crate::base::secret::Secret;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::fields::{list, text};
+
+const PAGE: usize = 200;
+
+/// A way to one daemon.
+pub(super) struct Client {
+    http: reqwest::Client,
+    base: Url,
+    token: Option<Secret<String>>,
+    tried: String,
+}
+
+impl Client {
+    /// By the socket at `path`; the daemon knows callers by their user.
+    pub(super) fn over_socket(path: &Path) -> anyhow::Result<Self> {
+        Ok(Self {
+            http: builder().unix_socket(PathBuf::from(path)).build()?,
+            base: Url::parse("http://localhost")?,
+            token: None,
+            tried: format!("the socket {}", path.display()),
+        })
+    }
+
+    /// By HTTP at `server`, with an admin API token if there is one.
+    pub(super) fn over_http(server: &str, token: Option<Secret<String>>) -> anyhow::Result<Self> {
+        let base = Url::parse(server)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+            .ok_or_else(|| {
+                Failure::usage(format!(
+                    "`{server}` is not the URL of a daemon, such as http://127.0.0.1:7441"
+                ))
+            })?;
+        Ok(Self {
+            http: builder().build()?,
+            tried: base.to_string(),
+            base,
+            token,
+        })
+    }
+
+    /// Reads one thing; `path` in segments below `/api/v1`.
+    pub(super) async fn get(&self, path: &[&str]) -> anyhow::Result<Value> {
+        self.get_with(path, &[]).await
+    }
+
+    /// Reads one thing, with a query.
+    pub(super) async fn get_with(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> anyhow::Result<Value> {
+        self.call(Method::GET, self.url(path, query)?, None).await
+    }
+
+    /// Sends `body`.
+    pub(super) async fn post(&self, path: &[&str], body: &Value) -> anyhow::Result<Value> {
+        self.call(Method::POST, self.url(path, &[])?, Some(body))
+            .await
+    }
+
+    /// Changes fields.
+    pub(super) async fn patch(&self, path: &[&str], body: &Value) -> anyhow::Result<Value> {
+        self.call(Method::PATCH, self.url(path, &[])?, Some(body))
+            .await
+    }
+
+    /// Removes.
+    pub(super) async fn delete(&self, path: &[&str]) -> anyhow::Result<Value> {
+        self.call(Method::DELETE, self.url(path, &[])?, None).await
+    }
+
+    /// The items of a list, newest first, page by page up to `most`.
+    pub(super) async fn list(
+        &self,
+        path: &[&str],
+        filters: &[(&str, &str)],
+        most: usize,
+    ) -> anyhow::Result<Vec<Value>> {
+        let mut items = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let limit = most.saturating_sub(items.len()).min(PAGE).to_string();
+            let mut query = filters.to_vec();
+            query.push(("limit", &limit));
+            if let Some(cursor) = &cursor {
+                query.push(("cursor", cursor));
+            }
+            let page = self
+                .call(Method::GET, self.url(path, &query)?, None)
+                .await?;
+            items.extend_from_slice(list(&page, "items"));
+            cursor = page
+                .get("next_cursor")
+                .and_then(Value::as_str)
+                .map(str::to_owned);
+            if cursor.is_none() || list(&page, "items").is_empty() || items.len() >= most {
+                items.truncate(most);
+                return Ok(items);
+            }
+        }
+    }
+
+    fn url(&self, path: &[&str], query: &[(&str, &str)]) -> anyhow::Result<Url> {
+        let mut url = self.base.clone();
+        url.path_segments_mut()
+            .map_err(|()| anyhow::anyhow!("{} cannot have a path", self.tried))?
+            .pop_if_empty()
+            .extend(["api", "v1"])
+            .extend(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        Ok(url)
+    }
+
+    async fn call(&self, method: Method, url: Url, body: Option<&Value>) -> anyhow::Result<Value> {
+        let mut request = self.http.request(method, url);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token.expose());
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await.map_err(|err| self.unreachable(&err))?;
+        let status = answer.status();
+        let bytes = answer.bytes().await.map_err(|err| self.unreachable(&err))?;
+        let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        if status.is_success() {
+            Ok(body)
+        } else {
+            Err(failure_of(status, &body).into())
+        }
+    }
+
+    fn unreachable(&self, err: &dyn std::error::Error) -> Failure {
+        let mut cause = err;
+        while let Some(next) = cause.source() {
+            cause = next;
+        }
+        Failure {
+            exit: Exit::Unreachable,
+            words: format!(
+                "the daemon cannot be reached: tried {}: {cause}\nIs it running (`evenkeel serve`)? Name it with --config FILE, or --server URL and EVENKEEL_TOKEN.",
+                self.tried
+            ),
+        }
+    }
+}
+
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(5))
+        .timeout(Duration::from_secs(120))
+}
+
+/// What a problem document says, and the exit code of its status.
+fn failure_of(status: StatusCode, problem: &Value) -> Failure {
+    let said = [text(problem, "detail"), text(problem, "title")];
+    let mut words = match said.into_iter().find(|words| !words.is_empty()) {
+        Some(words) => words.to_owned(),
+        None => format!("the daemon answered {status}"),
+    };
+    for error in list(problem, "errors") {
+        words.push_str(&format!(
+            "\n  {}: {}",
+            text(error, "field"),
+            text(error, "message")
+        ));
+    }
+    let peer_refused = text(problem, "type").ends_with("peer-refused");
+    let exit = match status.as_u16() {
+        422 if peer_refused => Exit::Refused,
+        400 | 404 | 412 | 422 => Exit::Usage,
+        401 | 403 | 409 => Exit::Refused,
+        _ => Exit::Told,
+    };
+    Failure { exit, words }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_problem_is_told_with_its_fields_and_the_exit_code_of_its_status() {
+        let problem = json!({"type": "about:blank", "title": "Bad", "detail": "two things are wrong",
+            "errors": [{"field": "url", "message": "is not a URL"}]});
+        let failure = failure_of(StatusCode::UNPROCESSABLE_ENTITY, &problem);
+        assert_eq!(failure.words, "two things are wrong\n  url: is not a URL");
+        assert_eq!(failure.exit, Exit::Usage);
+        let refusal =
+            json!({"type": "https://evenkeel.example/problems/peer-refused", "detail": "no"});
+        for (status, problem, exit) in [
+            (400, json!({}), Exit::Usage),
+            (404, json!({}), Exit::Usage),
+            (422, refusal, Exit::Refused),
+            (401, json!({}), Exit::Refused),
+            (403, json!({}), Exit::Refused),
+            (409, json!({}), Exit::Refused),
+            (429, json!({}), Exit::Told),
+            (500, Value::Null, Exit::Told),
+        ] {
+            let failure = failure_of(StatusCode::from_u16(status).unwrap(), &problem);
+            assert_eq!(failure.exit, exit, "{status}");
+            assert!(!failure.words.is_empty(), "{status}");
+        }
+    }
+
+    #[test]
+    fn names_are_escaped_in_paths() {
+        let client = Client::over_http("http://h:1/base/", None).unwrap();
+        let url = client
+            .url(&["connections", "1", "tables", "a/b?c"], &[("limit", "5")])
+            .unwrap();
+        assert_eq!(
+            url.as_str(),
+            "http://h:1/base/api/v1/connections/1/tables/a%2Fb%3Fc?limit=5"
+        );
+        assert!(Client::over_http("hq", None).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_is_not_there_is_unreachable_and_named() {
+        let client = Client::over_socket(Path::new("/nowhere/admin.sock")).unwrap();
+        let err = client.get(&["site"]).await.unwrap_err();
+        let failure = err.downcast::<Failure>().unwrap();
+        assert_eq!(failure.exit, Exit::Unreachable);
+        assert!(failure.words.contains("/nowhere/admin.sock"), "{failure}");
+    }
+}

@@ -1,0 +1,247 @@
+//! `connections`: list them, show one, or decide about one.
+
+use serde_json::{Value, json};
+
+use crate::cli::arguments::ConnectionCommand;
+use crate::cli::client::Client;
+use crate::cli::context::Context;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::fields::{at, granted, shown, text};
+use crate::cli::print::{Column, Output};
+use crate::cli::{grants, resolve};
+
+const COLUMNS: [Column; 6] = [
+    ("name", |row| text(row, "name").to_owned()),
+    ("direction", |row| text(row, "direction").to_owned()),
+    ("status", |row| text(row, "status").to_owned()),
+    ("url", |row| text(row, "url").to_owned()),
+    ("tables", |row| {
+        at(row, "grant").map(granted).unwrap_or_default()
+    }),
+    ("id", |row| text(row, "id").to_owned()),
+];
+
+/// Lists, or does what `command` says.
+pub(super) async fn run(
+    context: &Context,
+    command: Option<ConnectionCommand>,
+) -> anyhow::Result<Exit> {
+    let (client, output) = (context.client()?, context.output);
+    let Some(command) = command else {
+        show_all(&client, output).await?;
+        return Ok(Exit::Done);
+    };
+    match command {
+        ConnectionCommand::Show { id } => {
+            let id = id_of(&client, &id).await?;
+            show(output, &client.get(&["connections", &id]).await?)?;
+        }
+        ConnectionCommand::Approve {
+            id,
+            given,
+            unproved,
+        } => {
+            let row = resolve::connection(&client, &id).await?;
+            approve(&client, output, &row, grants::of(&given), unproved).await?;
+        }
+        ConnectionCommand::Reject { id } => act(&client, output, &id, "reject", json!({})).await?,
+        ConnectionCommand::Suspend { id, reason } => {
+            act(&client, output, &id, "suspend", json!({"reason": reason})).await?;
+        }
+        ConnectionCommand::Reactivate { id } => {
+            act(&client, output, &id, "reactivate", json!({})).await?
+        }
+        ConnectionCommand::Revoke { id, reason } => {
+            act(&client, output, &id, "revoke", json!({"reason": reason})).await?;
+        }
+        ConnectionCommand::Verify { id } => act(&client, output, &id, "verify", json!({})).await?,
+        ConnectionCommand::Edit {
+            id,
+            name,
+            url,
+            given,
+        } => {
+            let changes = [
+                ("name", name.map(Value::from)),
+                ("url", url.map(Value::from)),
+                ("grant", grants::of(&given)),
+            ];
+            edit(&client, output, &id, changes).await?;
+        }
+        ConnectionCommand::Delete { id } => {
+            let row = resolve::connection(&client, &id).await?;
+            client.delete(&["connections", text(&row, "id")]).await?;
+            output.note(&format!("Deleted {}.", text(&row, "name")));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// All connections, newest first.
+pub(super) async fn show_all(client: &Client, output: Output) -> anyhow::Result<()> {
+    let rows = client.list(&["connections"], &[], usize::MAX).await?;
+    Ok(output.list(&rows, &COLUMNS)?)
+}
+
+/// Lets a pending connection begin, with another grant than the one it has when `grant` is given.
+pub(super) async fn approve(
+    client: &Client,
+    output: Output,
+    row: &Value,
+    grant: Option<Value>,
+    unproved: bool,
+) -> anyhow::Result<()> {
+    let mut body = json!({});
+    if let Some(fields) = body.as_object_mut() {
+        if let Some(grant) = grant {
+            fields.insert("grant".to_owned(), grant);
+        }
+        if unproved {
+            fields.insert("unproved".to_owned(), Value::from(true));
+        }
+    }
+    let row = client
+        .post(&["connections", text(row, "id"), "approve"], &body)
+        .await?;
+    tell(output, &row)
+}
+
+async fn act(
+    client: &Client,
+    output: Output,
+    id: &str,
+    verb: &str,
+    body: Value,
+) -> anyhow::Result<()> {
+    let id = id_of(client, id).await?;
+    let answer = client
+        .post(&["connections", &id, verb], &without_nulls(body))
+        .await?;
+    // An answer that is not the row itself is followed by one.
+    let row = match text(&answer, "status") {
+        "" => client.get(&["connections", &id]).await?,
+        _ => answer,
+    };
+    tell(output, &row)
+}
+
+async fn edit(
+    client: &Client,
+    output: Output,
+    id: &str,
+    changes: [(&str, Option<Value>); 3],
+) -> anyhow::Result<()> {
+    let named = changes
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    let body: serde_json::Map<String, Value> = named.collect();
+    if body.is_empty() {
+        return Err(Failure::usage(
+            "nothing to change: use --name, --url, --tables or --all-tables",
+        )
+        .into());
+    }
+    let id = id_of(client, id).await?;
+    let row = client
+        .patch(&["connections", &id], &Value::from(body))
+        .await?;
+    tell(output, &row)
+}
+
+async fn id_of(client: &Client, wanted: &str) -> anyhow::Result<String> {
+    let row = resolve::connection(client, wanted).await?;
+    Ok(text(&row, "id").to_owned())
+}
+
+fn without_nulls(mut body: Value) -> Value {
+    if let Some(fields) = body.as_object_mut() {
+        fields.retain(|_, value| !value.is_null());
+    }
+    body
+}
+
+fn tell(output: Output, row: &Value) -> anyhow::Result<()> {
+    output.list(std::slice::from_ref(row), &COLUMNS)?;
+    if let Some(why) = blocked(row) {
+        output.note(&why);
+    }
+    Ok(())
+}
+
+/// Who keeps the connection from being active, if anybody does.
+fn blocked(row: &Value) -> Option<String> {
+    let (local, remote) = (text(row, "local_status"), text(row, "remote_status"));
+    match (text(row, "status"), local, remote) {
+        ("active", ..) => None,
+        (_, "active", remote) if !remote.is_empty() => {
+            Some(format!("Active on this side; the peer says {remote}."))
+        }
+        (status, ..) => Some(format!("It is {status} by this site's administrator.")),
+    }
+}
+
+/// One object as lines of field and value, or as JSON.
+pub(super) fn show(output: Output, row: &Value) -> anyhow::Result<()> {
+    if output.json {
+        return Ok(output.object(row)?);
+    }
+    let mut rows = Vec::new();
+    fields_of("", row, &mut rows);
+    Ok(output.table(&["field", "value"], &rows)?)
+}
+
+fn fields_of(prefix: &str, value: &Value, rows: &mut Vec<Vec<String>>) {
+    let Some(fields) = value.as_object() else {
+        rows.push(vec![prefix.to_owned(), shown(value)]);
+        return;
+    };
+    for (name, value) in fields {
+        let path = if prefix.is_empty() {
+            name.clone()
+        } else {
+            format!("{prefix}.{name}")
+        };
+        fields_of(&path, value, rows);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_shows_as_its_fields() {
+        let mut rows = Vec::new();
+        fields_of(
+            "",
+            &json!({"name": "hq", "grant": {"tables": ["a", "b"]}, "error": null}),
+            &mut rows,
+        );
+        rows.sort();
+        assert_eq!(
+            rows,
+            [
+                vec!["error", ""],
+                vec!["grant.tables", "a, b"],
+                vec!["name", "hq"]
+            ]
+        );
+        assert_eq!(without_nulls(json!({"reason": null})), json!({}));
+    }
+
+    #[test]
+    fn it_is_said_whose_decision_blocks_a_connection() {
+        let row = |status: &str, local: &str, remote: &str| json!({"status": status, "local_status": local, "remote_status": remote});
+        assert_eq!(blocked(&row("active", "active", "active")), None);
+        assert!(
+            blocked(&row("pending", "active", "pending"))
+                .unwrap()
+                .contains("the peer says pending")
+        );
+        assert!(
+            blocked(&row("suspended", "suspended", "active"))
+                .unwrap()
+                .contains("this site")
+        );
+    }
+}

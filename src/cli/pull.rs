@@ -1,0 +1,114 @@
+//! `pull`: one run, from the order to the report.
+
+use serde_json::{Value, json};
+
+use crate::cli::arguments::PullArguments;
+use crate::cli::client::Client;
+use crate::cli::context::Context;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::fields::{list, shown, text};
+use crate::cli::print::Output;
+use crate::cli::{progress, report, resolve};
+use crate::model::run::RunOrder;
+
+/// Pulls and waits for the end.
+pub(super) async fn run(context: &Context, arguments: PullArguments) -> anyhow::Result<Exit> {
+    let (client, output) = (context.client()?, context.output);
+    let connection = resolve::connection(&client, &arguments.connection).await?;
+    let order = RunOrder {
+        tables: arguments.tables,
+        sync_mode: arguments.mode,
+        conflict_strategy: arguments.conflict,
+        create_missing: arguments.create,
+        shared: arguments.shared,
+    };
+    let id = text(&connection, "id");
+    if order.create_missing && !arguments.yes {
+        confirm_creation(&client, output, id, &order).await?;
+    }
+    let ended = to_the_end(&client, output, id, &order).await?;
+    report::report(&client, output, &ended).await
+}
+
+/// Starts the run and follows it until it is final.
+pub(super) async fn to_the_end(
+    client: &Client,
+    output: Output,
+    id: &str,
+    order: &RunOrder,
+) -> anyhow::Result<Value> {
+    let body = json!({
+        "tables": order.tables,
+        "sync_mode": order.sync_mode,
+        "conflict_strategy": order.conflict_strategy,
+        "create_missing": order.create_missing,
+        "shared": order.shared,
+    });
+    let run = client.post(&["connections", id, "pull"], &body).await?;
+    progress::follow(client, output, &run).await
+}
+
+async fn confirm_creation(
+    client: &Client,
+    output: Output,
+    id: &str,
+    order: &RunOrder,
+) -> anyhow::Result<()> {
+    let plan = creation(client, id, order).await?;
+    if list(&plan, "statements").is_empty() {
+        return Ok(());
+    }
+    output.note(&described(&plan));
+    if !output.can_ask() {
+        return Err(
+            Failure::usage("nobody can be asked whether to make these tables: use --yes").into(),
+        );
+    }
+    let answer = output
+        .ask("Make these tables here? [y/N]")?
+        .unwrap_or_default();
+    if matches!(answer.to_lowercase().as_str(), "y" | "yes") {
+        Ok(())
+    } else {
+        Err(Failure::told("nothing was made and nothing pulled").into())
+    }
+}
+
+/// The statements that would make the missing tables, and what they leave out.
+pub(super) async fn creation(client: &Client, id: &str, order: &RunOrder) -> anyhow::Result<Value> {
+    client
+        .post(
+            &["connections", id, "creation"],
+            &json!({"tables": order.tables}),
+        )
+        .await
+}
+
+/// The plan of a creation as a person reads it.
+pub(super) fn described(plan: &Value) -> String {
+    let mut lines: Vec<String> = list(plan, "statements")
+        .iter()
+        .map(|statement| format!("{};", shown(statement).trim_end_matches(';')))
+        .collect();
+    let left_out = list(plan, "left_out");
+    if !left_out.is_empty() {
+        lines.push("Left out:".to_owned());
+        lines.extend(left_out.iter().map(|item| format!("  {}", shown(item))));
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_creation_shows_its_statements_and_what_they_leave_out() {
+        let plan = json!({"statements": ["create table a (id int);", "create table b (id int)"],
+            "left_out": ["a.total: its default"]});
+        assert_eq!(
+            described(&plan),
+            "create table a (id int);\ncreate table b (id int);\nLeft out:\n  a.total: its default"
+        );
+    }
+}

@@ -1,0 +1,96 @@
+//! `runs`: the history, one run, its quarantined rows; and asking a run to stop.
+
+use serde_json::{Value, json};
+
+use crate::cli::arguments::RunCommand;
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use crate::cli::fields::{at, list, number, optional_number, shown, text};
+use crate::cli::print::{Column, grouped, spanned};
+use crate::cli::{connections, resolve};
+
+const SHOWN: usize = 50;
+
+const RUNS: [Column; 7] = [
+    ("id", |run| text(run, "id").to_owned()),
+    ("status", |run| text(run, "status").to_owned()),
+    ("tables", |run| names(run)),
+    ("rows", |run| grouped(number(run, "rows_synced"))),
+    ("created", |run| text(run, "created_at").to_owned()),
+    ("took", |run| {
+        optional_number(run, "duration_ms")
+            .map(spanned)
+            .unwrap_or_default()
+    }),
+    ("error", |run| text(run, "error.message").to_owned()),
+];
+
+const ERRORS: [Column; 4] = [
+    ("table", |row| text(row, "table").to_owned()),
+    ("key", |row| at(row, "key").map(key).unwrap_or_default()),
+    ("column", |row| text(row, "column").to_owned()),
+    ("reason", |row| text(row, "reason").to_owned()),
+];
+
+/// Lists the newest, or does what `command` says.
+pub(super) async fn run(context: &Context, command: Option<RunCommand>) -> anyhow::Result<Exit> {
+    let (client, output) = (context.client()?, context.output);
+    match command {
+        None => output.list(&client.list(&["runs"], &[], SHOWN).await?, &RUNS)?,
+        Some(RunCommand::Show { id }) => {
+            let id = resolve::run(&client, &id).await?;
+            let mut run = client.get(&["runs", &id]).await?;
+            let tables = if output.json {
+                None
+            } else {
+                taken(&mut run, "tables")
+            };
+            connections::show(output, &run)?;
+            for table in tables
+                .as_ref()
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+            {
+                connections::show(output, table)?;
+            }
+        }
+        Some(RunCommand::Cancel { id }) => {
+            let id = resolve::run(&client, &id).await?;
+            let run = client.post(&["runs", &id, "cancel"], &json!({})).await?;
+            if output.json {
+                output.object(&run)?;
+            }
+            output.note("Asked it to stop; what was committed stays.");
+        }
+        Some(RunCommand::Errors { id }) => {
+            let id = resolve::run(&client, &id).await?;
+            let rows = client
+                .list(&["runs", &id, "errors"], &[], usize::MAX)
+                .await?;
+            output.list(&rows, &ERRORS)?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn taken(value: &mut Value, name: &str) -> Option<Value> {
+    value.as_object_mut()?.remove(name)
+}
+
+fn names(run: &Value) -> String {
+    let tables = list(run, "tables").iter().map(|table| text(table, "table"));
+    tables.collect::<Vec<_>>().join(", ")
+}
+
+fn key(key: &Value) -> String {
+    match key.as_object() {
+        Some(columns) => {
+            let parts = columns
+                .iter()
+                .map(|(name, value)| format!("{name}={}", shown(value)));
+            parts.collect::<Vec<_>>().join(", ")
+        }
+        None => shown(key),
+    }
+}

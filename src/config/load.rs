@@ -1,0 +1,347 @@
+//! Builds a [`Config`] from `config/evenkeel.toml` (the defaults), the operator's file and the environment.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use crate::base::secret::Secret;
+use crate::base::telemetry::LogFormat;
+use crate::config::environment::key_credential;
+use crate::config::fault::{ConfigFault, ConfigFaults};
+use crate::config::layers::layered;
+use crate::config::reader::{
+    Reader, bytes, duration, filled, list, networks, number, parsed, switch, text,
+};
+use crate::config::{
+    Admin, Apply, Config, Grants, Healing, Incoming, Limits, Log, Outgoing, Peer, Quarantine, Runs,
+    Server, Site, State,
+};
+use crate::model::grant::Withheld;
+use crate::model::policy::IncomingMode;
+use crate::model::url::PeerUrl;
+
+/// Where the settings are looked for unless a command names a file.
+pub const DEFAULT_FILE: &str = "/etc/evenkeel/evenkeel.toml";
+
+/// The commented file with every key: what holds when nothing else is set.
+pub const DEFAULT_TEXT: &str = include_str!("../../config/evenkeel.toml");
+
+const RUN_FOLDER: &str = "/run/evenkeel";
+
+/// Reads the settings: defaults, then `file` (or [`DEFAULT_FILE`] if it exists), then `EVENKEEL__SECTION__KEY`.
+///
+/// # Errors
+/// Every fault at once, with its key and the file or variable.
+pub fn load(file: Option<&Path>) -> Result<Config, ConfigFaults> {
+    build(reader(file, variables()))
+}
+
+/// Reads `[state]` alone, for commands that work on the state of a site that may not be set up yet.
+///
+/// # Errors
+/// The faults of that section, and of a file that cannot be read.
+pub fn state(file: Option<&Path>) -> Result<State, ConfigFaults> {
+    let mut reader = reader(file, variables());
+    let state = read_state(&mut reader);
+    finish(state, reader.finish_part()).map(|(state, _)| state)
+}
+
+/// Finds the socket on which the daemon of `file` is reached, whatever else is wrong with its settings.
+///
+/// # Errors
+/// The faults of `admin.socket` and `state.url`, and of a file that cannot be read.
+pub fn admin_socket(file: Option<&Path>) -> Result<PathBuf, ConfigFaults> {
+    let default = Path::new(DEFAULT_FILE);
+    // A caller who may not read the daemon's settings can still be let in at the default socket.
+    let closed = file.is_none() && default.exists() && std::fs::File::open(default).is_err();
+    let file = if closed {
+        Some(Path::new("/dev/null"))
+    } else {
+        file
+    };
+    let mut reader = reader(file, variables());
+    let state = read_state(&mut reader);
+    let socket = read_socket(&mut reader, state.as_ref());
+    finish(Some(socket), reader.finish_part()).map(|(socket, _)| socket)
+}
+
+/// The file a SQLite URL names; `None` when the URL is not one.
+#[must_use]
+pub fn sqlite_file(url: &str) -> Option<PathBuf> {
+    let rest = url.strip_prefix("sqlite:")?;
+    let path = rest.strip_prefix("//").unwrap_or(rest);
+    let path = path.split('?').next().unwrap_or(path);
+    (!path.is_empty()).then(|| PathBuf::from(path))
+}
+
+/// `std::env::vars` panics at text that is not Unicode; here such a variable is none of ours or has no value.
+fn variables() -> HashMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| {
+            let name = name.into_string().ok()?;
+            Some((name, value.into_string().unwrap_or_default()))
+        })
+        .collect()
+}
+
+fn reader(file: Option<&Path>, variables: HashMap<String, String>) -> Reader {
+    let default = Path::new(DEFAULT_FILE);
+    let file = file.or_else(|| default.exists().then_some(default));
+    let mut faults = Vec::new();
+    let settings = layered(DEFAULT_TEXT, file, variables, &mut faults);
+    Reader::new(settings, faults)
+}
+
+fn build(mut reader: Reader) -> Result<Config, ConfigFaults> {
+    let site = read_site(&mut reader);
+    let server = read_server(&mut reader);
+    let state = read_state(&mut reader);
+    let admin = read_admin(&mut reader, state.as_ref());
+    let peer = Peer {
+        enabled: reader.optional("peer.enabled", switch).unwrap_or(true),
+    };
+    let incoming = Incoming {
+        mode: reader
+            .optional("incoming.mode", |value| {
+                parsed(
+                    value,
+                    "auto_accept, require_approval, require_password or deny_all",
+                )
+            })
+            .unwrap_or(IncomingMode::RequireApproval),
+    };
+    let outgoing = Outgoing {
+        allowed_networks: reader.value("outgoing.allowed_networks", Vec::new(), networks),
+        connect_timeout: span(&mut reader, "outgoing.connect_timeout"),
+        idle_timeout: span(&mut reader, "outgoing.idle_timeout"),
+    };
+    let healing = Healing {
+        interval: span(&mut reader, "healing.interval"),
+    };
+    let withheld = reader.value("grants.withheld", Vec::new(), list);
+    let limits = read_limits(&mut reader);
+    let runs = Runs {
+        parallel: reader.value("runs.parallel", 1, |value| number(value, 1, 64)),
+        give_up_after: span(&mut reader, "runs.give_up_after"),
+    };
+    let apply = Apply {
+        transaction_rows: reader.value("apply.transaction_rows", 1, |value| {
+            number(value, 1, 1_000_000_000)
+        }),
+        transaction_bytes: reader.value("apply.transaction_bytes", 1, bytes),
+    };
+    let quarantine = Quarantine {
+        max_rows: reader.value("quarantine.max_rows", 1, |value| {
+            number(value, 0, 1_000_000)
+        }),
+    };
+    let log = read_log(&mut reader);
+    let ((site, state), set_in) = finish(site.zip(state), reader.finish())?;
+    Ok(Config {
+        site,
+        server,
+        admin,
+        state,
+        peer,
+        incoming,
+        outgoing,
+        healing,
+        grants: Grants {
+            withheld: Withheld::new(&withheld),
+        },
+        limits,
+        runs,
+        apply,
+        quarantine,
+        log,
+        set_in,
+    })
+}
+
+/// A part is absent only after a fault, so that the second arm never meets good faults with no part.
+fn finish<T, S>(part: Option<T>, end: Result<S, ConfigFaults>) -> Result<(T, S), ConfigFaults> {
+    match (part, end?) {
+        (Some(part), end) => Ok((part, end)),
+        (None, _) => Err(ConfigFaults(vec![ConfigFault {
+            key: String::new(),
+            place: None,
+            problem: "the settings are incomplete".to_owned(),
+        }])),
+    }
+}
+
+fn read_site(reader: &mut Reader) -> Option<Site> {
+    let name = reader
+        .optional("site.name", filled)
+        .unwrap_or_else(host_name);
+    let url = reader.required(
+        "site.url",
+        "is not set; write the URL where peers reach this site, such as https://berlin.example.com",
+        |value| PeerUrl::parse(&text(value)?).map_err(|err| err.to_string()),
+    );
+    let database = reader.required(
+        "site.database",
+        "is not set; write the URL of the site database, such as postgresql://shop@localhost/shop",
+        |value| database(value, true),
+    );
+    let timezone = reader.value("site.timezone", TimeZone::UTC, |value| {
+        let name = text(value)?;
+        TimeZone::get(&name)
+            .map_err(|_| format!("`{name}` is not a time zone such as Europe/Berlin"))
+    });
+    let schemas = reader.value("site.schemas", Vec::new(), list);
+    Some(Site {
+        name,
+        url: url?,
+        database: database?,
+        timezone,
+        schemas,
+    })
+}
+
+fn read_server(reader: &mut Reader) -> Server {
+    reader.refuse(
+        "server.tls",
+        "TLS is not supported by this version; put a proxy that ends TLS in front, and name it in server.trusted_proxies",
+    );
+    Server {
+        listen: reader.value("server.listen", unspecified(), |value| {
+            parsed(value, "an address and port such as 127.0.0.1:7440")
+        }),
+        prefixes: reader.value("server.prefixes", Vec::new(), prefixes),
+        trusted_proxies: reader.value("server.trusted_proxies", Vec::new(), networks),
+        max_connections: reader.value("server.max_connections", 1, |value| {
+            number(value, 1, 65_536)
+        }),
+    }
+}
+
+fn read_admin(reader: &mut Reader, state: Option<&State>) -> Admin {
+    let listen = reader.value("admin.listen", None, |value| {
+        if text(value)?.is_empty() {
+            return Ok(None);
+        }
+        parsed(
+            value,
+            "an address and port such as 127.0.0.1:7441, or empty",
+        )
+        .map(Some)
+    });
+    Admin {
+        listen,
+        socket: read_socket(reader, state),
+        max_connections: reader.value("admin.max_connections", 1, |value| number(value, 1, 65_536)),
+    }
+}
+
+fn read_socket(reader: &mut Reader, state: Option<&State>) -> PathBuf {
+    let named = reader.value("admin.socket", String::new(), text);
+    if !named.is_empty() {
+        return PathBuf::from(named);
+    }
+    let run_folder = Path::new(RUN_FOLDER);
+    let beside_state = state
+        .and_then(|state| sqlite_file(state.url.expose()))
+        .filter(|_| !run_folder.is_dir());
+    let folder = beside_state
+        .as_deref()
+        .and_then(Path::parent)
+        .unwrap_or(run_folder);
+    folder.join("admin.sock")
+}
+
+fn read_state(reader: &mut Reader) -> Option<State> {
+    let url = reader.required("state.url", "has no value", |value| database(value, false));
+    let named = reader.value("state.key_file", String::new(), filled);
+    let credential = key_credential().filter(|_| !reader.is_set("state.key_file"));
+    Some(State {
+        url: url?,
+        key_file: credential.unwrap_or_else(|| PathBuf::from(named)),
+    })
+}
+
+fn read_limits(reader: &mut Reader) -> Limits {
+    Limits {
+        max_body_bytes: reader.value("limits.max_body_bytes", 1, bytes),
+        header_timeout: span(reader, "limits.header_timeout"),
+        body_timeout: span(reader, "limits.body_timeout"),
+        drain_timeout: span(reader, "limits.drain_timeout"),
+    }
+}
+
+fn read_log(reader: &mut Reader) -> Log {
+    Log {
+        level: reader.value("log.level", String::new(), |value| {
+            let level = filled(value)?;
+            tracing_subscriber::EnvFilter::try_new(&level)
+                .map(|_| level)
+                .map_err(|_| {
+                    "must be error, warn, info, debug, trace, or a filter such as info,sqlx=debug"
+                        .to_owned()
+                })
+        }),
+        format: reader.value("log.format", LogFormat::Text, |value| {
+            match text(value)?.as_str() {
+                "text" => Ok(LogFormat::Text),
+                "json" => Ok(LogFormat::Json),
+                _ => Err("must be text or json".to_owned()),
+            }
+        }),
+    }
+}
+
+fn span(reader: &mut Reader, key: &str) -> Duration {
+    reader.value(key, Duration::ZERO, duration)
+}
+
+fn unspecified() -> std::net::SocketAddr {
+    std::net::SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+fn prefixes(value: &config::ValueKind) -> Result<Vec<String>, String> {
+    let prefixes = list(value)?;
+    let is_path = |prefix: &String| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
+        prefix.starts_with('/')
+            && !prefix.ends_with('/')
+            && !prefix.contains("//")
+            && prefix.bytes().all(plain)
+    };
+    match prefixes.iter().find(|prefix| !is_path(prefix)) {
+        Some(prefix) => Err(format!("`{prefix}` is not a path such as /phoenix_kit")),
+        None => Ok(prefixes),
+    }
+}
+
+/// The URL of a database this version can open. It may hold a password, so no fault quotes it.
+fn database(value: &config::ValueKind, is_site: bool) -> Result<Secret<String>, String> {
+    let url = filled(value)?;
+    let scheme = url.split(':').next().unwrap_or_default().to_lowercase();
+    match scheme.as_str() {
+        "sqlite" if sqlite_file(&url).is_some() => Ok(Secret::new(url)),
+        "sqlite" => {
+            Err("names no file; write for example sqlite:///var/lib/shop/shop.db".to_owned())
+        }
+        "postgres" | "postgresql" if url::Url::parse(&url).is_ok() => Ok(Secret::new(url)),
+        "postgres" | "postgresql" => {
+            Err("is not a URL; write for example postgresql://shop@localhost/shop".to_owned())
+        }
+        "mysql" | "mariadb" if is_site => {
+            Err("MySQL and MariaDB are not supported by this version".to_owned())
+        }
+        _ => Err("must begin with postgresql:// or sqlite://".to_owned()),
+    }
+}
+
+fn host_name() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
+
+#[cfg(test)]
+#[path = "load_tests.rs"]
+mod tests;

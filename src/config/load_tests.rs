@@ -1,0 +1,210 @@
+//! Tests of `load`: the defaults, the commented file, and faults reported all at once.
+
+use std::collections::HashMap;
+
+use super::*;
+
+fn variables(pairs: &[(&str, &str)]) -> HashMap<String, String> {
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+fn reader_of(text: &str, pairs: &[(&str, &str)]) -> (tempfile::TempDir, Reader) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("evenkeel.toml");
+    std::fs::write(&file, text).unwrap();
+    let reader = reader(Some(&file), variables(pairs));
+    (folder, reader)
+}
+
+const LEAST: &str = "[site]\nurl = \"https://a.example\"\ndatabase = \"sqlite:///tmp/site.db\"\n";
+
+/// The commented keys of the default file, made live.
+fn uncommented() -> String {
+    DEFAULT_TEXT
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(rest)
+                if rest
+                    .split_once(" = ")
+                    .is_some_and(|(key, _)| !key.contains(' ')) =>
+            {
+                rest
+            }
+            _ => line,
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[test]
+fn the_least_configuration_gives_the_defaults() {
+    let config = build(reader_of(LEAST, &[]).1).unwrap();
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:7440");
+    assert_eq!(config.server.prefixes, ["/phoenix_kit"]);
+    assert_eq!(config.server.max_connections, 512);
+    assert_eq!(config.admin.listen.unwrap().to_string(), "127.0.0.1:7441");
+    assert_eq!(config.admin.max_connections, 64);
+    assert_eq!(
+        config.state.url.expose(),
+        "sqlite:///var/lib/evenkeel/state.db"
+    );
+    assert_eq!(config.state.key_file, Path::new("/etc/evenkeel/secret.key"));
+    assert!(config.peer.enabled);
+    assert_eq!(config.incoming.mode, IncomingMode::RequireApproval);
+    assert_eq!(config.healing.interval, Duration::from_secs(60));
+    assert_eq!(config.runs.parallel, 2);
+    assert_eq!(config.runs.give_up_after, Duration::from_secs(900));
+    assert_eq!(config.apply.transaction_rows, 100_000);
+    assert_eq!(config.apply.transaction_bytes, 64 << 20);
+    assert_eq!(config.quarantine.max_rows, 1_000);
+    assert_eq!(config.log.format, LogFormat::Text);
+    assert!(!config.site.name.is_empty());
+    assert_eq!(
+        config.set_in.keys().collect::<Vec<_>>(),
+        ["site.database", "site.url"]
+    );
+}
+
+#[test]
+fn the_commented_file_equals_the_defaults_and_has_every_key() {
+    let keys = reader_of(&uncommented(), &[]).1.keys();
+    let from_file = build(reader_of(&uncommented(), &[]).1).unwrap();
+    let defaults = build(reader_of(LEAST, &[]).1).unwrap();
+    assert_eq!(
+        format!("{:?}", from_file.incoming),
+        format!("{:?}", defaults.incoming)
+    );
+    assert_eq!(
+        format!("{:?}", from_file.peer),
+        format!("{:?}", defaults.peer)
+    );
+    let asked = asked_for();
+    assert!(asked.len() > 25);
+    for key in asked {
+        assert!(keys.contains(&key), "config/evenkeel.toml lacks {key}");
+    }
+    let documentation = include_str!("../../docs/configuration.md");
+    for key in keys {
+        assert!(
+            documentation.contains(&format!("`{key}`")),
+            "docs/configuration.md lacks {key}"
+        );
+    }
+}
+
+/// Every key that building a configuration asks for.
+fn asked_for() -> Vec<String> {
+    let reader = reader_of(LEAST, &[]).1;
+    let asked = std::rc::Rc::clone(&reader.asked);
+    build(reader).unwrap();
+    asked.borrow().clone()
+}
+
+#[test]
+fn all_faults_are_reported_at_once_with_key_and_place() {
+    let text = "[site]\nurl = \"ftp://x\"\nnmae = \"x\"\n[server]\nlisten = \"7440\"\n[server.tls]\ncertificate = \"c\"\n\
+                [runs]\nparallel = 0\n[extra]\nx = 1\n";
+    let (folder, reader) = reader_of(text, &[("EVENKEEL__HEALING__INTERVAL", "soon")]);
+    let file = folder.path().join("evenkeel.toml").display().to_string();
+    let faults = build(reader).unwrap_err().0;
+    let found: Vec<(&str, Option<&str>)> = faults
+        .iter()
+        .map(|fault| (fault.key.as_str(), fault.place.as_deref()))
+        .collect();
+    let file = Some(file.as_str());
+    assert_eq!(
+        found,
+        [
+            ("extra.x", file),
+            ("healing.interval", Some("EVENKEEL__HEALING__INTERVAL")),
+            ("runs.parallel", file),
+            ("server.listen", file),
+            ("server.tls.certificate", file),
+            ("site.database", None),
+            ("site.nmae", file),
+            ("site.url", file),
+        ]
+    );
+}
+
+#[test]
+fn no_fault_and_no_debug_shows_a_database_url() {
+    for url in [
+        "mysql://u:hunter2@h/d",
+        "hunter2",
+        "postgresql://u:hunter2@:x/y",
+        "sqlite:",
+    ] {
+        let variables = [
+            ("EVENKEEL__SITE__DATABASE", url),
+            ("EVENKEEL__STATE__URL", url),
+        ];
+        let faults = build(reader_of("[site]\nurl = \"http://a\"\n", &variables).1).unwrap_err();
+        assert!(!faults.to_string().contains("hunter2"), "{faults}");
+        assert_eq!(faults.0.len(), 2, "{faults}");
+    }
+    let variables = [("EVENKEEL__SITE__DATABASE", "postgresql://u:hunter2@h/d")];
+    let config = build(reader_of(LEAST, &variables).1).unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn the_socket_lies_where_it_is_named_or_beside_a_sqlite_state() {
+    let state = |url: &str| State {
+        url: Secret::new(url.to_owned()),
+        key_file: PathBuf::new(),
+    };
+    let socket = |named: &str, url: &str| {
+        let (_folder, mut reader) = reader_of(&format!("[admin]\nsocket = \"{named}\"\n"), &[]);
+        read_socket(&mut reader, Some(&state(url)))
+    };
+    assert_eq!(
+        socket("/x/a.sock", "sqlite:///s/state.db"),
+        Path::new("/x/a.sock")
+    );
+    let expected = if Path::new(RUN_FOLDER).is_dir() {
+        RUN_FOLDER
+    } else {
+        "/s"
+    };
+    assert_eq!(
+        socket("", "sqlite:///s/state.db?mode=rwc"),
+        Path::new(expected).join("admin.sock")
+    );
+    assert_eq!(
+        socket("", "postgresql://h/d"),
+        Path::new("/run/evenkeel/admin.sock")
+    );
+}
+
+#[test]
+fn the_withheld_list_keeps_the_usual_business_tables() {
+    let withheld = build(reader_of(LEAST, &[]).1).unwrap().grants.withheld;
+    let includes = |name: &str| withheld.includes(&crate::model::table::TableName::bare(name));
+    for name in [
+        "schema_migrations",
+        "oban_jobs",
+        "users_tokens",
+        "django_session",
+        "password_resets",
+        "failed_jobs",
+    ] {
+        assert!(includes(name), "{name}");
+    }
+    for name in [
+        "orders",
+        "customers",
+        "items",
+        "users",
+        "flights",
+        "weather",
+        "jobsites",
+        "patients",
+        "payments",
+    ] {
+        assert!(!includes(name), "{name}");
+    }
+}

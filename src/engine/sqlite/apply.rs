@@ -1,0 +1,334 @@
+//! Applying a stream of rows to one table, in short transactions on a thread of its own.
+//!
+//! The site's application goes on writing meanwhile: a transaction lasts a quarter of a second at most, never waits
+//! for rows, and is followed by a pause as long as it took. Rows that clash with others or miss their parent are held
+//! back and tried again when all others are there. Which row is inserted or updated is `destination`'s business.
+//! Invariant: what was not committed is rolled back, whatever ends the work; a stream without its end is an error.
+
+mod destination;
+mod held;
+mod statements;
+mod swap;
+
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::driver::{Applied, ApplyJob, ApplyProgress, Flow, RowStream};
+use crate::engine::error::EngineError;
+use crate::engine::sqlite::apply::destination::{Attempt, Destination, Effect};
+use crate::engine::sqlite::apply::held::Held;
+use crate::engine::sqlite::connect::Location;
+use crate::engine::sqlite::fault::{Refusal, RowFault, engine_error};
+use crate::engine::sqlite::introspect::{self, Described};
+use crate::model::run::QuarantinedRow;
+use crate::wire::json::field_to_text;
+use crate::wire::row::{RowBatch, split_tuple};
+
+/// Time for the rows of one transaction; its commit comes on top.
+const TRANSACTION_TIME: Duration = Duration::from_millis(200);
+/// How often a pause looks whether the work was given up.
+const PAUSE_STEP: Duration = Duration::from_millis(20);
+
+/// Applies `rows` as `job` says. Dropping this ends the thread after the row it is at.
+pub(super) async fn apply(
+    location: Location,
+    job: ApplyJob,
+    rows: RowStream,
+    progress: watch::Sender<ApplyProgress>,
+) -> Result<Applied, EngineError> {
+    // The thread gets a channel whose other end is held here: when this future is dropped, the thread's wait for
+    // rows ends too, even where the source still keeps its own end open.
+    let (sender, receiver) = mpsc::channel(1);
+    let stop = CancellationToken::new();
+    let _stop_when_dropped = stop.clone().drop_guard();
+    let work = tokio::task::spawn_blocking(move || run(&location, &job, receiver, progress, &stop));
+    forward(rows, sender).await;
+    work.await.map_err(|_| EngineError::Lost("the writing thread ended".to_owned()))?
+}
+
+async fn forward(mut rows: RowStream, sender: mpsc::Sender<Result<Flow, EngineError>>) {
+    loop {
+        let item = tokio::select! {
+            item = rows.recv() => item,
+            () = sender.closed() => None,
+        };
+        let Some(item) = item else { return };
+        if sender.send(item).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn run(
+    location: &Location,
+    job: &ApplyJob,
+    mut rows: RowStream,
+    progress: watch::Sender<ApplyProgress>,
+    stop: &CancellationToken,
+) -> Result<Applied, EngineError> {
+    let connection = location.open_writer()?;
+    let table = &job.table.name;
+    let fault = |err: rusqlite::Error| engine_error(&err, table);
+    let schema_version = schema_version(&connection).map_err(fault)?;
+    let described = introspect::table(&connection, table)
+        .map_err(fault)?
+        .ok_or_else(|| EngineError::NoTable(table.clone()))?;
+    let mut work = Work {
+        connection: &connection,
+        job,
+        destination: Destination::new(&connection, job, &described)?,
+        described: &described,
+        schema_version,
+        pace: Pace::new(),
+        held: Held::new(),
+        applied: Applied::default(),
+        progress,
+        stop,
+    };
+    while let Some(batch) = work.next(&mut rows)? {
+        work.batch(&batch)?;
+    }
+    work.settle()?;
+    Ok(work.applied)
+}
+
+/// How long transactions last and pause.
+struct Pace {
+    begun: Option<Instant>,
+    rows: u64,
+    bytes: u64,
+    rest: Duration,
+    ended: Instant,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self { begun: None, rows: 0, bytes: 0, rest: Duration::ZERO, ended: Instant::now() }
+    }
+
+    fn is_due(&self, job: &ApplyJob) -> bool {
+        self.rows >= job.budget.transaction_rows
+            || self.bytes >= job.budget.transaction_bytes
+            || self.begun.is_some_and(|begun| begun.elapsed() >= TRANSACTION_TIME)
+    }
+}
+
+struct Work<'c> {
+    connection: &'c Connection,
+    job: &'c ApplyJob,
+    described: &'c Described,
+    destination: Destination<'c>,
+    schema_version: i64,
+    pace: Pace,
+    held: Held,
+    applied: Applied,
+    progress: watch::Sender<ApplyProgress>,
+    stop: &'c CancellationToken,
+}
+
+impl Work<'_> {
+    /// The next rows, or `None` at their end. While there are none, no transaction is open.
+    fn next(&mut self, rows: &mut RowStream) -> Result<Option<RowBatch>, EngineError> {
+        let item = match rows.try_recv() {
+            Ok(item) => Some(item),
+            Err(TryRecvError::Disconnected) => None,
+            Err(TryRecvError::Empty) => {
+                self.commit()?;
+                rows.blocking_recv()
+            }
+        };
+        match item {
+            Some(Ok(Flow::Rows(batch))) => Ok(Some(batch)),
+            Some(Ok(Flow::End)) => Ok(None),
+            Some(Err(err)) => Err(err),
+            None => Err(self.cut()),
+        }
+    }
+
+    fn batch(&mut self, batch: &RowBatch) -> Result<(), EngineError> {
+        for tuple in batch.tuples() {
+            let tuple = tuple.map_err(|err| self.statement_fault(err.to_string()))?;
+            self.applied.rows += 1;
+            match self.row(tuple, Attempt::First)? {
+                None => {}
+                Some(refusal) if refusal.may_fit_later => self.held.push(tuple)?,
+                Some(refusal) => self.reject(tuple, refusal)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes one row; the refusal, if the database does not take it.
+    fn row(&mut self, tuple: &[u8], attempt: Attempt) -> Result<Option<Refusal>, EngineError> {
+        self.begin()?;
+        let refusal = match self.destination.write(tuple, attempt) {
+            Ok(effect) => {
+                self.count(effect);
+                None
+            }
+            Err(RowFault::Row(refusal)) => Some(refusal),
+            Err(RowFault::Fatal(err)) => return Err(err),
+        };
+        self.pace.rows += 1;
+        self.pace.bytes += u64::try_from(tuple.len()).unwrap_or(u64::MAX);
+        if self.pace.is_due(self.job) {
+            self.commit()?;
+        }
+        Ok(refusal)
+    }
+
+    fn count(&mut self, effect: Effect) {
+        let changes = &mut self.applied.changes;
+        match effect {
+            Effect::Added => changes.added += 1,
+            Effect::Updated => changes.updated += 1,
+            Effect::Equal => {}
+            Effect::LeftOut => changes.skipped += 1,
+            Effect::LeftDiffering => {
+                changes.skipped += 1;
+                changes.conflicts += 1;
+            }
+        }
+    }
+
+    /// Tries the rows held back again as long as that gets some of them in, then refuses the rest.
+    fn settle(&mut self) -> Result<(), EngineError> {
+        // Backwards first: rows that each point to the next one all fit in one pass that way.
+        let mut backwards = true;
+        loop {
+            let before = self.held.len();
+            self.retry_held(backwards)?;
+            if self.held.len() == before {
+                break;
+            }
+            backwards = !backwards;
+        }
+        self.commit()?;
+        self.swap()?;
+        let mut rest = std::mem::replace(&mut self.held, Held::new());
+        for at in 0..rest.len() {
+            let tuple = rest.get(at)?;
+            if let Some(refusal) = self.row(&tuple, Attempt::Again)? {
+                self.reject(&tuple, refusal)?;
+            }
+        }
+        self.commit()
+    }
+
+    fn retry_held(&mut self, backwards: bool) -> Result<(), EngineError> {
+        let mut current = std::mem::replace(&mut self.held, Held::new());
+        let count = current.len();
+        for at in 0..count {
+            let tuple = current.get(if backwards { count - 1 - at } else { at })?;
+            if self.row(&tuple, Attempt::Again)?.is_some() {
+                self.held.push(&tuple)?;
+            }
+        }
+        // Rows keep the order they came in, whichever way they were tried.
+        if backwards {
+            self.held.reverse();
+        }
+        Ok(())
+    }
+
+    fn reject(&mut self, tuple: &[u8], refusal: Refusal) -> Result<(), EngineError> {
+        let key = self.key_of(tuple)?;
+        let row =
+            QuarantinedRow { table: self.job.table.name.clone(), key, column: refusal.column, reason: refusal.reason };
+        self.applied.rejected.push(row);
+        if self.applied.rejected.len() <= self.job.budget.quarantine_rows {
+            return Ok(());
+        }
+        let words: Vec<String> =
+            self.applied.rejected.iter().take(10).map(|row| format!("{}: {}", row.key, row.reason)).collect();
+        Err(EngineError::TooManyRejected {
+            table: self.job.table.name.clone(),
+            limit: self.job.budget.quarantine_rows,
+            first: words.join("; "),
+        })
+    }
+
+    fn key_of(&self, tuple: &[u8]) -> Result<serde_json::Value, EngineError> {
+        let (fields, _) = split_tuple(tuple).map_err(|err| self.statement_fault(err.to_string()))?;
+        let pairs = self.job.columns.iter().zip(fields).filter(|(column, _)| self.job.key.contains(&column.name));
+        Ok(pairs
+            .map(|(column, field)| (column.name.clone(), field_to_text(column.kind, field).into()))
+            .collect::<serde_json::Map<_, _>>()
+            .into())
+    }
+
+    /// Opens a transaction unless one is open, after the pause the last one owes.
+    fn begin(&mut self) -> Result<(), EngineError> {
+        if self.stop.is_cancelled() {
+            return Err(self.cut());
+        }
+        if self.pace.begun.is_some() {
+            return Ok(());
+        }
+        while let Some(left) = self.pace.rest.checked_sub(self.pace.ended.elapsed())
+            && !left.is_zero()
+        {
+            std::thread::sleep(left.min(PAUSE_STEP));
+            if self.stop.is_cancelled() {
+                return Err(self.cut());
+            }
+        }
+        self.execute("begin immediate")?;
+        self.pace.begun = Some(Instant::now());
+        self.check_schema()
+    }
+
+    fn commit(&mut self) -> Result<(), EngineError> {
+        let Some(begun) = self.pace.begun else { return Ok(()) };
+        self.execute("commit")?;
+        self.pace = Pace { begun: None, rows: 0, bytes: 0, rest: begun.elapsed(), ended: Instant::now() };
+        let waiting = u64::try_from(self.held.len() + self.applied.rejected.len()).unwrap_or(u64::MAX);
+        self.progress.send_replace(ApplyProgress {
+            rows_taken: self.applied.rows,
+            rows_committed: self.applied.rows.saturating_sub(waiting),
+        });
+        Ok(())
+    }
+
+    /// Whether the table is still what it was, now that nobody else can change it.
+    fn check_schema(&mut self) -> Result<(), EngineError> {
+        let table = &self.job.table.name;
+        let fault = |err: rusqlite::Error| engine_error(&err, table);
+        let version = schema_version(self.connection).map_err(fault)?;
+        if version == self.schema_version {
+            return Ok(());
+        }
+        let mut now = introspect::table(self.connection, table).map_err(fault)?;
+        if let Some(now) = &mut now {
+            now.table.row_estimate = self.described.table.row_estimate;
+        }
+        if now.as_ref() != Some(self.described) {
+            return Err(EngineError::SchemaChanged(table.clone()));
+        }
+        self.schema_version = version;
+        Ok(())
+    }
+
+    fn execute(&self, text: &'static str) -> Result<(), EngineError> {
+        self.connection.execute_batch(text).map_err(|err| engine_error(&err, &self.job.table.name))
+    }
+
+    fn cut(&self) -> EngineError {
+        EngineError::Cut(self.job.table.name.clone())
+    }
+
+    fn statement_fault(&self, message: String) -> EngineError {
+        EngineError::Statement { table: self.job.table.name.to_string(), message }
+    }
+}
+
+fn schema_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "schema_version", |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,327 @@
+//! One row into one table: found by its key, compared, then inserted, updated or left.
+//!
+//! Rows are compared as they would be read, not as they are stored: a local `2024-01-01 10:00` equals an incoming
+//! `2024-01-01 10:00:00.000000`, and is left as the application wrote it. Rows into a table that was empty at the start
+//! are inserted straight away and looked up only where that clashes.
+//! Invariant: a refused row leaves nothing behind, and the transaction around it goes on.
+
+use std::cell::OnceCell;
+
+use rusqlite::types::ToSqlOutput;
+use rusqlite::{Connection, Statement};
+
+use crate::engine::driver::ApplyJob;
+use crate::engine::error::EngineError;
+use crate::engine::sql::Sql;
+use crate::engine::sqlite::apply::statements::{ParentCheck, Statements, check_key_form};
+use crate::engine::sqlite::fault::{Refusal, RowFault, engine_error, is_unique_violation, row_fault};
+use crate::engine::sqlite::image::image;
+use crate::engine::sqlite::introspect::Described;
+use crate::engine::sqlite::select::statement;
+use crate::engine::sqlite::stored::{as_value, stored};
+use crate::engine::sqlite::types::Storage;
+use crate::model::run::{ConflictStrategy, SyncMode};
+use crate::model::table::{Table, TableName};
+use crate::wire::row::split_tuple;
+
+/// What became of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    Added,
+    Updated,
+    Equal,
+    /// Its key is not here, and the mode inserts nothing.
+    LeftOut,
+    /// It differs, and mode or strategy keep the local row.
+    LeftDiffering,
+}
+
+/// Whether a row is written for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Attempt {
+    First,
+    Again,
+}
+
+/// The local row of a key.
+enum Local {
+    Absent,
+    Equal,
+    Differs {
+        /// The strategy would change it.
+        changes: bool,
+    },
+}
+
+struct Target {
+    name: String,
+    storage: Storage,
+    in_key: bool,
+}
+
+/// A table that rows are written to.
+pub(super) struct Destination<'c> {
+    connection: &'c Connection,
+    table: TableName,
+    targets: Vec<Target>,
+    mode: SyncMode,
+    conflict: ConflictStrategy,
+    insert_first: bool,
+    statements: Statements<'c>,
+}
+
+impl<'c> Destination<'c> {
+    /// Makes ready to write as `job` says.
+    ///
+    /// # Errors
+    /// When the table cannot be written, or is no longer what `job` took it for.
+    pub(super) fn new(connection: &'c Connection, job: &ApplyJob, described: &Described) -> Result<Self, EngineError> {
+        let table = &described.table;
+        if let Some(reason) = &table.not_writable {
+            return Err(EngineError::Denied(format!("table {}: {reason}", table.name)));
+        }
+        let targets = targets(job, described)?;
+        let folded = key_is_folded(table, &job.key).ok_or_else(|| EngineError::Statement {
+            table: table.name.to_string(),
+            message: format!("({}) is no key of the table", job.key.join(", ")),
+        })?;
+        check_key_form(connection, job)?;
+        let mut sql: Sql = statement();
+        sql.push("select not exists (select 1 from ").table(&table.name).push(")");
+        let empty: bool = connection
+            .query_row(sql.text(), [], |row| row.get(0))
+            .map_err(|err| engine_error(&err, &table.name))?;
+        Ok(Self {
+            connection,
+            table: table.name.clone(),
+            targets,
+            mode: job.mode,
+            conflict: job.conflict,
+            insert_first: empty && job.mode != SyncMode::Update,
+            statements: Statements::new(connection, job, described, folded)?,
+        })
+    }
+
+    /// Writes one row.
+    pub(super) fn write(&mut self, tuple: &[u8], attempt: Attempt) -> Result<Effect, RowFault> {
+        let fields = self.split(tuple)?;
+        let values = self.values(&fields)?;
+        self.guarded(|destination| destination.decide(&fields, &values, attempt))
+    }
+
+    /// Whether the table has unique columns that can be parked, and rows may be updated at all.
+    pub(super) fn can_park(&self) -> bool {
+        self.statements.park.is_some() && self.mode != SyncMode::Insert && self.conflict != ConflictStrategy::Skip
+    }
+
+    /// Sets the nullable unique columns of the row with this row's key to NULL. [`Self::write`] must follow in the
+    /// same transaction.
+    pub(super) fn park(&mut self, tuple: &[u8]) -> Result<(), RowFault> {
+        let fields = self.split(tuple)?;
+        let values = self.values(&fields)?;
+        if self.conflict == ConflictStrategy::Merge && fields.contains(&None) {
+            // Merging keeps a local value where none comes, and a parked one would be lost.
+            return Err(refused(None, "rows that hold each other's values cannot be merged", false));
+        }
+        let Some(park) = &mut self.statements.park else { return Ok(()) };
+        bind_key(park, &self.targets, &values)
+            .and_then(|()| park.raw_execute())
+            .map(drop)
+            .map_err(|err| row_fault(&err, &self.table))
+    }
+
+    fn split<'t>(&self, tuple: &'t [u8]) -> Result<Vec<Option<&'t [u8]>>, RowFault> {
+        match split_tuple(tuple) {
+            Ok((fields, _)) if fields.len() == self.targets.len() => Ok(fields),
+            _ => Err(RowFault::Fatal(EngineError::Statement {
+                table: self.table.to_string(),
+                message: "a row does not have the columns that were agreed on".to_owned(),
+            })),
+        }
+    }
+
+    fn values<'t>(&self, fields: &[Option<&'t [u8]>]) -> Result<Vec<ToSqlOutput<'t>>, RowFault> {
+        let mut values = Vec::with_capacity(fields.len());
+        for (target, field) in self.targets.iter().zip(fields) {
+            if target.in_key && field.is_none() {
+                return Err(refused(Some(&target.name), "the key is NULL", false));
+            }
+            values.push(stored(&target.storage, *field).map_err(|reason| refused(Some(&target.name), &reason, false))?);
+        }
+        Ok(values)
+    }
+
+    /// Runs `work` inside a savepoint where a refused row could leave something behind.
+    fn guarded(&mut self, work: impl FnOnce(&mut Self) -> Result<Effect, RowFault>) -> Result<Effect, RowFault> {
+        let fatal = |table: &TableName, err: rusqlite::Error| RowFault::Fatal(engine_error(&err, table));
+        if let Some(guard) = &mut self.statements.guard {
+            guard.set.raw_execute().map_err(|err| fatal(&self.table, err))?;
+        }
+        let result = work(self);
+        if self.connection.is_autocommit() {
+            // `raise(rollback)` in a trigger has undone rows that were counted as written.
+            return Err(RowFault::Fatal(EngineError::Statement {
+                table: self.table.to_string(),
+                message: "a trigger of the table rolled the whole transaction back".to_owned(),
+            }));
+        }
+        if let Some(guard) = &mut self.statements.guard {
+            if result.is_err() {
+                guard.back.raw_execute().map_err(|err| fatal(&self.table, err))?;
+            }
+            guard.release.raw_execute().map_err(|err| fatal(&self.table, err))?;
+        }
+        result
+    }
+
+    fn decide(
+        &mut self,
+        fields: &[Option<&[u8]>],
+        values: &[ToSqlOutput<'_>],
+        attempt: Attempt,
+    ) -> Result<Effect, RowFault> {
+        if attempt == Attempt::First {
+            self.remember(values)?;
+        }
+        if self.insert_first {
+            match self.insert(values) {
+                Err(RowFault::Row(refusal)) if is_unique_violation(&refusal) => {}
+                result => return result,
+            }
+        }
+        match self.local(fields, values)? {
+            Local::Absent if self.mode == SyncMode::Update => Ok(Effect::LeftOut),
+            Local::Absent => self.insert(values),
+            Local::Equal => Ok(Effect::Equal),
+            Local::Differs { changes } => {
+                let keep = self.mode == SyncMode::Insert || self.conflict == ConflictStrategy::Skip;
+                if keep || !changes { Ok(Effect::LeftDiffering) } else { self.update(values) }
+            }
+        }
+    }
+
+    fn remember(&mut self, values: &[ToSqlOutput<'_>]) -> Result<(), RowFault> {
+        let Some(remember) = &mut self.statements.remember else { return Ok(()) };
+        match bind_key(remember, &self.targets, values).and_then(|()| remember.raw_execute()) {
+            Ok(_) => Ok(()),
+            Err(err) => Err(match row_fault(&err, &self.table) {
+                RowFault::Row(_) => {
+                    refused(None, "key_collision: a row before it has a key that this table takes for the same", false)
+                }
+                fault => fault,
+            }),
+        }
+    }
+
+    fn insert(&mut self, values: &[ToSqlOutput<'_>]) -> Result<Effect, RowFault> {
+        let written = bind_all(&mut self.statements.insert, values).and_then(|()| self.statements.insert.raw_execute());
+        self.written(written, values, Effect::Added)
+    }
+
+    fn update(&mut self, values: &[ToSqlOutput<'_>]) -> Result<Effect, RowFault> {
+        let Some(update) = &mut self.statements.update else { return Ok(Effect::Equal) };
+        let written = bind_all(update, values).and_then(|()| update.raw_execute());
+        self.written(written, values, Effect::Updated)
+    }
+
+    fn written(
+        &mut self,
+        written: rusqlite::Result<usize>,
+        values: &[ToSqlOutput<'_>],
+        effect: Effect,
+    ) -> Result<Effect, RowFault> {
+        match written {
+            Ok(0) => return Err(refused(None, "a trigger of the table left the row out", false)),
+            Ok(_) => {}
+            Err(err) => return Err(row_fault(&err, &self.table)),
+        }
+        for parent in &mut self.statements.parents {
+            if !parent_is_there(parent, values).map_err(|err| row_fault(&err, &self.table))? {
+                return Err(refused(None, "FOREIGN KEY constraint failed", true));
+            }
+        }
+        Ok(effect)
+    }
+
+    /// Looks the key up and compares.
+    fn local(&mut self, fields: &[Option<&[u8]>], values: &[ToSqlOutput<'_>]) -> Result<Local, RowFault> {
+        let fatal = |err: rusqlite::Error| RowFault::Fatal(engine_error(&err, &self.table));
+        let probe = &mut self.statements.probe;
+        bind_key(probe, &self.targets, values).map_err(fatal)?;
+        let mut rows = probe.raw_query();
+        let Some(row) = rows.next().map_err(fatal)? else { return Ok(Local::Absent) };
+        let (mut differs, mut changes) = (false, false);
+        for (at, ((target, field), value)) in self.targets.iter().zip(fields).zip(values).enumerate() {
+            let local = image(&target.storage, row.get_ref(at).map_err(fatal)?);
+            // What would be read after writing; only asked for where the bytes differ, as 12.5 and 12.50 do.
+            let written = OnceCell::new();
+            let equal = local.is_ok_and(|local| {
+                local.field() == *field
+                    || written.get_or_init(|| image(&target.storage, as_value(value))).as_ref().is_ok_and(|written| {
+                        written.field() == local.field()
+                    })
+            });
+            if !equal {
+                differs = true;
+                changes |= field.is_some() || self.conflict != ConflictStrategy::Merge;
+            }
+        }
+        Ok(if differs { Local::Differs { changes } } else { Local::Equal })
+    }
+}
+
+fn targets(job: &ApplyJob, described: &Described) -> Result<Vec<Target>, EngineError> {
+    job.columns
+        .iter()
+        .map(|wanted| match described.table.column(&wanted.name) {
+            Some(column) if column.kind == wanted.kind && !column.generated => Ok(Target {
+                name: column.name.clone(),
+                storage: Storage::of(column, described.strict),
+                in_key: job.key.contains(&column.name),
+            }),
+            _ => Err(EngineError::SchemaChanged(job.table.name.clone())),
+        })
+        .collect()
+}
+
+/// Whether the key of exactly these columns folds; `None` when the table has none.
+fn key_is_folded(table: &Table, key: &[String]) -> Option<bool> {
+    let same = |columns: &[String]| {
+        columns.len() == key.len() && columns.iter().all(|column| key.contains(column))
+    };
+    table.primary_key.iter().chain(&table.unique).find(|candidate| same(&candidate.columns)).map(|key| key.folded)
+}
+
+fn bind_all(statement: &mut Statement<'_>, values: &[ToSqlOutput<'_>]) -> rusqlite::Result<()> {
+    for (at, value) in values.iter().enumerate() {
+        statement.raw_bind_parameter(at + 1, value)?;
+    }
+    Ok(())
+}
+
+fn bind_key(
+    statement: &mut Statement<'_>,
+    targets: &[Target],
+    values: &[ToSqlOutput<'_>],
+) -> rusqlite::Result<()> {
+    for (at, (_, value)) in targets.iter().zip(values).enumerate().filter(|(_, (target, _))| target.in_key) {
+        statement.raw_bind_parameter(at + 1, value)?;
+    }
+    Ok(())
+}
+
+fn parent_is_there(parent: &mut ParentCheck<'_>, values: &[ToSqlOutput<'_>]) -> rusqlite::Result<bool> {
+    for &at in &parent.places {
+        let Some(value) = values.get(at) else { return Ok(true) };
+        if as_value(value) == rusqlite::types::ValueRef::Null {
+            return Ok(true);
+        }
+        parent.exists.raw_bind_parameter(at + 1, value)?;
+    }
+    let mut rows = parent.exists.raw_query();
+    Ok(rows.next()?.is_some())
+}
+
+fn refused(column: Option<&str>, reason: &str, may_fit_later: bool) -> RowFault {
+    RowFault::Row(Refusal { column: column.map(str::to_owned), reason: reason.to_owned(), may_fit_later })
+}

@@ -1,0 +1,258 @@
+//! The statements of one apply, prepared once.
+//!
+//! Parameter n is always column n of the rows. No statement lets SQLite choose what becomes of a row: `or abort`
+//! overrides an `on conflict replace` of the table's own constraints. It would override those inside triggers as well,
+//! so a table with triggers gets plain statements, and one with both is no destination.
+
+use rusqlite::{Connection, Statement};
+
+use crate::engine::driver::ApplyJob;
+use crate::engine::error::EngineError;
+use crate::engine::sql::Sql;
+use crate::engine::sqlite::fault::engine_error;
+use crate::engine::sqlite::introspect::Described;
+use crate::engine::sqlite::select::statement;
+use crate::model::run::ConflictStrategy;
+use crate::model::table::NeutralType;
+
+/// Prepared for one table.
+pub(super) struct Statements<'c> {
+    /// The row of a key: all columns of the rows.
+    pub probe: Statement<'c>,
+    pub insert: Statement<'c>,
+    /// `None` when the rows have nothing besides an exact key.
+    pub update: Option<Statement<'c>>,
+    /// Sets to NULL what other rows may be waiting for.
+    pub park: Option<Statement<'c>>,
+    /// Remembers a key; fails when an equal one came before. Only where keys fold.
+    pub remember: Option<Statement<'c>>,
+    /// Around each row, where a refused row could leave something behind.
+    pub guard: Option<Guard<'c>>,
+    /// One per foreign key that SQLite checks only at the commit.
+    pub parents: Vec<ParentCheck<'c>>,
+}
+
+/// A savepoint and its two ends.
+pub(super) struct Guard<'c> {
+    pub set: Statement<'c>,
+    pub back: Statement<'c>,
+    pub release: Statement<'c>,
+}
+
+/// Whether the row that a foreign key points to is there.
+pub(super) struct ParentCheck<'c> {
+    /// The columns at these places of the rows point to it.
+    pub places: Vec<usize>,
+    pub exists: Statement<'c>,
+}
+
+impl<'c> Statements<'c> {
+    /// Prepares them.
+    ///
+    /// # Errors
+    /// When the table is not what `job` says.
+    pub(super) fn new(
+        connection: &'c Connection,
+        job: &ApplyJob,
+        described: &Described,
+        folded: bool,
+    ) -> Result<Self, EngineError> {
+        let fault = |err: rusqlite::Error| engine_error(&err, &job.table.name);
+        let prepare = |sql: Sql| connection.prepare(sql.text()).map_err(fault);
+        let guarded = !described.table.triggers.is_empty() || described.defers_foreign_keys;
+        let parents = if described.defers_foreign_keys {
+            parent_checks(connection, job, described)?
+        } else {
+            Vec::new()
+        };
+        Ok(Self {
+            probe: prepare(probe(job, described, folded))?,
+            insert: prepare(insert(job, described))?,
+            update: update(job, described, folded).map(prepare).transpose()?,
+            park: park(job, described, folded).map(prepare).transpose()?,
+            remember: if folded { Some(remember(connection, job, described)?) } else { None },
+            guard: if guarded { Some(guard(connection).map_err(fault)?) } else { None },
+            parents,
+        })
+    }
+}
+
+fn probe(job: &ApplyJob, described: &Described, folded: bool) -> Sql {
+    let mut sql = statement();
+    sql.push("select ").idents(job.columns.iter().map(|column| column.name.as_str()));
+    sql.push(" from ").table(&job.table.name);
+    where_key(&mut sql, job, described, folded);
+    sql
+}
+
+fn insert(job: &ApplyJob, described: &Described) -> Sql {
+    let mut sql = statement();
+    sql.push(if described.table.triggers.is_empty() { "insert or abort into " } else { "insert into " });
+    sql.table(&job.table.name).push(" (");
+    sql.idents(job.columns.iter().map(|column| column.name.as_str())).push(") values (");
+    sql.list(0..job.columns.len(), ", ", parameter).push(")");
+    sql
+}
+
+fn update(job: &ApplyJob, described: &Described, folded: bool) -> Option<Sql> {
+    // An exact key found is the key already; a folded one may have other bytes.
+    let set: Vec<(usize, &str)> =
+        named(job).filter(|(_, name)| folded || !job.key.iter().any(|key| key == name)).collect();
+    if set.is_empty() {
+        return None;
+    }
+    let mut sql = update_head(job, described);
+    sql.list(set, ", ", |sql, (at, name)| {
+        sql.ident(name).push(" = ");
+        if job.conflict == ConflictStrategy::Merge {
+            sql.push("coalesce(");
+            parameter(sql, at);
+            sql.push(", ").ident(name).push(")");
+        } else {
+            parameter(sql, at);
+        }
+    });
+    where_key(&mut sql, job, described, folded);
+    Some(sql)
+}
+
+/// The nullable columns of unique keys, other than the key, that the rows carry.
+fn park(job: &ApplyJob, described: &Described, folded: bool) -> Option<Sql> {
+    let parked: Vec<(usize, &str)> = named(job)
+        .filter(|(_, name)| !job.key.iter().any(|key| key == name))
+        .filter(|(_, name)| described.table.unique.iter().any(|key| key.columns.iter().any(|column| column == name)))
+        .filter(|(_, name)| described.table.column(name).is_some_and(|column| column.nullable))
+        .collect();
+    if parked.is_empty() {
+        return None;
+    }
+    let mut sql = update_head(job, described);
+    sql.list(parked, ", ", |sql, (_, name)| {
+        sql.ident(name).push(" = null");
+    });
+    where_key(&mut sql, job, described, folded);
+    Some(sql)
+}
+
+fn update_head(job: &ApplyJob, described: &Described) -> Sql {
+    let mut sql = statement();
+    sql.push(if described.table.triggers.is_empty() { "update or abort " } else { "update " });
+    sql.table(&job.table.name).push(" set ");
+    sql
+}
+
+fn named(job: &ApplyJob) -> impl Iterator<Item = (usize, &str)> {
+    job.columns.iter().map(|column| column.name.as_str()).enumerate()
+}
+
+/// Compares as the key's index does, which need not be how the column itself compares.
+fn where_key(sql: &mut Sql, job: &ApplyJob, described: &Described, folded: bool) {
+    let key = named(job).filter(|(_, name)| job.key.iter().any(|key| key == name));
+    sql.push(" where ").list(key, " and ", |sql, (at, name)| {
+        sql.ident(name).push(" = ");
+        parameter(sql, at);
+        sql.push(" collate ").ident(if folded { described.collation(name) } else { "BINARY" });
+    });
+}
+
+fn parameter(sql: &mut Sql, at: usize) {
+    sql.push("?").number(i128::try_from(at).unwrap_or(i128::MAX).saturating_add(1));
+}
+
+/// A temporary table with the key's own collations; it lives in this connection only.
+fn remember<'c>(
+    connection: &'c Connection,
+    job: &ApplyJob,
+    described: &Described,
+) -> Result<Statement<'c>, EngineError> {
+    let fault = |err: rusqlite::Error| engine_error(&err, &job.table.name);
+    let key: Vec<(usize, &str)> = named(job).filter(|(_, name)| job.key.iter().any(|key| key == name)).collect();
+    let mut sql = statement();
+    sql.push("create temp table evenkeel_seen (");
+    sql.list(&key, ", ", |sql, (at, name)| {
+        sql.push("k").number(i128::try_from(*at).unwrap_or(i128::MAX)).push(" collate ");
+        sql.ident(described.collation(name));
+    });
+    sql.push(", primary key (").list(&key, ", ", |sql, (at, _)| {
+        sql.push("k").number(i128::try_from(*at).unwrap_or(i128::MAX));
+    });
+    sql.push(")) without rowid");
+    connection.execute_batch(sql.text()).map_err(fault)?;
+    let mut sql = statement();
+    sql.push("insert or abort into temp.evenkeel_seen values (");
+    sql.list(&key, ", ", |sql, (at, _)| parameter(sql, *at)).push(")");
+    connection.prepare(sql.text()).map_err(fault)
+}
+
+fn guard(connection: &Connection) -> rusqlite::Result<Guard<'_>> {
+    Ok(Guard {
+        set: connection.prepare("savepoint evenkeel_row")?,
+        back: connection.prepare("rollback to evenkeel_row")?,
+        release: connection.prepare("release evenkeel_row")?,
+    })
+}
+
+fn parent_checks<'c>(
+    connection: &'c Connection,
+    job: &ApplyJob,
+    described: &Described,
+) -> Result<Vec<ParentCheck<'c>>, EngineError> {
+    let mut checks = Vec::new();
+    for key in &described.table.foreign_keys {
+        let places: Vec<usize> =
+            key.columns.iter().filter_map(|name| named(job).find(|(_, other)| other == name)).map(|(at, _)| at).collect();
+        // A foreign key over columns that the rows do not carry keeps the values it has.
+        if places.len() != key.columns.len() || key.foreign_columns.len() != key.columns.len() {
+            continue;
+        }
+        let mut sql = statement();
+        sql.push("select 1 from ").table(&key.table).push(" where ");
+        sql.list(key.foreign_columns.iter().zip(&places), " and ", |sql, (name, at)| {
+            sql.ident(name).push(" = ");
+            parameter(sql, *at);
+        });
+        let exists = connection.prepare(sql.text()).map_err(|err| engine_error(&err, &job.table.name))?;
+        checks.push(ParentCheck { places, exists });
+    }
+    Ok(checks)
+}
+
+/// Refuses a table whose key values are written in another way than this program writes them: an upper-case uuid and
+/// the same in lower case would become two rows.
+///
+/// # Errors
+/// The column, and what to do.
+pub(super) fn check_key_form(connection: &Connection, job: &ApplyJob) -> Result<(), EngineError> {
+    for column in job.columns.iter().filter(|column| job.key.contains(&column.name)) {
+        let (form, pattern) = match column.kind {
+            NeutralType::Uuid => ("lower-case text with hyphens", "________-____-____-____-____________"),
+            NeutralType::Time => ("HH:MM:SS.ffffff", "__:__:__.______"),
+            NeutralType::Timestamp => ("YYYY-MM-DD HH:MM:SS.ffffff", "%-__-__ __:__:__.______"),
+            NeutralType::Timestamptz => ("YYYY-MM-DD HH:MM:SS.ffffffZ", "%-__-__ __:__:__.______Z"),
+            _ => continue,
+        };
+        let mut sql = statement();
+        sql.push("select exists (select 1 from ").table(&job.table.name).push(" where ").ident(&column.name);
+        sql.push(" not like ").literal(pattern);
+        if column.kind == NeutralType::Uuid {
+            sql.push(" or ").ident(&column.name).push(" <> lower(").ident(&column.name).push(")");
+        } else {
+            sql.push(" and ").ident(&column.name).push(" not in ('infinity', '-infinity')");
+        }
+        sql.push(")");
+        let found: bool = connection
+            .query_row(sql.text(), [], |row| row.get(0))
+            .map_err(|err| engine_error(&err, &job.table.name))?;
+        if found {
+            return Err(EngineError::Statement {
+                table: job.table.name.to_string(),
+                message: format!(
+                    "key column {} holds values that are not written as {form}, so rows cannot be matched by it; \
+                     rewrite them so, or choose another key",
+                    column.name
+                ),
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! What `doctor` tells about a SQLite site database, and what is counted in it.
+//!
+//! Invariant: nothing here writes.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+use rustix::fs::{Access, access, statvfs};
+
+use crate::engine::driver::{Finding, RowCount};
+use crate::engine::error::EngineError;
+use crate::engine::sqlite::connect::Location;
+use crate::engine::sqlite::fault::engine_error;
+use crate::engine::sqlite::introspect::{self, Described};
+use crate::engine::sqlite::select::statement;
+use crate::model::table::TableName;
+
+const MIB: u64 = 1 << 20;
+/// Less than this beside the database is worth a warning, whatever its size.
+const LITTLE_SPACE: u64 = 256 * MIB;
+
+/// All findings; the database that cannot be opened is the one finding then.
+pub(super) fn check(location: &Location) -> Result<Vec<Finding>, EngineError> {
+    let connection = match location.open_reader() {
+        Ok(connection) => connection,
+        Err(err) => {
+            let hint = "check site.database and the rights of the user this daemon runs as; the file is never made here";
+            return Ok(vec![finding(false, err.to_string(), Some(hint))]);
+        }
+    };
+    let mode = location.journal_mode(&connection)?;
+    let described = introspect::tables(&connection).map_err(|err| location.fault(&err))?;
+    let mut findings = vec![
+        finding(true, format!("{} opens, SQLite {}", location.path().display(), rusqlite::version()), None),
+        writable(location.path()),
+        journal(&mode),
+        space(location.path()),
+    ];
+    findings.extend(described.iter().flat_map(about_table));
+    Ok(findings)
+}
+
+/// Exact up to `exact_to`, beyond that an estimate.
+pub(super) fn count(connection: &Connection, name: &TableName, exact_to: u64) -> Result<RowCount, EngineError> {
+    let fault = |err: rusqlite::Error| engine_error(&err, name);
+    let described = introspect::table(connection, name)
+        .map_err(fault)?
+        .ok_or_else(|| EngineError::NoTable(name.clone()))?;
+    let mut sql = statement();
+    sql.push("select count(*) from (select 1 from ").table(name).push(" limit ?1)");
+    let limit = i64::try_from(exact_to.saturating_add(1)).unwrap_or(i64::MAX);
+    let rows: u64 = connection.query_row(sql.text(), [limit], |row| row.get(0)).map_err(fault)?;
+    if rows <= exact_to {
+        return Ok(RowCount { rows, exact: true });
+    }
+    let estimate = described.table.row_estimate.or_else(|| highest_rowid(connection, name)).unwrap_or(0);
+    Ok(RowCount { rows: estimate.max(exact_to), exact: false })
+}
+
+/// What rows are numbered up to, where they are numbered.
+fn highest_rowid(connection: &Connection, name: &TableName) -> Option<u64> {
+    let mut sql = statement();
+    sql.push("select max(_rowid_) from ").table(name);
+    let highest: i64 = connection.query_row(sql.text(), [], |row| row.get(0)).ok()?;
+    u64::try_from(highest).ok()
+}
+
+fn finding(ok: bool, what: String, hint: Option<&str>) -> Finding {
+    Finding { ok, what, hint: hint.map(str::to_owned) }
+}
+
+fn writable(path: &Path) -> Finding {
+    let folder = path.parent().unwrap_or(path);
+    let what = "the database can be written by this user".to_owned();
+    if access(path, Access::WRITE_OK).is_err() {
+        let hint = format!("give the user this daemon runs as the right to write {}", path.display());
+        return finding(false, what, Some(&hint));
+    }
+    if access(folder, Access::WRITE_OK).is_err() {
+        let hint = format!("SQLite keeps its journal beside the database: let this user write into {}", folder.display());
+        return finding(false, what, Some(&hint));
+    }
+    finding(true, what, None)
+}
+
+fn journal(mode: &str) -> Finding {
+    let hint = "in this mode one reader blocks every writer, so the whole database is copied before it is read; \
+                `pragma journal_mode = wal` lets readers and writers work side by side";
+    finding(mode == "wal", format!("the journal mode is {mode}"), (mode != "wal").then_some(hint))
+}
+
+fn space(path: &Path) -> Finding {
+    let Ok(found) = statvfs(path) else {
+        return finding(false, "the free space beside the database is unknown".to_owned(), Some("check the disk"));
+    };
+    let free = found.f_bavail.saturating_mul(found.f_frsize);
+    let size = std::fs::metadata(path).map(|file| file.len()).unwrap_or(0);
+    let enough = free >= LITTLE_SPACE.max(size);
+    let what = format!("{} MiB are free beside the database, which has {} MiB", free / MIB, size / MIB);
+    finding(enough, what, (!enough).then_some("make room: a first copy can need as much again"))
+}
+
+fn about_table(described: &Described) -> Vec<Finding> {
+    let table = &described.table;
+    let mut findings = Vec::new();
+    if !table.triggers.is_empty() {
+        let what = format!(
+            "table {}: its triggers run when rows are written: {}",
+            table.name,
+            table.triggers.join(", ")
+        );
+        findings.push(finding(true, what, None));
+    }
+    if table.usable_keys().next().is_none() {
+        let hint = "give it a primary key, or a unique index on columns that are not null";
+        findings.push(finding(false, format!("table {} has no usable key", table.name), Some(hint)));
+    }
+    if let Some(reason) = &table.not_writable {
+        let hint = "it can be given, not pulled into";
+        findings.push(finding(false, format!("table {}: {reason}", table.name), Some(hint)));
+    }
+    findings
+}

@@ -1,0 +1,257 @@
+//! From what SQLite stores to a field of the row layout.
+//!
+//! A value is read as its column's declared type or not at all: what another class of value stands there is told by
+//! class, never by content. Integers, text and blobs are passed on without a copy.
+//! Invariant: reading the same value twice gives the same bytes.
+
+use rusqlite::types::ValueRef;
+
+use crate::engine::sqlite::types::Storage;
+use crate::model::table::NeutralType;
+use crate::wire::{InvalidValue, datetime, numeric};
+
+/// One field's bytes.
+#[derive(Debug)]
+pub(super) enum Image<'v> {
+    Null,
+    Borrowed(&'v [u8]),
+    Two([u8; 2]),
+    Four([u8; 4]),
+    Eight([u8; 8]),
+    Owned(Vec<u8>),
+}
+
+impl Image<'_> {
+    /// As a field; `None` is NULL.
+    pub(super) fn field(&self) -> Option<&[u8]> {
+        match self {
+            Self::Null => None,
+            Self::Borrowed(bytes) => Some(bytes),
+            Self::Two(bytes) => Some(bytes),
+            Self::Four(bytes) => Some(bytes),
+            Self::Eight(bytes) => Some(bytes),
+            Self::Owned(bytes) => Some(bytes),
+        }
+    }
+}
+
+/// The image of `value` in a column stored as `storage` says, or why it has none.
+pub(super) fn image<'v>(storage: &Storage, value: ValueRef<'v>) -> Result<Image<'v>, String> {
+    match (storage.kind, value) {
+        (_, ValueRef::Null) => Ok(Image::Null),
+        (NeutralType::Bool, ValueRef::Integer(number @ 0..=1)) => {
+            Ok(Image::Borrowed(if number == 1 { &[1] } else { &[0] }))
+        }
+        (NeutralType::Bool, ValueRef::Integer(_)) => Err("an integer other than 0 and 1 stands for a bool".into()),
+        (NeutralType::Int2, ValueRef::Integer(number)) => {
+            i16::try_from(number).map(|number| Image::Two(number.to_be_bytes())).map_err(|_| too_wide("smallint"))
+        }
+        (NeutralType::Int4, ValueRef::Integer(number)) => {
+            i32::try_from(number).map(|number| Image::Four(number.to_be_bytes())).map_err(|_| too_wide("integer"))
+        }
+        (NeutralType::Int8, ValueRef::Integer(number)) => Ok(Image::Eight(number.to_be_bytes())),
+        (NeutralType::Float4, ValueRef::Real(number)) => narrow(number),
+        (NeutralType::Float4, ValueRef::Integer(number)) => narrow(exact_double(number)?),
+        (NeutralType::Float8, ValueRef::Real(number)) => Ok(Image::Eight(number.to_be_bytes())),
+        (NeutralType::Float8, ValueRef::Integer(number)) => Ok(Image::Eight(exact_double(number)?.to_be_bytes())),
+        (NeutralType::Numeric, value) => decimal(storage.scale, value),
+        (NeutralType::Text, ValueRef::Text(text)) => utf8(text).map(|_| Image::Borrowed(text)),
+        (NeutralType::Bytea, ValueRef::Blob(bytes)) => Ok(Image::Borrowed(bytes)),
+        (NeutralType::Uuid, value) => uuid(value),
+        (NeutralType::Json | NeutralType::Jsonb, value) => json(value),
+        (NeutralType::Other, value) => as_text(value),
+        (kind, ValueRef::Text(text)) => moment(kind, utf8(text)?),
+        (kind, value) => Err(format!("{} stands where {} belongs", class(value), kind.name())),
+    }
+}
+
+/// What `value` is, without the value.
+fn class(value: ValueRef<'_>) -> &'static str {
+    match value {
+        ValueRef::Null => "NULL",
+        ValueRef::Integer(_) => "an integer",
+        ValueRef::Real(_) => "a real number",
+        ValueRef::Text(_) => "text",
+        ValueRef::Blob(_) => "a blob",
+    }
+}
+
+fn too_wide(kind: &str) -> String {
+    format!("the integer is too large for {kind}")
+}
+
+fn utf8(text: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(text).map_err(|_| "the text is not valid UTF-8".to_owned())
+}
+
+fn reason(err: InvalidValue) -> String {
+    err.to_string()
+}
+
+/// An integer as a double, where it keeps every digit.
+fn exact_double(number: i64) -> Result<f64, String> {
+    let high = i32::try_from(number >> 32).map_err(|_| too_wide("float8"))?;
+    let low = u32::try_from(number & 0xffff_ffff).map_err(|_| too_wide("float8"))?;
+    if number.unsigned_abs() > 1 << 53 {
+        return Err("the integer has more digits than a double keeps".to_owned());
+    }
+    Ok(f64::from(high) * 4_294_967_296.0 + f64::from(low))
+}
+
+/// A double as the nearest float4, as any engine stores it in a column of that type.
+fn narrow<'v>(number: f64) -> Result<Image<'v>, String> {
+    let narrowed = number as f32;
+    if narrowed.is_infinite() && number.is_finite() {
+        return Err("the number is too large for float4".to_owned());
+    }
+    Ok(Image::Four(narrowed.to_be_bytes()))
+}
+
+fn decimal<'v>(scale: Option<u32>, value: ValueRef<'v>) -> Result<Image<'v>, String> {
+    let exact = match value {
+        ValueRef::Integer(number) => numeric::from_i64(number),
+        ValueRef::Real(number) if !number.is_finite() => {
+            return Err("an infinite real number stands where numeric belongs".to_owned());
+        }
+        ValueRef::Real(number) => {
+            let text = match scale.map(usize::try_from) {
+                Some(Ok(scale)) => format!("{number:.scale$}"),
+                _ => number.to_string(),
+            };
+            numeric::encode(&text).map_err(reason)?
+        }
+        ValueRef::Text(text) => numeric::encode(utf8(text)?).map_err(reason)?,
+        value => return Err(format!("{} stands where numeric belongs", class(value))),
+    };
+    match scale {
+        Some(scale) => numeric::with_scale(&exact, scale)
+            .map(|scaled| Image::Owned(scaled.into_owned()))
+            .map_err(|_| format!("the number has more than {scale} digits after the point")),
+        None => Ok(Image::Owned(exact)),
+    }
+}
+
+fn uuid(value: ValueRef<'_>) -> Result<Image<'_>, String> {
+    match value {
+        ValueRef::Blob(bytes) if bytes.len() == 16 => Ok(Image::Borrowed(bytes)),
+        ValueRef::Text(text) if matches!(text.len(), 32 | 36) => uuid::Uuid::try_parse_ascii(text)
+            .map(|uuid| Image::Owned(uuid.into_bytes().to_vec()))
+            .map_err(|_| "the text is not a uuid".to_owned()),
+        ValueRef::Text(_) => Err("the text is not a uuid".to_owned()),
+        value => Err(format!("{} stands where uuid belongs", class(value))),
+    }
+}
+
+fn json(value: ValueRef<'_>) -> Result<Image<'_>, String> {
+    match value {
+        // A column declared `json` leans to numbers, and SQLite keeps a document that is one integer as that.
+        ValueRef::Integer(number) => Ok(Image::Owned(number.to_string().into_bytes())),
+        ValueRef::Text(text) => match serde_json::from_str::<serde::de::IgnoredAny>(utf8(text)?) {
+            Ok(_) => Ok(Image::Borrowed(text)),
+            Err(err) => Err(format!("the text is not JSON from line {} column {} on", err.line(), err.column())),
+        },
+        value => Err(format!("{} stands where json belongs", class(value))),
+    }
+}
+
+fn as_text(value: ValueRef<'_>) -> Result<Image<'_>, String> {
+    match value {
+        ValueRef::Text(text) => utf8(text).map(|_| Image::Borrowed(text)),
+        ValueRef::Integer(number) => Ok(Image::Owned(number.to_string().into_bytes())),
+        ValueRef::Real(number) => Ok(Image::Owned(format!("{number:?}").into_bytes())),
+        value => Err(format!("{} stands in a column whose type holds text", class(value))),
+    }
+}
+
+fn moment<'v>(kind: NeutralType, text: &str) -> Result<Image<'v>, String> {
+    match kind {
+        NeutralType::Date => datetime::date_from_text(text).map(Image::Four),
+        NeutralType::Time => datetime::time_from_text(text).map(Image::Eight),
+        NeutralType::Timestamp => datetime::timestamp_from_text(text, false).map(Image::Eight),
+        NeutralType::Timestamptz => datetime::timestamp_from_text(text, true).map(Image::Eight),
+        kind => return Err(format!("text stands where {} belongs", kind.name())),
+    }
+    .map_err(reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::sqlite::types::Affinity;
+
+    fn read(kind: NeutralType, scale: Option<u32>, value: ValueRef<'_>) -> Result<Option<Vec<u8>>, String> {
+        let storage = Storage { kind, scale, affinity: Affinity::Numeric };
+        image(&storage, value).map(|image| image.field().map(<[u8]>::to_vec))
+    }
+
+    #[test]
+    fn values_are_read_as_their_declared_type() {
+        use NeutralType::*;
+        use ValueRef::{Blob, Integer, Null, Real, Text};
+        let number = |text: &str| Ok(Some(numeric::encode(text).unwrap()));
+        assert_eq!(read(Text2, None, Null), Ok(None));
+        assert_eq!(read(Bool, None, Integer(1)), Ok(Some(vec![1])));
+        assert_eq!(read(Int2, None, Integer(-2)), Ok(Some((-2_i16).to_be_bytes().to_vec())));
+        assert_eq!(read(Float8, None, Integer(-3)), Ok(Some((-3.0_f64).to_be_bytes().to_vec())));
+        assert_eq!(read(Float8, None, Integer(1 << 53)), Ok(Some(9_007_199_254_740_992.0_f64.to_be_bytes().to_vec())));
+        assert_eq!(read(Float4, None, Real(0.1)), Ok(Some(0.1_f32.to_be_bytes().to_vec())));
+        assert_eq!(read(Numeric, Some(2), Real(0.1 + 0.2)), number("0.30"));
+        assert_eq!(read(Numeric, Some(2), Real(-0.001)), number("0.00"));
+        assert_eq!(read(Numeric, Some(2), Integer(5)), number("5.00"));
+        assert_eq!(read(Numeric, None, Real(12.5)), number("12.5"));
+        assert_eq!(read(Numeric, None, Text(b"12.50")), number("12.50"));
+        assert_eq!(read(Numeric, Some(3), Text(b"12.5")), number("12.500"));
+        assert_eq!(read(Uuid, None, Blob(&[7; 16])), Ok(Some(vec![7; 16])));
+        assert_eq!(
+            read(Uuid, None, Text(b"07070707-0707-0707-0707-070707070707")),
+            read(Uuid, None, Text(b"07070707070707070707070707070707"))
+        );
+        assert_eq!(read(Other, None, Integer(5)), Ok(Some(b"5".to_vec())));
+        assert_eq!(
+            read(Timestamp, None, Text(b"2024-02-29T10:00:00")),
+            read(Timestamp, None, Text(b"2024-02-29 10:00:00.000000"))
+        );
+        assert_eq!(
+            read(Timestamptz, None, Text(b"2024-02-29T10:00:00+02:00")),
+            read(Timestamptz, None, Text(b"2024-02-29 08:00:00.000000Z"))
+        );
+    }
+
+    #[test]
+    fn what_is_no_value_of_the_declared_type_is_refused_without_showing_it() {
+        use NeutralType::*;
+        use ValueRef::{Blob, Integer, Real, Text};
+        for (kind, scale, value) in [
+            (Bool, None, Integer(4711)),
+            (Bool, None, Text(b"true4711")),
+            (Int2, None, Integer(4711_4711)),
+            (Int4, None, Integer(4711_4711_4711)),
+            (Int8, None, Real(4711.5)),
+            (Int8, None, Text(b"4711")),
+            (Float8, None, Integer((1 << 53) + 1)),
+            (Float8, None, Text(b"4711")),
+            (Float4, None, Real(4.711e300)),
+            (Numeric, Some(1), Text(b"4711.25")),
+            (Numeric, None, Text(b"x4711")),
+            (Numeric, None, Real(f64::INFINITY)),
+            (Text2, None, Blob(b"4711")),
+            (Text2, None, Text(b"4711\xff")),
+            (Bytea, None, Text(b"4711")),
+            (Date, None, Integer(4711)),
+            (Date, None, Text(b"4711-13-01")),
+            (Timestamp, None, Real(4711.5)),
+            (Timestamp, None, Text(b"4711-01-01 00:00:00Z")),
+            (Timestamptz, None, Integer(4711)),
+            (Uuid, None, Text(b"4711")),
+            (Uuid, None, Blob(b"4711")),
+            (Json, None, Text(b"{4711")),
+            (Json, None, Blob(b"4711")),
+            (Other, None, Blob(b"4711")),
+        ] {
+            let reason = read(kind, scale, value).expect_err(&format!("{kind:?} {value:?}"));
+            assert!(!reason.contains("4711"), "{reason}");
+        }
+    }
+
+    use NeutralType::Text as Text2;
+}

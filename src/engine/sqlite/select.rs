@@ -1,0 +1,129 @@
+//! The one `select` of a reading: its text and what is bound to it.
+//!
+//! Invariant: names come from the catalogue and are quoted; values are bound, never written into the text.
+
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+
+use crate::engine::driver::{KeyValue, RowFilter, Selection};
+use crate::engine::error::EngineError;
+use crate::engine::sql::{Quoting, Sql};
+use crate::engine::sqlite::image::image;
+use crate::engine::sqlite::introspect::Described;
+use crate::engine::sqlite::stored::{as_value, stored};
+use crate::engine::sqlite::types::Storage;
+use crate::model::table::Table;
+
+/// An empty statement that puts bare tables into SQLite's main database.
+pub(super) fn statement() -> Sql {
+    Sql::new(Quoting::Standard, Some("main"))
+}
+
+/// A statement and its parameters.
+#[derive(Debug)]
+pub(super) struct Query {
+    pub sql: Sql,
+    pub parameters: Vec<Value>,
+}
+
+/// The query that gives what `selection` asks for.
+///
+/// # Errors
+/// [`EngineError::SchemaChanged`] when the table lacks a column asked for.
+pub(super) fn query(selection: &Selection, described: &Described) -> Result<Query, EngineError> {
+    let mut query = Query { sql: statement(), parameters: Vec::new() };
+    query.sql.push("select ");
+    if selection.columns.is_empty() {
+        query.sql.push("null");
+    }
+    query.sql.idents(selection.columns.iter().map(|(name, _)| name.as_str()));
+    query.sql.push(" from ").table(&selection.table);
+    query.filter(&selection.rows, described)?;
+    if let Some(page) = &selection.page {
+        if !page.order_by.is_empty() {
+            all_there(&described.table, &page.order_by)?;
+            query.sql.push(" order by ").idents(page.order_by.iter().map(String::as_str));
+        }
+        query.sql.push(" limit ");
+        query.bind(Value::Integer(i64::try_from(page.limit).unwrap_or(i64::MAX)));
+        query.sql.push(" offset ");
+        query.bind(Value::Integer(i64::try_from(page.offset).unwrap_or(i64::MAX)));
+    }
+    Ok(query)
+}
+
+impl Query {
+    fn bind(&mut self, value: Value) {
+        self.parameters.push(value);
+        self.sql.push("?");
+    }
+
+    fn filter(&mut self, rows: &RowFilter, described: &Described) -> Result<(), EngineError> {
+        match rows {
+            RowFilter::All => {}
+            RowFilter::In { column, values } => {
+                all_there(&described.table, std::slice::from_ref(column))?;
+                self.sql.push(" where ").ident(column).push(" in (");
+                self.bind_list(std::iter::repeat_n(column, values.len()).zip(values), described);
+                self.sql.push(")");
+            }
+            RowFilter::Between { column, start, end } => {
+                all_there(&described.table, std::slice::from_ref(column))?;
+                let bounds = [(" >= ", start), (" <= ", end)];
+                let given = bounds.into_iter().filter_map(|(sign, bound)| bound.map(|bound| (sign, bound)));
+                for (at, (sign, bound)) in given.enumerate() {
+                    self.sql.push(if at == 0 { " where " } else { " and " }).ident(column).push(sign);
+                    self.bind(Value::Integer(bound));
+                }
+            }
+            RowFilter::After { columns, values } if columns.len() == values.len() && !columns.is_empty() => {
+                all_there(&described.table, columns)?;
+                self.sql.push(" where (").idents(columns.iter().map(String::as_str)).push(") > (");
+                self.bind_list(columns.iter().zip(values), described);
+                self.sql.push(")");
+            }
+            RowFilter::After { .. } => {
+                return Err(EngineError::Statement {
+                    table: described.table.name.to_string(),
+                    message: "a page begins after a key, with one value for each of its columns".to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn bind_list<'a>(
+        &mut self,
+        pairs: impl Iterator<Item = (&'a String, &'a KeyValue)>,
+        described: &Described,
+    ) {
+        for (at, (column, value)) in pairs.enumerate() {
+            if at > 0 {
+                self.sql.push(", ");
+            }
+            self.bind(key_value(value, column, described));
+        }
+    }
+}
+
+/// A value as the column stores it: a uuid or a moment can be written in many ways. What is none is bound as it is
+/// and finds nothing.
+fn key_value(value: &KeyValue, column: &str, described: &Described) -> Value {
+    let text = match value {
+        KeyValue::Integer(number) => return Value::Integer(*number),
+        KeyValue::Text(text) => text,
+    };
+    let as_stored = described.table.column(column).and_then(|column| {
+        let storage = Storage::of(column, described.strict);
+        let image = image(&storage, ValueRef::Text(text.as_bytes())).ok()?;
+        let bound: ToSqlOutput<'_> = stored(&storage, image.field()).ok()?;
+        Value::try_from(as_value(&bound)).ok()
+    });
+    as_stored.unwrap_or_else(|| Value::Text(text.clone()))
+}
+
+fn all_there(table: &Table, names: &[String]) -> Result<(), EngineError> {
+    match names.iter().all(|name| table.column(name).is_some()) {
+        true => Ok(()),
+        false => Err(EngineError::SchemaChanged(table.name.clone())),
+    }
+}

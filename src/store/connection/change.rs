@@ -1,0 +1,301 @@
+//! Changes of a connection, each one atomic statement.
+//!
+//! Whether a change is allowed is decided by `model`; the one rule kept here as well, because two people may decide at
+//! once, is that `revoked` is final.
+
+use jiff::Timestamp;
+
+use crate::model::connection::{RemoteSite, Status};
+use crate::model::grant::Grant;
+use crate::model::id::ConnectionId;
+use crate::model::url::PeerUrl;
+use crate::store::connection::name_taken;
+use crate::store::pool::execute;
+use crate::store::record::{micros, optional_json, to_json};
+use crate::store::{Store, StoreError};
+
+/// What a peer said of its side of a connection.
+#[derive(Clone, Debug)]
+pub struct PeerWord {
+    /// Its status; `revoked` is stored as `severed`.
+    pub status: Status,
+    /// It deleted its side and no longer finds ours.
+    pub deleted: bool,
+    /// Shown to people, where the peer's word ended the connection.
+    pub reason: Option<String>,
+}
+
+/// What the peer answered to our registration.
+#[derive(Clone, Debug)]
+pub struct RegistrationAnswer {
+    /// What it made of it: active or pending.
+    pub remote_status: Status,
+    /// Set when it is an Evenkeel.
+    pub remote: Option<RemoteSite>,
+    /// Where its API was found.
+    pub remote_prefix: String,
+}
+
+impl Store {
+    /// Our administrator's decision; counts the epoch up. `approved_by` also sets `approved_at` to `now`.
+    /// A revoked connection stays as it is.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_local_status(
+        &self,
+        id: ConnectionId,
+        status: Status,
+        reason: Option<&str>,
+        approved_by: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        execute!(
+            self,
+            "update connection
+            set local_status = $2,
+                status_reason = $3,
+                approved_by = coalesce($4, approved_by),
+                approved_at = case when $4 is null then approved_at else $5 end,
+                epoch = epoch + 1,
+                next_attempt_at = null
+            where id = $1
+              and local_status <> 'revoked'",
+            id.to_string(),
+            status.as_str(),
+            reason,
+            approved_by,
+            micros(now)
+        );
+        Ok(())
+    }
+
+    /// The peer's word; also counts as contact. A reason once given goes when both sides are active again.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_peer_word(
+        &self,
+        id: ConnectionId,
+        word: &PeerWord,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        // PostgreSQL takes no NUL in text, and a peer may send anything.
+        let reason = word.reason.as_ref().map(|reason| reason.replace('\0', ""));
+        execute!(
+            self,
+            "update connection
+            set remote_status = $2,
+                peer_deleted = $3,
+                status_reason = case
+                    when $4 is not null then $4
+                    when $2 = 'active' and local_status = 'active' then null
+                    else status_reason
+                end,
+                last_contact_at = $5,
+                unreachable_since = null,
+                next_attempt_at = null
+            where id = $1",
+            id.to_string(),
+            as_heard(word.status).as_str(),
+            word.deleted,
+            reason,
+            micros(now)
+        );
+        Ok(())
+    }
+
+    /// Our registration was accepted: forgets the raw token.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_registered(
+        &self,
+        id: ConnectionId,
+        answer: &RegistrationAnswer,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        execute!(
+            self,
+            "update connection
+            set registered = true,
+                token = null,
+                remote_status = $2,
+                remote = $3,
+                remote_prefix = $4,
+                last_contact_at = $5,
+                unreachable_since = null,
+                next_attempt_at = null
+            where id = $1",
+            id.to_string(),
+            as_heard(answer.remote_status).as_str(),
+            optional_json(answer.remote.as_ref())?,
+            &answer.remote_prefix,
+            micros(now)
+        );
+        Ok(())
+    }
+
+    /// The peer confirmed our decision of `epoch`; one confirmed before it changes nothing.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_acked(&self, id: ConnectionId, epoch: i64) -> Result<(), StoreError> {
+        execute!(
+            self,
+            "update connection
+            set acked_epoch = $2
+            where id = $1
+              and acked_epoch < $2",
+            id.to_string(),
+            epoch
+        );
+        Ok(())
+    }
+
+    /// The peer answered: clears `unreachable_since` and `next_attempt_at`; keeps the prefix where given.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_contact(
+        &self,
+        id: ConnectionId,
+        remote_prefix: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        execute!(
+            self,
+            "update connection
+            set remote_prefix = coalesce($2, remote_prefix),
+                last_contact_at = $3,
+                unreachable_since = null,
+                next_attempt_at = null
+            where id = $1",
+            id.to_string(),
+            remote_prefix,
+            micros(now)
+        );
+        Ok(())
+    }
+
+    /// A call to the peer failed; `unreachable_since` keeps its first value.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_unreachable(
+        &self,
+        id: ConnectionId,
+        next_attempt_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        execute!(
+            self,
+            "update connection
+            set unreachable_since = coalesce(unreachable_since, $3),
+                next_attempt_at = $2
+            where id = $1",
+            id.to_string(),
+            micros(next_attempt_at),
+            micros(now)
+        );
+        Ok(())
+    }
+
+    /// Renames. Fails with [`StoreError::NameTaken`].
+    ///
+    /// # Errors
+    /// When the name is taken or the database fails.
+    pub async fn set_name(&self, id: ConnectionId, name: &str) -> Result<(), StoreError> {
+        self.rename(id, name)
+            .await
+            .map_err(|fault| name_taken(fault, name))
+    }
+
+    async fn rename(&self, id: ConnectionId, name: &str) -> Result<(), StoreError> {
+        execute!(
+            self,
+            "update connection set name = $2 where id = $1",
+            id.to_string(),
+            name
+        );
+        Ok(())
+    }
+
+    /// Moves it to another URL; forgets the prefix.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_url(&self, id: ConnectionId, url: &PeerUrl) -> Result<(), StoreError> {
+        execute!(
+            self,
+            "update connection
+            set url = $2,
+                remote_prefix = null,
+                next_attempt_at = null
+            where id = $1",
+            id.to_string(),
+            url.to_string()
+        );
+        Ok(())
+    }
+
+    /// Replaces the grant.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_grant(&self, id: ConnectionId, grant: &Grant) -> Result<(), StoreError> {
+        execute!(
+            self,
+            "update connection set access = $2 where id = $1",
+            id.to_string(),
+            to_json(grant)?
+        );
+        Ok(())
+    }
+
+    /// Our administrator deleted it: hidden at once, kept until the peer knows; its name is free again. Counts the
+    /// epoch up and forgets a token not sent yet.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn mark_deleted(&self, id: ConnectionId, now: Timestamp) -> Result<(), StoreError> {
+        execute!(
+            self,
+            "update connection
+            set deleted_at = $2,
+                token = null,
+                epoch = epoch + 1,
+                next_attempt_at = null
+            where id = $1
+              and deleted_at is null",
+            id.to_string(),
+            micros(now)
+        );
+        Ok(())
+    }
+
+    /// Removes a connection that was never registered, with its token: the peer refused it. Others stay for their
+    /// history.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_connection(&self, id: ConnectionId) -> Result<(), StoreError> {
+        execute!(
+            self,
+            "delete from connection
+            where id = $1
+              and not registered",
+            id.to_string()
+        );
+        Ok(())
+    }
+}
+
+/// `revoked` is our administrator's word alone: the peer's can only cut the connection.
+fn as_heard(status: Status) -> Status {
+    if status == Status::Revoked {
+        Status::Severed
+    } else {
+        status
+    }
+}

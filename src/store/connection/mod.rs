@@ -1,0 +1,307 @@
+//! Connections. The token's hash is looked up by HMAC and kept only sealed.
+//!
+//! This file adds and reads them, `change` alters them. Invariant: a connection our administrator deleted is found
+//! only by those who have yet to tell the peer.
+
+mod change;
+
+use jiff::Timestamp;
+
+use crate::base::secret::Secret;
+use crate::model::connection::{Connection, Totals};
+use crate::model::id::ConnectionId;
+use crate::model::url::PeerUrl;
+use crate::store::pool::{Row, execute, fetch_all, fetch_optional};
+use crate::store::record::{Record, bigint, micros, optional_json, optional_micros, to_json};
+use crate::store::{ListPage, Store, StoreError};
+
+pub use change::{PeerWord, RegistrationAnswer};
+
+macro_rules! select_connection {
+    ($rest:literal) => {
+        concat!(
+            "select id, name, direction, url, remote_prefix, local_status, remote_status,
+                status_reason, auth, identity, requested_from, access, remote, created_at,
+                approved_at, approved_by, last_contact_at, unreachable_since, next_attempt_at,
+                total_transfers, total_rows, total_bytes, epoch, acked_epoch, registered,
+                peer_deleted, deleted_at
+            from connection ",
+            $rest
+        )
+    };
+}
+
+impl Store {
+    /// Adds a connection. `token` is kept sealed only while a registration is still to be made (`registered` false).
+    ///
+    /// # Errors
+    /// [`StoreError::NameTaken`] when another connection (not deleted) has this name.
+    pub async fn insert_connection(
+        &self,
+        connection: &Connection,
+        token_hash: &Secret<String>,
+        token: Option<&Secret<String>>,
+    ) -> Result<(), StoreError> {
+        let token = token.filter(|_| !connection.registered);
+        let sealed = Sealed {
+            lookup: self.key.lookup(token_hash.expose()),
+            token_hash: self.seal(connection.id, "token_hash", token_hash)?,
+            token: token
+                .map(|token| self.seal(connection.id, "token", token))
+                .transpose()?,
+        };
+        self.insert(connection, &sealed)
+            .await
+            .map_err(|fault| name_taken(fault, &connection.name))
+    }
+
+    async fn insert(&self, connection: &Connection, sealed: &Sealed) -> Result<(), StoreError> {
+        execute!(
+            self,
+            "insert into connection
+                (id, name, direction, url, remote_prefix, local_status, remote_status,
+                status_reason, auth, identity, requested_from, access, remote, created_at,
+                approved_at, approved_by, last_contact_at, unreachable_since, next_attempt_at,
+                total_transfers, total_rows, total_bytes, epoch, acked_epoch, registered,
+                peer_deleted, deleted_at, token_lookup, token_hash, token)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+                $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)",
+            connection.id.to_string(),
+            &connection.name,
+            connection.direction.as_str(),
+            connection.url.to_string(),
+            &connection.remote_prefix,
+            connection.local_status.as_str(),
+            connection.remote_status.as_str(),
+            &connection.status_reason,
+            connection.auth.as_str(),
+            connection.identity.as_str(),
+            &connection.requested_from,
+            to_json(&connection.grant)?,
+            optional_json(connection.remote.as_ref())?,
+            micros(connection.created_at),
+            optional_micros(connection.approved_at),
+            &connection.approved_by,
+            optional_micros(connection.last_contact_at),
+            optional_micros(connection.unreachable_since),
+            optional_micros(connection.next_attempt_at),
+            bigint(connection.totals.transfers)?,
+            bigint(connection.totals.rows)?,
+            bigint(connection.totals.bytes)?,
+            connection.epoch,
+            connection.acked_epoch,
+            connection.registered,
+            connection.peer_deleted,
+            optional_micros(connection.deleted_at),
+            &sealed.lookup,
+            &sealed.token_hash,
+            &sealed.token
+        );
+        Ok(())
+    }
+
+    /// The connection, unless our administrator deleted it.
+    ///
+    /// # Errors
+    /// When the database fails or what it holds cannot be read.
+    pub async fn connection(&self, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
+        let row = fetch_optional!(
+            self,
+            select_connection!("where id = $1 and deleted_at is null"),
+            id.to_string()
+        );
+        row.map(read).transpose()
+    }
+
+    /// All not deleted, newest first.
+    ///
+    /// # Errors
+    /// When the database fails or what it holds cannot be read.
+    pub async fn connections(
+        &self,
+        page: ListPage<ConnectionId>,
+    ) -> Result<Vec<Connection>, StoreError> {
+        let rows = fetch_all!(
+            self,
+            select_connection!(
+                "where deleted_at is null
+                  and ($1 is null or id < $1)
+                order by id desc
+                limit $2"
+            ),
+            page.before.map(|id| id.to_string()),
+            i64::from(page.limit)
+        );
+        rows.into_iter().map(read).collect()
+    }
+
+    /// Those (of either direction, not deleted) whose token has this hash, newest first.
+    ///
+    /// # Errors
+    /// When the database fails or what it holds cannot be read.
+    pub async fn connections_by_hash(
+        &self,
+        token_hash: &str,
+    ) -> Result<Vec<Connection>, StoreError> {
+        let rows = fetch_all!(
+            self,
+            select_connection!(
+                "where token_lookup = $1
+                  and deleted_at is null
+                order by id desc"
+            ),
+            self.key.lookup(token_hash)
+        );
+        rows.into_iter().map(read).collect()
+    }
+
+    /// Those (of either direction, not deleted) at this URL, newest first.
+    ///
+    /// # Errors
+    /// When the database fails or what it holds cannot be read.
+    pub async fn connections_by_url(&self, url: &PeerUrl) -> Result<Vec<Connection>, StoreError> {
+        let rows = fetch_all!(
+            self,
+            select_connection!(
+                "where url = $1
+                  and deleted_at is null
+                order by id desc"
+            ),
+            url.to_string()
+        );
+        rows.into_iter().map(read).collect()
+    }
+
+    /// Those the healing loop has something to do for, due at `now`, oldest first: not registered yet (unless deleted
+    /// or revoked, when there is nothing left to ask for), or undelivered, also the deleted.
+    ///
+    /// # Errors
+    /// When the database fails or what it holds cannot be read.
+    pub async fn connections_to_tell(&self, now: Timestamp) -> Result<Vec<Connection>, StoreError> {
+        let rows = fetch_all!(
+            self,
+            select_connection!(
+                "where (next_attempt_at is null or next_attempt_at <= $1)
+                  and (
+                    (not registered and deleted_at is null and local_status <> 'revoked')
+                    or (registered and not peer_deleted and acked_epoch < epoch)
+                  )
+                order by id"
+            ),
+            micros(now)
+        );
+        rows.into_iter().map(read).collect()
+    }
+
+    /// The hash with which to address the peer.
+    ///
+    /// # Errors
+    /// When the database fails or the value does not open with this key.
+    pub async fn token_hash(&self, id: ConnectionId) -> Result<Option<Secret<String>>, StoreError> {
+        let row = fetch_optional!(
+            self,
+            "select id, token_hash from connection where id = $1",
+            id.to_string()
+        );
+        let Some(row) = row else { return Ok(None) };
+        let sealed = Record::new("connection", "id", row).text("token_hash")?;
+        Ok(Some(self.key.open(&place(id, "token_hash"), &sealed)?))
+    }
+
+    /// The raw token, while the registration is still to be made.
+    ///
+    /// # Errors
+    /// When the database fails or the value does not open with this key.
+    pub async fn unsent_token(
+        &self,
+        id: ConnectionId,
+    ) -> Result<Option<Secret<String>>, StoreError> {
+        let row = fetch_optional!(
+            self,
+            "select id, token from connection where id = $1",
+            id.to_string()
+        );
+        let Some(row) = row else { return Ok(None) };
+        let sealed = Record::new("connection", "id", row).optional_text("token")?;
+        let Some(sealed) = sealed else {
+            return Ok(None);
+        };
+        Ok(Some(self.key.open(&place(id, "token"), &sealed)?))
+    }
+
+    fn seal(
+        &self,
+        id: ConnectionId,
+        column: &str,
+        value: &Secret<String>,
+    ) -> Result<String, StoreError> {
+        Ok(self.key.seal(&place(id, column), value.expose())?)
+    }
+}
+
+/// A connection's token as it is stored.
+struct Sealed {
+    lookup: String,
+    token_hash: String,
+    token: Option<String>,
+}
+
+/// What a sealed value is bound to, so that it opens nowhere else.
+fn place(id: ConnectionId, column: &str) -> String {
+    format!("connection/{id}/{column}")
+}
+
+/// The same fault, but for a name that another connection has.
+fn name_taken(fault: StoreError, name: &str) -> StoreError {
+    match &fault {
+        // PostgreSQL names the index, SQLite the column.
+        StoreError::Database(sqlx::Error::Database(cause))
+            if cause.is_unique_violation()
+                && (cause.constraint() == Some("connection_name")
+                    || cause.message().contains("connection.name")) =>
+        {
+            StoreError::NameTaken(name.to_owned())
+        }
+        _ => fault,
+    }
+}
+
+fn read(row: Row) -> Result<Connection, StoreError> {
+    connection(&Record::new("connection", "id", row))
+}
+
+fn connection(record: &Record) -> Result<Connection, StoreError> {
+    let url = PeerUrl::parse(&record.text("url")?)
+        .map_err(|_| record.corrupt("url", "the URL of a peer"))?;
+    Ok(Connection {
+        id: record.parsed("id")?,
+        name: record.text("name")?,
+        direction: record.parsed("direction")?,
+        url,
+        remote_prefix: record.optional_text("remote_prefix")?,
+        local_status: record.parsed("local_status")?,
+        remote_status: record.parsed("remote_status")?,
+        status_reason: record.optional_text("status_reason")?,
+        auth: record.parsed("auth")?,
+        identity: record.parsed("identity")?,
+        requested_from: record.optional_text("requested_from")?,
+        grant: record.json("access")?,
+        remote: record.optional_json("remote")?,
+        created_at: record.time("created_at")?,
+        approved_at: record.optional_time("approved_at")?,
+        approved_by: record.optional_text("approved_by")?,
+        last_contact_at: record.optional_time("last_contact_at")?,
+        unreachable_since: record.optional_time("unreachable_since")?,
+        next_attempt_at: record.optional_time("next_attempt_at")?,
+        totals: Totals {
+            transfers: record.count("total_transfers")?,
+            rows: record.count("total_rows")?,
+            bytes: record.count("total_bytes")?,
+        },
+        epoch: record.number("epoch")?,
+        acked_epoch: record.number("acked_epoch")?,
+        registered: record.flag("registered")?,
+        peer_deleted: record.flag("peer_deleted")?,
+        deleted_at: record.optional_time("deleted_at")?,
+    })
+}

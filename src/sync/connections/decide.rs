@@ -1,0 +1,88 @@
+//! Our administrator's decisions. Each is stored first; the healing loop tells the peer.
+
+use jiff::Timestamp;
+
+use crate::model::connection::{self, Connection, Decision};
+use crate::model::id::ConnectionId;
+use crate::sync::{Actor, Ctx, SyncError};
+
+/// Carries out an administrator's decision and lets the peer know in the background. Repeating one changes nothing.
+///
+/// # Errors
+/// When there is no such connection or the decision does not fit.
+pub async fn decide(
+    ctx: &Ctx,
+    id: ConnectionId,
+    decision: Decision,
+    reason: Option<&str>,
+    actor: &Actor,
+) -> Result<Connection, SyncError> {
+    let known = existing(ctx, id).await?;
+    let status = connection::decide(known.local_status, decision)?;
+    if status == known.local_status {
+        return Ok(known);
+    }
+    let reason = match decision {
+        Decision::Reject => Some(reason.unwrap_or("rejected")),
+        _ => reason,
+    };
+    let approved_by = (decision == Decision::Approve).then_some(actor.name.as_str());
+    let now = Timestamp::now();
+    ctx.store
+        .set_local_status(id, status, reason, approved_by, now)
+        .await?;
+    ctx.audit(
+        actor,
+        action(decision),
+        &id.to_string(),
+        reason.map(str::to_owned),
+    )
+    .await;
+    ctx.healer.wake();
+    // Runs of a connection that is no longer active end, those of one that became active may begin.
+    ctx.runner.wake();
+    existing(ctx, id).await
+}
+
+/// Deletes the connection here at once and lets the peer know in the background.
+///
+/// # Errors
+/// When there is no such connection.
+pub async fn delete(ctx: &Ctx, id: ConnectionId, actor: &Actor) -> Result<(), SyncError> {
+    let known = existing(ctx, id).await?;
+    ctx.store.mark_deleted(id, Timestamp::now()).await?;
+    ctx.audit(
+        actor,
+        "connection.delete",
+        &id.to_string(),
+        Some(known.name),
+    )
+    .await;
+    ctx.healer.wake();
+    ctx.runner.wake();
+    Ok(())
+}
+
+/// The connection of this id.
+///
+/// # Errors
+/// [`SyncError::Unknown`] when there is none.
+pub(super) async fn existing(ctx: &Ctx, id: ConnectionId) -> Result<Connection, SyncError> {
+    ctx.store
+        .connection(id)
+        .await?
+        .ok_or_else(|| SyncError::Unknown {
+            what: "connection",
+            name: id.to_string(),
+        })
+}
+
+fn action(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Approve => "connection.approve",
+        Decision::Reject => "connection.reject",
+        Decision::Suspend => "connection.suspend",
+        Decision::Reactivate => "connection.reactivate",
+        Decision::Revoke => "connection.revoke",
+    }
+}

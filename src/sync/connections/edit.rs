@@ -1,0 +1,92 @@
+//! Changing a connection's name, URL or grant: all of it or nothing that does not fit.
+
+use crate::model::connection::Direction;
+use crate::model::connection::Connection;
+use crate::model::grant::Grant;
+use crate::model::id::ConnectionId;
+use crate::sync::connections::address::checked_url;
+use crate::sync::connections::decide::existing;
+use crate::sync::connections::grant::checked_grant;
+use crate::sync::connections::words::cleaned;
+use crate::sync::{Actor, Ctx, SyncError};
+
+/// What an administrator changes of a connection.
+#[derive(Debug, Default)]
+pub struct Edit {
+    /// Its name here.
+    pub name: Option<String>,
+    /// Where the peer is reached.
+    pub url: Option<String>,
+    /// What it may see.
+    pub grant: Option<Grant>,
+}
+
+/// Changes name, URL or grant.
+///
+/// # Errors
+/// When there is no such connection, or a value does not fit.
+pub async fn edit(
+    ctx: &Ctx,
+    id: ConnectionId,
+    edit: Edit,
+    actor: &Actor,
+) -> Result<Connection, SyncError> {
+    let known = existing(ctx, id).await?;
+    // Everything is checked before anything is changed.
+    let url = match &edit.url {
+        Some(text) => {
+            let url = checked_url(ctx, text)?;
+            ctx.remote.check_token_may_cross(&url).await?;
+            Some(url)
+        }
+        None => None,
+    };
+    let name = edit.name.as_deref().map(checked_name).transpose()?;
+    let grant = match edit.grant {
+        Some(_) if known.direction == Direction::Receiver => {
+            return Err(SyncError::Invalid {
+                field: "grant",
+                message: "this connection receives; what it may see, the peer decides".to_owned(),
+            });
+        }
+        Some(grant) => Some(checked_grant(ctx, grant).await?),
+        None => None,
+    };
+    let mut changed = Vec::new();
+    if let Some(name) = name.filter(|name| *name != known.name) {
+        ctx.store.set_name(id, &name).await?;
+        changed.push("name");
+    }
+    if let Some(url) = url.filter(|url| *url != known.url) {
+        ctx.store.set_url(id, &url).await?;
+        changed.push("url");
+    }
+    if let Some(grant) = grant.filter(|grant| *grant != known.grant) {
+        ctx.store.set_grant(id, &grant).await?;
+        changed.push("grant");
+    }
+    if !changed.is_empty() {
+        ctx.audit(
+            actor,
+            "connection.edit",
+            &id.to_string(),
+            Some(changed.join(", ")),
+        )
+        .await;
+        ctx.healer.wake();
+    }
+    existing(ctx, id).await
+}
+
+/// A connection's name as an administrator writes it.
+///
+/// # Errors
+/// [`SyncError::Invalid`] when it is empty, too long or not plain text.
+pub(super) fn checked_name(text: &str) -> Result<String, SyncError> {
+    cleaned(text)
+        .filter(|name| name == text.trim())
+        .ok_or_else(|| SyncError::Invalid {
+            field: "name",
+            message: "a name has 1 to 100 printable characters".to_owned(),
+        })
+}

@@ -1,1 +1,0 @@
-//! Giving: what a peer may see of this site's tables, and the stream of their rows.

@@ -1,0 +1,96 @@
+//! Who may see what: the first questions of every data request.
+
+use jiff::Timestamp;
+
+use crate::model::connection::{Connection, Status};
+use crate::model::grant::GrantedTables;
+use crate::model::table::{Table, TableName};
+use crate::sync::Ctx;
+use crate::sync::connections::{by_token_hash, note_contact};
+use crate::sync::serve::fault::ServeError;
+
+/// Where the state's own migrations are recorded when it lies in the site database: never shown, whatever a grant says.
+const OWN_TABLE: &str = "_sqlx_migrations";
+
+/// Which kind of program asks; some see less, because they could not use more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientKind {
+    /// Evenkeel, curl, anything.
+    Any,
+    /// A PhoenixKit site: it knows only its default schema.
+    PhoenixKit,
+}
+
+/// The active connection on which this site gives to the holder of this token. Counts as contact.
+///
+/// # Errors
+/// [`ServeError::UnknownConnection`], [`ServeError::NotActive`], or our own state's.
+pub async fn admit(
+    ctx: &Ctx,
+    token_hash: &str,
+    now: Timestamp,
+) -> Result<Connection, ServeError> {
+    let connection = by_token_hash(ctx, token_hash)
+        .await?
+        .ok_or(ServeError::UnknownConnection)?;
+    note_contact(ctx, &connection, now).await?;
+    if connection.status() == Status::Active {
+        Ok(connection)
+    } else {
+        Err(ServeError::NotActive)
+    }
+}
+
+/// The table a peer names, when the grant lets it see a table of that name; whether there is one is asked later.
+///
+/// # Errors
+/// [`ServeError::NotGranted`]; [`ServeError::NoTable`] for what can be no table's name under a grant of all.
+pub fn granted_name(
+    ctx: &Ctx,
+    connection: &Connection,
+    client: ClientKind,
+    text: &str,
+) -> Result<TableName, ServeError> {
+    match text.parse::<TableName>() {
+        Ok(name) if is_visible(ctx, connection, client, &name) => Ok(name),
+        Ok(_) => Err(ServeError::NotGranted(text.to_owned())),
+        Err(_) if matches!(connection.grant.tables, GrantedTables::All(_)) => {
+            Err(ServeError::NoTable(text.to_owned()))
+        }
+        Err(_) => Err(ServeError::NotGranted(text.to_owned())),
+    }
+}
+
+/// Whether the connection may see a table that the catalogue calls `name`.
+pub(super) fn is_visible(
+    ctx: &Ctx,
+    connection: &Connection,
+    client: ClientKind,
+    name: &TableName,
+) -> bool {
+    let is_in_reach = client == ClientKind::Any || name.schema.is_none();
+    is_in_reach
+        && name.name != OWN_TABLE
+        && connection.grant.allows(name, &ctx.config.grants.withheld)
+}
+
+/// The granted table as the catalogue describes it.
+///
+/// # Errors
+/// [`ServeError::NotGranted`], [`ServeError::NoTable`], or the site database's.
+pub(super) async fn granted_table(
+    ctx: &Ctx,
+    connection: &Connection,
+    client: ClientKind,
+    name: &TableName,
+) -> Result<Table, ServeError> {
+    if !is_visible(ctx, connection, client, name) {
+        return Err(ServeError::NotGranted(name.to_string()));
+    }
+    // A database may find a table under another spelling than its own; the grant was asked about this one.
+    ctx.driver
+        .table(name)
+        .await?
+        .filter(|table| table.name == *name)
+        .ok_or_else(|| ServeError::NoTable(name.to_string()))
+}

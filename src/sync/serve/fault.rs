@@ -1,0 +1,114 @@
+//! Why a peer does not get what it asks for. `api/peer` gives each a status and the published words.
+
+use crate::engine::EngineError;
+use crate::store::StoreError;
+use crate::sync::SyncError;
+use crate::wire::InvalidValue;
+
+/// A refusal or a fault while serving.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// No connection on which this site gives has this token.
+    #[error("no connection has this token")]
+    UnknownConnection,
+    /// The connection is not active.
+    #[error("the connection is not active")]
+    NotActive,
+    /// The grant does not name the table.
+    #[error("table {0} is not granted")]
+    NotGranted(String),
+    /// The grant would allow it, but there is no such table.
+    #[error("there is no table {0}")]
+    NoTable(String),
+    /// The filter or cursor cannot be applied.
+    #[error(transparent)]
+    Filter(#[from] FilterFault),
+    /// A column asked for that the table has not, or that is generated.
+    #[error("the table has no column {0} that can be sent")]
+    UnknownColumn(String),
+    /// Our own state.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The site database.
+    #[error(transparent)]
+    Engine(EngineError),
+    /// The site database gave bytes that are no value of their column's type.
+    #[error(transparent)]
+    Value(#[from] InvalidValue),
+}
+
+/// A filter that cannot be applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FilterFault {
+    /// It has not the form of a filter.
+    #[error("Invalid filter")]
+    Invalid,
+    /// The key's type does not take this filter.
+    #[error("Filter not supported for this key type")]
+    KeyType,
+    /// The table has no key of exactly one column.
+    #[error("Filter needs a single-column primary key")]
+    NeedsSingleKey,
+}
+
+impl FilterFault {
+    /// The `error_code` of the peer protocol.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Invalid => "invalid_filter",
+            Self::KeyType => "unsupported_key_type",
+            Self::NeedsSingleKey => "filter_needs_single_key",
+        }
+    }
+}
+
+impl From<EngineError> for ServeError {
+    fn from(err: EngineError) -> Self {
+        match err {
+            EngineError::NoTable(table) => Self::NoTable(table.to_string()),
+            err => Self::Engine(err),
+        }
+    }
+}
+
+impl From<SyncError> for ServeError {
+    /// The use cases called here fail only with our own state or the site database.
+    fn from(err: SyncError) -> Self {
+        match err {
+            SyncError::Store(err) => Self::Store(err),
+            SyncError::Engine(err) => err.into(),
+            err => Self::Store(StoreError::Corrupt(err.to_string())),
+        }
+    }
+}
+
+impl From<ServeError> for SyncError {
+    /// For an administrator who looks at exactly what a peer sees: what it does not see is not there.
+    fn from(err: ServeError) -> Self {
+        match err {
+            ServeError::UnknownConnection | ServeError::NotActive => Self::Unknown {
+                what: "connection",
+                name: err.to_string(),
+            },
+            ServeError::NotGranted(name) | ServeError::NoTable(name) => Self::Unknown {
+                what: "table",
+                name,
+            },
+            ServeError::Filter(err) => Self::Invalid {
+                field: "filter",
+                message: err.to_string(),
+            },
+            ServeError::UnknownColumn(_) => Self::Invalid {
+                field: "columns",
+                message: err.to_string(),
+            },
+            ServeError::Store(err) => Self::Store(err),
+            ServeError::Engine(err) => Self::Engine(err),
+            ServeError::Value(err) => Self::Engine(EngineError::Statement {
+                table: "?".to_owned(),
+                message: err.to_string(),
+            }),
+        }
+    }
+}

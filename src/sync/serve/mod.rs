@@ -1,0 +1,24 @@
+//! Giving: what a peer may see of this site's tables, and the stream of their rows.
+//!
+//! Knows the case, neither HTTP nor SQL. Invariant: every name a peer sends is looked up in the catalogue, and what is
+//! read is what the catalogue calls it, after the grant was asked about that very name.
+
+mod access;
+mod cursor;
+mod fault;
+mod filter;
+mod history;
+mod pull;
+mod records;
+mod schema;
+mod stream;
+mod tables;
+
+pub use access::{ClientKind, admit, granted_name};
+pub use fault::{FilterFault, ServeError};
+pub use filter::KeyFilter;
+pub use pull::{PullOrder, PulledRows, pull_rows};
+pub use records::{RecordsPage, visible_records};
+pub use schema::{PublishedColumn, PublishedSchema, VisibleSchema, visible_schema};
+pub use stream::{StreamOrder, open_stream};
+pub use tables::{VisibleTable, visible_tables};

@@ -1,0 +1,122 @@
+//! `pull-data` as JSON: a bounded answer in primary-key order, with a cursor where more rows exist.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use crate::engine::driver::RowFilter;
+use crate::model::connection::Connection;
+use crate::model::table::{Table, TableName};
+use crate::sync::Ctx;
+use crate::sync::serve::access::{ClientKind, granted_table};
+use crate::sync::serve::cursor;
+use crate::sync::serve::fault::{FilterFault, ServeError};
+use crate::sync::serve::filter::KeyFilter;
+use crate::sync::serve::history;
+use crate::sync::serve::records::{read_json, selection};
+
+/// Which rows to pull.
+#[derive(Clone, Debug, Default)]
+pub struct PullOrder {
+    /// Only these.
+    pub filter: Option<KeyFilter>,
+    /// Where an earlier answer stopped.
+    pub cursor: Option<String>,
+}
+
+/// What a JSON pull gives.
+#[derive(Debug)]
+pub struct PulledRows {
+    /// In primary-key order.
+    pub rows: Vec<Box<RawValue>>,
+    /// A filter was applied.
+    pub filtered: bool,
+    /// More rows exist than one answer may hold.
+    pub truncated: bool,
+    /// Where to go on, where the key allows it.
+    pub next_cursor: Option<String>,
+}
+
+/// Pulls up to `max_records_per_request` rows and writes the transfer down.
+///
+/// # Errors
+/// When the connection does not see such a table, filter or cursor do not fit, or the site database fails.
+pub async fn pull_rows(
+    ctx: &Arc<Ctx>,
+    connection: &Connection,
+    client: ClientKind,
+    name: &TableName,
+    order: &PullOrder,
+) -> Result<PulledRows, ServeError> {
+    let table = granted_table(ctx, connection, client, name).await?;
+    let rows = wanted(&table, order)?;
+    let transfer = history::begun(connection, table.name.clone());
+    let read = read(ctx, connection, &table, rows, order).await;
+    let transfer = match &read {
+        Ok(pulled) => {
+            let bytes: usize = pulled.rows.iter().map(|row| row.get().len() + 1).sum();
+            let count = u64::try_from(pulled.rows.len()).unwrap_or(u64::MAX);
+            let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+            history::ended(transfer, count, bytes, None)
+        }
+        Err(err) => history::ended(transfer, 0, 0, Some(("read_failed", err.to_string()))),
+    };
+    history::record(ctx, transfer).await;
+    read
+}
+
+async fn read(
+    ctx: &Ctx,
+    connection: &Connection,
+    table: &Table,
+    rows: RowFilter,
+    order: &PullOrder,
+) -> Result<PulledRows, ServeError> {
+    let limit = u64::from(connection.grant.limits.max_records_per_request);
+    // One more than is sent tells whether there are more.
+    let selection = selection(table, rows, limit.saturating_add(1), 0);
+    let columns = selection.columns.clone();
+    let found = read_json(ctx, selection, limit).await?;
+    // Whoever names ids knows which it did not get; their order is not the key's.
+    let goes_on = found.truncated && !matches!(order.filter, Some(KeyFilter::Ids(_)));
+    let next_cursor = if goes_on {
+        cursor::after(table, &columns, &found.last)?
+    } else {
+        None
+    };
+    Ok(PulledRows {
+        rows: found.rows,
+        filtered: order.filter.is_some(),
+        truncated: found.truncated,
+        next_cursor,
+    })
+}
+
+/// The rows that filter and cursor mean together.
+fn wanted(table: &Table, order: &PullOrder) -> Result<RowFilter, FilterFault> {
+    let filter = order
+        .filter
+        .as_ref()
+        .map(|filter| filter.on(table))
+        .transpose()?;
+    let Some(cursor) = &order.cursor else {
+        return Ok(filter.unwrap_or(RowFilter::All));
+    };
+    let behind = cursor::rows_after(table, cursor)?;
+    match (filter, behind) {
+        (None, behind) => Ok(behind),
+        (Some(RowFilter::Between { column, start, end }), RowFilter::After { values, .. }) => {
+            // A range is over one integer key, so behind a cursor it is a shorter range.
+            let [crate::engine::driver::KeyValue::Integer(last)] = values.as_slice() else {
+                return Err(FilterFault::Invalid);
+            };
+            let next = last.checked_add(1).ok_or(FilterFault::Invalid)?;
+            Ok(RowFilter::Between {
+                column,
+                start: Some(start.map_or(next, |start| start.max(next))),
+                end,
+            })
+        }
+        _ => Err(FilterFault::Invalid),
+    }
+}
