@@ -14,6 +14,7 @@ pub struct PairBuilder {
     source: Database,
     destination: Database,
     grant: Value,
+    direct: bool,
 }
 
 /// Two running sites with an active connection, called by the other's name on each side.
@@ -58,12 +59,21 @@ impl PairBuilder {
         self
     }
 
+    /// Leaves the link out, for measuring: the taker's requests go straight to the giver.
+    pub fn direct(mut self) -> Self {
+        self.direct = true;
+        self
+    }
+
     /// Starts both sites and connects them.
     pub fn start(self) -> Pair {
         let link = Proxy::to(self.giver.port());
-        let giver = self.giver.database(&self.source.url());
+        let mut giver = self.giver.database(&self.source.url());
+        if !self.direct {
+            giver = giver.with("site.url", link.url());
+        }
         let pair = Pair {
-            giver: giver.with("site.url", link.url()).start(),
+            giver: giver.start(),
             taker: self.taker.database(&self.destination.url()).start(),
             source: self.source,
             destination: self.destination,
@@ -83,6 +93,7 @@ impl Pair {
             source,
             destination,
             grant: json!({"tables": "*"}),
+            direct: false,
         }
     }
 

@@ -272,7 +272,7 @@ fn end(mut child: Child, signal: Signal) {
 }
 
 /// The newest installed server's programs: Debian keeps them out of the path.
-fn programs() -> &'static Path {
+pub fn programs() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         let versions = std::fs::read_dir("/usr/lib/postgresql")
