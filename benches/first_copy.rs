@@ -37,10 +37,16 @@ fn main() {
     let repetitions = numbers.get(1).copied().unwrap_or(5);
     let server = server();
     let (from, to) = (server.database(), server.database());
-    println!("settings of the server, for both sides:{}", figures::SETTINGS);
+    println!(
+        "settings of the server, for both sides:{}",
+        figures::SETTINGS
+    );
     fill(&from, rows);
     make(&to);
-    let sites = (Database::Postgres(from.clone()), Database::Postgres(to.clone()));
+    let sites = (
+        Database::Postgres(from.clone()),
+        Database::Postgres(to.clone()),
+    );
     let pair = Pair::builder(sites.0, sites.1).direct().start();
 
     let (mut ours, mut binary, mut text) = (Vec::new(), Vec::new(), Vec::new());
@@ -48,17 +54,26 @@ fn main() {
         let mut measure = |name: &str, times: &mut Vec<Duration>, copy: &dyn Fn() -> Duration| {
             empty(&to);
             let took = copy();
-            assert_eq!(postgres::query(&to, "select count(*) from orders"), rows.to_string());
+            assert_eq!(
+                postgres::query(&to, "select count(*) from orders"),
+                rows.to_string()
+            );
             println!("{repetition}: {name:<24} {:6.2} s", took.as_secs_f64());
             times.push(took);
         };
-        measure("psql | psql, binary", &mut binary, &|| pipe(&from, &to, "binary"));
+        measure("psql | psql, binary", &mut binary, &|| {
+            pipe(&from, &to, "binary")
+        });
         measure("evenkeel", &mut ours, &|| pull(&pair, rows));
         measure("psql | psql, text", &mut text, &|| pipe(&from, &to, "text"));
     }
     println!("\nfirst copy of {rows} rows, PostgreSQL to PostgreSQL, median of {repetitions}");
     let beside = median(&binary).as_secs_f64();
-    for (name, times) in [("psql | psql, binary", &binary), ("psql | psql, text", &text), ("evenkeel", &ours)] {
+    for (name, times) in [
+        ("psql | psql, binary", &binary),
+        ("psql | psql, text", &text),
+        ("evenkeel", &ours),
+    ] {
         let took = median(times).as_secs_f64();
         println!("{name:<24} {took:6.2} s   {:5.2} times", took / beside);
     }

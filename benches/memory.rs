@@ -39,18 +39,28 @@ fn main() {
         let (from, to) = (server.database(), server.database());
         fill(&from, rows);
         make(&to);
-        let pair = Pair::builder(Database::Postgres(from), Database::Postgres(to)).direct().start();
+        let pair = Pair::builder(Database::Postgres(from), Database::Postgres(to))
+            .direct()
+            .start();
         let idle = (peak(&pair.giver), peak(&pair.taker));
         let took = pull(&pair, rows);
         let busy = (peak(&pair.giver), peak(&pair.taker));
         println!(
             "{rows:>10} rows in {:6.1} s: peak resident memory of the sender {:5.1} MiB (idle {:.1}), of the receiver {:5.1} MiB (idle {:.1})",
-            took.as_secs_f64(), busy.0, idle.0, busy.1, idle.1
+            took.as_secs_f64(),
+            busy.0,
+            idle.0,
+            busy.1,
+            idle.1
         );
         peaks.push(busy);
     }
     if let [first, .., last] = peaks.as_slice() {
-        println!("large beside small: sender {:.2} times, receiver {:.2} times", last.0 / first.0, last.1 / first.1);
+        println!(
+            "large beside small: sender {:.2} times, receiver {:.2} times",
+            last.0 / first.0,
+            last.1 / first.1
+        );
         println!("to reach: at most 96 MiB each, within 10 % of each other; idle at most 32 MiB");
     }
 }

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use crate::api::accounts;
 use crate::api::caller::{CallerAddress, CallerProcess};
-use crate::api::error::Problem;
+use crate::api::problem::Problem;
 use crate::base::secret::Secret;
 use crate::model::policy::Role;
 use crate::sync::{Actor, Ctx};

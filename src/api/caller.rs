@@ -12,7 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use ipnet::IpNet;
 
-use crate::api::error::Problem;
+use crate::api::problem::Problem;
 use crate::model::url::is_loopback;
 use crate::sync::Ctx;
 

@@ -20,7 +20,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::api::Audience;
-use crate::api::error::Problem;
+use crate::api::problem::Problem;
 use crate::model::connection::Direction;
 use crate::store::{ListPage, RunFilter, StoreError};
 use crate::sync::Ctx;

@@ -15,10 +15,11 @@ mod listen;
 mod listen_tests;
 mod metrics;
 mod peer;
+mod problem;
 
 pub use caller::{CallerAddress, CallerProcess};
-pub use error::{FieldError, Problem};
 pub use listen::{ListenLimits, bind_unix, serve_tcp, serve_unix};
+pub use problem::{FieldError, Problem};
 
 use std::fmt;
 use std::sync::Arc;

@@ -164,8 +164,7 @@ impl MasterKey {
     /// The name under which `text` can be looked up without keeping it: hexadecimal HMAC-SHA-256 (RFC 2104).
     #[must_use]
     pub fn lookup(&self, text: &str) -> String {
-        let Ok(mut mac) = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(self.lookup.expose())
-        else {
+        let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(self.lookup.expose()) else {
             return String::new();
         };
         mac.update(text.as_bytes());

@@ -299,9 +299,9 @@ pub enum SettingsCommand {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use clap::{CommandFactory as _, Parser as _};
 
-    use super::*;
+    use super::Arguments;
 
     #[test]
     fn the_arguments_fit_together() {

@@ -197,7 +197,7 @@ fn failure_of(status: StatusCode, problem: &Value) -> Failure {
 mod tests {
     use serde_json::json;
 
-    use super::*;
+    use super::{Client, Exit, Failure, Path, StatusCode, Value, failure_of};
 
     #[test]
     fn a_problem_is_told_with_its_fields_and_the_exit_code_of_its_status() {

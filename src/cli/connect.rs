@@ -89,7 +89,7 @@ async fn wait(
     id: &str,
     bound: Option<SignedDuration>,
 ) -> anyhow::Result<Exit> {
-    let patience = bound.map(|bound| bound.unsigned_abs());
+    let patience = bound.map(SignedDuration::unsigned_abs);
     let deadline = patience.and_then(|patience| Instant::now().checked_add(patience));
     loop {
         let connection = client.get(&["connections", id]).await?;
@@ -149,7 +149,7 @@ fn next_step(connection: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Exit, Failure, exit_of, json, next_step, wants_password};
 
     #[test]
     fn the_next_step_follows_from_the_state() {

@@ -49,7 +49,7 @@ pub(super) async fn run(
             act(&client, output, &id, "suspend", json!({"reason": reason})).await?;
         }
         ConnectionCommand::Reactivate { id } => {
-            act(&client, output, &id, "reactivate", json!({})).await?
+            act(&client, output, &id, "reactivate", json!({})).await?;
         }
         ConnectionCommand::Revoke { id, reason } => {
             act(&client, output, &id, "revoke", json!({"reason": reason})).await?;
@@ -207,7 +207,7 @@ fn fields_of(prefix: &str, value: &Value, rows: &mut Vec<Vec<String>>) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{blocked, fields_of, json, without_nulls};
 
     #[test]
     fn an_object_shows_as_its_fields() {

@@ -8,21 +8,23 @@ use serde_json::{Value, json};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::fields::{list, text};
-use crate::config::Config;
+use crate::config::{Config, ConfigFault, ConfigFaults};
 
 /// Prints every finding; exit code 1 if one is not well.
 pub(super) async fn run(context: &Context) -> anyhow::Result<Exit> {
-    let mut findings = match context.server() {
-        // The settings and files of this machine are not those of a daemon elsewhere.
-        Some(_) => Vec::new(),
-        None => local(context.config.as_deref()),
-    };
+    let mut findings = Vec::new();
+    // The settings and files of this machine are not those of a daemon elsewhere.
+    let here = context.server().is_none();
+    let config = here.then(|| crate::config::load(context.config.as_deref()));
+    findings.extend(config.iter().flat_map(of_settings));
     match remote(context).await {
         Ok(answer) => findings.extend(list(&answer, "findings").iter().map(Finding::read)),
         Err(err) => {
             let words = err.to_string();
             let (what, hint) = words.split_once('\n').unwrap_or((&words, ""));
             findings.push(Finding::fault(what, hint));
+            // What the daemon would have told of its files, as far as it can be seen from here.
+            findings.extend(config.iter().flatten().flat_map(of_key_file));
         }
     }
     for finding in &findings {
@@ -89,21 +91,15 @@ impl Finding {
     }
 }
 
-fn local(file: Option<&Path>) -> Vec<Finding> {
-    let config = match crate::config::load(file) {
-        Ok(config) => config,
+fn of_settings(config: &Result<Config, ConfigFaults>) -> Vec<Finding> {
+    match config {
+        Ok(_) => vec![Finding::well("the settings are valid")],
         Err(faults) => {
             let hint = "`evenkeel config default` shows every key";
-            return faults
-                .0
-                .iter()
-                .map(|fault| Finding::fault(fault.to_string(), hint))
-                .collect();
+            let fault = |fault: &ConfigFault| Finding::fault(fault.to_string(), hint);
+            faults.0.iter().map(fault).collect()
         }
-    };
-    let mut findings = vec![Finding::well("the settings are valid")];
-    findings.extend(of_key_file(&config));
-    findings
+    }
 }
 
 fn of_key_file(config: &Config) -> Vec<Finding> {
@@ -140,7 +136,9 @@ fn of_key_file(config: &Config) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::{Finding, json, of_key_file};
 
     fn findings(mode: u32, folder_of_key: &str) -> Vec<Finding> {
         let folder = tempfile::tempdir().unwrap();
@@ -155,7 +153,7 @@ mod tests {
             key.display()
         );
         std::fs::write(path("evenkeel.toml"), text).unwrap();
-        local(Some(&path("evenkeel.toml")))
+        of_key_file(&crate::config::load(Some(&path("evenkeel.toml"))).unwrap())
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub(super) fn granted(grant: &Value) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::*;
+    use super::{granted, list, number, optional_number, shown, text};
 
     #[test]
     fn missing_fields_show_as_nothing() {

@@ -65,7 +65,7 @@ pub(super) fn announcement(host: &str, given: &GivenTables) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{announcement, answered, json, of};
 
     #[test]
     fn what_is_given_is_said_and_sent() {

@@ -50,7 +50,7 @@ fn owner_of(path: &Path) -> Option<(u32, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Path, PathBuf, State, owner_of, place};
     use crate::base::secret::Secret;
 
     #[test]

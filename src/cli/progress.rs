@@ -135,7 +135,7 @@ fn progress_line(progress: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{is_final, json, progress_line, waiting};
 
     #[test]
     fn the_progress_line_shows_rows_speed_bytes_and_time_left() {

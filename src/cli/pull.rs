@@ -100,7 +100,7 @@ pub(super) fn described(plan: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{described, json};
 
     #[test]
     fn a_creation_shows_its_statements_and_what_they_leave_out() {

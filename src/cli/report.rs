@@ -122,7 +122,7 @@ fn proof(run: &Value) -> &'static str {
 mod tests {
     use serde_json::json;
 
-    use super::*;
+    use super::{Value, problems, proof, rows, verdict};
 
     #[test]
     fn each_table_shows_what_moved_and_how_long_it_took() {

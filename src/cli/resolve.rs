@@ -52,7 +52,7 @@ pub(super) fn pick<'a>(noun: &str, wanted: &str, items: &'a [Value]) -> Result<&
 mod tests {
     use serde_json::json;
 
-    use super::*;
+    use super::{pick, text};
 
     #[test]
     fn a_name_or_the_beginning_of_an_id_is_enough_when_only_one_fits() {

@@ -87,7 +87,7 @@ fn new_password(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Exit, Value, parsed};
 
     #[test]
     fn a_setting_takes_only_what_it_can_be() {

@@ -224,7 +224,7 @@ fn hint_or(run: &Value, otherwise: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Value, findings, json};
 
     fn connection(status: &str, local: &str, remote: &str) -> Value {
         json!({"id": "c1", "name": "hq", "url": "https://hq", "status": status, "local_status": local,
@@ -329,7 +329,7 @@ mod tests {
     fn a_failure_is_told_until_a_newer_run_had_the_last_word_about_its_tables() {
         let failed = run("1", "failed", &["a", "b"]);
         assert!(
-            told(&[], &[failed.clone()])[0]
+            told(&[], std::slice::from_ref(&failed))[0]
                 .0
                 .contains("run of a, b failed: no key")
         );

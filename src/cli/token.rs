@@ -119,7 +119,7 @@ fn expiry(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Timestamp, expiry};
 
     #[test]
     fn an_expiry_is_a_span_a_date_or_a_time_to_come() {

@@ -117,7 +117,7 @@ fn flatten(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{HashMap, layered};
 
     #[test]
     fn a_later_source_wins_and_its_place_is_kept() {

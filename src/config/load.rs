@@ -123,18 +123,18 @@ fn build(mut reader: Reader) -> Result<Config, ConfigFaults> {
     let withheld = reader.value("grants.withheld", Vec::new(), list);
     let limits = read_limits(&mut reader);
     let runs = Runs {
-        parallel: reader.value("runs.parallel", 1, |value| number(value, 1, 64)),
+        parallel: reader.value("runs.parallel", 1, |value| number(value, &(1..=64))),
         give_up_after: span(&mut reader, "runs.give_up_after"),
     };
     let apply = Apply {
         transaction_rows: reader.value("apply.transaction_rows", 1, |value| {
-            number(value, 1, 1_000_000_000)
+            number(value, &(1..=1_000_000_000))
         }),
         transaction_bytes: reader.value("apply.transaction_bytes", 1, bytes),
     };
     let quarantine = Quarantine {
         max_rows: reader.value("quarantine.max_rows", 1, |value| {
-            number(value, 0, 1_000_000)
+            number(value, &(0..=1_000_000))
         }),
     };
     let log = read_log(&mut reader);
@@ -213,7 +213,7 @@ fn read_server(reader: &mut Reader) -> Server {
         prefixes: reader.value("server.prefixes", Vec::new(), prefixes),
         trusted_proxies: reader.value("server.trusted_proxies", Vec::new(), networks),
         max_connections: reader.value("server.max_connections", 1, |value| {
-            number(value, 1, 65_536)
+            number(value, &(1..=65_536))
         }),
     }
 }
@@ -232,7 +232,9 @@ fn read_admin(reader: &mut Reader, state: Option<&State>) -> Admin {
     Admin {
         listen,
         socket: read_socket(reader, state),
-        max_connections: reader.value("admin.max_connections", 1, |value| number(value, 1, 65_536)),
+        max_connections: reader.value("admin.max_connections", 1, |value| {
+            number(value, &(1..=65_536))
+        }),
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::*;
+use super::{
+    DEFAULT_TEXT, Duration, IncomingMode, LogFormat, Path, PathBuf, RUN_FOLDER, Reader, Secret,
+    State, build, read_socket, reader,
+};
 
 fn variables(pairs: &[(&str, &str)]) -> HashMap<String, String> {
     pairs

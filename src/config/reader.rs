@@ -3,6 +3,7 @@
 //! Invariant: a value set to a wrong thing yields a fault and a stand-in; stand-ins never leave `load`.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -169,7 +170,7 @@ pub(super) fn switch(value: &ValueKind) -> Result<bool, String> {
 }
 
 /// A whole number within the bounds, both included.
-pub(super) fn number<T>(value: &ValueKind, least: T, most: T) -> Result<T, String>
+pub(super) fn number<T>(value: &ValueKind, bounds: &RangeInclusive<T>) -> Result<T, String>
 where
     T: TryFrom<i64> + PartialOrd + std::fmt::Display,
 {
@@ -180,8 +181,14 @@ where
     };
     number
         .and_then(|number| T::try_from(number).ok())
-        .filter(|number| (&least..=&most).contains(&number))
-        .ok_or_else(|| format!("must be a whole number from {least} to {most}"))
+        .filter(|number| bounds.contains(number))
+        .ok_or_else(|| {
+            format!(
+                "must be a whole number from {} to {}",
+                bounds.start(),
+                bounds.end()
+            )
+        })
 }
 
 /// A number of bytes, written with `KiB`, `MiB` or `GiB`, or bare.
@@ -255,7 +262,7 @@ pub(super) fn networks(value: &ValueKind) -> Result<Vec<IpNet>, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Duration, ValueKind, bytes, duration, list, networks, number, switch};
 
     fn quoted(text: &str) -> ValueKind {
         ValueKind::String(text.to_owned())
@@ -286,8 +293,8 @@ mod tests {
 
     #[test]
     fn the_environment_may_write_numbers_switches_and_lists_as_text() {
-        assert_eq!(number(&quoted("7"), 1_usize, 9), Ok(7));
-        assert!(number(&ValueKind::I64(10), 1_usize, 9).is_err());
+        assert_eq!(number(&quoted("7"), &(1_usize..=9)), Ok(7));
+        assert!(number(&ValueKind::I64(10), &(1_usize..=9)).is_err());
         assert_eq!(switch(&quoted("true")), Ok(true));
         assert!(switch(&quoted("yes")).is_err());
         assert_eq!(

@@ -15,8 +15,10 @@
     reason = "the support is written as a whole, and a build of a few tests uses a part of it"
 )]
 
+mod admin;
 mod commands;
 mod harness;
 mod pull;
+mod store;
 mod support;
 mod values;

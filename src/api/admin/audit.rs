@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::api::admin::request::{List, PageParameters, Parameters};
-use crate::api::error::Problem;
+use crate::api::problem::Problem;
 use crate::store::AuditEntry;
 use crate::sync::Ctx;
 

@@ -13,9 +13,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::api::admin::request::{JsonBody, List, PageParameters, Parameters, id};
+use crate::api::admin::request::{JsonBody, List, Nothing, PageParameters, Parameters, id};
 use crate::api::auth::Caller;
-use crate::api::error::Problem;
+use crate::api::problem::Problem;
 use crate::base::secret::Secret;
 use crate::model::connection::{
     Auth, Connection, Decision, Direction, Identity, RemoteSite, Status, Totals,
@@ -214,10 +214,6 @@ pub(super) async fn approve(
     }
     decide(&ctx, &text, Decision::Approve, None, &caller).await
 }
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Nothing {}
 
 /// POST /connections/{id}/reject
 pub(super) async fn reject(

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::api::admin::request::{JsonBody, id};
 use crate::api::admin::runs::RunView;
 use crate::api::auth::Caller;
-use crate::api::error::Problem;
+use crate::api::problem::Problem;
 use crate::model::id::ConnectionId;
 use crate::model::run::{ConflictStrategy, SyncMode};
 use crate::model::table::TableName;

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use tower_http::timeout::TimeoutError;
 
-use crate::api::error::Problem;
+use crate::api::problem::Problem;
 
 /// The body as JSON; an absent body counts as `{}`.
 pub(super) struct JsonBody<T>(pub(super) T);
@@ -33,6 +33,11 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for JsonBody<T> {
         parse(text).map(Self)
     }
 }
+
+/// A body that says nothing: absent or `{}`.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
 
 /// The query parameters as a struct.
 pub(super) struct Parameters<T>(pub(super) T);

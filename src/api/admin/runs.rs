@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::api::admin::request::{JsonBody, List, PageParameters, Parameters, id};
+use crate::api::admin::request::{JsonBody, List, Nothing, PageParameters, Parameters, id};
 use crate::api::auth::Caller;
-use crate::api::error::Problem;
+use crate::api::problem::Problem;
 use crate::model::id::{ConnectionId, RunId};
 use crate::model::run::{
     Changes, ConflictStrategy, Progress, QuarantinedRow, Run, RunError, RunStatus, RunTable,
@@ -185,10 +185,6 @@ pub(super) async fn show(
 ) -> Result<Json<RunView>, Problem> {
     Ok(Json(find(&ctx, &text).await?.into()))
 }
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Nothing {}
 
 /// POST /runs/{id}/cancel
 pub(super) async fn cancel(

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::api::admin::request::JsonBody;
 use crate::api::auth::Caller;
-use crate::api::error::Problem;
+use crate::api::problem::Problem;
 use crate::base::secret::Secret;
 use crate::model::policy::IncomingMode;
 use crate::sync::Ctx;

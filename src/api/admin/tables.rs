@@ -16,12 +16,13 @@ use serde_json::value::RawValue;
 
 use crate::api::admin::connections::find;
 use crate::api::admin::request::{List, PageParameters, Parameters};
-use crate::api::error::Problem;
+use crate::api::problem::Problem;
 use crate::base::secret::Secret;
 use crate::model::connection::{Connection, Direction};
 use crate::model::table::{Table, TableName};
 use crate::remote::Peer;
-use crate::sync::{Ctx, serve};
+use crate::sync::serve::{ClientKind, RecordsPage, VisibleTable};
+use crate::sync::{Ctx, SyncError, serve};
 use crate::wire::messages::{Catalogue, ListedTable};
 
 /// Schemas asked of the peer at a time.
@@ -57,11 +58,13 @@ pub(super) async fn list(
     Path(text): Path<String>,
 ) -> Result<Json<List<TableView>>, Problem> {
     let connection = find(&ctx, &text).await?;
-    let here = tables_here(&ctx).await;
     let items = match connection.direction {
-        Direction::Sender => given(serve::visible_tables(&ctx, &connection).await?, &here?),
+        Direction::Sender => given(&ctx, &connection).await?,
         // Without the site database the peer's tables are still worth showing.
-        Direction::Receiver => offered(&ctx, &connection, &here.unwrap_or_default()).await?,
+        Direction::Receiver => {
+            let here = tables_here(&ctx).await.unwrap_or_default();
+            offered(&ctx, &connection, &here).await?
+        }
     };
     Ok(Json(List::whole(items)))
 }
@@ -75,21 +78,23 @@ async fn tables_here(ctx: &Ctx) -> Result<TablesHere, Problem> {
         .collect())
 }
 
-fn given(visible: Vec<ListedTable>, here: &TablesHere) -> Vec<TableView> {
-    let view = |listed: ListedTable| TableView {
-        local: Some(SideView {
-            rows: listed.row_count,
-            size_bytes: listed.size_bytes,
-            primary_key: here.get(&listed.name).and_then(key_of),
-        }),
-        triggers: Vec::new(),
-        table: listed.name,
+async fn given(ctx: &Ctx, connection: &Connection) -> Result<Vec<TableView>, Problem> {
+    let visible = serve::visible_tables(ctx, connection, ClientKind::Any).await;
+    let view = |table: VisibleTable| TableView {
+        table: table.name.to_string(),
         peer: None,
+        local: Some(SideView {
+            rows: Some(table.rows),
+            size_bytes: table.size_bytes,
+            primary_key: Some(table.primary_key),
+        }),
         granted: true,
+        triggers: Vec::new(),
         comparison: "unknown",
         compared_at: None,
     };
-    visible.into_iter().map(view).collect()
+    let visible = visible.map_err(SyncError::from)?;
+    Ok(visible.into_iter().map(view).collect())
 }
 
 async fn offered(
@@ -183,10 +188,12 @@ pub(super) async fn schema(
     let table = named(&table)?;
     let view = match connection.direction {
         Direction::Sender => {
-            let (published, catalogue) = serve::visible_schema(&ctx, &connection, &table).await?;
+            let visible = serve::visible_schema(&ctx, &connection, ClientKind::Any, &table).await;
+            let visible = visible.map_err(SyncError::from)?;
             SchemaView {
-                published,
-                evenkeel: Some(catalogue),
+                published: serde_json::to_value(visible.schema)
+                    .map_err(|err| Problem::internal(&err))?,
+                evenkeel: Some(visible.evenkeel),
                 local: None,
             }
         }
@@ -235,7 +242,14 @@ pub(super) async fn records(
     let table = named(&table)?;
     let rows = match connection.direction {
         Direction::Sender => {
-            serve::visible_records(&ctx, &connection, &table, limit, offset).await?
+            let page = RecordsPage {
+                limit: limit.into(),
+                offset,
+                filter: None,
+            };
+            serve::visible_records(&ctx, &connection, ClientKind::Any, &table, &page)
+                .await
+                .map_err(SyncError::from)?
         }
         Direction::Receiver => {
             let (peer, token_hash) = peer_of(&ctx, &connection).await?;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::api::admin::request::{JsonBody, List, PageParameters, Parameters, id};
 use crate::api::auth::Caller;
-use crate::api::error::Problem;
+use crate::api::problem::Problem;
 use crate::model::id::TokenId;
 use crate::model::policy::Role;
 use crate::store::{AdminToken, NewAdminToken};

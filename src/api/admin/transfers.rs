@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::api::admin::request::{List, PageParameters, Parameters};
-use crate::api::error::Problem;
+use crate::api::problem::Problem;
 use crate::model::id::{ConnectionId, RunId, TransferId};
 use crate::model::run::{Changes, RunError, RunStatus, Transfer, TransferDirection};
 use crate::model::table::TableName;

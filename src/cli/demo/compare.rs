@@ -83,7 +83,7 @@ fn content(table: &Table, db: &Connection) -> anyhow::Result<Content> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Connection, databases};
     use crate::cli::demo::data::load;
 
     #[test]

@@ -219,7 +219,7 @@ fn execute(db: &Connection, sql: &str, values: impl Params) -> anyhow::Result<u6
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Connection, change, load};
 
     fn loaded() -> Connection {
         let mut db = Connection::open_in_memory().unwrap();

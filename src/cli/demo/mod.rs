@@ -333,7 +333,7 @@ fn unexpected(run: &Value, changes: &[Change]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Change, described, json, unexpected};
 
     #[test]
     fn a_run_that_moved_other_rows_than_were_changed_is_noticed() {

@@ -204,7 +204,7 @@ impl Site {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Site, free_ports};
 
     #[test]
     fn a_site_is_prepared_with_settings_that_are_valid() {

@@ -15,12 +15,12 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
 
 use crate::engine::driver::{Applied, ApplyJob, ApplyProgress, Flow, RowStream};
 use crate::engine::error::EngineError;
 use crate::engine::sqlite::apply::destination::{Attempt, Destination, Effect};
 use crate::engine::sqlite::apply::held::Held;
+use crate::engine::sqlite::caller::{CallerWatch, caller};
 use crate::engine::sqlite::connect::Location;
 use crate::engine::sqlite::fault::{Refusal, RowFault, engine_error};
 use crate::engine::sqlite::introspect::{self, Described};
@@ -30,8 +30,6 @@ use crate::wire::row::{RowBatch, split_tuple};
 
 /// Time for the rows of one transaction; its commit comes on top.
 const TRANSACTION_TIME: Duration = Duration::from_millis(200);
-/// How often a pause looks whether the work was given up.
-const PAUSE_STEP: Duration = Duration::from_millis(20);
 
 /// Applies `rows` as `job` says. Dropping this ends the thread after the row it is at.
 pub(super) async fn apply(
@@ -43,11 +41,12 @@ pub(super) async fn apply(
     // The thread gets a channel whose other end is held here: when this future is dropped, the thread's wait for
     // rows ends too, even where the source still keeps its own end open.
     let (sender, receiver) = mpsc::channel(1);
-    let stop = CancellationToken::new();
-    let _stop_when_dropped = stop.clone().drop_guard();
-    let work = tokio::task::spawn_blocking(move || run(&location, &job, receiver, progress, &stop));
+    let (_caller, watch) = caller();
+    let work =
+        tokio::task::spawn_blocking(move || run(&location, &job, receiver, progress, &watch));
     forward(rows, sender).await;
-    work.await.map_err(|_| EngineError::Lost("the writing thread ended".to_owned()))?
+    work.await
+        .map_err(|_| EngineError::Lost("the writing thread ended".to_owned()))?
 }
 
 async fn forward(mut rows: RowStream, sender: mpsc::Sender<Result<Flow, EngineError>>) {
@@ -68,7 +67,7 @@ fn run(
     job: &ApplyJob,
     mut rows: RowStream,
     progress: watch::Sender<ApplyProgress>,
-    stop: &CancellationToken,
+    caller: &CallerWatch,
 ) -> Result<Applied, EngineError> {
     let connection = location.open_writer()?;
     let table = &job.table.name;
@@ -87,7 +86,7 @@ fn run(
         held: Held::new(),
         applied: Applied::default(),
         progress,
-        stop,
+        caller,
     };
     while let Some(batch) = work.next(&mut rows)? {
         work.batch(&batch)?;
@@ -107,13 +106,21 @@ struct Pace {
 
 impl Pace {
     fn new() -> Self {
-        Self { begun: None, rows: 0, bytes: 0, rest: Duration::ZERO, ended: Instant::now() }
+        Self {
+            begun: None,
+            rows: 0,
+            bytes: 0,
+            rest: Duration::ZERO,
+            ended: Instant::now(),
+        }
     }
 
     fn is_due(&self, job: &ApplyJob) -> bool {
         self.rows >= job.budget.transaction_rows
             || self.bytes >= job.budget.transaction_bytes
-            || self.begun.is_some_and(|begun| begun.elapsed() >= TRANSACTION_TIME)
+            || self
+                .begun
+                .is_some_and(|begun| begun.elapsed() >= TRANSACTION_TIME)
     }
 }
 
@@ -127,7 +134,7 @@ struct Work<'c> {
     held: Held,
     applied: Applied,
     progress: watch::Sender<ApplyProgress>,
-    stop: &'c CancellationToken,
+    caller: &'c CallerWatch,
 }
 
 impl Work<'_> {
@@ -210,7 +217,8 @@ impl Work<'_> {
         self.commit()?;
         self.swap()?;
         let mut rest = std::mem::replace(&mut self.held, Held::new());
-        for at in 0..rest.len() {
+        let count = rest.len();
+        for at in 0..count {
             let tuple = rest.get(at)?;
             if let Some(refusal) = self.row(&tuple, Attempt::Again)? {
                 self.reject(&tuple, refusal)?;
@@ -237,14 +245,23 @@ impl Work<'_> {
 
     fn reject(&mut self, tuple: &[u8], refusal: Refusal) -> Result<(), EngineError> {
         let key = self.key_of(tuple)?;
-        let row =
-            QuarantinedRow { table: self.job.table.name.clone(), key, column: refusal.column, reason: refusal.reason };
+        let row = QuarantinedRow {
+            table: self.job.table.name.clone(),
+            key,
+            column: refusal.column,
+            reason: refusal.reason,
+        };
         self.applied.rejected.push(row);
         if self.applied.rejected.len() <= self.job.budget.quarantine_rows {
             return Ok(());
         }
-        let words: Vec<String> =
-            self.applied.rejected.iter().take(10).map(|row| format!("{}: {}", row.key, row.reason)).collect();
+        let words: Vec<String> = self
+            .applied
+            .rejected
+            .iter()
+            .take(10)
+            .map(|row| format!("{}: {}", row.key, row.reason))
+            .collect();
         Err(EngineError::TooManyRejected {
             table: self.job.table.name.clone(),
             limit: self.job.budget.quarantine_rows,
@@ -253,29 +270,37 @@ impl Work<'_> {
     }
 
     fn key_of(&self, tuple: &[u8]) -> Result<serde_json::Value, EngineError> {
-        let (fields, _) = split_tuple(tuple).map_err(|err| self.statement_fault(err.to_string()))?;
-        let pairs = self.job.columns.iter().zip(fields).filter(|(column, _)| self.job.key.contains(&column.name));
+        let (fields, _) =
+            split_tuple(tuple).map_err(|err| self.statement_fault(err.to_string()))?;
+        let pairs = self
+            .job
+            .columns
+            .iter()
+            .zip(fields)
+            .filter(|(column, _)| self.job.key.contains(&column.name));
         Ok(pairs
-            .map(|(column, field)| (column.name.clone(), field_to_text(column.kind, field).into()))
+            .map(|(column, field)| {
+                (
+                    column.name.clone(),
+                    field_to_text(column.kind, field).into(),
+                )
+            })
             .collect::<serde_json::Map<_, _>>()
             .into())
     }
 
     /// Opens a transaction unless one is open, after the pause the last one owes.
     fn begin(&mut self) -> Result<(), EngineError> {
-        if self.stop.is_cancelled() {
-            return Err(self.cut());
-        }
         if self.pace.begun.is_some() {
-            return Ok(());
+            return if self.caller.waits() {
+                Ok(())
+            } else {
+                Err(self.cut())
+            };
         }
-        while let Some(left) = self.pace.rest.checked_sub(self.pace.ended.elapsed())
-            && !left.is_zero()
-        {
-            std::thread::sleep(left.min(PAUSE_STEP));
-            if self.stop.is_cancelled() {
-                return Err(self.cut());
-            }
+        let owed = self.pace.rest.saturating_sub(self.pace.ended.elapsed());
+        if !self.caller.waits_after(owed) {
+            return Err(self.cut());
         }
         self.execute("begin immediate")?;
         self.pace.begun = Some(Instant::now());
@@ -283,13 +308,23 @@ impl Work<'_> {
     }
 
     fn commit(&mut self) -> Result<(), EngineError> {
-        let Some(begun) = self.pace.begun else { return Ok(()) };
+        let Some(begun) = self.pace.begun else {
+            return Ok(());
+        };
         self.execute("commit")?;
-        self.pace = Pace { begun: None, rows: 0, bytes: 0, rest: begun.elapsed(), ended: Instant::now() };
-        let waiting = u64::try_from(self.held.len() + self.applied.rejected.len()).unwrap_or(u64::MAX);
+        self.pace = Pace {
+            begun: None,
+            rows: 0,
+            bytes: 0,
+            rest: begun.elapsed(),
+            ended: Instant::now(),
+        };
+        let waiting =
+            u64::try_from(self.held.len() + self.applied.rejected.len()).unwrap_or(u64::MAX);
         self.progress.send_replace(ApplyProgress {
             rows_taken: self.applied.rows,
             rows_committed: self.applied.rows.saturating_sub(waiting),
+            changes: self.applied.changes,
         });
         Ok(())
     }
@@ -314,7 +349,9 @@ impl Work<'_> {
     }
 
     fn execute(&self, text: &'static str) -> Result<(), EngineError> {
-        self.connection.execute_batch(text).map_err(|err| engine_error(&err, &self.job.table.name))
+        self.connection
+            .execute_batch(text)
+            .map_err(|err| engine_error(&err, &self.job.table.name))
     }
 
     fn cut(&self) -> EngineError {
@@ -322,7 +359,10 @@ impl Work<'_> {
     }
 
     fn statement_fault(&self, message: String) -> EngineError {
-        EngineError::Statement { table: self.job.table.name.to_string(), message }
+        EngineError::Statement {
+            table: self.job.table.name.to_string(),
+            message,
+        }
     }
 }
 

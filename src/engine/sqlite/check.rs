@@ -31,7 +31,15 @@ pub(super) fn check(location: &Location) -> Result<Vec<Finding>, EngineError> {
     let mode = location.journal_mode(&connection)?;
     let described = introspect::tables(&connection).map_err(|err| location.fault(&err))?;
     let mut findings = vec![
-        finding(true, format!("{} opens, SQLite {}", location.path().display(), rusqlite::version()), None),
+        finding(
+            true,
+            format!(
+                "{} opens, SQLite {}",
+                location.path().display(),
+                rusqlite::version()
+            ),
+            None,
+        ),
         writable(location.path()),
         journal(&mode),
         space(location.path()),
@@ -41,43 +49,71 @@ pub(super) fn check(location: &Location) -> Result<Vec<Finding>, EngineError> {
 }
 
 /// Exact up to `exact_to`, beyond that an estimate.
-pub(super) fn count(connection: &Connection, name: &TableName, exact_to: u64) -> Result<RowCount, EngineError> {
+pub(super) fn count(
+    connection: &Connection,
+    name: &TableName,
+    exact_to: u64,
+) -> Result<RowCount, EngineError> {
     let fault = |err: rusqlite::Error| engine_error(&err, name);
     let described = introspect::table(connection, name)
         .map_err(fault)?
         .ok_or_else(|| EngineError::NoTable(name.clone()))?;
     let mut sql = statement();
-    sql.push("select count(*) from (select 1 from ").table(name).push(" limit ?1)");
+    sql.push("select count(*) from (select 1 from ")
+        .table(name)
+        .push(" limit ?1)");
     let limit = i64::try_from(exact_to.saturating_add(1)).unwrap_or(i64::MAX);
-    let rows: u64 = connection.query_row(sql.text(), [limit], |row| row.get(0)).map_err(fault)?;
+    let rows: i64 = connection
+        .query_row(sql.text(), [limit], |row| row.get(0))
+        .map_err(fault)?;
+    let rows = u64::try_from(rows).unwrap_or(0);
     if rows <= exact_to {
         return Ok(RowCount { rows, exact: true });
     }
-    let estimate = described.table.row_estimate.or_else(|| highest_rowid(connection, name)).unwrap_or(0);
-    Ok(RowCount { rows: estimate.max(exact_to), exact: false })
+    let estimate = described
+        .table
+        .row_estimate
+        .or_else(|| highest_rowid(connection, name))
+        .unwrap_or(0);
+    Ok(RowCount {
+        rows: estimate.max(exact_to),
+        exact: false,
+    })
 }
 
 /// What rows are numbered up to, where they are numbered.
 fn highest_rowid(connection: &Connection, name: &TableName) -> Option<u64> {
     let mut sql = statement();
     sql.push("select max(_rowid_) from ").table(name);
-    let highest: i64 = connection.query_row(sql.text(), [], |row| row.get(0)).ok()?;
+    let highest: i64 = connection
+        .query_row(sql.text(), [], |row| row.get(0))
+        .ok()?;
     u64::try_from(highest).ok()
 }
 
 fn finding(ok: bool, what: String, hint: Option<&str>) -> Finding {
-    Finding { ok, what, hint: hint.map(str::to_owned) }
+    Finding {
+        ok,
+        what,
+        hint: hint.map(str::to_owned),
+    }
 }
 
 fn writable(path: &Path) -> Finding {
     let folder = path.parent().unwrap_or(path);
     let what = "the database can be written by this user".to_owned();
     if access(path, Access::WRITE_OK).is_err() {
-        let hint = format!("give the user this daemon runs as the right to write {}", path.display());
+        let hint = format!(
+            "give the user this daemon runs as the right to write {}",
+            path.display()
+        );
         return finding(false, what, Some(&hint));
     }
     if access(folder, Access::WRITE_OK).is_err() {
-        let hint = format!("SQLite keeps its journal beside the database: let this user write into {}", folder.display());
+        let hint = format!(
+            "SQLite keeps its journal beside the database: let this user write into {}",
+            folder.display()
+        );
         return finding(false, what, Some(&hint));
     }
     finding(true, what, None)
@@ -86,18 +122,34 @@ fn writable(path: &Path) -> Finding {
 fn journal(mode: &str) -> Finding {
     let hint = "in this mode one reader blocks every writer, so the whole database is copied before it is read; \
                 `pragma journal_mode = wal` lets readers and writers work side by side";
-    finding(mode == "wal", format!("the journal mode is {mode}"), (mode != "wal").then_some(hint))
+    finding(
+        mode == "wal",
+        format!("the journal mode is {mode}"),
+        (mode != "wal").then_some(hint),
+    )
 }
 
 fn space(path: &Path) -> Finding {
     let Ok(found) = statvfs(path) else {
-        return finding(false, "the free space beside the database is unknown".to_owned(), Some("check the disk"));
+        return finding(
+            false,
+            "the free space beside the database is unknown".to_owned(),
+            Some("check the disk"),
+        );
     };
     let free = found.f_bavail.saturating_mul(found.f_frsize);
     let size = std::fs::metadata(path).map(|file| file.len()).unwrap_or(0);
     let enough = free >= LITTLE_SPACE.max(size);
-    let what = format!("{} MiB are free beside the database, which has {} MiB", free / MIB, size / MIB);
-    finding(enough, what, (!enough).then_some("make room: a first copy can need as much again"))
+    let what = format!(
+        "{} MiB are free beside the database, which has {} MiB",
+        free / MIB,
+        size / MIB
+    );
+    finding(
+        enough,
+        what,
+        (!enough).then_some("make room: a first copy can need as much again"),
+    )
 }
 
 fn about_table(described: &Described) -> Vec<Finding> {
@@ -113,11 +165,19 @@ fn about_table(described: &Described) -> Vec<Finding> {
     }
     if table.usable_keys().next().is_none() {
         let hint = "give it a primary key, or a unique index on columns that are not null";
-        findings.push(finding(false, format!("table {} has no usable key", table.name), Some(hint)));
+        findings.push(finding(
+            false,
+            format!("table {} has no usable key", table.name),
+            Some(hint),
+        ));
     }
     if let Some(reason) = &table.not_writable {
         let hint = "it can be given, not pulled into";
-        findings.push(finding(false, format!("table {}: {reason}", table.name), Some(hint)));
+        findings.push(finding(
+            false,
+            format!("table {}: {reason}", table.name),
+            Some(hint),
+        ));
     }
     findings
 }

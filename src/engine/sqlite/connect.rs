@@ -13,6 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::base::secret::Secret;
 use crate::engine::error::EngineError;
+use crate::engine::sqlite::caller::CallerWatch;
 use crate::engine::sqlite::fault::database_error;
 
 /// How long a statement waits for another session's lock.
@@ -37,13 +38,21 @@ impl Location {
         if path.is_empty() || path.ends_with('/') {
             return Err(fault("the SQLite database needs the path of a file"));
         }
-        if path.contains('?') || path.to_ascii_lowercase().starts_with("file:") || path.starts_with(':') {
-            return Err(fault("SQLite options, file: URIs and :memory: are not taken; give the plain path of a file"));
+        if path.contains('?')
+            || path.to_ascii_lowercase().starts_with("file:")
+            || path.starts_with(':')
+        {
+            return Err(fault(
+                "SQLite options, file: URIs and :memory: are not taken; give the plain path of a file",
+            ));
         }
         if path.contains(char::is_control) {
-            return Err(fault("the path of the SQLite database has a control character"));
+            return Err(fault(
+                "the path of the SQLite database has a control character",
+            ));
         }
-        let path = std::path::absolute(path).map_err(|err| EngineError::Url(format!("the path is not usable: {err}")))?;
+        let path = std::path::absolute(path)
+            .map_err(|err| EngineError::Url(format!("the path is not usable: {err}")))?;
         Ok(Self { path })
     }
 
@@ -55,26 +64,30 @@ impl Location {
     /// A connection that cannot write.
     pub(super) fn open_reader(&self) -> Result<Connection, EngineError> {
         let connection = self.open()?;
-        connection.pragma_update(None, "query_only", true).map_err(|err| database_error(&err))?;
+        connection
+            .pragma_update(None, "query_only", true)
+            .map_err(|err| database_error(&err))?;
         Ok(connection)
     }
 
     /// A connection that writes, with foreign keys enforced.
     pub(super) fn open_writer(&self) -> Result<Connection, EngineError> {
         let connection = self.open()?;
-        connection.pragma_update(None, "foreign_keys", true).map_err(|err| database_error(&err))?;
+        connection
+            .pragma_update(None, "foreign_keys", true)
+            .map_err(|err| database_error(&err))?;
         Ok(connection)
     }
 
     /// A connection inside a read transaction that will see one state of the database until it is dropped.
     ///
     /// In a rollback journal an open reader blocks every writer, so there the state is copied to a private temporary
-    /// file that SQLite itself removes. `go_on` is asked between the steps of that copy.
-    pub(super) fn snapshot(&self, go_on: &dyn Fn() -> bool) -> Result<Connection, EngineError> {
+    /// file that SQLite itself removes. That copy ends when its caller does.
+    pub(super) fn snapshot(&self, caller: &CallerWatch) -> Result<Connection, EngineError> {
         let connection = self.open_reader()?;
         let connection = match self.journal_mode(&connection)?.as_str() {
             "wal" => connection,
-            _ => self.copy(&connection, go_on)?,
+            _ => self.copy(&connection, caller)?,
         };
         // The snapshot begins with the first read, not with `begin`.
         connection
@@ -85,15 +98,18 @@ impl Location {
 
     /// `wal`, `delete`, ...
     pub(super) fn journal_mode(&self, connection: &Connection) -> Result<String, EngineError> {
-        let mode: String =
-            connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).map_err(|err| self.fault(&err))?;
+        let mode: String = connection
+            .pragma_query_value(None, "journal_mode", |row| row.get(0))
+            .map_err(|err| self.fault(&err))?;
         Ok(mode.to_ascii_lowercase())
     }
 
     /// The fault behind `err`, with the path where SQLite does not say it.
     pub(super) fn fault(&self, err: &rusqlite::Error) -> EngineError {
         match database_error(err) {
-            EngineError::Unreachable(message) if !message.contains(&*self.path.to_string_lossy()) => {
+            EngineError::Unreachable(message)
+                if !message.contains(&*self.path.to_string_lossy()) =>
+            {
                 EngineError::Unreachable(format!("{}: {message}", self.path.display()))
             }
             other => other,
@@ -112,8 +128,10 @@ impl Location {
         })?;
         // Readers too open for writing: the shared-memory file beside a WAL wants it. `query_only` holds them back.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags).map_err(|err| self.fault(&err))?;
-        self.configure(&connection).map_err(|err| self.fault(&err))?;
+        let connection =
+            Connection::open_with_flags(&self.path, flags).map_err(|err| self.fault(&err))?;
+        self.configure(&connection)
+            .map_err(|err| self.fault(&err))?;
         Ok(connection)
     }
 
@@ -128,38 +146,43 @@ impl Location {
         connection.query_row("select count(*) from sqlite_schema", [], |_| Ok(()))
     }
 
-    fn copy(&self, source: &Connection, go_on: &dyn Fn() -> bool) -> Result<Connection, EngineError> {
+    fn copy(&self, source: &Connection, caller: &CallerWatch) -> Result<Connection, EngineError> {
         let fault = |err: rusqlite::Error| self.fault(&err);
         // An empty name is a temporary file without a name, in the folder that TMPDIR names.
         let mut target = Connection::open("").map_err(fault)?;
-        target.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false).map_err(fault)?;
-        {
-            let backup = Backup::new(source, &mut target).map_err(fault)?;
-            let (mut copied, mut waiting_since) = (0_i64, Instant::now());
-            loop {
-                if !go_on() {
-                    return Err(EngineError::Lost("reading was given up".to_owned()));
+        target
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)
+            .map_err(fault)?;
+        let backup = Backup::new(source, &mut target).map_err(fault)?;
+        let (mut copied, mut waiting_since) = (0_i64, Instant::now());
+        loop {
+            // Every foreign write starts the copy anew; after three lengths it is made in one go.
+            let patient = copied <= 3 * i64::from(backup.progress().pagecount);
+            let pause = match backup
+                .step(if patient { COPY_PAGES } else { -1 })
+                .map_err(fault)?
+            {
+                StepResult::Done => break,
+                StepResult::More => {
+                    copied += i64::from(COPY_PAGES);
+                    waiting_since = Instant::now();
+                    Duration::from_millis(1)
                 }
-                // Every foreign write starts the copy anew; after three lengths it is made in one go.
-                let patient = copied <= 3 * i64::from(backup.progress().pagecount);
-                match backup.step(if patient { COPY_PAGES } else { -1 }).map_err(fault)? {
-                    StepResult::Done => break,
-                    StepResult::More => {
-                        copied += i64::from(COPY_PAGES);
-                        waiting_since = Instant::now();
-                        std::thread::sleep(Duration::from_millis(1));
-                    }
-                    _ if waiting_since.elapsed() > BUSY_TIMEOUT => {
-                        return Err(EngineError::Unreachable(format!(
-                            "{}: another session holds the database locked",
-                            self.path.display()
-                        )));
-                    }
-                    _ => std::thread::sleep(Duration::from_millis(20)),
+                _ if waiting_since.elapsed() > BUSY_TIMEOUT => {
+                    let path = self.path.display();
+                    let text = format!("{path}: another session holds the database locked");
+                    return Err(EngineError::Unreachable(text));
                 }
+                _ => Duration::from_millis(20),
+            };
+            if !caller.waits_after(pause) {
+                return Err(EngineError::Lost("reading was given up".to_owned()));
             }
         }
-        target.pragma_update(None, "query_only", true).map_err(fault)?;
+        drop(backup);
+        target
+            .pragma_update(None, "query_only", true)
+            .map_err(fault)?;
         Ok(target)
     }
 }
@@ -167,6 +190,7 @@ impl Location {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::sqlite::caller::caller;
 
     fn parse(url: &str) -> Result<Location, EngineError> {
         Location::parse(&Secret::new(url.to_owned()))
@@ -174,7 +198,10 @@ mod tests {
 
     #[test]
     fn only_plain_paths_are_taken() {
-        assert_eq!(parse("sqlite:///var/lib/shop/shop.db").unwrap().path(), Path::new("/var/lib/shop/shop.db"));
+        assert_eq!(
+            parse("sqlite:///var/lib/shop/shop.db").unwrap().path(),
+            Path::new("/var/lib/shop/shop.db")
+        );
         assert!(parse("sqlite://shop.db").unwrap().path().is_absolute());
         for url in [
             "postgres://a/b",
@@ -196,12 +223,25 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("none.db");
         let location = parse(&format!("sqlite://{}", path.display())).unwrap();
-        assert!(matches!(location.open_reader(), Err(EngineError::Unreachable(_))));
-        assert!(matches!(location.open_writer(), Err(EngineError::Unreachable(_))));
+        assert!(matches!(
+            location.open_reader(),
+            Err(EngineError::Unreachable(_))
+        ));
+        assert!(matches!(
+            location.open_writer(),
+            Err(EngineError::Unreachable(_))
+        ));
         assert!(!path.exists());
-        std::fs::write(&path, "this is a text file, not a database, and long enough to be taken for a header".repeat(20))
-            .unwrap();
-        assert!(matches!(location.open_reader(), Err(EngineError::Unreachable(_))));
+        std::fs::write(
+            &path,
+            "this is a text file, not a database, and long enough to be taken for a header"
+                .repeat(20),
+        )
+        .unwrap();
+        assert!(matches!(
+            location.open_reader(),
+            Err(EngineError::Unreachable(_))
+        ));
     }
 
     #[test]
@@ -212,15 +252,25 @@ mod tests {
             let writer = Connection::open(&path).unwrap();
             writer.pragma_update(None, "page_size", 8192).unwrap();
             writer.pragma_update(None, "journal_mode", mode).unwrap();
-            writer.execute_batch("create table t (a); insert into t values (1)").unwrap();
+            writer
+                .execute_batch("create table t (a); insert into t values (1)")
+                .unwrap();
             let location = parse(&format!("sqlite://{}", path.display())).unwrap();
-            let snapshot = location.snapshot(&|| true).unwrap();
+            let (_caller, watch) = caller();
+            let snapshot = location.snapshot(&watch).unwrap();
             writer.busy_timeout(Duration::ZERO).unwrap();
             writer.execute_batch("insert into t values (2)").unwrap();
-            let seen: i64 = snapshot.query_row("select count(*) from t", [], |row| row.get(0)).unwrap();
+            let seen: i64 = snapshot
+                .query_row("select count(*) from t", [], |row| row.get(0))
+                .unwrap();
             assert_eq!(seen, 1, "{mode}");
-            assert!(snapshot.execute_batch("create table u (a)").is_err(), "{mode}");
-            let names: i64 = snapshot.query_row("select \"unknown\" from t", [], |row| row.get(0)).unwrap_or(-1);
+            assert!(
+                snapshot.execute_batch("create table u (a)").is_err(),
+                "{mode}"
+            );
+            let names: i64 = snapshot
+                .query_row("select \"unknown\" from t", [], |row| row.get(0))
+                .unwrap_or(-1);
             assert_eq!(names, -1, "an unknown name is an error");
         }
     }

@@ -19,7 +19,10 @@ const MAX_NAME_BYTES: usize = 63;
 
 /// What [`create`] would run.
 pub(super) fn plan(connection: &Connection, tables: &[NewTable]) -> Result<Creation, EngineError> {
-    let mut creation = Creation { statements: Vec::new(), left_out: Vec::new() };
+    let mut creation = Creation {
+        statements: Vec::new(),
+        left_out: Vec::new(),
+    };
     for statement in statements(connection, tables, &mut creation.left_out)? {
         creation.statements.push(statement.1.text().to_owned());
     }
@@ -32,7 +35,9 @@ pub(super) fn create(connection: &mut Connection, tables: &[NewTable]) -> Result
         .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
         .map_err(|err| database_error(&err))?;
     for (table, statement) in statements(&transaction, tables, &mut Vec::new())? {
-        transaction.execute_batch(statement.text()).map_err(|err| engine_error(&err, &table))?;
+        transaction
+            .execute_batch(statement.text())
+            .map_err(|err| engine_error(&err, &table))?;
     }
     transaction.commit().map_err(|err| database_error(&err))
 }
@@ -46,15 +51,25 @@ fn statements(
     let mut known: Vec<&Table> = existing.iter().map(|described| &described.table).collect();
     for new in tables {
         check(connection, &new.table)?;
-        if known.iter().any(|table| table.name.name.eq_ignore_ascii_case(&new.table.name.name)) {
-            return Err(refused(&new.table, "it exists already, perhaps in another case"));
+        if known
+            .iter()
+            .any(|table| table.name.name.eq_ignore_ascii_case(&new.table.name.name))
+        {
+            return Err(refused(
+                &new.table,
+                "it exists already, perhaps in another case",
+            ));
         }
         known.push(&new.table);
     }
     Ok(tables
         .iter()
         .map(|new| {
-            let mut writer = Writer { table: &new.table, known: &known, left_out };
+            let mut writer = Writer {
+                table: &new.table,
+                known: &known,
+                left_out,
+            };
             (new.table.name.clone(), writer.statement())
         })
         .collect())
@@ -63,17 +78,30 @@ fn statements(
 /// What SQLite or another engine would take in another sense than it is meant.
 fn check(connection: &Connection, table: &Table) -> Result<(), EngineError> {
     if table.name.schema.is_some() {
-        return Err(refused(table, "SQLite has no schemas; give the destination a name without one"));
+        return Err(refused(
+            table,
+            "SQLite has no schemas; give the destination a name without one",
+        ));
     }
-    let columns: Vec<&Column> = table.columns.iter().filter(|column| !column.generated).collect();
+    let columns: Vec<&Column> = table
+        .columns
+        .iter()
+        .filter(|column| !column.generated)
+        .collect();
     let names = std::iter::once(&table.name.name).chain(columns.iter().map(|column| &column.name));
     for name in names {
         if name.is_empty() || name.len() > MAX_NAME_BYTES || name.contains(char::is_control) {
-            return Err(refused(table, "names have 1 to 63 bytes and no control characters"));
+            return Err(refused(
+                table,
+                "names have 1 to 63 bytes and no control characters",
+            ));
         }
     }
     if table.name.name.to_ascii_lowercase().starts_with("sqlite_") {
-        return Err(refused(table, "names that begin with sqlite_ are SQLite's own"));
+        return Err(refused(
+            table,
+            "names that begin with sqlite_ are SQLite's own",
+        ));
     }
     let taken: bool = connection
         .query_row(
@@ -83,21 +111,34 @@ fn check(connection: &Connection, table: &Table) -> Result<(), EngineError> {
         )
         .map_err(|err| database_error(&err))?;
     if taken {
-        return Err(refused(table, "a table, view or index of this name exists already, perhaps in another case"));
+        return Err(refused(
+            table,
+            "a table, view or index of this name exists already, perhaps in another case",
+        ));
     }
     if columns.is_empty() {
         return Err(refused(table, "it has no columns that could be sent"));
     }
     for (at, column) in columns.iter().enumerate() {
-        if columns.iter().take(at).any(|other| other.name.eq_ignore_ascii_case(&column.name)) {
-            return Err(refused(table, "two of its columns differ only in case, which SQLite cannot tell apart"));
+        if columns
+            .iter()
+            .take(at)
+            .any(|other| other.name.eq_ignore_ascii_case(&column.name))
+        {
+            return Err(refused(
+                table,
+                "two of its columns differ only in case, which SQLite cannot tell apart",
+            ));
         }
     }
     Ok(())
 }
 
 fn refused(table: &Table, reason: &str) -> EngineError {
-    EngineError::Statement { table: table.name.to_string(), message: format!("it cannot be made here: {reason}") }
+    EngineError::Statement {
+        table: table.name.to_string(),
+        message: format!("it cannot be made here: {reason}"),
+    }
 }
 
 struct Writer<'a> {
@@ -119,7 +160,9 @@ impl Writer<'_> {
             None => &[],
         };
         let alias = match key {
-            [only] => table.column(only).filter(|column| is_rowid_kind(column.kind)),
+            [only] => table
+                .column(only)
+                .filter(|column| is_rowid_kind(column.kind)),
             _ => None,
         };
         let mut sql = statement();
@@ -137,7 +180,9 @@ impl Writer<'_> {
             }
         });
         if alias.is_none() && !key.is_empty() {
-            sql.push(",\n  primary key (").idents(key.iter().map(String::as_str)).push(")");
+            sql.push(",\n  primary key (")
+                .idents(key.iter().map(String::as_str))
+                .push(")");
         }
         self.unique_keys(&mut sql);
         for foreign_key in &table.foreign_keys {
@@ -152,12 +197,22 @@ impl Writer<'_> {
         let table = self.table;
         for key in &table.unique {
             if !self.has_all(&key.columns) {
-                self.leave_out(&format!("the unique key ({}), because a column of it is computed", key.columns.join(", ")));
+                self.leave_out(&format!(
+                    "the unique key ({}), because a column of it is computed",
+                    key.columns.join(", ")
+                ));
                 continue;
             }
-            sql.push(",\n  unique (").idents(key.columns.iter().map(String::as_str)).push(")");
+            sql.push(",\n  unique (")
+                .idents(key.columns.iter().map(String::as_str))
+                .push(")");
         }
-        for key in table.primary_key.iter().chain(&table.unique).filter(|key| key.folded) {
+        for key in table
+            .primary_key
+            .iter()
+            .chain(&table.unique)
+            .filter(|key| key.folded)
+        {
             self.leave_out(&format!(
                 "that the key ({}) takes letters for the same that differ in case or accent; here they differ",
                 key.columns.join(", ")
@@ -168,13 +223,25 @@ impl Writer<'_> {
     fn foreign_key(&mut self, sql: &mut Sql, key: &ForeignKey) {
         let parent = self.known.iter().find(|table| table.name == key.table);
         let serves = parent.is_some_and(|parent| {
-            parent.primary_key.iter().chain(&parent.unique).any(|candidate| {
-                candidate.columns.len() == key.foreign_columns.len()
-                    && candidate.columns.iter().all(|column| key.foreign_columns.contains(column))
-            })
+            parent
+                .primary_key
+                .iter()
+                .chain(&parent.unique)
+                .any(|candidate| {
+                    candidate.columns.len() == key.foreign_columns.len()
+                        && candidate
+                            .columns
+                            .iter()
+                            .all(|column| key.foreign_columns.contains(column))
+                })
         });
-        if !serves || !self.has_all(&key.columns) || key.columns.len() != key.foreign_columns.len() {
-            let reason = if parent.is_none() { "is not here" } else { "has no such key here" };
+        if !serves || !self.has_all(&key.columns) || key.columns.len() != key.foreign_columns.len()
+        {
+            let reason = if parent.is_none() {
+                "is not here"
+            } else {
+                "has no such key here"
+            };
             self.leave_out(&format!(
                 "the foreign key ({}) to {}, because that table {reason}",
                 key.columns.join(", "),
@@ -182,9 +249,12 @@ impl Writer<'_> {
             ));
             return;
         }
-        sql.push(",\n  foreign key (").idents(key.columns.iter().map(String::as_str));
+        sql.push(",\n  foreign key (")
+            .idents(key.columns.iter().map(String::as_str));
         sql.push(") references ").ident(&key.table.name);
-        sql.push(" (").idents(key.foreign_columns.iter().map(String::as_str)).push(")");
+        sql.push(" (")
+            .idents(key.foreign_columns.iter().map(String::as_str))
+            .push(")");
         sql.push(match key.on_delete.as_str() {
             "cascade" => " on delete cascade",
             "restrict" => " on delete restrict",
@@ -206,7 +276,10 @@ impl Writer<'_> {
                 self.leave_out(&format!("the default of column {name}"));
             }
             if column.kind == NeutralType::Other && !column.generated {
-                self.leave_out(&format!("the type {} of column {name}, which is kept as text", column.native));
+                self.leave_out(&format!(
+                    "the type {} of column {name}, which is kept as text",
+                    column.native
+                ));
             }
         }
         for trigger in &table.triggers {
@@ -215,7 +288,11 @@ impl Writer<'_> {
     }
 
     fn has_all(&self, columns: &[String]) -> bool {
-        columns.iter().all(|name| self.table.column(name).is_some_and(|column| !column.generated))
+        columns.iter().all(|name| {
+            self.table
+                .column(name)
+                .is_some_and(|column| !column.generated)
+        })
     }
 
     fn leave_out(&mut self, what: &str) {

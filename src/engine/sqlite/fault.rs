@@ -31,18 +31,30 @@ pub(super) fn engine_error(err: &Error, table: &TableName) -> EngineError {
     let message = message(err);
     match err.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => EngineError::Full(message),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed) => {
-            EngineError::Locked { table: table.clone(), message }
-        }
         Some(
-            ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::AuthorizationForStatementDenied,
+            ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::FileLockingProtocolFailed,
+        ) => EngineError::Locked {
+            table: table.clone(),
+            message,
+        },
+        Some(
+            ErrorCode::ReadOnly
+            | ErrorCode::PermissionDenied
+            | ErrorCode::AuthorizationForStatementDenied,
         ) => EngineError::Denied(message),
         Some(ErrorCode::CannotOpen | ErrorCode::NotADatabase) => EngineError::Unreachable(message),
-        Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt | ErrorCode::OperationInterrupted) => {
-            EngineError::Lost(message)
-        }
+        Some(
+            ErrorCode::SystemIoFailure
+            | ErrorCode::DatabaseCorrupt
+            | ErrorCode::OperationInterrupted,
+        ) => EngineError::Lost(message),
         Some(ErrorCode::SchemaChanged) => EngineError::SchemaChanged(table.clone()),
-        _ => EngineError::Statement { table: table.to_string(), message },
+        _ => EngineError::Statement {
+            table: table.to_string(),
+            message,
+        },
     }
 }
 
@@ -61,21 +73,29 @@ pub(super) fn row_fault(err: &Error, table: &TableName) -> RowFault {
     let Error::SqliteFailure(code, _) = err else {
         return RowFault::Fatal(engine_error(err, table));
     };
-    let may_fit_later = match code.extended_code {
+    let may_fit_later = matches!(
+        code.extended_code,
         ffi::SQLITE_CONSTRAINT_UNIQUE
-        | ffi::SQLITE_CONSTRAINT_PRIMARYKEY
-        | ffi::SQLITE_CONSTRAINT_ROWID
-        | ffi::SQLITE_CONSTRAINT_FOREIGNKEY
-        | ffi::SQLITE_CONSTRAINT_TRIGGER => true,
-        _ => false,
-    };
+            | ffi::SQLITE_CONSTRAINT_PRIMARYKEY
+            | ffi::SQLITE_CONSTRAINT_ROWID
+            | ffi::SQLITE_CONSTRAINT_FOREIGNKEY
+            | ffi::SQLITE_CONSTRAINT_TRIGGER
+    );
     let reason = match code.code {
         // A trigger's author writes its message and may put values into it.
-        _ if code.extended_code == ffi::SQLITE_CONSTRAINT_TRIGGER => "a trigger of the table refuses it".to_owned(),
-        ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig => message(err),
+        _ if code.extended_code == ffi::SQLITE_CONSTRAINT_TRIGGER => {
+            "a trigger of the table refuses it".to_owned()
+        }
+        ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig => {
+            message(err)
+        }
         _ => return RowFault::Fatal(engine_error(err, table)),
     };
-    RowFault::Row(Refusal { column: one_column(&reason, table), reason, may_fit_later })
+    RowFault::Row(Refusal {
+        column: one_column(&reason, table),
+        reason,
+        may_fit_later,
+    })
 }
 
 /// Whether `err` says that a row of this key is there already.
@@ -118,24 +138,36 @@ mod tests {
         assert!(matches!(of(ffi::SQLITE_FULL), EngineError::Full(_)));
         assert!(matches!(of(ffi::SQLITE_BUSY), EngineError::Locked { .. }));
         assert!(matches!(of(ffi::SQLITE_READONLY), EngineError::Denied(_)));
-        assert!(matches!(of(ffi::SQLITE_CANTOPEN), EngineError::Unreachable(_)));
+        assert!(matches!(
+            of(ffi::SQLITE_CANTOPEN),
+            EngineError::Unreachable(_)
+        ));
         assert!(matches!(of(ffi::SQLITE_IOERR_WRITE), EngineError::Lost(_)));
         assert!(matches!(of(ffi::SQLITE_CORRUPT), EngineError::Lost(_)));
-        assert!(matches!(of(ffi::SQLITE_ERROR), EngineError::Statement { .. }));
+        assert!(matches!(
+            of(ffi::SQLITE_ERROR),
+            EngineError::Statement { .. }
+        ));
     }
 
     #[test]
     fn a_refused_row_names_its_one_column() {
         let table = TableName::bare("orders");
-        let RowFault::Row(refusal) =
-            row_fault(&failure(ffi::SQLITE_CONSTRAINT_NOTNULL, "NOT NULL constraint failed: orders.note"), &table)
-        else {
+        let RowFault::Row(refusal) = row_fault(
+            &failure(
+                ffi::SQLITE_CONSTRAINT_NOTNULL,
+                "NOT NULL constraint failed: orders.note",
+            ),
+            &table,
+        ) else {
             panic!("a constraint concerns the row")
         };
         assert_eq!(refusal.column.as_deref(), Some("note"));
         assert!(!refusal.may_fit_later);
         let text = "UNIQUE constraint failed: orders.a, orders.b";
-        let RowFault::Row(refusal) = row_fault(&failure(ffi::SQLITE_CONSTRAINT_UNIQUE, text), &table) else {
+        let RowFault::Row(refusal) =
+            row_fault(&failure(ffi::SQLITE_CONSTRAINT_UNIQUE, text), &table)
+        else {
             panic!("a constraint concerns the row")
         };
         assert!(refusal.column.is_none() && refusal.may_fit_later && is_unique_violation(&refusal));

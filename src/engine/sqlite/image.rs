@@ -8,7 +8,7 @@ use rusqlite::types::ValueRef;
 
 use crate::engine::sqlite::types::Storage;
 use crate::model::table::NeutralType;
-use crate::wire::{InvalidValue, datetime, numeric};
+use crate::wire::{datetime, numeric};
 
 /// One field's bytes.
 #[derive(Debug)]
@@ -42,18 +42,22 @@ pub(super) fn image<'v>(storage: &Storage, value: ValueRef<'v>) -> Result<Image<
         (NeutralType::Bool, ValueRef::Integer(number @ 0..=1)) => {
             Ok(Image::Borrowed(if number == 1 { &[1] } else { &[0] }))
         }
-        (NeutralType::Bool, ValueRef::Integer(_)) => Err("an integer other than 0 and 1 stands for a bool".into()),
-        (NeutralType::Int2, ValueRef::Integer(number)) => {
-            i16::try_from(number).map(|number| Image::Two(number.to_be_bytes())).map_err(|_| too_wide("smallint"))
+        (NeutralType::Bool, ValueRef::Integer(_)) => {
+            Err("an integer other than 0 and 1 stands for a bool".into())
         }
-        (NeutralType::Int4, ValueRef::Integer(number)) => {
-            i32::try_from(number).map(|number| Image::Four(number.to_be_bytes())).map_err(|_| too_wide("integer"))
-        }
+        (NeutralType::Int2, ValueRef::Integer(number)) => i16::try_from(number)
+            .map(|number| Image::Two(number.to_be_bytes()))
+            .map_err(|_| too_wide("smallint")),
+        (NeutralType::Int4, ValueRef::Integer(number)) => i32::try_from(number)
+            .map(|number| Image::Four(number.to_be_bytes()))
+            .map_err(|_| too_wide("integer")),
         (NeutralType::Int8, ValueRef::Integer(number)) => Ok(Image::Eight(number.to_be_bytes())),
         (NeutralType::Float4, ValueRef::Real(number)) => narrow(number),
         (NeutralType::Float4, ValueRef::Integer(number)) => narrow(exact_double(number)?),
         (NeutralType::Float8, ValueRef::Real(number)) => Ok(Image::Eight(number.to_be_bytes())),
-        (NeutralType::Float8, ValueRef::Integer(number)) => Ok(Image::Eight(exact_double(number)?.to_be_bytes())),
+        (NeutralType::Float8, ValueRef::Integer(number)) => {
+            Ok(Image::Eight(exact_double(number)?.to_be_bytes()))
+        }
         (NeutralType::Numeric, value) => decimal(storage.scale, value),
         (NeutralType::Text, ValueRef::Text(text)) => utf8(text).map(|_| Image::Borrowed(text)),
         (NeutralType::Bytea, ValueRef::Blob(bytes)) => Ok(Image::Borrowed(bytes)),
@@ -61,7 +65,11 @@ pub(super) fn image<'v>(storage: &Storage, value: ValueRef<'v>) -> Result<Image<
         (NeutralType::Json | NeutralType::Jsonb, value) => json(value),
         (NeutralType::Other, value) => as_text(value),
         (kind, ValueRef::Text(text)) => moment(kind, utf8(text)?),
-        (kind, value) => Err(format!("{} stands where {} belongs", class(value), kind.name())),
+        (kind, value) => Err(format!(
+            "{} stands where {} belongs",
+            class(value),
+            kind.name()
+        )),
     }
 }
 
@@ -84,10 +92,6 @@ fn utf8(text: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(text).map_err(|_| "the text is not valid UTF-8".to_owned())
 }
 
-fn reason(err: InvalidValue) -> String {
-    err.to_string()
-}
-
 /// An integer as a double, where it keeps every digit.
 fn exact_double(number: i64) -> Result<f64, String> {
     let high = i32::try_from(number >> 32).map_err(|_| too_wide("float8"))?;
@@ -100,6 +104,10 @@ fn exact_double(number: i64) -> Result<f64, String> {
 
 /// A double as the nearest float4, as any engine stores it in a column of that type.
 fn narrow<'v>(number: f64) -> Result<Image<'v>, String> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "rounding to the nearest float4 is what is asked for"
+    )]
     let narrowed = number as f32;
     if narrowed.is_infinite() && number.is_finite() {
         return Err("the number is too large for float4".to_owned());
@@ -118,9 +126,9 @@ fn decimal<'v>(scale: Option<u32>, value: ValueRef<'v>) -> Result<Image<'v>, Str
                 Some(Ok(scale)) => format!("{number:.scale$}"),
                 _ => number.to_string(),
             };
-            numeric::encode(&text).map_err(reason)?
+            numeric::encode(&text).map_err(|err| err.to_string())?
         }
-        ValueRef::Text(text) => numeric::encode(utf8(text)?).map_err(reason)?,
+        ValueRef::Text(text) => numeric::encode(utf8(text)?).map_err(|err| err.to_string())?,
         value => return Err(format!("{} stands where numeric belongs", class(value))),
     };
     match scale {
@@ -148,7 +156,11 @@ fn json(value: ValueRef<'_>) -> Result<Image<'_>, String> {
         ValueRef::Integer(number) => Ok(Image::Owned(number.to_string().into_bytes())),
         ValueRef::Text(text) => match serde_json::from_str::<serde::de::IgnoredAny>(utf8(text)?) {
             Ok(_) => Ok(Image::Borrowed(text)),
-            Err(err) => Err(format!("the text is not JSON from line {} column {} on", err.line(), err.column())),
+            Err(err) => Err(format!(
+                "the text is not JSON from line {} column {} on",
+                err.line(),
+                err.column()
+            )),
         },
         value => Err(format!("{} stands where json belongs", class(value))),
     }
@@ -159,7 +171,10 @@ fn as_text(value: ValueRef<'_>) -> Result<Image<'_>, String> {
         ValueRef::Text(text) => utf8(text).map(|_| Image::Borrowed(text)),
         ValueRef::Integer(number) => Ok(Image::Owned(number.to_string().into_bytes())),
         ValueRef::Real(number) => Ok(Image::Owned(format!("{number:?}").into_bytes())),
-        value => Err(format!("{} stands in a column whose type holds text", class(value))),
+        value => Err(format!(
+            "{} stands in a column whose type holds text",
+            class(value)
+        )),
     }
 }
 
@@ -171,7 +186,7 @@ fn moment<'v>(kind: NeutralType, text: &str) -> Result<Image<'v>, String> {
         NeutralType::Timestamptz => datetime::timestamp_from_text(text, true).map(Image::Eight),
         kind => return Err(format!("text stands where {} belongs", kind.name())),
     }
-    .map_err(reason)
+    .map_err(|err| err.to_string())
 }
 
 #[cfg(test)]
@@ -179,22 +194,44 @@ mod tests {
     use super::*;
     use crate::engine::sqlite::types::Affinity;
 
-    fn read(kind: NeutralType, scale: Option<u32>, value: ValueRef<'_>) -> Result<Option<Vec<u8>>, String> {
-        let storage = Storage { kind, scale, affinity: Affinity::Numeric };
+    fn read(
+        kind: NeutralType,
+        scale: Option<u32>,
+        value: ValueRef<'_>,
+    ) -> Result<Option<Vec<u8>>, String> {
+        let storage = Storage {
+            kind,
+            scale,
+            affinity: Affinity::Numeric,
+        };
         image(&storage, value).map(|image| image.field().map(<[u8]>::to_vec))
     }
 
     #[test]
     fn values_are_read_as_their_declared_type() {
-        use NeutralType::*;
+        use NeutralType::{
+            Bool, Float4, Float8, Int2, Numeric, Other, Timestamp, Timestamptz, Uuid,
+        };
         use ValueRef::{Blob, Integer, Null, Real, Text};
         let number = |text: &str| Ok(Some(numeric::encode(text).unwrap()));
         assert_eq!(read(Text2, None, Null), Ok(None));
         assert_eq!(read(Bool, None, Integer(1)), Ok(Some(vec![1])));
-        assert_eq!(read(Int2, None, Integer(-2)), Ok(Some((-2_i16).to_be_bytes().to_vec())));
-        assert_eq!(read(Float8, None, Integer(-3)), Ok(Some((-3.0_f64).to_be_bytes().to_vec())));
-        assert_eq!(read(Float8, None, Integer(1 << 53)), Ok(Some(9_007_199_254_740_992.0_f64.to_be_bytes().to_vec())));
-        assert_eq!(read(Float4, None, Real(0.1)), Ok(Some(0.1_f32.to_be_bytes().to_vec())));
+        assert_eq!(
+            read(Int2, None, Integer(-2)),
+            Ok(Some((-2_i16).to_be_bytes().to_vec()))
+        );
+        assert_eq!(
+            read(Float8, None, Integer(-3)),
+            Ok(Some((-3.0_f64).to_be_bytes().to_vec()))
+        );
+        assert_eq!(
+            read(Float8, None, Integer(1 << 53)),
+            Ok(Some(9_007_199_254_740_992.0_f64.to_be_bytes().to_vec()))
+        );
+        assert_eq!(
+            read(Float4, None, Real(0.1)),
+            Ok(Some(0.1_f32.to_be_bytes().to_vec()))
+        );
         assert_eq!(read(Numeric, Some(2), Real(0.1 + 0.2)), number("0.30"));
         assert_eq!(read(Numeric, Some(2), Real(-0.001)), number("0.00"));
         assert_eq!(read(Numeric, Some(2), Integer(5)), number("5.00"));
@@ -219,7 +256,10 @@ mod tests {
 
     #[test]
     fn what_is_no_value_of_the_declared_type_is_refused_without_showing_it() {
-        use NeutralType::*;
+        use NeutralType::{
+            Bool, Bytea, Date, Float4, Float8, Int2, Int4, Int8, Json, Numeric, Other, Timestamp,
+            Timestamptz, Uuid,
+        };
         use ValueRef::{Blob, Integer, Real, Text};
         for (kind, scale, value) in [
             (Bool, None, Integer(4711)),

@@ -27,9 +27,21 @@ pub(super) struct Described {
 impl Described {
     /// The collation that a key index compares `column` by.
     pub(super) fn collation(&self, column: &str) -> &str {
-        let found = self.key_collations.iter().filter(|(name, _)| name == column).map(|(_, collation)| collation.as_str());
+        let found = self
+            .key_collations
+            .iter()
+            .filter(|(name, _)| name == column)
+            .map(|(_, collation)| collation.as_str());
         // The widest: a column compared by its bytes in one index and folded in another counts as folded.
-        found.reduce(|one, other| if one.eq_ignore_ascii_case("binary") { other } else { one }).unwrap_or("BINARY")
+        found
+            .reduce(|one, other| {
+                if one.eq_ignore_ascii_case("binary") {
+                    other
+                } else {
+                    one
+                }
+            })
+            .unwrap_or("BINARY")
     }
 }
 
@@ -50,17 +62,24 @@ struct Index {
 pub(super) fn tables(connection: &Connection) -> rusqlite::Result<Vec<Described>> {
     let mut statement = connection.prepare(&format!("{TABLES} order by list.name"))?;
     let entries: Vec<Entry> = statement.query_map([], entry)?.collect::<Result<_, _>>()?;
-    entries.into_iter().map(|entry| describe(connection, entry)).collect()
+    entries
+        .iter()
+        .map(|entry| describe(connection, entry))
+        .collect()
 }
 
 /// One table, or `None`. The name is matched exactly, though SQLite itself folds case.
-pub(super) fn table(connection: &Connection, name: &TableName) -> rusqlite::Result<Option<Described>> {
+pub(super) fn table(
+    connection: &Connection,
+    name: &TableName,
+) -> rusqlite::Result<Option<Described>> {
     if name.schema.is_some() {
         return Ok(None);
     }
-    let found =
-        connection.query_row(&format!("{TABLES} and list.name = ?1"), [&name.name], entry).optional()?;
-    found.map(|entry| describe(connection, entry)).transpose()
+    let found = connection
+        .query_row(&format!("{TABLES} and list.name = ?1"), [&name.name], entry)
+        .optional()?;
+    found.map(|entry| describe(connection, &entry)).transpose()
 }
 
 const TABLES: &str = "select list.name, list.wr, list.strict, schema.sql \
@@ -77,7 +96,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     })
 }
 
-fn describe(connection: &Connection, entry: Entry) -> rusqlite::Result<Described> {
+fn describe(connection: &Connection, entry: &Entry) -> rusqlite::Result<Described> {
     let indexes = unique_indexes(connection, &entry.name)?;
     let primary_index = indexes.iter().find(|index| index.origin == "pk");
     let declared_key = declared_key(connection, &entry.name)?;
@@ -85,9 +104,12 @@ fn describe(connection: &Connection, entry: Entry) -> rusqlite::Result<Described
         [only] if primary_index.is_none() && !entry.without_rowid => Some(only.clone()),
         _ => None,
     };
-    let columns = columns(connection, &entry, rowid_alias.as_deref(), &declared_key)?;
+    let columns = columns(connection, entry, rowid_alias.as_deref(), &declared_key)?;
     let primary_key = match (&rowid_alias, primary_index) {
-        (Some(alias), _) => Some(UniqueKey { columns: vec![alias.clone()], folded: false }),
+        (Some(alias), _) => Some(UniqueKey {
+            columns: vec![alias.clone()],
+            folded: false,
+        }),
         (None, Some(index)) => index.columns.as_deref().map(unique_key),
         (None, None) => None,
     };
@@ -107,14 +129,19 @@ fn describe(connection: &Connection, entry: Entry) -> rusqlite::Result<Described
         unique,
         row_estimate: row_estimate(connection, &entry.name)?,
         size_bytes: None,
-        not_writable: not_writable(&entry, &indexes, &triggers),
+        not_writable: not_writable(entry, &indexes, &triggers),
         triggers,
         foreign_keys,
     };
     Ok(Described {
-        defers_foreign_keys: !table.foreign_keys.is_empty() && has_words(&entry.sql, &["initially", "deferred"]),
+        defers_foreign_keys: !table.foreign_keys.is_empty()
+            && has_words(&entry.sql, &["initially", "deferred"]),
         strict: entry.strict,
-        key_collations: indexes.into_iter().filter_map(|index| index.columns).flatten().collect(),
+        key_collations: indexes
+            .into_iter()
+            .filter_map(|index| index.columns)
+            .flatten()
+            .collect(),
         table,
     })
 }
@@ -134,7 +161,12 @@ fn columns(
         let not_null: bool = row.get(2)?;
         let hidden: i64 = row.get(4)?;
         let identity = rowid_alias == Some(name.as_str());
-        let Declared { kind, precision, scale, length } = types::declared(&native);
+        let Declared {
+            kind,
+            precision,
+            scale,
+            length,
+        } = types::declared(&native);
         Ok(Column {
             kind,
             native,
@@ -142,7 +174,9 @@ fn columns(
             scale,
             length,
             // Outside these, SQLite lets NULL into a primary key.
-            nullable: !(not_null || identity || (entry.without_rowid && declared_key.contains(&name))),
+            nullable: !(not_null
+                || identity
+                || (entry.without_rowid && declared_key.contains(&name))),
             generated: matches!(hidden, 2 | 3),
             identity,
             has_default: row.get::<_, bool>(3)? || identity,
@@ -153,7 +187,8 @@ fn columns(
 }
 
 fn declared_key(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
-    let mut statement = connection.prepare("select name from pragma_table_xinfo(?1) where pk > 0 order by pk")?;
+    let mut statement =
+        connection.prepare("select name from pragma_table_xinfo(?1) where pk > 0 order by pk")?;
     statement.query_map([table], |row| row.get(0))?.collect()
 }
 
@@ -161,8 +196,9 @@ fn unique_indexes(connection: &Connection, table: &str) -> rusqlite::Result<Vec<
     let mut statement = connection.prepare(
         "select name, origin from pragma_index_list(?1) where \"unique\" and not partial order by origin, name",
     )?;
-    let names: Vec<(String, String)> =
-        statement.query_map([table], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    let names: Vec<(String, String)> = statement
+        .query_map([table], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
     let mut statement = connection
         .prepare("select name, coll from pragma_index_xinfo(?1) where \"key\" order by seqno")?;
     names
@@ -172,7 +208,8 @@ fn unique_indexes(connection: &Connection, table: &str) -> rusqlite::Result<Vec<
                 .query_map([&name], |row| {
                     let column: Option<String> = row.get(0)?;
                     let collation: Option<String> = row.get(1)?;
-                    Ok(column.map(|column| (column, collation.unwrap_or_else(|| "BINARY".to_owned()))))
+                    Ok(column
+                        .map(|column| (column, collation.unwrap_or_else(|| "BINARY".to_owned()))))
                 })?
                 .collect::<rusqlite::Result<Option<Vec<_>>>>()?;
             Ok(Index { origin, columns })
@@ -183,7 +220,9 @@ fn unique_indexes(connection: &Connection, table: &str) -> rusqlite::Result<Vec<
 fn unique_key(columns: &[(String, String)]) -> UniqueKey {
     UniqueKey {
         columns: columns.iter().map(|(name, _)| name.clone()).collect(),
-        folded: columns.iter().any(|(_, collation)| !collation.eq_ignore_ascii_case("BINARY")),
+        folded: columns
+            .iter()
+            .any(|(_, collation)| !collation.eq_ignore_ascii_case("BINARY")),
     }
 }
 
@@ -199,7 +238,10 @@ fn foreign_keys(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Fo
         let id: i64 = row.get(0)?;
         if found.last().is_none_or(|(last, _)| *last != id) {
             let name = spelled(connection, &row.get::<_, String>(1)?)?;
-            foreign = (declared_key(connection, &name)?, column_names(connection, &name)?);
+            foreign = (
+                declared_key(connection, &name)?,
+                column_names(connection, &name)?,
+            );
             found.push((
                 id,
                 ForeignKey {
@@ -210,12 +252,16 @@ fn foreign_keys(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Fo
                 },
             ));
         }
-        let Some((_, key)) = found.last_mut() else { continue };
+        let Some((_, key)) = found.last_mut() else {
+            continue;
+        };
         let (foreign_key, foreign_columns) = &foreign;
         let target = match row.get::<_, Option<String>>(3)? {
-            Some(name) => {
-                foreign_columns.iter().find(|column| column.eq_ignore_ascii_case(&name)).cloned().or(Some(name))
-            }
+            Some(name) => foreign_columns
+                .iter()
+                .find(|column| column.eq_ignore_ascii_case(&name))
+                .cloned()
+                .or(Some(name)),
             None => foreign_key.get(key.columns.len()).cloned(),
         };
         key.columns.push(row.get(2)?);
@@ -227,15 +273,18 @@ fn foreign_keys(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Fo
 /// A table's name as its schema spells it; as given when there is no such table.
 fn spelled(connection: &Connection, name: &str) -> rusqlite::Result<String> {
     let found = connection
-        .query_row("select name from sqlite_schema where type = 'table' and name = ?1 collate nocase", [name], |row| {
-            row.get(0)
-        })
+        .query_row(
+            "select name from sqlite_schema where type = 'table' and name = ?1 collate nocase",
+            [name],
+            |row| row.get(0),
+        )
         .optional()?;
     Ok(found.unwrap_or_else(|| name.to_owned()))
 }
 
 fn column_names(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
-    let mut statement = connection.prepare("select name from pragma_table_xinfo(?1) order by cid")?;
+    let mut statement =
+        connection.prepare("select name from pragma_table_xinfo(?1) order by cid")?;
     statement.query_map([table], |row| row.get(0))?.collect()
 }
 
@@ -256,7 +305,8 @@ fn row_estimate(connection: &Connection, table: &str) -> rusqlite::Result<Option
     if !analyzed {
         return Ok(None);
     }
-    let mut statement = connection.prepare("select stat from sqlite_stat1 where tbl = ?1 collate nocase")?;
+    let mut statement =
+        connection.prepare("select stat from sqlite_stat1 where tbl = ?1 collate nocase")?;
     let mut largest = None;
     for stat in statement.query_map([table], |row| row.get::<_, Option<String>>(0))? {
         let rows = stat?.and_then(|stat| stat.split_whitespace().next()?.parse::<u64>().ok());
@@ -270,7 +320,11 @@ fn not_writable(entry: &Entry, indexes: &[Index], triggers: &[String]) -> Option
         .iter()
         .filter_map(|index| index.columns.as_deref())
         .flatten()
-        .find(|(_, collation)| !BUILT_IN_COLLATIONS.iter().any(|known| collation.eq_ignore_ascii_case(known)));
+        .find(|(_, collation)| {
+            !BUILT_IN_COLLATIONS
+                .iter()
+                .any(|known| collation.eq_ignore_ascii_case(known))
+        });
     if let Some((column, collation)) = foreign_collation {
         return Some(format!(
             "column {column} is compared by the collation {collation}, which only the application knows"
@@ -278,7 +332,9 @@ fn not_writable(entry: &Entry, indexes: &[Index], triggers: &[String]) -> Option
     }
     // Writing has to override such a clause, and that would override the same clauses inside the triggers too.
     if !triggers.is_empty() && has_words(&entry.sql, &["on", "conflict"]) {
-        return Some("the table has both triggers and a constraint with an `on conflict` clause".to_owned());
+        return Some(
+            "the table has both triggers and a constraint with an `on conflict` clause".to_owned(),
+        );
     }
     None
 }
@@ -286,8 +342,10 @@ fn not_writable(entry: &Entry, indexes: &[Index], triggers: &[String]) -> Option
 /// Whether `words` follow each other in `sql`. A comment that has them counts too: a table too careful is no harm.
 fn has_words(sql: &str, words: &[&str]) -> bool {
     let lower = sql.to_ascii_lowercase();
-    let found: Vec<&str> =
-        lower.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let found: Vec<&str> = lower
+        .split(|letter: char| !letter.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .collect();
     found.windows(words.len()).any(|window| window == words)
 }
 

@@ -1,10 +1,11 @@
 //! SQLite: rusqlite, each piece of work with a connection and a blocking thread of its own.
 //!
 //! `connect` opens, `introspect` describes, `read` streams out, `apply` writes, `create` makes tables, `check` looks
-//! around; `types` says what a declared type counts as, `image` and `stored` turn values into fields and back.
+//! around, `caller` knows when to stop; `types` says what a declared type counts as, `image` and `stored` turn values into fields and back.
 //! Invariant: nothing is ever left in the user's database but rows, and tables that were asked for.
 
 mod apply;
+mod caller;
 mod check;
 mod connect;
 mod create;
@@ -20,7 +21,8 @@ use tokio::sync::watch;
 
 use crate::base::secret::Secret;
 use crate::engine::driver::{
-    Applied, ApplyJob, ApplyProgress, Creation, Driver, Finding, NewTable, RowCount, RowStream, Selection,
+    Applied, ApplyJob, ApplyProgress, Creation, Driver, Finding, NewTable, RowCount, RowStream,
+    Selection,
 };
 use crate::engine::error::EngineError;
 use crate::engine::sqlite::connect::Location;
@@ -39,7 +41,9 @@ impl SqliteDriver {
     /// # Errors
     /// [`EngineError::Url`] when the text is no such path, or carries options.
     pub fn open(url: &Secret<String>) -> Result<Self, EngineError> {
-        Ok(Self { location: Location::parse(url)? })
+        Ok(Self {
+            location: Location::parse(url)?,
+        })
     }
 
     /// Runs `work` on a blocking thread. A caller that is gone lets it run to its end: it is short and only reads,
@@ -77,7 +81,10 @@ impl Driver for SqliteDriver {
         self.blocking(|location| {
             let connection = location.open_reader()?;
             let described = introspect::tables(&connection).map_err(|err| location.fault(&err))?;
-            Ok(described.into_iter().map(|described| described.table).collect())
+            Ok(described
+                .into_iter()
+                .map(|described| described.table)
+                .collect())
         })
         .await
     }
@@ -86,7 +93,8 @@ impl Driver for SqliteDriver {
         let name = name.clone();
         self.blocking(move |location| {
             let connection = location.open_reader()?;
-            let described = introspect::table(&connection, &name).map_err(|err| location.fault(&err))?;
+            let described =
+                introspect::table(&connection, &name).map_err(|err| location.fault(&err))?;
             Ok(described.map(|described| described.table))
         })
         .await
@@ -94,7 +102,8 @@ impl Driver for SqliteDriver {
 
     async fn count(&self, name: &TableName, exact_to: u64) -> Result<RowCount, EngineError> {
         let name = name.clone();
-        self.blocking(move |location| check::count(&location.open_reader()?, &name, exact_to)).await
+        self.blocking(move |location| check::count(&location.open_reader()?, &name, exact_to))
+            .await
     }
 
     async fn read(&self, selection: Selection) -> Result<RowStream, EngineError> {
@@ -112,12 +121,14 @@ impl Driver for SqliteDriver {
 
     async fn plan_creation(&self, tables: &[NewTable]) -> Result<Creation, EngineError> {
         let tables = tables.to_vec();
-        self.blocking(move |location| create::plan(&location.open_reader()?, &tables)).await
+        self.blocking(move |location| create::plan(&location.open_reader()?, &tables))
+            .await
     }
 
     async fn create(&self, tables: &[NewTable]) -> Result<(), EngineError> {
         let tables = tables.to_vec();
-        self.blocking(move |location| create::create(&mut location.open_writer()?, &tables)).await
+        self.blocking(move |location| create::create(&mut location.open_writer()?, &tables))
+            .await
     }
 }
 

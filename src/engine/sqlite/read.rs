@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::driver::{CHANNEL_BATCHES, Flow, RowStream, Selection};
 use crate::engine::error::EngineError;
+use crate::engine::sqlite::caller::{CallerWatch, caller};
 use crate::engine::sqlite::connect::Location;
 use crate::engine::sqlite::fault::engine_error;
 use crate::engine::sqlite::image::image;
@@ -22,10 +23,14 @@ use crate::wire::row::RowWriter;
 const SHOWN_KEY: usize = 60;
 
 /// Streams what `selection` asks for; the snapshot stands when this returns.
-pub(super) async fn read(location: Location, selection: Selection) -> Result<RowStream, EngineError> {
+pub(super) async fn read(
+    location: Location,
+    selection: Selection,
+) -> Result<RowStream, EngineError> {
     let (rows, stream) = mpsc::channel(CHANNEL_BATCHES);
     let (opened, ready) = oneshot::channel();
-    tokio::task::spawn_blocking(move || match Scan::open(&location, selection, &|| !opened.is_closed()) {
+    let (_caller, watch) = caller();
+    tokio::task::spawn_blocking(move || match Scan::open(&location, selection, &watch) {
         Ok((connection, scan)) => {
             if opened.send(Ok(())).is_ok() {
                 scan.run(&connection, &rows);
@@ -33,7 +38,9 @@ pub(super) async fn read(location: Location, selection: Selection) -> Result<Row
         }
         Err(err) => drop(opened.send(Err(err))),
     });
-    ready.await.map_err(|_| EngineError::Lost("the reading thread ended".to_owned()))??;
+    ready
+        .await
+        .map_err(|_| EngineError::Lost("the reading thread ended".to_owned()))??;
     Ok(stream)
 }
 
@@ -56,15 +63,17 @@ impl Scan {
     fn open(
         location: &Location,
         selection: Selection,
-        go_on: &dyn Fn() -> bool,
+        caller: &CallerWatch,
     ) -> Result<(Connection, Self), EngineError> {
-        let connection = location.snapshot(go_on)?;
+        let connection = location.snapshot(caller)?;
         let described = introspect::table(&connection, &selection.table)
             .map_err(|err| location.fault(&err))?
             .ok_or_else(|| EngineError::NoTable(selection.table.clone()))?;
         let scan = Self::new(selection, &described)?;
         // Prepared here too, so that a fault of the statement is the call's and not the stream's.
-        connection.prepare(scan.query.sql.text()).map_err(|err| engine_error(&err, &scan.table))?;
+        connection
+            .prepare(scan.query.sql.text())
+            .map_err(|err| engine_error(&err, &scan.table))?;
         Ok((connection, scan))
     }
 
@@ -72,21 +81,44 @@ impl Scan {
         let mut storages = Vec::with_capacity(selection.columns.len());
         for (name, kind) in &selection.columns {
             match described.table.column(name) {
-                Some(column) if column.kind == *kind => storages.push(Storage::of(column, described.strict)),
+                Some(column) if column.kind == *kind => {
+                    storages.push(Storage::of(column, described.strict));
+                }
                 _ => return Err(EngineError::SchemaChanged(selection.table)),
             }
         }
         let query = select::query(&selection, described)?;
-        let names: Vec<String> = selection.columns.into_iter().map(|(name, _)| name).collect();
-        let key_names = described.table.primary_key.iter().flat_map(|key| &key.columns);
+        let names: Vec<String> = selection
+            .columns
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        let key_names = described
+            .table
+            .primary_key
+            .iter()
+            .flat_map(|key| &key.columns);
         let key = key_names
             .filter_map(|name| {
                 let at = names.iter().position(|other| other == name)?;
-                let nullable = described.table.column(name).is_none_or(|column| column.nullable);
-                Some(KeyColumn { at, name: name.clone(), nullable })
+                let nullable = described
+                    .table
+                    .column(name)
+                    .is_none_or(|column| column.nullable);
+                Some(KeyColumn {
+                    at,
+                    name: name.clone(),
+                    nullable,
+                })
             })
             .collect();
-        Ok(Self { table: selection.table, query, names, storages, key })
+        Ok(Self {
+            table: selection.table,
+            query,
+            names,
+            storages,
+            key,
+        })
     }
 
     fn run(&self, connection: &Connection, rows: &mpsc::Sender<Result<Flow, EngineError>>) {
@@ -108,7 +140,9 @@ impl Scan {
         let fault = |err: rusqlite::Error| engine_error(&err, &self.table);
         let fields = u16::try_from(self.storages.len()).map_err(|_| self.too_many_columns())?;
         let mut statement = connection.prepare(self.query.sql.text()).map_err(fault)?;
-        let mut rows = statement.query(rusqlite::params_from_iter(&self.query.parameters)).map_err(fault)?;
+        let mut rows = statement
+            .query(rusqlite::params_from_iter(&self.query.parameters))
+            .map_err(fault)?;
         let mut writer = RowWriter::default();
         while let Some(row) = rows.next().map_err(fault)? {
             let before = writer.len();
@@ -123,7 +157,9 @@ impl Scan {
                     limit: MAX_ROW_BYTES,
                 });
             }
-            if writer.len() >= TARGET_BYTES && stream.blocking_send(Ok(Flow::Rows(writer.take()))).is_err() {
+            if writer.len() >= TARGET_BYTES
+                && stream.blocking_send(Ok(Flow::Rows(writer.take()))).is_err()
+            {
                 return Ok(false);
             }
         }
@@ -132,7 +168,9 @@ impl Scan {
 
     fn write(&self, row: &Row<'_>, writer: &mut RowWriter) -> Result<(), EngineError> {
         for (at, storage) in self.storages.iter().enumerate() {
-            let value = row.get_ref(at).map_err(|err| engine_error(&err, &self.table))?;
+            let value = row
+                .get_ref(at)
+                .map_err(|err| engine_error(&err, &self.table))?;
             let image = image(storage, value).map_err(|reason| self.unreadable(row, at, reason))?;
             writer.field(image.field());
         }
@@ -154,7 +192,10 @@ impl Scan {
     }
 
     fn too_many_columns(&self) -> EngineError {
-        EngineError::Statement { table: self.table.to_string(), message: "it has too many columns".to_owned() }
+        EngineError::Statement {
+            table: self.table.to_string(),
+            message: "it has too many columns".to_owned(),
+        }
     }
 
     /// `id=5, part=a`, as far as the key is among what is read.
@@ -179,10 +220,15 @@ fn shown(value: ValueRef<'_>) -> String {
         ValueRef::Null => "null".to_owned(),
         ValueRef::Integer(number) => number.to_string(),
         ValueRef::Real(number) => number.to_string(),
-        ValueRef::Text(text) => {
-            String::from_utf8_lossy(text).chars().filter(|letter| !letter.is_control()).take(SHOWN_KEY).collect()
-        }
-        ValueRef::Blob(bytes) => format!("\\x{}", hex::encode(bytes.get(..SHOWN_KEY / 2).unwrap_or(bytes))),
+        ValueRef::Text(text) => String::from_utf8_lossy(text)
+            .chars()
+            .filter(|letter| !letter.is_control())
+            .take(SHOWN_KEY)
+            .collect(),
+        ValueRef::Blob(bytes) => format!(
+            "\\x{}",
+            hex::encode(bytes.get(..SHOWN_KEY / 2).unwrap_or(bytes))
+        ),
     }
 }
 

@@ -30,23 +30,35 @@ pub(super) struct Query {
 /// # Errors
 /// [`EngineError::SchemaChanged`] when the table lacks a column asked for.
 pub(super) fn query(selection: &Selection, described: &Described) -> Result<Query, EngineError> {
-    let mut query = Query { sql: statement(), parameters: Vec::new() };
+    let mut query = Query {
+        sql: statement(),
+        parameters: Vec::new(),
+    };
     query.sql.push("select ");
     if selection.columns.is_empty() {
         query.sql.push("null");
     }
-    query.sql.idents(selection.columns.iter().map(|(name, _)| name.as_str()));
+    query
+        .sql
+        .idents(selection.columns.iter().map(|(name, _)| name.as_str()));
     query.sql.push(" from ").table(&selection.table);
     query.filter(&selection.rows, described)?;
     if let Some(page) = &selection.page {
         if !page.order_by.is_empty() {
             all_there(&described.table, &page.order_by)?;
-            query.sql.push(" order by ").idents(page.order_by.iter().map(String::as_str));
+            query
+                .sql
+                .push(" order by ")
+                .idents(page.order_by.iter().map(String::as_str));
         }
         query.sql.push(" limit ");
-        query.bind(Value::Integer(i64::try_from(page.limit).unwrap_or(i64::MAX)));
+        query.bind(Value::Integer(
+            i64::try_from(page.limit).unwrap_or(i64::MAX),
+        ));
         query.sql.push(" offset ");
-        query.bind(Value::Integer(i64::try_from(page.offset).unwrap_or(i64::MAX)));
+        query.bind(Value::Integer(
+            i64::try_from(page.offset).unwrap_or(i64::MAX),
+        ));
     }
     Ok(query)
 }
@@ -63,28 +75,42 @@ impl Query {
             RowFilter::In { column, values } => {
                 all_there(&described.table, std::slice::from_ref(column))?;
                 self.sql.push(" where ").ident(column).push(" in (");
-                self.bind_list(std::iter::repeat_n(column, values.len()).zip(values), described);
+                self.bind_list(
+                    std::iter::repeat_n(column, values.len()).zip(values),
+                    described,
+                );
                 self.sql.push(")");
             }
             RowFilter::Between { column, start, end } => {
                 all_there(&described.table, std::slice::from_ref(column))?;
                 let bounds = [(" >= ", start), (" <= ", end)];
-                let given = bounds.into_iter().filter_map(|(sign, bound)| bound.map(|bound| (sign, bound)));
+                let given = bounds
+                    .into_iter()
+                    .filter_map(|(sign, bound)| bound.map(|bound| (sign, bound)));
                 for (at, (sign, bound)) in given.enumerate() {
-                    self.sql.push(if at == 0 { " where " } else { " and " }).ident(column).push(sign);
+                    self.sql
+                        .push(if at == 0 { " where " } else { " and " })
+                        .ident(column)
+                        .push(sign);
                     self.bind(Value::Integer(bound));
                 }
             }
-            RowFilter::After { columns, values } if columns.len() == values.len() && !columns.is_empty() => {
+            RowFilter::After { columns, values }
+                if columns.len() == values.len() && !columns.is_empty() =>
+            {
                 all_there(&described.table, columns)?;
-                self.sql.push(" where (").idents(columns.iter().map(String::as_str)).push(") > (");
+                self.sql
+                    .push(" where (")
+                    .idents(columns.iter().map(String::as_str))
+                    .push(") > (");
                 self.bind_list(columns.iter().zip(values), described);
                 self.sql.push(")");
             }
             RowFilter::After { .. } => {
                 return Err(EngineError::Statement {
                     table: described.table.name.to_string(),
-                    message: "a page begins after a key, with one value for each of its columns".to_owned(),
+                    message: "a page begins after a key, with one value for each of its columns"
+                        .to_owned(),
                 });
             }
         }

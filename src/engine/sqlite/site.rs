@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rusqlite::Connection;
+use rusqlite::types::ValueRef;
 use tokio::sync::{mpsc, watch};
 
 use crate::base::secret::Secret;
@@ -29,10 +30,17 @@ impl Site {
     pub(super) fn new(schema: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("site.db");
-        let driver = SqliteDriver::open(&Secret::new(format!("sqlite://{}", path.display()))).unwrap();
-        let site = Self { _folder: folder, path, driver };
+        let driver =
+            SqliteDriver::open(&Secret::new(format!("sqlite://{}", path.display()))).unwrap();
+        let site = Self {
+            _folder: folder,
+            path,
+            driver,
+        };
         let connection = site.application();
-        connection.pragma_update(None, "journal_mode", "wal").unwrap();
+        connection
+            .pragma_update(None, "journal_mode", "wal")
+            .unwrap();
         connection.execute_batch(schema).unwrap();
         site
     }
@@ -44,18 +52,30 @@ impl Site {
         connection
     }
 
-    /// The first column of a query's first row, as text.
-    pub(super) fn text(&self, query: &str) -> String {
-        let read = |row: &rusqlite::Row<'_>| row.get_ref(0).map(|value| format!("{value:?}"));
-        self.application().query_row(query, [], read).unwrap()
+    /// The first column of a query's first row, with its class.
+    pub(super) fn stored(&self, query: &str) -> String {
+        let show = |row: &rusqlite::Row<'_>| {
+            Ok(match row.get_ref(0)? {
+                ValueRef::Text(text) => format!("Text({:?})", String::from_utf8_lossy(text)),
+                ValueRef::Blob(bytes) => format!("Blob({bytes:?})"),
+                value => format!("{value:?}"),
+            })
+        };
+        self.application().query_row(query, [], show).unwrap()
     }
 
     pub(super) fn number(&self, query: &str) -> i64 {
-        self.application().query_row(query, [], |row| row.get(0)).unwrap()
+        self.application()
+            .query_row(query, [], |row| row.get(0))
+            .unwrap()
     }
 
     pub(super) async fn table(&self, name: &str) -> Table {
-        self.driver.table(&TableName::bare(name)).await.unwrap().unwrap()
+        self.driver
+            .table(&TableName::bare(name))
+            .await
+            .unwrap()
+            .unwrap()
     }
 
     /// All columns that can be sent, of all rows.
@@ -78,18 +98,42 @@ impl Site {
     /// A job that upserts all columns by the first usable key.
     pub(super) async fn job(&self, name: &str) -> ApplyJob {
         let table = self.table(name).await;
+        let key = table
+            .usable_keys()
+            .next()
+            .map(|key| key.columns.clone())
+            .unwrap();
         ApplyJob {
-            columns: table.columns.iter().filter(|column| !column.generated).cloned().collect(),
-            key: table.usable_keys().next().unwrap().columns.clone(),
+            columns: table
+                .columns
+                .iter()
+                .filter(|column| !column.generated)
+                .cloned()
+                .collect(),
+            key,
             table,
             mode: SyncMode::Upsert,
             conflict: ConflictStrategy::Overwrite,
-            budget: ApplyBudget { transaction_rows: 100_000, transaction_bytes: 64 << 20, quarantine_rows: 10 },
+            budget: ApplyBudget {
+                transaction_rows: 100_000,
+                transaction_bytes: 64 << 20,
+                quarantine_rows: 10,
+            },
         }
     }
 
-    pub(super) async fn apply(&self, job: ApplyJob, rows: &[TestRow]) -> Result<Applied, EngineError> {
-        self.driver.apply(job, stream(rows), watch::channel(ApplyProgress::default()).0).await
+    pub(super) async fn apply(
+        &self,
+        job: ApplyJob,
+        rows: &[TestRow],
+    ) -> Result<Applied, EngineError> {
+        self.driver
+            .apply(
+                job,
+                stream(rows),
+                watch::channel(ApplyProgress::default()).0,
+            )
+            .await
     }
 }
 
@@ -102,7 +146,12 @@ pub(super) async fn rows_of(mut stream: RowStream) -> Result<Vec<TestRow>, Engin
             Flow::Rows(batch) => {
                 for tuple in batch.tuples() {
                     let (fields, _) = crate::wire::row::split_tuple(tuple.unwrap()).unwrap();
-                    rows.push(fields.into_iter().map(|field| field.map(<[u8]>::to_vec)).collect());
+                    rows.push(
+                        fields
+                            .into_iter()
+                            .map(|field| field.map(<[u8]>::to_vec))
+                            .collect(),
+                    );
                 }
             }
         }
@@ -129,10 +178,12 @@ pub(super) fn stream(rows: &[TestRow]) -> RowStream {
     receiver
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a field may be NULL")]
 pub(super) fn int(number: i64) -> Option<Vec<u8>> {
     Some(number.to_be_bytes().to_vec())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a field may be NULL")]
 pub(super) fn text(text: &str) -> Option<Vec<u8>> {
     Some(text.as_bytes().to_vec())
 }

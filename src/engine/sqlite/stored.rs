@@ -8,30 +8,44 @@ use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 
 use crate::engine::sqlite::types::{Affinity, EXACT_DIGITS, Storage};
 use crate::model::table::NeutralType;
-use crate::wire::{InvalidValue, field, numeric};
+use crate::wire::{field, numeric};
 
 /// What to bind for `value`, or why it cannot be stored.
-pub(super) fn stored<'f>(storage: &Storage, value: Option<&'f [u8]>) -> Result<ToSqlOutput<'f>, String> {
+pub(super) fn stored<'f>(
+    storage: &Storage,
+    value: Option<&'f [u8]>,
+) -> Result<ToSqlOutput<'f>, String> {
     let Some(bytes) = value else {
         return Ok(ToSqlOutput::Borrowed(ValueRef::Null));
     };
     let kind = storage.kind;
     match kind {
-        NeutralType::Bool => field::boolean(bytes).map(|value| integer(value.into())).map_err(reason),
-        NeutralType::Int2 | NeutralType::Int4 | NeutralType::Int8 => {
-            field::integer(kind, bytes).map(integer).map_err(reason)
-        }
-        NeutralType::Float4 => real(field::float4(bytes).map_err(reason)?.into()),
-        NeutralType::Float8 => real(field::float8(bytes).map_err(reason)?),
-        NeutralType::Numeric => decimal(storage.affinity, numeric::decode(bytes).map_err(reason)?),
+        NeutralType::Bool => field::boolean(bytes)
+            .map(|value| integer(value.into()))
+            .map_err(|err| err.to_string()),
+        NeutralType::Int2 | NeutralType::Int4 | NeutralType::Int8 => field::integer(kind, bytes)
+            .map(integer)
+            .map_err(|err| err.to_string()),
+        NeutralType::Float4 => real(field::float4(bytes).map_err(|err| err.to_string())?.into()),
+        NeutralType::Float8 => real(field::float8(bytes).map_err(|err| err.to_string())?),
+        NeutralType::Numeric => decimal(
+            storage.affinity,
+            numeric::decode(bytes).map_err(|err| err.to_string())?,
+        ),
         NeutralType::Bytea => Ok(ToSqlOutput::Borrowed(ValueRef::Blob(bytes))),
-        NeutralType::Date | NeutralType::Time | NeutralType::Timestamp | NeutralType::Timestamptz => {
-            field::moment_text(kind, bytes, ' ').map(owned_text).map_err(reason)
-        }
-        NeutralType::Uuid => field::uuid_text(bytes).map(owned_text).map_err(reason),
-        NeutralType::Json | NeutralType::Jsonb => {
-            text(storage.affinity, field::json_bytes(kind, bytes).map_err(reason)?)
-        }
+        NeutralType::Date
+        | NeutralType::Time
+        | NeutralType::Timestamp
+        | NeutralType::Timestamptz => field::moment_text(kind, bytes, ' ')
+            .map(owned_text)
+            .map_err(|err| err.to_string()),
+        NeutralType::Uuid => field::uuid_text(bytes)
+            .map(owned_text)
+            .map_err(|err| err.to_string()),
+        NeutralType::Json | NeutralType::Jsonb => text(
+            storage.affinity,
+            field::json_bytes(kind, bytes).map_err(|err| err.to_string())?,
+        ),
         NeutralType::Text | NeutralType::Other => text(storage.affinity, bytes),
     }
 }
@@ -43,10 +57,6 @@ pub(super) fn as_value<'v>(bound: &'v ToSqlOutput<'_>) -> ValueRef<'v> {
         ToSqlOutput::Owned(value) => value.into(),
         _ => ValueRef::Null,
     }
-}
-
-fn reason(err: InvalidValue) -> String {
-    err.to_string()
 }
 
 fn integer<'f>(number: i64) -> ToSqlOutput<'f> {
@@ -74,12 +84,18 @@ fn decimal<'f>(affinity: Affinity, text: String) -> Result<ToSqlOutput<'f>, Stri
     {
         return Ok(integer(number));
     }
-    if !text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-')) {
-        return Err("SQLite stores NaN and infinite decimals only in a column declared `decimal text`".to_owned());
+    if !text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-'))
+    {
+        return Err(
+            "SQLite stores NaN and infinite decimals only in a column declared `decimal text`"
+                .to_owned(),
+        );
     }
     if significant_digits(&text) > EXACT_DIGITS {
         return Err(format!(
-            "the number has more than the {EXACT_DIGITS} digits SQLite keeps here; declare the column `decimal(p,s) text`"
+            "the number has more than the {EXACT_DIGITS} digits SQLite keeps here; declare the column `decimal text(p,s)`"
         ));
     }
     match text.parse::<f64>() {
@@ -118,7 +134,8 @@ fn text(affinity: Affinity, bytes: &[u8]) -> Result<ToSqlOutput<'_>, String> {
 /// Whether a column that leans towards numbers would turn `text` into one.
 fn looks_like_a_number(text: &str) -> bool {
     let text = text.trim_matches([' ', '\t', '\n', '\u{b}', '\u{c}', '\r']);
-    text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'))
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'))
         && text.parse::<f64>().is_ok()
 }
 
@@ -127,45 +144,98 @@ mod tests {
     use super::*;
 
     fn bound(kind: NeutralType, affinity: Affinity, bytes: &[u8]) -> Result<Value, String> {
-        let storage = Storage { kind, scale: None, affinity };
+        let storage = Storage {
+            kind,
+            scale: None,
+            affinity,
+        };
         stored(&storage, Some(bytes)).map(|bound| as_value(&bound).try_into().unwrap())
     }
 
     #[test]
     fn values_take_the_form_of_the_design_table() {
-        use NeutralType::*;
+        use NeutralType::{Bool, Date, Jsonb, Numeric, Time, Timestamp, Timestamptz, Uuid};
         let text = |text: &str| Ok(Value::Text(text.to_owned()));
         let micro = 1_i64.to_be_bytes();
         assert_eq!(bound(Bool, Affinity::Numeric, &[1]), Ok(Value::Integer(1)));
-        assert_eq!(bound(Date, Affinity::Text, &0_i32.to_be_bytes()), text("2000-01-01"));
+        assert_eq!(
+            bound(Date, Affinity::Text, &0_i32.to_be_bytes()),
+            text("2000-01-01")
+        );
         assert_eq!(bound(Time, Affinity::Text, &micro), text("00:00:00.000001"));
-        assert_eq!(bound(Timestamp, Affinity::Text, &micro), text("2000-01-01 00:00:00.000001"));
-        assert_eq!(bound(Timestamptz, Affinity::Text, &micro), text("2000-01-01 00:00:00.000001Z"));
-        assert_eq!(bound(Uuid, Affinity::Text, &[0xab; 16]), text("abababab-abab-abab-abab-abababababab"));
-        assert_eq!(bound(Jsonb, Affinity::Text, b"\x01{\"a\": 1}"), text("{\"a\": 1}"));
+        assert_eq!(
+            bound(Timestamp, Affinity::Text, &micro),
+            text("2000-01-01 00:00:00.000001")
+        );
+        assert_eq!(
+            bound(Timestamptz, Affinity::Text, &micro),
+            text("2000-01-01 00:00:00.000001Z")
+        );
+        assert_eq!(
+            bound(Uuid, Affinity::Text, &[0xab; 16]),
+            text("abababab-abab-abab-abab-abababababab")
+        );
+        assert_eq!(
+            bound(Jsonb, Affinity::Text, b"\x01{\"a\": 1}"),
+            text("{\"a\": 1}")
+        );
         let number = |text: &str| numeric::encode(text).unwrap();
-        assert_eq!(bound(Numeric, Affinity::Numeric, &number("12.50")), Ok(Value::Real(12.5)));
-        assert_eq!(bound(Numeric, Affinity::Numeric, &number("5.00")), Ok(Value::Integer(5)));
+        assert_eq!(
+            bound(Numeric, Affinity::Numeric, &number("12.50")),
+            Ok(Value::Real(12.5))
+        );
+        assert_eq!(
+            bound(Numeric, Affinity::Numeric, &number("5.00")),
+            Ok(Value::Integer(5))
+        );
         assert_eq!(bound(Numeric, Affinity::Text, &number("NaN")), text("NaN"));
-        assert_eq!(bound(Numeric, Affinity::Text, &number("12.50")), text("12.50"));
+        assert_eq!(
+            bound(Numeric, Affinity::Text, &number("12.50")),
+            text("12.50")
+        );
     }
 
     #[test]
     fn what_the_column_would_change_is_refused() {
-        use NeutralType::*;
+        use NeutralType::{Float8, Int8, Numeric, Other, Text};
         let number = |text: &str| numeric::encode(text).unwrap();
         assert!(bound(Float8, Affinity::Real, &f64::NAN.to_be_bytes()).is_err());
         assert!(bound(Float8, Affinity::Real, &f64::INFINITY.to_be_bytes()).is_ok());
-        for text in ["NaN", "Infinity", "1234567890.1234567", "99999999999999999999"] {
-            assert!(bound(Numeric, Affinity::Numeric, &number(text)).is_err(), "{text}");
+        for text in [
+            "NaN",
+            "Infinity",
+            "1234567890.1234567",
+            "99999999999999999999",
+        ] {
+            assert!(
+                bound(Numeric, Affinity::Numeric, &number(text)).is_err(),
+                "{text}"
+            );
         }
-        assert!(bound(Numeric, Affinity::Numeric, &number("0.00000000000000000123456789012345")).is_ok());
+        assert!(
+            bound(
+                Numeric,
+                Affinity::Numeric,
+                &number("0.00000000000000000123456789012345")
+            )
+            .is_ok()
+        );
         for text in ["0123", "1.0", " 5", "1e5", ".5", "99999999999999999999"] {
-            assert!(bound(Other, Affinity::Numeric, text.as_bytes()).is_err(), "{text}");
+            assert!(
+                bound(Other, Affinity::Numeric, text.as_bytes()).is_err(),
+                "{text}"
+            );
         }
-        assert_eq!(bound(Other, Affinity::Numeric, b"-7"), Ok(Value::Integer(-7)));
+        assert_eq!(
+            bound(Other, Affinity::Numeric, b"-7"),
+            Ok(Value::Integer(-7))
+        );
         for text in ["2024-01-01", "infinity", "nan", "-", "", "e", "1 day"] {
-            assert_eq!(bound(Other, Affinity::Numeric, text.as_bytes()), Ok(Value::Text(text.to_owned())), "{text}");
+            assert_eq!(
+                bound(Other, Affinity::Numeric, text.as_bytes()),
+                Ok(Value::Text(text.to_owned())),
+                "{text}"
+            );
         }
         assert!(bound(Text, Affinity::Text, b"\xff").is_err());
         assert!(bound(Int8, Affinity::Integer, b"123").is_err());

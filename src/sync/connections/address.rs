@@ -51,7 +51,8 @@ mod tests {
 
     #[test]
     fn a_listener_is_recognised_in_a_literal_url() {
-        let is_own = |url: &str, own: &str| is_at(&PeerUrl::parse(url).unwrap(), own.parse().unwrap());
+        let is_own =
+            |url: &str, own: &str| is_at(&PeerUrl::parse(url).unwrap(), own.parse().unwrap());
         assert!(is_own("http://127.0.0.1:7440", "127.0.0.1:7440"));
         assert!(is_own("http://127.1:7440/shop", "0.0.0.0:7440"));
         assert!(!is_own("http://127.0.0.1:7441", "127.0.0.1:7440"));

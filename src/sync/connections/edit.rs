@@ -1,7 +1,7 @@
 //! Changing a connection's name, URL or grant: all of it or nothing that does not fit.
 
-use crate::model::connection::Direction;
 use crate::model::connection::Connection;
+use crate::model::connection::Direction;
 use crate::model::grant::Grant;
 use crate::model::id::ConnectionId;
 use crate::sync::connections::address::checked_url;

@@ -55,7 +55,9 @@ pub async fn give(ctx: &Ctx, new: NewConnection, actor: &Actor) -> Result<Connec
     let name = name.or_else(|| cleaned(url.host())).unwrap_or_default();
     let row = given(url, name, grant, actor);
     let row = if is_named {
-        ctx.store.insert_connection(&row, &hash, Some(&token)).await?;
+        ctx.store
+            .insert_connection(&row, &hash, Some(&token))
+            .await?;
         row
     } else {
         insert_under_free_name(ctx, row, &hash, Some(&token)).await?
@@ -70,7 +72,11 @@ pub async fn give(ctx: &Ctx, new: NewConnection, actor: &Actor) -> Result<Connec
             })
         });
     match answer {
-        Ok(answer) => ctx.store.set_registered(row.id, &answer, Timestamp::now()).await?,
+        Ok(answer) => {
+            ctx.store
+                .set_registered(row.id, &answer, Timestamp::now())
+                .await?
+        }
         Err(err) => {
             ctx.store.forget_connection(row.id).await?;
             return Err(err.into());

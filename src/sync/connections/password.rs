@@ -71,7 +71,11 @@ mod tests {
         let secret = |text: &str| Secret::new(text.to_owned());
         let hash = Secret::new(hash_password(secret("open sesame")).await.unwrap());
         assert!(hash.expose().starts_with("$argon2id$"));
-        assert!(is_password(hash.clone(), secret("open sesame")).await.unwrap());
+        assert!(
+            is_password(hash.clone(), secret("open sesame"))
+                .await
+                .unwrap()
+        );
         assert!(!is_password(hash, secret("open Sesame")).await.unwrap());
         assert!(hash_password(secret("")).await.is_err());
         assert!(is_password(secret("plain"), secret("plain")).await.is_err());

@@ -115,12 +115,12 @@ enum Decision<'a> {
 }
 
 /// What becomes of a registration from `url`, given the rows with its token and those with its URL.
-fn decision<'a>(
-    url: &PeerUrl,
-    by_token: &'a [Connection],
-    by_url: &[Connection],
-) -> Decision<'a> {
-    let here = || by_token.iter().filter(|row| row.url == *url && !row.peer_deleted);
+fn decision<'a>(url: &PeerUrl, by_token: &'a [Connection], by_url: &[Connection]) -> Decision<'a> {
+    let here = || {
+        by_token
+            .iter()
+            .filter(|row| row.url == *url && !row.peer_deleted)
+    };
     if let Some(known) = here().find(|row| row.direction == Direction::Receiver) {
         return Decision::Repeated(known);
     }
@@ -142,10 +142,13 @@ async fn check_password(
     policy: &IncomingPolicy,
     given: Option<Secret<String>>,
 ) -> Result<(), RegistrationRefusal> {
-    match (policy.password.clone(), given) {
-        (Some(hash), Some(given)) if is_password(hash, given.clone()).await? => Ok(()),
-        (Some(_), Some(_)) => Err(RegistrationRefusal::PasswordInvalid),
-        _ => Err(RegistrationRefusal::PasswordRequired),
+    let (Some(hash), Some(given)) = (policy.password.clone(), given) else {
+        return Err(RegistrationRefusal::PasswordRequired);
+    };
+    if is_password(hash, given).await? {
+        Ok(())
+    } else {
+        Err(RegistrationRefusal::PasswordInvalid)
     }
 }
 
@@ -222,11 +225,7 @@ pub(super) async fn insert_under_free_name(
     let wanted = connection.name.clone();
     for at in 1_u32.. {
         connection.name = numbered(&wanted, at, connection.id);
-        match ctx
-            .store
-            .insert_connection(&connection, hash, token)
-            .await
-        {
+        match ctx.store.insert_connection(&connection, hash, token).await {
             Err(StoreError::NameTaken(_)) if at <= NUMBERED => {}
             done => {
                 done?;

@@ -56,9 +56,7 @@ async fn tell_deletion(ctx: &Ctx, connection: &Connection) -> Told {
         }
     }
     // The row stays, hidden, for the history that points to it.
-    ctx.store
-        .set_acked(connection.id, connection.epoch)
-        .await?;
+    ctx.store.set_acked(connection.id, connection.epoch).await?;
     Ok(Ok(()))
 }
 
@@ -113,9 +111,7 @@ async fn tell_decision(ctx: &Ctx, connection: &Connection, now: Timestamp) -> To
             .set_contact(connection.id, prefix.as_deref(), now)
             .await?;
     }
-    ctx.store
-        .set_acked(connection.id, connection.epoch)
-        .await?;
+    ctx.store.set_acked(connection.id, connection.epoch).await?;
     Ok(Ok(()))
 }
 

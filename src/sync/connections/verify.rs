@@ -54,13 +54,11 @@ pub async fn verify(ctx: &Ctx, id: ConnectionId, actor: &Actor) -> Result<Connec
     existing(ctx, id).await
 }
 
-async fn ask(
-    ctx: &Ctx,
-    known: &Connection,
-) -> Result<Result<Findings, RemoteError>, SyncError> {
-    let hash = ctx.store.token_hash(known.id).await?.ok_or_else(|| {
-        StoreError::Corrupt(format!("connection {} has no token hash", known.id))
-    })?;
+async fn ask(ctx: &Ctx, known: &Connection) -> Result<Result<Findings, RemoteError>, SyncError> {
+    let hash =
+        ctx.store.token_hash(known.id).await?.ok_or_else(|| {
+            StoreError::Corrupt(format!("connection {} has no token hash", known.id))
+        })?;
     let own_url = &ctx.config.site.url;
     // Asking for its status confirms a PhoenixKit sender's row: not before our administrator approved ours.
     let asks_status =

@@ -25,11 +25,7 @@ pub enum ClientKind {
 ///
 /// # Errors
 /// [`ServeError::UnknownConnection`], [`ServeError::NotActive`], or our own state's.
-pub async fn admit(
-    ctx: &Ctx,
-    token_hash: &str,
-    now: Timestamp,
-) -> Result<Connection, ServeError> {
+pub async fn admit(ctx: &Ctx, token_hash: &str, now: Timestamp) -> Result<Connection, ServeError> {
     let connection = by_token_hash(ctx, token_hash)
         .await?
         .ok_or(ServeError::UnknownConnection)?;

@@ -68,7 +68,9 @@ pub(super) fn after(
             }
         });
     }
-    Ok(Some(URL_SAFE_NO_PAD.encode(Value::from(values).to_string())))
+    Ok(Some(
+        URL_SAFE_NO_PAD.encode(Value::from(values).to_string()),
+    ))
 }
 
 /// The rows behind `cursor`.
@@ -136,7 +138,10 @@ mod tests {
         Table {
             name: TableName::bare("t"),
             columns: columns.collect(),
-            primary_key: Some(UniqueKey { columns: names, folded: false }),
+            primary_key: Some(UniqueKey {
+                columns: names,
+                folded: false,
+            }),
             unique: vec![],
             foreign_keys: vec![],
             triggers: vec![],
@@ -160,9 +165,13 @@ mod tests {
         let kinds = [NeutralType::Int4, NeutralType::Text];
         let table = table(&kinds);
         let columns = [("k0".to_owned(), kinds[0]), ("k1".to_owned(), kinds[1])];
-        let cursor = after(&table, &columns, &tuple(&[&7_i32.to_be_bytes(), "é".as_bytes()]))
-            .unwrap()
-            .unwrap();
+        let cursor = after(
+            &table,
+            &columns,
+            &tuple(&[&7_i32.to_be_bytes(), "é".as_bytes()]),
+        )
+        .unwrap()
+        .unwrap();
         let RowFilter::After { columns, values } = rows_after(&table, &cursor).unwrap() else {
             panic!("not the rows behind");
         };
@@ -174,7 +183,10 @@ mod tests {
     fn a_cursor_of_another_making_is_refused() {
         let table = table(&[NeutralType::Int4]);
         for text in ["", "!!", "W10", "WyJhIl0", "bnVsbA", "WzEsMl0", "WzEuNV0"] {
-            assert!(matches!(rows_after(&table, text), Err(FilterFault::Invalid)), "{text}");
+            assert!(
+                matches!(rows_after(&table, text), Err(FilterFault::Invalid)),
+                "{text}"
+            );
         }
         assert!(rows_after(&table, &URL_SAFE_NO_PAD.encode("[1]")).is_ok());
     }

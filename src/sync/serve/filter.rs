@@ -91,9 +91,11 @@ fn key_value(kind: NeutralType, id: &KeyValue) -> Result<KeyValue, FilterFault> 
         (kind, KeyValue::Integer(_)) if is_integer(kind) => Ok(id.clone()),
         (NeutralType::Text, KeyValue::Integer(number)) => Ok(KeyValue::Text(number.to_string())),
         (NeutralType::Text, KeyValue::Text(_)) => Ok(id.clone()),
-        (NeutralType::Uuid, KeyValue::Text(text)) if text.len() == 36 => uuid::Uuid::parse_str(text)
-            .map(|uuid| KeyValue::Text(uuid.to_string()))
-            .map_err(|_| FilterFault::KeyType),
+        (NeutralType::Uuid, KeyValue::Text(text)) if text.len() == 36 => {
+            uuid::Uuid::parse_str(text)
+                .map(|uuid| KeyValue::Text(uuid.to_string()))
+                .map_err(|_| FilterFault::KeyType)
+        }
         _ => Err(FilterFault::KeyType),
     }
 }
@@ -118,7 +120,11 @@ mod tests {
     use serde_json::json;
 
     fn read(request: &Value) -> Result<Option<KeyFilter>, FilterFault> {
-        KeyFilter::from_json(request.get("ids"), request.get("id_start"), request.get("id_end"))
+        KeyFilter::from_json(
+            request.get("ids"),
+            request.get("id_start"),
+            request.get("id_end"),
+        )
     }
 
     fn table(keys: &[(&str, NeutralType)]) -> Table {
@@ -187,7 +193,9 @@ mod tests {
     #[test]
     fn a_filter_applies_only_where_the_key_takes_it() {
         let ids = read(&json!({"ids": [7]})).unwrap().unwrap();
-        let words = read(&json!({"ids": ["0192D1C8-3B7E-7000-8000-000000000001"]})).unwrap().unwrap();
+        let words = read(&json!({"ids": ["0192D1C8-3B7E-7000-8000-000000000001"]}))
+            .unwrap()
+            .unwrap();
         let range = read(&json!({"id_start": 1})).unwrap().unwrap();
         let (int, text, uuid) = (NeutralType::Int4, NeutralType::Text, NeutralType::Uuid);
         let cases = [

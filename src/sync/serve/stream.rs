@@ -205,11 +205,7 @@ impl Sending {
     }
 
     /// Hashing and compressing take milliseconds a frame: other tasks go on meanwhile.
-    async fn frame_of(
-        &self,
-        framing: &mut Framing,
-        batch: RowBatch,
-    ) -> Result<[Bytes; 2], Halt> {
+    async fn frame_of(&self, framing: &mut Framing, batch: RowBatch) -> Result<[Bytes; 2], Halt> {
         let mut working = std::mem::take(framing);
         let worked = tokio::task::spawn_blocking(move || {
             let frame = working.rows(batch);

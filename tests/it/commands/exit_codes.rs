@@ -13,11 +13,20 @@ struct Case {
     words: &'static [&'static str],
 }
 
-const fn case(arguments: &'static [&'static str], code: i32, words: &'static [&'static str]) -> Case {
-    Case { arguments, code, words }
+const fn case(
+    arguments: &'static [&'static str],
+    code: i32,
+    words: &'static [&'static str],
+) -> Case {
+    Case {
+        arguments,
+        code,
+        words,
+    }
 }
 
-const THERE: &str = "create table notes (id integer primary key, body text); insert into notes values (1, 'one')";
+const THERE: &str =
+    "create table notes (id integer primary key, body text); insert into notes values (1, 'one')";
 
 fn pair() -> Pair {
     let source = Database::with(Kind::Sqlite, THERE);
@@ -29,10 +38,18 @@ fn check(site: &Site, cases: &[Case]) {
         let output = site.cli(case.arguments);
         assert_eq!(output.code, case.code, "{:?}: {output:#?}", case.arguments);
         for word in case.words {
-            assert!(output.stderr.contains(word), "{:?}: `{word}`: {output:#?}", case.arguments);
+            assert!(
+                output.stderr.contains(word),
+                "{:?}: `{word}`: {output:#?}",
+                case.arguments
+            );
         }
         if case.code > 1 {
-            assert_eq!(output.stdout, "", "{:?}: only data on stdout", case.arguments);
+            assert_eq!(
+                output.stdout, "",
+                "{:?}: only data on stdout",
+                case.arguments
+            );
         }
     }
 }
@@ -57,20 +74,50 @@ fn every_command_ends_with_the_code_that_scripts_rely_on() {
         case(&[], 2, &["Usage"]),
         case(&["frobnicate"], 2, &["frobnicate"]),
         case(&["pull", "berlin"], 2, &["TABLES"]),
-        case(&["pull", "berlin", "notes", "--mode", "mirror"], 2, &["mirror"]),
-        case(&["pull", "berlin", "notes", "--conflict", "newest"], 2, &["newest"]),
+        case(
+            &["pull", "berlin", "notes", "--mode", "mirror"],
+            2,
+            &["mirror"],
+        ),
+        case(
+            &["pull", "berlin", "notes", "--conflict", "newest"],
+            2,
+            &["newest"],
+        ),
         case(&["pull", "berlin", "a.b.c"], 2, &["a.b.c"]),
         case(&["pull", "nobody", "notes"], 2, &["nobody"]),
         case(&["schema", "berlin", "ghosts"], 2, &["ghosts"]),
-        case(&["runs", "show", "00000000-0000-7000-8000-000000000000"], 2, &["00000000"]),
+        case(
+            &["runs", "show", "00000000-0000-7000-8000-000000000000"],
+            2,
+            &["00000000"],
+        ),
         case(&["runs", "cancel", "ffff"], 2, &["ffff"]),
-        case(&["connect", "ftp://example.com", "--tables", "notes"], 2, &["ftp"]),
+        case(
+            &["connect", "ftp://example.com", "--tables", "notes"],
+            2,
+            &["ftp"],
+        ),
         case(&["connect", "http://127.0.0.1:9"], 2, &["--tables"]),
         case(&["settings", "set", "colour", "blue"], 2, &["colour"]),
         case(&["connections", "reactivate", "berlin"], 4, &["berlin"]),
         case(&["connections", "approve", "berlin"], 4, &["berlin"]),
-        case(&["connections", "suspend", "berlin", "--reason", "stocktaking"], 0, &[]),
-        case(&["pull", "berlin", "notes"], 4, &["berlin", "suspended", "this site"]),
+        case(
+            &[
+                "connections",
+                "suspend",
+                "berlin",
+                "--reason",
+                "stocktaking",
+            ],
+            0,
+            &[],
+        ),
+        case(
+            &["pull", "berlin", "notes"],
+            4,
+            &["berlin", "suspended", "this site"],
+        ),
         case(&["status"], 1, &[]),
         case(&["connections", "reactivate", "berlin"], 0, &[]),
         case(&["pull", "berlin", "notes"], 0, &[]),
@@ -93,11 +140,17 @@ fn a_refusal_by_the_peer_says_whose_decision_it_was() {
     let pair = pair();
     let suspended = pair.giver.cli(&["connections", "suspend", "paris"]);
     assert_eq!(suspended.code, 0, "{suspended:#?}");
-    let refused = crate::support::wait::until("the taker has heard", crate::support::wait::LONG, || {
-        let pulled = pair.taker.cli(&["pull", "berlin", "notes", "--create", "--yes"]);
-        (pulled.code == 4).then_some(pulled)
-    });
-    assert!(refused.stderr.contains("the peer's decision"), "{refused:#?}");
+    let refused =
+        crate::support::wait::until("the taker has heard", crate::support::wait::LONG, || {
+            let pulled = pair
+                .taker
+                .cli(&["pull", "berlin", "notes", "--create", "--yes"]);
+            (pulled.code == 4).then_some(pulled)
+        });
+    assert!(
+        refused.stderr.contains("the peer's decision"),
+        "{refused:#?}"
+    );
 }
 
 #[test]
@@ -112,7 +165,10 @@ fn a_daemon_that_is_not_there_is_named_with_what_was_tried() {
     }
     let elsewhere = site.cli(&["--server", "http://127.0.0.1:9", "connections"]);
     assert_eq!(elsewhere.code, 3, "{elsewhere:#?}");
-    assert!(elsewhere.stderr.contains("http://127.0.0.1:9"), "{elsewhere:#?}");
+    assert!(
+        elsewhere.stderr.contains("http://127.0.0.1:9"),
+        "{elsewhere:#?}"
+    );
 }
 
 #[test]
@@ -120,7 +176,11 @@ fn a_token_is_needed_over_http_and_its_role_is_kept() {
     let pair = pair();
     let site = &pair.taker;
     let made = site.cli(&["token", "create", "--role", "viewer", "--name", "monitor"]);
-    assert_eq!((made.code, made.stdout.lines().count()), (0, 1), "the token alone: {made:#?}");
+    assert_eq!(
+        (made.code, made.stdout.lines().count()),
+        (0, 1),
+        "the token alone: {made:#?}"
+    );
     let address = match site.admin_address() {
         crate::support::http::Address::Tcp(address) => format!("http://{address}"),
         crate::support::http::Address::Unix(_) => unreachable!("a TCP listener"),
@@ -152,8 +212,14 @@ fn a_token_is_needed_over_http_and_its_role_is_kept() {
     assert_eq!(site.get("/connections")["items"][0]["status"], "active");
 
     let listed = site.cli(&["--json", "token", "list"]);
-    let tokens = listed.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let monitor = tokens.into_iter().find(|token| token["name"] == "monitor").unwrap();
+    let tokens = listed
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let monitor = tokens
+        .into_iter()
+        .find(|token| token["name"] == "monitor")
+        .unwrap();
     assert!(!listed.stdout.contains(made.stdout.trim()), "{listed:#?}");
     let revoked = site.cli(&["token", "revoke", monitor["id"].as_str().unwrap()]);
     assert_eq!(revoked.code, 0, "{revoked:#?}");
@@ -166,9 +232,17 @@ fn a_shortened_id_is_enough_when_it_is_not_ambiguous() {
     pair.pull(&["notes", "--create", "--yes"]).completed();
     pair.pull(&["notes"]).completed();
     let runs = pair.taker.get("/runs");
-    let ids: Vec<&str> = [0, 1].map(|at| runs["items"][at]["id"].as_str().unwrap()).into();
-    let same = ids[0].bytes().zip(ids[1].bytes()).take_while(|(one, other)| one == other).count();
-    let shown = pair.taker.cli(&["--json", "runs", "show", &ids[0][..=same]]);
+    let ids: Vec<&str> = [0, 1]
+        .map(|at| runs["items"][at]["id"].as_str().unwrap())
+        .into();
+    let same = ids[0]
+        .bytes()
+        .zip(ids[1].bytes())
+        .take_while(|(one, other)| one == other)
+        .count();
+    let shown = pair
+        .taker
+        .cli(&["--json", "runs", "show", &ids[0][..=same]]);
     assert_eq!(shown.code, 0, "{shown:#?}");
     assert!(shown.stdout.contains(ids[0]), "{shown:#?}");
     let ambiguous = pair.taker.cli(&["runs", "show", &ids[0][..same]]);

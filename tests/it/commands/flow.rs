@@ -41,19 +41,32 @@ fn first_connection(way: Way, from: Kind, to: Kind) {
     let hq = Site::builder("hq").database(&office.url()).start();
 
     let url = hq.url();
-    let offer = ["connect", &url, "--tables", "customers,orders", "--name", "hq"];
+    let offer = [
+        "connect",
+        &url,
+        "--tables",
+        "customers,orders",
+        "--name",
+        "hq",
+    ];
     let offered = done(way, &berlin, &offer);
     let announced = "will be able to read 2 tables of this site: customers, orders";
     assert!(offered.stderr.contains(announced), "{offered:#?}");
     assert!(offered.stdout.contains("pending"), "{offered:#?}");
 
     let waiting = done(way, &hq, &["connections"]);
-    let line = waiting.stdout.lines().find(|line| line.starts_with("berlin\t"));
+    let line = waiting
+        .stdout
+        .lines()
+        .find(|line| line.starts_with("berlin\t"));
     let line = line.unwrap_or_else(|| panic!("{waiting:#?}"));
     assert!(line.contains("receiver\tpending"), "{line}");
     let status = run(way, &hq, &["status"]);
     assert_eq!(status.code, 1, "{status:#?}");
-    assert!(status.stdout.contains("connections approve berlin"), "{status:#?}");
+    assert!(
+        status.stdout.contains("connections approve berlin"),
+        "{status:#?}"
+    );
 
     done(way, &hq, &["connections", "approve", "berlin"]);
     for (site, name) in [(&hq, "berlin"), (&berlin, "hq")] {
@@ -66,19 +79,33 @@ fn first_connection(way: Way, from: Kind, to: Kind) {
     assert_eq!(well.code, 0, "{well:#?}");
 
     let tables = lines(&done(way, &hq, &["--json", "tables", "berlin"]));
-    let names: Vec<&str> = tables.iter().map(|item| item["table"].as_str().unwrap()).collect();
+    let names: Vec<&str> = tables
+        .iter()
+        .map(|item| item["table"].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["customers", "orders"], "salaries are not granted");
     assert_eq!(tables[1]["peer"]["rows"], 3, "{tables:#?}");
     assert!(tables[1]["local"].is_null(), "{tables:#?}");
     let schema = done(way, &hq, &["schema", "berlin", "orders"]);
     assert_eq!(schema.stdout.lines().count(), 3, "{schema:#?}");
     assert!(schema.stdout.contains("total\tnumeric"), "{schema:#?}");
-    let records = lines(&done(way, &hq, &["--json", "records", "berlin", "orders", "--limit", "2"]));
+    let records = lines(&done(
+        way,
+        &hq,
+        &["--json", "records", "berlin", "orders", "--limit", "2"],
+    ));
     assert_eq!(records.len(), 2, "{records:#?}");
     assert_eq!(records[0]["total"], "9.90", "{records:#?}");
 
-    let pulled = done(way, &hq, &["pull", "berlin", "orders", "customers", "--create", "--yes"]);
-    assert!(pulled.stdout.contains("orders") && pulled.stdout.contains("customers"), "{pulled:#?}");
+    let pulled = done(
+        way,
+        &hq,
+        &["pull", "berlin", "orders", "customers", "--create", "--yes"],
+    );
+    assert!(
+        pulled.stdout.contains("orders") && pulled.stdout.contains("customers"),
+        "{pulled:#?}"
+    );
     let said = format!("{}{}", pulled.stdout, pulled.stderr);
     assert!(said.contains("applied, not yet verified"), "{pulled:#?}");
     let cents = "select id, cast(round(total * 100) as integer) from orders order by id";
@@ -90,10 +117,22 @@ fn again_and_history(way: Way, hq: &Site, berlin: &Site) {
     let again = done(way, hq, &["--json", "pull", "berlin", "orders"]);
     let run_json = lines(&again).pop().unwrap();
     assert_eq!(run_json["status"], "completed", "{run_json:#}");
-    for (field, is) in [("kind", "pull"), ("apply", "yes"), ("sync_mode", "upsert"), ("conflict_strategy", "overwrite")] {
+    for (field, is) in [
+        ("kind", "pull"),
+        ("apply", "yes"),
+        ("sync_mode", "upsert"),
+        ("conflict_strategy", "overwrite"),
+    ] {
         assert_eq!(run_json[field], is, "{field} of {run_json:#}");
     }
-    for field in ["added", "updated", "deleted", "skipped", "moved", "conflicts"] {
+    for field in [
+        "added",
+        "updated",
+        "deleted",
+        "skipped",
+        "moved",
+        "conflicts",
+    ] {
         assert_eq!(run_json["changes"][field], 0, "{field} of {run_json:#}");
     }
     assert_eq!(run_json["rows_synced"], 3, "{run_json:#}");
@@ -108,7 +147,11 @@ fn again_and_history(way: Way, hq: &Site, berlin: &Site) {
     assert!(by_person.stdout.contains("completed"), "{by_person:#?}");
 
     let received = hq.get("/transfers");
-    assert_eq!(received["items"].as_array().unwrap().len(), 3, "{received:#}");
+    assert_eq!(
+        received["items"].as_array().unwrap().len(),
+        3,
+        "{received:#}"
+    );
     let sent = berlin.get("/transfers");
     assert_eq!(sent["items"].as_array().unwrap().len(), 3, "{sent:#}");
 }
@@ -128,7 +171,11 @@ fn over_http(site: &Site, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_evenkeel"));
     command.env("EVENKEEL_SERVER", format!("http://{address}"));
     command.env("EVENKEEL_TOKEN", site.token());
-    let output = command.args(arguments).stdin(Stdio::null()).output().unwrap();
+    let output = command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
     Output {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -148,5 +195,7 @@ fn json(output: &Output) -> Value {
 
 fn lines(output: &Output) -> Vec<Value> {
     let lines = output.stdout.lines();
-    lines.map(|line| serde_json::from_str(line).unwrap_or_else(|err| panic!("{err}: {line}"))).collect()
+    lines
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|err| panic!("{err}: {line}")))
+        .collect()
 }

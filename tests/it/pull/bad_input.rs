@@ -140,16 +140,29 @@ fn a_table_that_cannot_be_pulled_is_refused_before_any_row_and_by_name() {
         let pulled = pair.pull(case.arguments);
         assert_eq!(pulled.output.code, 1, "{name}: {pulled:#?}");
         assert_eq!(pulled.run["status"], "failed", "{name}: {:#}", pulled.run);
-        assert_eq!(pulled.run["error"]["code"], case.error, "{name}: {:#}", pulled.run);
+        assert_eq!(
+            pulled.run["error"]["code"], case.error,
+            "{name}: {:#}",
+            pulled.run
+        );
         assert_eq!(pulled.changes(), (0, 0, 0), "{name}");
 
-        let said = pair.taker.cli(&[&["pull", "berlin"], case.arguments].concat());
+        let said = pair
+            .taker
+            .cli(&[&["pull", "berlin"], case.arguments].concat());
         assert_eq!(said.code, 1, "{name}: {said:#?}");
         for word in case.words {
-            assert!(said.stderr.contains(word), "{name}: `{word}` is missing: {said:#?}");
+            assert!(
+                said.stderr.contains(word),
+                "{name}: `{word}` is missing: {said:#?}"
+            );
         }
     }
-    assert_eq!(pair.destination.count("fine"), 0, "nothing was written for a run that cannot be done as a whole");
+    assert_eq!(
+        pair.destination.count("fine"),
+        0,
+        "nothing was written for a run that cannot be done as a whole"
+    );
 
     let family = pair.pull(&["family"]);
     assert_eq!(family.run["error"]["code"], "not_writable", "{family:#?}");
@@ -165,7 +178,10 @@ fn a_value_that_is_too_wide_keeps_its_row_out_and_no_other() {
     assert_eq!(pulled.table("narrow")["rows_failed"], 4, "{pulled:#?}");
     assert_eq!(pulled.run["rows_failed"], 4, "{pulled:#?}");
     let here = "select id, name, amount, n from narrow order by id";
-    assert_eq!(pair.destination.query(here), "1|fits|1.25|1\n6|fits as well|999.99|6");
+    assert_eq!(
+        pair.destination.query(here),
+        "1|fits|1.25|1\n6|fits as well|999.99|6"
+    );
 
     let id = pulled.run["id"].as_str().unwrap();
     let errors = pair.taker.get(&format!("/runs/{id}/errors"));
@@ -174,12 +190,18 @@ fn a_value_that_is_too_wide_keeps_its_row_out_and_no_other() {
         assert_eq!(item["table"], "narrow", "{errors:#}");
         assert!(!item["key"]["region"].is_null(), "{errors:#}");
         let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-        assert!(!text(&item["reason"]).contains("too long"), "no values in a reason: {errors:#}");
+        assert!(
+            !text(&item["reason"]).contains("too long"),
+            "no values in a reason: {errors:#}"
+        );
         found.push((text(&item["key"]["id"]), text(&item["column"])));
     }
     found.sort();
     let expected = [("2", "name"), ("3", "amount"), ("4", "amount"), ("5", "n")];
-    assert_eq!(found, expected.map(|(id, column)| (id.to_owned(), column.to_owned())));
+    assert_eq!(
+        found,
+        expected.map(|(id, column)| (id.to_owned(), column.to_owned()))
+    );
 
     let shown = pair.taker.cli(&["runs", "errors", id]);
     assert_eq!(shown.code, 0, "{shown:#?}");
@@ -188,7 +210,8 @@ fn a_value_that_is_too_wide_keeps_its_row_out_and_no_other() {
     }
 
     // The same rows are tried again, and fit once they have been mended.
-    pair.source.execute("update narrow set name = 'short', amount = 1, n = 1");
+    pair.source
+        .execute("update narrow set name = 'short', amount = 1, n = 1");
     assert_eq!(pair.pull(&["narrow"]).completed().changes(), (4, 2, 0));
 }
 
@@ -199,14 +222,23 @@ fn a_row_that_the_destination_refuses_keeps_no_other_out() {
     let here = "create table parts (id integer primary key, grade integer check (grade not in (17, 333)), code text unique);
         insert into parts values (1001, 1, 'code 50');";
     for to in [Kind::Postgres, Kind::Sqlite] {
-        let pair = Pair::builder(Database::with(Kind::Postgres, there), Database::with(to, here)).start();
+        let pair = Pair::builder(
+            Database::with(Kind::Postgres, there),
+            Database::with(to, here),
+        )
+        .start();
         let pulled = pair.pull(&["parts"]);
-        assert_eq!(pulled.run["status"], "completed_with_errors", "{to:?}: {pulled:#?}");
+        assert_eq!(
+            pulled.run["status"], "completed_with_errors",
+            "{to:?}: {pulled:#?}"
+        );
         assert_eq!(pulled.changes(), (497, 0, 0), "{to:?}: {pulled:#?}");
         let id = pulled.run["id"].as_str().unwrap();
         let errors = pair.taker.get(&format!("/runs/{id}/errors"));
         let items = errors["items"].as_array().unwrap().iter();
-        let mut keys: Vec<&str> = items.map(|item| item["key"]["id"].as_str().unwrap()).collect();
+        let mut keys: Vec<&str> = items
+            .map(|item| item["key"]["id"].as_str().unwrap())
+            .collect();
         keys.sort_unstable();
         assert_eq!(keys, ["17", "333", "50"], "{to:?}: {errors:#}");
         assert_eq!(pair.destination.count("parts"), 498, "{to:?}");
@@ -218,12 +250,22 @@ fn a_table_with_too_many_bad_rows_fails_and_says_how_they_begin() {
     let there = "create table names (id integer primary key, name text);
         insert into names select i, repeat('x', i % 20) from generate_series(1, 1000) i;";
     let here = "create table names (id integer primary key, name varchar(5))";
-    let pair = Pair::builder(Database::with(Kind::Postgres, there), Database::with(Kind::Postgres, here))
-        .taker("quarantine.max_rows", 20)
-        .start();
+    let pair = Pair::builder(
+        Database::with(Kind::Postgres, there),
+        Database::with(Kind::Postgres, here),
+    )
+    .taker("quarantine.max_rows", 20)
+    .start();
     let pulled = pair.pull(&["names"]);
-    assert_eq!((pulled.output.code, &pulled.run["status"]), (1, &json!("failed")), "{pulled:#?}");
-    assert_eq!(pulled.run["error"]["code"], "too_many_rejected", "{pulled:#?}");
+    assert_eq!(
+        (pulled.output.code, &pulled.run["status"]),
+        (1, &json!("failed")),
+        "{pulled:#?}"
+    );
+    assert_eq!(
+        pulled.run["error"]["code"], "too_many_rejected",
+        "{pulled:#?}"
+    );
     let message = pulled.run["error"]["message"].as_str().unwrap();
     for word in ["names", "20", "name"] {
         assert!(message.contains(word), "{message}");
@@ -240,7 +282,13 @@ fn a_wrong_password_is_refused_in_the_peers_words_and_leaves_no_connection() {
     std::fs::write(&password, "open sesame\n").unwrap();
     for words in [
         &["settings", "set", "incoming_mode", "require_password"][..],
-        &["settings", "set", "incoming_password", "--password-file", password.to_str().unwrap()],
+        &[
+            "settings",
+            "set",
+            "incoming_password",
+            "--password-file",
+            password.to_str().unwrap(),
+        ],
     ] {
         let set = oslo.cli(words);
         assert_eq!(set.code, 0, "{set:#?}");
@@ -252,9 +300,15 @@ fn a_wrong_password_is_refused_in_the_peers_words_and_leaves_no_connection() {
         command.args(["connect", &url, "--tables", "fine", "--name", "oslo"]);
         command.envs(password.map(|password| ("EVENKEEL_PASSWORD", password)));
         let output = command.stdin(std::process::Stdio::null()).output().unwrap();
-        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
     };
-    for (password, words) in [(None, "Password required"), (Some("open barley"), "Invalid password")] {
+    for (password, words) in [
+        (None, "Password required"),
+        (Some("open barley"), "Invalid password"),
+    ] {
         let (code, said) = connect(password);
         assert_eq!(code, Some(4), "{said}");
         assert!(said.contains(words), "{said}");

@@ -5,8 +5,8 @@ use serde_json::json;
 use crate::support::daemon::Site;
 use crate::support::database::{Database, Kind};
 use crate::support::impostor::Impostor;
-use crate::support::pair::{connect, pull};
 use crate::support::pair::{Pair, Pulled};
+use crate::support::pair::{connect, pull};
 use crate::support::proxy::Link;
 
 const EMPTY: &str = "create table notes (id bigint primary key, body text not null)";
@@ -32,7 +32,14 @@ fn answer(kind: &str, body: &[u8]) -> Vec<u8> {
 /// A frame: kind, flags, version, rows, bytes, plain bytes, sequence, payload.
 fn frame(kind: u8, rows: u32, sequence: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_le_bytes();
-    let header = [&[kind, 0][..], &1_u16.to_le_bytes(), &rows.to_le_bytes(), &length, &length, &sequence.to_le_bytes()];
+    let header = [
+        &[kind, 0][..],
+        &1_u16.to_le_bytes(),
+        &rows.to_le_bytes(),
+        &length,
+        &length,
+        &sequence.to_le_bytes(),
+    ];
     [&header.concat(), payload].concat()
 }
 
@@ -45,30 +52,87 @@ fn cases() -> Vec<Case> {
     const ROWS: &str = "application/vnd.evenkeel.rows";
     let columns = json!([{"name": "id", "type": "int8"}, {"name": "body", "type": "text"}]);
     let other = json!([{"name": "id", "type": "int8"}, {"name": "password", "type": "text"}]);
-    let case = |name, endpoint, answer, error| Case { name, endpoint, answer, error };
+    let case = |name, endpoint, answer, error| Case {
+        name,
+        endpoint,
+        answer,
+        error,
+    };
     let nonsense = &["peer_nonsense"][..];
     let cut = &["stream_cut", "peer_nonsense"][..];
     vec![
-        case("a web page for a schema", "table-schema", answer("text/html", b"<h1>It works!</h1>"), nonsense),
-        case("a web page for rows", "pull-data", answer("text/html", b"<h1>It works!</h1>"), nonsense),
-        case("no HTTP at all", "pull-data", b"220 mail ESMTP\r\n".to_vec(), &["peer_unreachable", "peer_nonsense", "stream_cut"]),
-        case("noise as frames", "pull-data", answer(ROWS, &[0xa5; 4096]), nonsense),
-        case("nothing at all as frames", "pull-data", answer(ROWS, b""), cut),
-        case("other columns", "pull-data", answer(ROWS, &head(&other)), nonsense),
-        case("a head and no end", "pull-data", answer(ROWS, &head(&columns)), cut),
+        case(
+            "a web page for a schema",
+            "table-schema",
+            answer("text/html", b"<h1>It works!</h1>"),
+            nonsense,
+        ),
+        case(
+            "a web page for rows",
+            "pull-data",
+            answer("text/html", b"<h1>It works!</h1>"),
+            nonsense,
+        ),
+        case(
+            "no HTTP at all",
+            "pull-data",
+            b"220 mail ESMTP\r\n".to_vec(),
+            &["peer_unreachable", "peer_nonsense", "stream_cut"],
+        ),
+        case(
+            "noise as frames",
+            "pull-data",
+            answer(ROWS, &[0xa5; 4096]),
+            nonsense,
+        ),
+        case(
+            "nothing at all as frames",
+            "pull-data",
+            answer(ROWS, b""),
+            cut,
+        ),
+        case(
+            "other columns",
+            "pull-data",
+            answer(ROWS, &head(&other)),
+            nonsense,
+        ),
+        case(
+            "a head and no end",
+            "pull-data",
+            answer(ROWS, &head(&columns)),
+            cut,
+        ),
         case(
             "rows that are none",
             "pull-data",
-            answer(ROWS, &[head(&columns), frame(2, 3, 1, &[0xff; 64])].concat()),
+            answer(
+                ROWS,
+                &[head(&columns), frame(2, 3, 1, &[0xff; 64])].concat(),
+            ),
             nonsense,
         ),
         case(
             "a frame of four gigabytes",
             "pull-data",
-            answer(ROWS, &[head(&columns), vec![2, 0, 1, 0, 1, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255, 1, 0, 0, 0]].concat()),
+            answer(
+                ROWS,
+                &[
+                    head(&columns),
+                    vec![
+                        2, 0, 1, 0, 1, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255, 1, 0, 0, 0,
+                    ],
+                ]
+                .concat(),
+            ),
             nonsense,
         ),
-        case("an error page", "pull-data", b"HTTP/1.1 500 No\r\ncontent-length: 4\r\n\r\noops".to_vec(), &["peer_refused"]),
+        case(
+            "an error page",
+            "pull-data",
+            b"HTTP/1.1 500 No\r\ncontent-length: 4\r\n\r\noops".to_vec(),
+            &["peer_refused"],
+        ),
     ]
 }
 
@@ -99,19 +163,35 @@ fn a_peer_that_answers_nonsense_is_named_and_nothing_is_written() {
 }
 
 fn refused(name: &str, pulled: &Pulled) {
-    assert_eq!((pulled.output.code, &pulled.run["status"]), (1, &json!("failed")), "{name}: {pulled:#?}");
+    assert_eq!(
+        (pulled.output.code, &pulled.run["status"]),
+        (1, &json!("failed")),
+        "{name}: {pulled:#?}"
+    );
     let message = pulled.run["error"]["message"].as_str().unwrap_or_default();
-    assert!(message.contains("127.0.0.1"), "{name}: the message names the peer: {message}");
+    assert!(
+        message.contains("127.0.0.1"),
+        "{name}: the message names the peer: {message}"
+    );
 }
 
 #[test]
 fn a_stream_that_stops_in_its_middle_is_never_a_short_success() {
-    let (there, here) = (Database::with(Kind::Postgres, FULL), Database::with(Kind::Postgres, EMPTY));
-    let pair = Pair::builder(there, here).taker("apply.transaction_rows", 5_000).start();
+    let (there, here) = (
+        Database::with(Kind::Postgres, FULL),
+        Database::with(Kind::Postgres, EMPTY),
+    );
+    let pair = Pair::builder(there, here)
+        .taker("apply.transaction_rows", 5_000)
+        .start();
     pair.link.set(Link::CutAfter(2_000_000));
     let id = pair.order(&["notes"]);
     let run = pair.run_until(&id, "the cut is noticed", |run| !run["error"].is_null());
-    assert_eq!((&run["status"], &run["error"]["code"]), (&json!("pending"), &json!("stream_cut")), "{run:#}");
+    assert_eq!(
+        (&run["status"], &run["error"]["code"]),
+        (&json!("pending"), &json!("stream_cut")),
+        "{run:#}"
+    );
     let message = run["error"]["message"].as_str().unwrap();
     assert!(message.contains("127.0.0.1"), "{message}");
     let kept = pair.destination.count("notes");
@@ -126,7 +206,10 @@ fn a_stream_that_stops_in_its_middle_is_never_a_short_success() {
 
 #[test]
 fn a_peer_that_falls_silent_is_given_up_after_the_time_set_for_it() {
-    let (there, here) = (Database::with(Kind::Postgres, FULL), Database::with(Kind::Postgres, EMPTY));
+    let (there, here) = (
+        Database::with(Kind::Postgres, FULL),
+        Database::with(Kind::Postgres, EMPTY),
+    );
     let pair = Pair::builder(there, here)
         .taker("outgoing.idle_timeout", "1s")
         .taker("runs.give_up_after", "1s")

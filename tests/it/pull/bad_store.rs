@@ -12,19 +12,28 @@ const EMPTY: &str = "create table notes (id bigint primary key, body text not nu
 const ROWS: u64 = 60_000;
 
 fn full() -> String {
-    format!("{EMPTY}; insert into notes select i, 'note ' || i || repeat('.', 60) from generate_series(1, {ROWS}) i;")
+    format!(
+        "{EMPTY}; insert into notes select i, 'note ' || i || repeat('.', 60) from generate_series(1, {ROWS}) i;"
+    )
 }
 
 /// Sites whose destination is on a server of its own.
 fn builder(server: &Postgres) -> PairBuilder {
     let url = server.database();
     postgres::query(&url, EMPTY);
-    let pair = Pair::builder(Database::with(Kind::Postgres, &full()), Database::Postgres(url));
+    let pair = Pair::builder(
+        Database::with(Kind::Postgres, &full()),
+        Database::Postgres(url),
+    );
     pair.taker("apply.transaction_rows", 5_000)
 }
 
 fn failed(pulled: &Pulled, code: &str) {
-    let ended = (pulled.output.code, &pulled.run["status"], &pulled.run["error"]["code"]);
+    let ended = (
+        pulled.output.code,
+        &pulled.run["status"],
+        &pulled.run["error"]["code"],
+    );
     assert_eq!(ended, (1, &json!("failed"), &json!(code)), "{pulled:#?}");
     assert!(!pulled.run["error"]["hint"].is_null(), "{pulled:#?}");
 }
@@ -55,14 +64,24 @@ fn the_givers_database_that_is_down_is_told_to_the_taker() {
     let server = Postgres::start();
     let url = server.database();
     postgres::query(&url, &full());
-    let pair = Pair::builder(Database::Postgres(url), Database::with(Kind::Postgres, EMPTY))
-        .taker("runs.give_up_after", "1s")
-        .start();
+    let pair = Pair::builder(
+        Database::Postgres(url),
+        Database::with(Kind::Postgres, EMPTY),
+    )
+    .taker("runs.give_up_after", "1s")
+    .start();
     server.stop();
     let pulled = pair.pull(&["notes"]);
-    assert_eq!((pulled.output.code, &pulled.run["status"]), (1, &json!("failed")), "{pulled:#?}");
+    assert_eq!(
+        (pulled.output.code, &pulled.run["status"]),
+        (1, &json!("failed")),
+        "{pulled:#?}"
+    );
     let message = pulled.run["error"]["message"].as_str().unwrap();
-    assert!(message.contains("127.0.0.1") && message.contains("database"), "{message}");
+    assert!(
+        message.contains("127.0.0.1") && message.contains("database"),
+        "{message}"
+    );
     server.restart();
     pair.pull(&["notes"]).completed();
 }
@@ -73,12 +92,17 @@ fn a_site_database_that_goes_away_in_mid_run_is_waited_for() {
     let pair = builder(&server).start();
     pair.link.set(Link::StallAfter(2_000_000));
     let id = pair.order(&["notes"]);
-    pair.run_until(&id, "rows come in", |run| run["progress"]["rows"].as_u64() > Some(0));
+    pair.run_until(&id, "rows come in", |run| {
+        run["progress"]["rows"].as_u64() > Some(0)
+    });
     server.kill9();
     pair.link.set(Link::Whole);
     let run = pair.run_until(&id, "the loss is noticed", |run| !run["error"].is_null());
     let code = run["error"]["code"].as_str().unwrap();
-    assert!(["database_lost", "database_unreachable"].contains(&code), "{run:#}");
+    assert!(
+        ["database_lost", "database_unreachable"].contains(&code),
+        "{run:#}"
+    );
     assert_eq!(run["status"], "pending", "{run:#}");
     server.restart();
     assert_eq!(pair.destination.count("notes") % 5_000, 0);
@@ -98,7 +122,10 @@ fn a_full_disk_is_said_and_nothing_is_half_written() {
     let url = server.database();
     postgres::query(
         &url,
-        &format!("create tablespace small location '{}'; {EMPTY} tablespace small", server.small_disk()),
+        &format!(
+            "create tablespace small location '{}'; {EMPTY} tablespace small",
+            server.small_disk()
+        ),
     );
     let source = Database::with(Kind::Postgres, &full());
     let pair = Pair::builder(source, Database::Postgres(url))
@@ -108,11 +135,15 @@ fn a_full_disk_is_said_and_nothing_is_half_written() {
     let pulled = pair.pull(&["notes"]);
     failed(&pulled, "database_full");
     let message = pulled.run["error"]["message"].as_str().unwrap();
-    assert!(message.to_lowercase().contains("no space") || message.contains("full"), "{message}");
+    assert!(
+        message.to_lowercase().contains("no space") || message.contains("full"),
+        "{message}"
+    );
     let kept = pair.destination.count("notes");
     assert!(kept % 5_000 == 0 && kept < ROWS, "{kept}");
 
-    pair.destination.execute("alter table notes set tablespace pg_default");
+    pair.destination
+        .execute("alter table notes set tablespace pg_default");
     pair.pull(&["notes"]).completed();
     assert_eq!(pair.destination.count("notes"), ROWS);
 }

@@ -36,15 +36,25 @@ fn rich(to: Kind) -> Pair {
 #[test]
 fn only_names_types_and_keys_are_taken_from_a_stranger() {
     let pair = rich(Kind::Postgres);
-    let pulled = pair.pull(&["pets", "owners", "--create", "--yes"]).completed();
+    let pulled = pair
+        .pull(&["pets", "owners", "--create", "--yes"])
+        .completed();
     assert_eq!(pulled.changes(), (2, 0, 0), "{pulled:#?}");
 
     let here = &pair.destination;
     assert_eq!(here.primary_key("pets"), "id");
     assert_eq!(here.foreign_keys("pets"), "owner owners (id)");
     let types = here.column_types("pets");
-    for line in ["id bigint", "owner integer", "name character varying(40)", "weight numeric(5,2)"] {
-        assert!(types.lines().any(|found| found == line), "{line} in\n{types}");
+    for line in [
+        "id bigint",
+        "owner integer",
+        "name character varying(40)",
+        "weight numeric(5,2)",
+    ] {
+        assert!(
+            types.lines().any(|found| found == line),
+            "{line} in\n{types}"
+        );
     }
     for nothing in [
         "select conname from pg_constraint where contype = 'c'",
@@ -64,25 +74,41 @@ fn only_names_types_and_keys_are_taken_from_a_stranger() {
     // Identity is taken over, and goes on above the highest key.
     here.execute("insert into pets (owner, name, feeling) values (1, 'new', 'sad')");
     assert_eq!(here.query("select id from pets where name = 'new'"), "2");
-    assert_eq!(pair.pull(&["pets", "owners"]).completed().changes(), (0, 0, 0));
+    assert_eq!(
+        pair.pull(&["pets", "owners"]).completed().changes(),
+        (0, 0, 0)
+    );
 }
 
 #[test]
 fn what_is_left_out_is_said_before_anything_is_made() {
     for to in [Kind::Postgres, Kind::Sqlite] {
         let pair = rich(to);
-        let asked = pair.taker.cli(&["pull", "berlin", "pets", "owners", "--create"]);
+        let asked = pair
+            .taker
+            .cli(&["pull", "berlin", "pets", "owners", "--create"]);
         assert_eq!(asked.code, 2, "nobody can be asked: {asked:#?}");
         assert!(asked.stderr.contains("--yes"), "{asked:#?}");
         let statements = asked.stderr.to_lowercase();
         let (owners, pets) = (statements.find("owners\""), statements.find("pets\""));
         assert!(owners < pets, "parents first: {statements}");
         for word in ["create table", "Left out", "unpulled"] {
-            assert!(asked.stderr.contains(word), "{to:?}: `{word}` is missing: {asked:#?}");
+            assert!(
+                asked.stderr.contains(word),
+                "{to:?}: `{word}` is missing: {asked:#?}"
+            );
         }
         let listed = pair.taker.cli(&["--json", "tables", "berlin"]);
-        assert!(!listed.stdout.contains("\"local\":{"), "nothing was made: {listed:#?}");
-        assert!(pair.taker.get("/runs")["items"].as_array().unwrap().is_empty());
+        assert!(
+            !listed.stdout.contains("\"local\":{"),
+            "nothing was made: {listed:#?}"
+        );
+        assert!(
+            pair.taker.get("/runs")["items"]
+                .as_array()
+                .unwrap()
+                .is_empty()
+        );
     }
 }
 
@@ -95,7 +121,11 @@ fn hostile_names_stay_names() {
         "a.b",
     ];
     let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-    for (from, to) in [(Kind::Postgres, Kind::Postgres), (Kind::Sqlite, Kind::Sqlite), (Kind::Postgres, Kind::Sqlite)] {
+    for (from, to) in [
+        (Kind::Postgres, Kind::Postgres),
+        (Kind::Sqlite, Kind::Sqlite),
+        (Kind::Postgres, Kind::Sqlite),
+    ] {
         let mut sql = String::new();
         for name in names {
             let (table, column) = (quoted(name), quoted(&format!("{name} column")));
@@ -107,7 +137,13 @@ fn hostile_names_stay_names() {
         let here = Database::with(to, "create table victims (id integer primary key)");
         let pair = Pair::builder(Database::with(from, &sql), here).start();
         // A name with a dot or a quote is written in quotes.
-        let written = names.map(|name| if name.contains(['.', '"']) { quoted(name) } else { name.to_owned() });
+        let written = names.map(|name| {
+            if name.contains(['.', '"']) {
+                quoted(name)
+            } else {
+                name.to_owned()
+            }
+        });
         let mut arguments: Vec<&str> = written.iter().map(String::as_str).collect();
         arguments.extend(["--create", "--yes"]);
         let pulled = pair.pull(&arguments).completed();
@@ -117,7 +153,8 @@ fn hostile_names_stay_names() {
             assert_eq!(pair.destination.query(&all), "1|one\n2|", "{name}");
         }
         assert_eq!(pair.destination.count("victims"), 0);
-        pair.source.execute(&format!("update {} set {0} = 'uno'", quoted(names[0])));
+        pair.source
+            .execute(&format!("update {} set {0} = 'uno'", quoted(names[0])));
         assert_eq!(pair.pull(&arguments).completed().changes(), (0, 2, 0));
     }
 }
@@ -130,12 +167,27 @@ fn tables_that_point_at_each_other_and_at_themselves_are_made_and_filled() {
         create table teams (id integer primary key, lead integer references people (id));
         insert into teams values (1, 3);";
     for to in [Kind::Postgres, Kind::Sqlite] {
-        let pair = Pair::builder(Database::with(Kind::Postgres, there), Database::empty(to)).start();
-        let pulled = pair.pull(&["teams", "people", "--create", "--yes"]).completed();
+        let pair =
+            Pair::builder(Database::with(Kind::Postgres, there), Database::empty(to)).start();
+        let pulled = pair
+            .pull(&["teams", "people", "--create", "--yes"])
+            .completed();
         assert_eq!(pulled.changes(), (4, 0, 0), "{to:?}: {pulled:#?}");
-        assert_eq!(pair.destination.foreign_keys("people"), "boss people (id)", "{to:?}");
-        assert_eq!(pair.destination.foreign_keys("teams"), "lead people (id)", "{to:?}");
-        assert_eq!(pair.pull(&["teams", "people"]).completed().changes(), (0, 0, 0), "{to:?}");
+        assert_eq!(
+            pair.destination.foreign_keys("people"),
+            "boss people (id)",
+            "{to:?}"
+        );
+        assert_eq!(
+            pair.destination.foreign_keys("teams"),
+            "lead people (id)",
+            "{to:?}"
+        );
+        assert_eq!(
+            pair.pull(&["teams", "people"]).completed().changes(),
+            (0, 0, 0),
+            "{to:?}"
+        );
     }
 }
 
@@ -145,9 +197,17 @@ fn a_table_that_cannot_be_made_is_refused_and_none_of_the_others_is_made() {
         create table fine (id integer primary key);
         insert into fine values (1);
         create table keyless (id integer)";
-    let pair = Pair::builder(Database::with(Kind::Postgres, there), Database::empty(Kind::Postgres)).start();
+    let pair = Pair::builder(
+        Database::with(Kind::Postgres, there),
+        Database::empty(Kind::Postgres),
+    )
+    .start();
     let pulled = pair.pull(&["fine", "keyless", "--create", "--yes"]);
-    assert_eq!((pulled.output.code, &pulled.run["status"]), (1, &json!("failed")), "{pulled:#?}");
+    assert_eq!(
+        (pulled.output.code, &pulled.run["status"]),
+        (1, &json!("failed")),
+        "{pulled:#?}"
+    );
     assert_eq!(pulled.run["error"]["code"], "no_key", "{pulled:#?}");
     let made = "select count(*) from pg_tables where schemaname = 'public'";
     assert_eq!(pair.destination.query(made), "0", "{pulled:#?}");

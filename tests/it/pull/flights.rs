@@ -38,7 +38,9 @@ fn every_flight_arrives(from: Kind, to: Kind) -> Pair {
     let pair = Pair::builder(Database::flights(from), Database::empty(to)).start();
 
     // Named children first: the order is the daemon's business.
-    let first = pair.pull(&[&NAMES[..], &["--create", "--yes"]].concat()).completed();
+    let first = pair
+        .pull(&[&NAMES[..], &["--create", "--yes"]].concat())
+        .completed();
     for table in &TABLES {
         let pulled = first.table(table.name);
         let rows = u64::try_from(table.rows).unwrap();
@@ -68,15 +70,23 @@ fn keys_and_precision_arrived(destination: &Database) {
         let name = table.name;
         assert_eq!(destination.primary_key(name), table.key, "{name}");
         let references = table.references.iter();
-        let expected: Vec<String> = references.map(|(from, to)| format!("{from} {to}")).collect();
-        assert_eq!(destination.foreign_keys(name), expected.join("\n"), "{name}");
+        let expected: Vec<String> = references
+            .map(|(from, to)| format!("{from} {to}"))
+            .collect();
+        assert_eq!(
+            destination.foreign_keys(name),
+            expected.join("\n"),
+            "{name}"
+        );
         let types = destination.column_types(name);
         for (column, kind) in table.columns() {
             let Some((_, digits)) = kind.split_once('(') else {
                 continue;
             };
             let made = ["numeric", "decimal"].map(|word| format!("{column} {word}({digits}"));
-            let found = types.lines().any(|line| made.iter().any(|made| made == line));
+            let found = types
+                .lines()
+                .any(|line| made.iter().any(|made| made == line));
             assert!(found, "{name}: one of {made:?} in\n{types}");
         }
     }

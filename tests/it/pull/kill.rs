@@ -51,20 +51,26 @@ impl Random {
 
 #[test]
 fn whatever_is_killed_whole_transactions_stay_and_the_next_run_completes_them() {
-    let fill = format!("{EMPTY}; insert into ledger select id, {CONTENT} from generate_series(1, {ROWS}) id;");
+    let fill = format!(
+        "{EMPTY}; insert into ledger select id, {CONTENT} from generate_series(1, {ROWS}) id;"
+    );
     let server = Postgres::start();
     let url = server.database();
     postgres::query(&url, EMPTY);
     let source = Database::with(Kind::Postgres, &fill);
     let mut pair = Pair::builder(source, Database::Postgres(url))
-        .taker("apply.transaction_rows", i64::try_from(TRANSACTION).unwrap())
+        .taker(
+            "apply.transaction_rows",
+            i64::try_from(TRANSACTION).unwrap(),
+        )
         .start();
     let whole = bytes_of_a_pull(&pair);
 
     let mut random = Random::seeded();
     let (mut equal, mut partly) = (0, 0);
     for trial in 0..TRIALS {
-        let victim = [Victim::Giver, Victim::Taker, Victim::Database][usize::try_from(trial % 3).unwrap()];
+        let victim =
+            [Victim::Giver, Victim::Taker, Victim::Database][usize::try_from(trial % 3).unwrap()];
         pair.destination.execute("truncate ledger");
         let moment = pair.link.passed() + whole / 50 + random.below(whole * 9 / 10);
         let id = pair.order(&["ledger"]);
@@ -82,7 +88,9 @@ fn whatever_is_killed_whole_transactions_stay_and_the_next_run_completes_them() 
         assert_eq!(wrong_rows(&pair), "0", "{note}");
         equal += 1;
     }
-    println!("kill trials: {TRIALS}, equal after the next run: {equal} ({partly} in the middle of the rows)");
+    println!(
+        "kill trials: {TRIALS}, equal after the next run: {equal} ({partly} in the middle of the rows)"
+    );
 }
 
 /// How much passes the link while everything is pulled; leaves the destination filled.
@@ -133,7 +141,10 @@ fn only_whole_transactions(pair: &Pair, note: &str) {
     let sizes = pair.destination.query(sizes);
     let sizes = sizes.lines().map(|size| size.parse::<u64>().unwrap());
     let sizes: Vec<u64> = sizes.collect();
-    assert!(sizes.iter().all(|size| *size <= TRANSACTION), "{note}: {sizes:?}");
+    assert!(
+        sizes.iter().all(|size| *size <= TRANSACTION),
+        "{note}: {sizes:?}"
+    );
     let partial = sizes.iter().filter(|size| **size < TRANSACTION).count();
     assert!(partial <= 1, "{note}: {sizes:?}");
 }
@@ -156,6 +167,9 @@ fn complete(pair: &Pair, victim: Victim, trial: u64, id: &str, note: &str) {
         return;
     }
     let cancelled = pair.taker.cli(&["runs", "cancel", id]);
-    assert!(cancelled.code == 0 || is_over(&pair.run(id)), "{note}: {cancelled:#?}");
+    assert!(
+        cancelled.code == 0 || is_over(&pair.run(id)),
+        "{note}: {cancelled:#?}"
+    );
     pair.pull(&["ledger"]).completed();
 }

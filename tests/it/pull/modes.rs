@@ -101,7 +101,8 @@ fn each_mode_and_strategy_writes_exactly_its_rows_into_sqlite() {
 }
 
 fn each_mode_and_strategy_writes_exactly_its_rows(from: Kind, to: Kind) {
-    let make = "create table prices (id integer primary key, name text, price numeric(10,2), note text)";
+    let make =
+        "create table prices (id integer primary key, name text, price numeric(10,2), note text)";
     let pair = Pair::builder(Database::with(from, SOURCE), Database::with(to, make)).start();
     for case in CASES {
         let named = format!("{} {}", case.mode, case.conflict);
@@ -134,7 +135,11 @@ fn columns_that_only_the_destination_has_keep_their_values_and_get_their_default
         let pulled = pair.pull(&["items"]).completed();
         assert_eq!(pulled.changes(), (1, 1, 0), "{to:?}");
         let rows = "select id, shelf, name, stock from items order by id";
-        assert_eq!(pair.destination.query(rows), "1|B7|one|5\n2|A1|two|", "{to:?}");
+        assert_eq!(
+            pair.destination.query(rows),
+            "1|B7|one|5\n2|A1|two|",
+            "{to:?}"
+        );
     }
 }
 
@@ -158,15 +163,22 @@ fn values_of_every_kind_arrive_as_they_were_and_are_equal_the_second_time() {
     assert_eq!(first.changes(), (3, 0, 0));
     let all = "select * from kinds order by id";
     assert_eq!(pair.destination.query(all), pair.source.query(all));
-    assert_eq!(pair.destination.column_types("kinds"), pair.source.column_types("kinds"));
+    assert_eq!(
+        pair.destination.column_types("kinds"),
+        pair.source.column_types("kinds")
+    );
     assert_eq!(pair.pull(&["kinds"]).completed().changes(), (0, 0, 0));
 
     // A value that is numerically the same is still another value.
-    pair.source.execute("alter table kinds alter exact type numeric");
-    pair.destination.execute("alter table kinds alter exact type numeric");
-    pair.source.execute("update kinds set exact = 1.0 where id = 3");
+    pair.source
+        .execute("alter table kinds alter exact type numeric");
+    pair.destination
+        .execute("alter table kinds alter exact type numeric");
+    pair.source
+        .execute("update kinds set exact = 1.0 where id = 3");
     assert_eq!(pair.pull(&["kinds"]).completed().changes(), (0, 1, 0));
-    pair.source.execute("update kinds set exact = 1.00 where id = 3");
+    pair.source
+        .execute("update kinds set exact = 1.00 where id = 3");
     assert_eq!(pair.pull(&["kinds"]).completed().changes(), (0, 1, 0));
     let exact = "select exact from kinds where id = 3";
     assert_eq!(pair.destination.query(exact), "1.00");

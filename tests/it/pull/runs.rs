@@ -16,7 +16,9 @@ const EARLY: usize = 1_500_000;
 const EMPTY: &str = "create table notes (id bigint primary key, body text not null)";
 
 fn notes() -> String {
-    format!("{EMPTY}; insert into notes select i, 'note ' || i || repeat('.', 60) from generate_series(1, {ROWS}) i;")
+    format!(
+        "{EMPTY}; insert into notes select i, 'note ' || i || repeat('.', 60) from generate_series(1, {ROWS}) i;"
+    )
 }
 
 /// A pair over PostgreSQL with many notes to pull in transactions of 5,000 rows.
@@ -32,7 +34,9 @@ fn pair_with_notes() -> Pair {
 fn stalled(pair: &Pair) -> String {
     pair.link.set(Link::StallAfter(EARLY));
     let id = pair.order(&["notes"]);
-    pair.run_until(&id, "rows come in", |run| run["progress"]["rows"].as_u64() > Some(0));
+    pair.run_until(&id, "rows come in", |run| {
+        run["progress"]["rows"].as_u64() > Some(0)
+    });
     id
 }
 
@@ -42,13 +46,20 @@ fn error_code(run: &Value) -> &str {
 
 #[test]
 fn a_second_writer_is_refused_by_name_unless_sharing_is_meant() {
-    let source = "create table stock (id integer primary key, n integer); insert into stock values (1, 1)";
+    let source =
+        "create table stock (id integer primary key, n integer); insert into stock values (1, 1)";
     let pair = Pair::builder(
         Database::with(Kind::Postgres, source),
-        Database::with(Kind::Sqlite, "create table stock (id integer primary key, n integer)"),
+        Database::with(
+            Kind::Sqlite,
+            "create table stock (id integer primary key, n integer)",
+        ),
     )
     .start();
-    let other = Database::with(Kind::Sqlite, "create table stock (id integer primary key, n integer); insert into stock values (1, 2)");
+    let other = Database::with(
+        Kind::Sqlite,
+        "create table stock (id integer primary key, n integer); insert into stock values (1, 2)",
+    );
     let madrid = Site::builder("madrid").database(&other.url()).start();
     connect(&madrid, &pair.taker, &json!({"tables": "*"}));
 
@@ -70,10 +81,15 @@ fn a_run_waits_for_the_one_that_writes_its_table() {
     let pair = pair_with_notes();
     let first = stalled(&pair);
     let second = pair.order(&["notes"]);
-    let waiting = pair.run_until(&second, "it waits", |run| error_code(run) == "waiting_for_run");
+    let waiting = pair.run_until(&second, "it waits", |run| {
+        error_code(run) == "waiting_for_run"
+    });
     assert_eq!(waiting["status"], "pending", "{waiting:#}");
     let message = waiting["error"]["message"].as_str().unwrap();
-    assert!(message.contains("notes") && message.contains(&first), "{message}");
+    assert!(
+        message.contains("notes") && message.contains(&first),
+        "{message}"
+    );
 
     pair.link.set(Link::Whole);
     assert_eq!(changes(&pair.run_is(&first, "completed")), (ROWS, 0, 0));
@@ -96,21 +112,29 @@ fn a_cancelled_run_keeps_whole_transactions_and_its_place_in_the_history() {
     let again = pair.taker.cli(&["runs", "cancel", &id]);
     assert_eq!(again.code, 4, "{again:#?}");
     assert!(again.stderr.contains("cancelled"), "{again:#?}");
-    assert_eq!(pair.pull(&["notes"]).completed().changes(), (ROWS - kept, 0, 0));
+    assert_eq!(
+        pair.pull(&["notes"]).completed().changes(),
+        (ROWS - kept, 0, 0)
+    );
 
     let listed = pair.taker.get("/runs");
     let statuses = listed["items"].as_array().unwrap().iter();
-    let statuses: Vec<&str> = statuses.map(|run| run["status"].as_str().unwrap()).collect();
+    let statuses: Vec<&str> = statuses
+        .map(|run| run["status"].as_str().unwrap())
+        .collect();
     assert_eq!(statuses, ["completed", "cancelled"]);
 }
 
 #[test]
 fn both_sides_keep_what_was_transferred() {
-    let source = "create table notes (id integer primary key); insert into notes values (1), (2), (3);
+    let source =
+        "create table notes (id integer primary key); insert into notes values (1), (2), (3);
                   create table empty (id integer primary key)";
     let source = Database::with(Kind::Sqlite, source);
     let pair = Pair::builder(source, Database::empty(Kind::Sqlite)).start();
-    let pulled = pair.pull(&["notes", "empty", "--create", "--yes"]).completed();
+    let pulled = pair
+        .pull(&["notes", "empty", "--create", "--yes"])
+        .completed();
     let run = pulled.run["id"].as_str().unwrap();
     let found = |site: &Site, direction: &str| {
         wait::until("both transfers are written down", wait::LONG, || {
@@ -119,7 +143,10 @@ fn both_sides_keep_what_was_transferred() {
             let done = items.iter().filter(|item| item["status"] == "completed");
             let mut done: Vec<Value> = done.cloned().collect();
             done.sort_by_key(|item| item["table"].to_string());
-            assert!(items.iter().all(|item| item["direction"] == direction), "{all:#}");
+            assert!(
+                items.iter().all(|item| item["direction"] == direction),
+                "{all:#}"
+            );
             (done.len() == 2).then_some(done)
         })
     };
@@ -127,7 +154,10 @@ fn both_sides_keep_what_was_transferred() {
     for (sent, received) in sent.iter().zip(&received) {
         assert_eq!(sent["table"], received["table"]);
         assert_eq!(sent["rows"], received["rows"]);
-        assert_eq!(sent["bytes_on_wire"], received["bytes_on_wire"], "{sent:#} {received:#}");
+        assert_eq!(
+            sent["bytes_on_wire"], received["bytes_on_wire"],
+            "{sent:#} {received:#}"
+        );
         assert_eq!(received["run_id"], run);
         assert!(sent["run_id"].is_null(), "{sent:#}");
         assert!(!sent["completed_at"].is_null() && !received["completed_at"].is_null());
@@ -136,7 +166,11 @@ fn both_sides_keep_what_was_transferred() {
     assert_eq!(changes(&received[1]), (3, 0, 0));
     for (site, peer) in [(&pair.giver, "paris"), (&pair.taker, "berlin")] {
         let totals = crate::support::pair::connection(site, peer)["totals"].clone();
-        assert_eq!((&totals["transfers"], &totals["rows"]), (&json!(2), &json!(3)), "{totals:#}");
+        assert_eq!(
+            (&totals["transfers"], &totals["rows"]),
+            (&json!(2), &json!(3)),
+            "{totals:#}"
+        );
     }
 }
 
@@ -145,17 +179,25 @@ fn a_run_outlives_its_peers_absence_with_stored_pauses() {
     let mut pair = pair_with_notes();
     pair.giver.stop();
     let id = pair.order(&["notes"]);
-    let run = pair.run_until(&id, "the first attempt fails", |run| !run["error"].is_null());
+    let run = pair.run_until(&id, "the first attempt fails", |run| {
+        !run["error"].is_null()
+    });
     assert_eq!(run["status"], "pending", "{run:#}");
     assert_eq!(run["attempt"], 1, "{run:#}");
     assert_eq!(error_code(&run), "peer_unreachable", "{run:#}");
     let moment = |name: &str| -> jiff::Timestamp {
         let at = &run["error"].get(name).unwrap_or(&run[name]);
-        at.as_str().unwrap_or_else(|| panic!("{name} of {run:#}")).parse().unwrap()
+        at.as_str()
+            .unwrap_or_else(|| panic!("{name} of {run:#}"))
+            .parse()
+            .unwrap()
     };
     let pause = moment("next_attempt_at") - moment("created_at");
     let seconds = pause.total(jiff::Unit::Second).unwrap();
-    assert!((4.0..8.0).contains(&seconds), "5 s give or take a fifth: {seconds}");
+    assert!(
+        (4.0..8.0).contains(&seconds),
+        "5 s give or take a fifth: {seconds}"
+    );
 
     // The pause is kept in the state: a restart neither forgets nor shortens it.
     pair.taker.kill9();
@@ -168,7 +210,10 @@ fn a_run_outlives_its_peers_absence_with_stored_pauses() {
     let done = pair.run_is(&id, "completed");
     assert_eq!(done["attempt"], 2, "{done:#}");
     assert_eq!(changes(&done), (ROWS, 0, 0));
-    assert!(done["error"].is_null() && done["next_attempt_at"].is_null(), "{done:#}");
+    assert!(
+        done["error"].is_null() && done["next_attempt_at"].is_null(),
+        "{done:#}"
+    );
 }
 
 #[test]

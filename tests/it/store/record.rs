@@ -16,6 +16,7 @@ on_both_stores!(
     an_interrupted_transfer_is_marked_failed,
     what_a_run_quarantines_of_a_table_is_replaced,
     the_newest_decision_comes_first,
+    many_that_write_at_once_all_get_through,
 );
 
 const ALL: ListPage<TransferId> = ListPage {
@@ -258,4 +259,29 @@ async fn the_newest_decision_comes_first(state: State) {
         [second.clone(), first]
     );
     assert_eq!(store.audit_entries(1).await.unwrap(), [second]);
+}
+
+async fn many_that_write_at_once_all_get_through(state: State) {
+    let (daemon, beside) = (state.open().await, state.open_beside().await.unwrap());
+    let run = new_run(stored_connection(&daemon, "berlin").await.id);
+    daemon.insert_run(&run).await.unwrap();
+    let row = QuarantinedRow {
+        table: table("orders"),
+        key: serde_json::json!({ "id": "1" }),
+        column: None,
+        reason: "no".to_owned(),
+    };
+    let rows = vec![row; 50];
+    let writes = (0..40).map(|number| {
+        let (store, rows) = (if number % 2 == 0 { &daemon } else { &beside }, &rows);
+        let (table, run) = (table(&format!("t{number}")), run.id);
+        async move { store.set_quarantine(run, &table, rows, at(number)).await }
+    });
+    for written in futures_util::future::join_all(writes).await {
+        written.unwrap();
+    }
+    assert_eq!(
+        daemon.quarantined(run.id, 9_999, 0).await.unwrap().len(),
+        2_000
+    );
 }

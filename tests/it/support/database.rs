@@ -138,9 +138,9 @@ impl Database {
                  where attrelid = '{table}'::regclass and attnum > 0 and not attisdropped
                  order by attnum"
             ),
-            Self::Sqlite(_) => format!(
-                "select name || ' ' || type from pragma_table_info('{table}') order by cid"
-            ),
+            Self::Sqlite(_) => {
+                format!("select name || ' ' || type from pragma_table_info('{table}') order by cid")
+            }
         })
     }
 }

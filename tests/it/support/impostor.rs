@@ -62,11 +62,19 @@ fn serve(client: TcpStream, port: u16, spoilt: &Mutex<Option<Spoilt>>) -> std::i
         }
         lines.push(line);
     }
-    let mut words = lines.first().map(|line| line.split(' ')).into_iter().flatten();
+    let mut words = lines
+        .first()
+        .map(|line| line.split(' '))
+        .into_iter()
+        .flatten();
     let (method, target) = (words.next().unwrap_or("GET"), words.next().unwrap_or("/"));
     let mut request = Request::new(method, target);
     let mut length = 0;
-    for (name, value) in lines.iter().skip(1).filter_map(|line| line.split_once(": ")) {
+    for (name, value) in lines
+        .iter()
+        .skip(1)
+        .filter_map(|line| line.split_once(": "))
+    {
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.parse().unwrap_or(0),
             "host" | "connection" => {}
@@ -93,7 +101,10 @@ fn forwarded(request: &Request, port: u16) -> std::io::Result<Vec<u8>> {
     let answer = request.send(&Address::Tcp((Ipv4Addr::LOCALHOST, port).into()))?;
     let mut wire = format!("HTTP/1.1 {} Forwarded\r\n", answer.status);
     for (name, value) in &answer.headers {
-        if !matches!(name.as_str(), "transfer-encoding" | "content-length" | "connection") {
+        if !matches!(
+            name.as_str(),
+            "transfer-encoding" | "content-length" | "connection"
+        ) {
             wire.push_str(&format!("{name}: {value}\r\n"));
         }
     }

@@ -7,14 +7,16 @@
 
 use std::cell::OnceCell;
 
+use rusqlite::Connection;
 use rusqlite::types::ToSqlOutput;
-use rusqlite::{Connection, Statement};
 
 use crate::engine::driver::ApplyJob;
 use crate::engine::error::EngineError;
 use crate::engine::sql::Sql;
-use crate::engine::sqlite::apply::statements::{ParentCheck, Statements, check_key_form};
-use crate::engine::sqlite::fault::{Refusal, RowFault, engine_error, is_unique_violation, row_fault};
+use crate::engine::sqlite::apply::statements::{Statements, bind_all, bind_key, check_key_form};
+use crate::engine::sqlite::fault::{
+    Refusal, RowFault, engine_error, is_unique_violation, row_fault,
+};
 use crate::engine::sqlite::image::image;
 use crate::engine::sqlite::introspect::Described;
 use crate::engine::sqlite::select::statement;
@@ -64,6 +66,8 @@ pub(super) struct Destination<'c> {
     connection: &'c Connection,
     table: TableName,
     targets: Vec<Target>,
+    /// Where the key's columns are among the targets.
+    key: Vec<usize>,
     mode: SyncMode,
     conflict: ConflictStrategy,
     insert_first: bool,
@@ -75,10 +79,17 @@ impl<'c> Destination<'c> {
     ///
     /// # Errors
     /// When the table cannot be written, or is no longer what `job` took it for.
-    pub(super) fn new(connection: &'c Connection, job: &ApplyJob, described: &Described) -> Result<Self, EngineError> {
+    pub(super) fn new(
+        connection: &'c Connection,
+        job: &ApplyJob,
+        described: &Described,
+    ) -> Result<Self, EngineError> {
         let table = &described.table;
         if let Some(reason) = &table.not_writable {
-            return Err(EngineError::Denied(format!("table {}: {reason}", table.name)));
+            return Err(EngineError::Denied(format!(
+                "table {}: {reason}",
+                table.name
+            )));
         }
         let targets = targets(job, described)?;
         let folded = key_is_folded(table, &job.key).ok_or_else(|| EngineError::Statement {
@@ -87,13 +98,16 @@ impl<'c> Destination<'c> {
         })?;
         check_key_form(connection, job)?;
         let mut sql: Sql = statement();
-        sql.push("select not exists (select 1 from ").table(&table.name).push(")");
+        sql.push("select not exists (select 1 from ")
+            .table(&table.name)
+            .push(")");
         let empty: bool = connection
             .query_row(sql.text(), [], |row| row.get(0))
             .map_err(|err| engine_error(&err, &table.name))?;
         Ok(Self {
             connection,
             table: table.name.clone(),
+            key: key_places(&targets),
             targets,
             mode: job.mode,
             conflict: job.conflict,
@@ -111,7 +125,9 @@ impl<'c> Destination<'c> {
 
     /// Whether the table has unique columns that can be parked, and rows may be updated at all.
     pub(super) fn can_park(&self) -> bool {
-        self.statements.park.is_some() && self.mode != SyncMode::Insert && self.conflict != ConflictStrategy::Skip
+        self.statements.park.is_some()
+            && self.mode != SyncMode::Insert
+            && self.conflict != ConflictStrategy::Skip
     }
 
     /// Sets the nullable unique columns of the row with this row's key to NULL. [`Self::write`] must follow in the
@@ -121,10 +137,16 @@ impl<'c> Destination<'c> {
         let values = self.values(&fields)?;
         if self.conflict == ConflictStrategy::Merge && fields.contains(&None) {
             // Merging keeps a local value where none comes, and a parked one would be lost.
-            return Err(refused(None, "rows that hold each other's values cannot be merged", false));
+            return Err(refused(
+                None,
+                "rows that hold each other's values cannot be merged",
+                false,
+            ));
         }
-        let Some(park) = &mut self.statements.park else { return Ok(()) };
-        bind_key(park, &self.targets, &values)
+        let Some(park) = &mut self.statements.park else {
+            return Ok(());
+        };
+        bind_key(park, &self.key, &values)
             .and_then(|()| park.raw_execute())
             .map(drop)
             .map_err(|err| row_fault(&err, &self.table))
@@ -146,16 +168,26 @@ impl<'c> Destination<'c> {
             if target.in_key && field.is_none() {
                 return Err(refused(Some(&target.name), "the key is NULL", false));
             }
-            values.push(stored(&target.storage, *field).map_err(|reason| refused(Some(&target.name), &reason, false))?);
+            values.push(
+                stored(&target.storage, *field)
+                    .map_err(|reason| refused(Some(&target.name), &reason, false))?,
+            );
         }
         Ok(values)
     }
 
     /// Runs `work` inside a savepoint where a refused row could leave something behind.
-    fn guarded(&mut self, work: impl FnOnce(&mut Self) -> Result<Effect, RowFault>) -> Result<Effect, RowFault> {
-        let fatal = |table: &TableName, err: rusqlite::Error| RowFault::Fatal(engine_error(&err, table));
+    fn guarded(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<Effect, RowFault>,
+    ) -> Result<Effect, RowFault> {
+        let fatal =
+            |table: &TableName, err: rusqlite::Error| RowFault::Fatal(engine_error(&err, table));
         if let Some(guard) = &mut self.statements.guard {
-            guard.set.raw_execute().map_err(|err| fatal(&self.table, err))?;
+            guard
+                .set
+                .raw_execute()
+                .map_err(|err| fatal(&self.table, err))?;
         }
         let result = work(self);
         if self.connection.is_autocommit() {
@@ -167,9 +199,15 @@ impl<'c> Destination<'c> {
         }
         if let Some(guard) = &mut self.statements.guard {
             if result.is_err() {
-                guard.back.raw_execute().map_err(|err| fatal(&self.table, err))?;
+                guard
+                    .back
+                    .raw_execute()
+                    .map_err(|err| fatal(&self.table, err))?;
             }
-            guard.release.raw_execute().map_err(|err| fatal(&self.table, err))?;
+            guard
+                .release
+                .raw_execute()
+                .map_err(|err| fatal(&self.table, err))?;
         }
         result
     }
@@ -195,31 +233,42 @@ impl<'c> Destination<'c> {
             Local::Equal => Ok(Effect::Equal),
             Local::Differs { changes } => {
                 let keep = self.mode == SyncMode::Insert || self.conflict == ConflictStrategy::Skip;
-                if keep || !changes { Ok(Effect::LeftDiffering) } else { self.update(values) }
+                if keep || !changes {
+                    Ok(Effect::LeftDiffering)
+                } else {
+                    self.update(values)
+                }
             }
         }
     }
 
     fn remember(&mut self, values: &[ToSqlOutput<'_>]) -> Result<(), RowFault> {
-        let Some(remember) = &mut self.statements.remember else { return Ok(()) };
-        match bind_key(remember, &self.targets, values).and_then(|()| remember.raw_execute()) {
+        let Some(remember) = &mut self.statements.remember else {
+            return Ok(());
+        };
+        match bind_key(remember, &self.key, values).and_then(|()| remember.raw_execute()) {
             Ok(_) => Ok(()),
             Err(err) => Err(match row_fault(&err, &self.table) {
-                RowFault::Row(_) => {
-                    refused(None, "key_collision: a row before it has a key that this table takes for the same", false)
-                }
+                RowFault::Row(_) => refused(
+                    None,
+                    "key_collision: a row before it has a key that this table takes for the same",
+                    false,
+                ),
                 fault => fault,
             }),
         }
     }
 
     fn insert(&mut self, values: &[ToSqlOutput<'_>]) -> Result<Effect, RowFault> {
-        let written = bind_all(&mut self.statements.insert, values).and_then(|()| self.statements.insert.raw_execute());
+        let written = bind_all(&mut self.statements.insert, values)
+            .and_then(|()| self.statements.insert.raw_execute());
         self.written(written, values, Effect::Added)
     }
 
     fn update(&mut self, values: &[ToSqlOutput<'_>]) -> Result<Effect, RowFault> {
-        let Some(update) = &mut self.statements.update else { return Ok(Effect::Equal) };
+        let Some(update) = &mut self.statements.update else {
+            return Ok(Effect::Equal);
+        };
         let written = bind_all(update, values).and_then(|()| update.raw_execute());
         self.written(written, values, Effect::Updated)
     }
@@ -231,12 +280,21 @@ impl<'c> Destination<'c> {
         effect: Effect,
     ) -> Result<Effect, RowFault> {
         match written {
-            Ok(0) => return Err(refused(None, "a trigger of the table left the row out", false)),
+            Ok(0) => {
+                return Err(refused(
+                    None,
+                    "a trigger of the table left the row out",
+                    false,
+                ));
+            }
             Ok(_) => {}
             Err(err) => return Err(row_fault(&err, &self.table)),
         }
         for parent in &mut self.statements.parents {
-            if !parent_is_there(parent, values).map_err(|err| row_fault(&err, &self.table))? {
+            if !parent
+                .is_there(values)
+                .map_err(|err| row_fault(&err, &self.table))?
+            {
                 return Err(refused(None, "FOREIGN KEY constraint failed", true));
             }
         }
@@ -244,29 +302,42 @@ impl<'c> Destination<'c> {
     }
 
     /// Looks the key up and compares.
-    fn local(&mut self, fields: &[Option<&[u8]>], values: &[ToSqlOutput<'_>]) -> Result<Local, RowFault> {
+    fn local(
+        &mut self,
+        fields: &[Option<&[u8]>],
+        values: &[ToSqlOutput<'_>],
+    ) -> Result<Local, RowFault> {
         let fatal = |err: rusqlite::Error| RowFault::Fatal(engine_error(&err, &self.table));
         let probe = &mut self.statements.probe;
-        bind_key(probe, &self.targets, values).map_err(fatal)?;
+        bind_key(probe, &self.key, values).map_err(fatal)?;
         let mut rows = probe.raw_query();
-        let Some(row) = rows.next().map_err(fatal)? else { return Ok(Local::Absent) };
+        let Some(row) = rows.next().map_err(fatal)? else {
+            return Ok(Local::Absent);
+        };
         let (mut differs, mut changes) = (false, false);
-        for (at, ((target, field), value)) in self.targets.iter().zip(fields).zip(values).enumerate() {
+        for (at, ((target, field), value)) in
+            self.targets.iter().zip(fields).zip(values).enumerate()
+        {
             let local = image(&target.storage, row.get_ref(at).map_err(fatal)?);
             // What would be read after writing; only asked for where the bytes differ, as 12.5 and 12.50 do.
             let written = OnceCell::new();
             let equal = local.is_ok_and(|local| {
                 local.field() == *field
-                    || written.get_or_init(|| image(&target.storage, as_value(value))).as_ref().is_ok_and(|written| {
-                        written.field() == local.field()
-                    })
+                    || written
+                        .get_or_init(|| image(&target.storage, as_value(value)))
+                        .as_ref()
+                        .is_ok_and(|written| written.field() == local.field())
             });
             if !equal {
                 differs = true;
                 changes |= field.is_some() || self.conflict != ConflictStrategy::Merge;
             }
         }
-        Ok(if differs { Local::Differs { changes } } else { Local::Equal })
+        Ok(if differs {
+            Local::Differs { changes }
+        } else {
+            Local::Equal
+        })
     }
 }
 
@@ -284,44 +355,31 @@ fn targets(job: &ApplyJob, described: &Described) -> Result<Vec<Target>, EngineE
         .collect()
 }
 
+fn key_places(targets: &[Target]) -> Vec<usize> {
+    let in_key = targets
+        .iter()
+        .enumerate()
+        .filter(|(_, target)| target.in_key);
+    in_key.map(|(at, _)| at).collect()
+}
+
 /// Whether the key of exactly these columns folds; `None` when the table has none.
 fn key_is_folded(table: &Table, key: &[String]) -> Option<bool> {
     let same = |columns: &[String]| {
         columns.len() == key.len() && columns.iter().all(|column| key.contains(column))
     };
-    table.primary_key.iter().chain(&table.unique).find(|candidate| same(&candidate.columns)).map(|key| key.folded)
-}
-
-fn bind_all(statement: &mut Statement<'_>, values: &[ToSqlOutput<'_>]) -> rusqlite::Result<()> {
-    for (at, value) in values.iter().enumerate() {
-        statement.raw_bind_parameter(at + 1, value)?;
-    }
-    Ok(())
-}
-
-fn bind_key(
-    statement: &mut Statement<'_>,
-    targets: &[Target],
-    values: &[ToSqlOutput<'_>],
-) -> rusqlite::Result<()> {
-    for (at, (_, value)) in targets.iter().zip(values).enumerate().filter(|(_, (target, _))| target.in_key) {
-        statement.raw_bind_parameter(at + 1, value)?;
-    }
-    Ok(())
-}
-
-fn parent_is_there(parent: &mut ParentCheck<'_>, values: &[ToSqlOutput<'_>]) -> rusqlite::Result<bool> {
-    for &at in &parent.places {
-        let Some(value) = values.get(at) else { return Ok(true) };
-        if as_value(value) == rusqlite::types::ValueRef::Null {
-            return Ok(true);
-        }
-        parent.exists.raw_bind_parameter(at + 1, value)?;
-    }
-    let mut rows = parent.exists.raw_query();
-    Ok(rows.next()?.is_some())
+    table
+        .primary_key
+        .iter()
+        .chain(&table.unique)
+        .find(|candidate| same(&candidate.columns))
+        .map(|key| key.folded)
 }
 
 fn refused(column: Option<&str>, reason: &str, may_fit_later: bool) -> RowFault {
-    RowFault::Row(Refusal { column: column.map(str::to_owned), reason: reason.to_owned(), may_fit_later })
+    RowFault::Row(Refusal {
+        column: column.map(str::to_owned),
+        reason: reason.to_owned(),
+        may_fit_later,
+    })
 }

@@ -22,7 +22,11 @@ pub(super) struct Held {
 impl Held {
     /// No rows.
     pub(super) fn new() -> Self {
-        Self { bytes: spooled_tempfile(IN_MEMORY), end: 0, starts: Vec::new() }
+        Self {
+            bytes: spooled_tempfile(IN_MEMORY),
+            end: 0,
+            starts: Vec::new(),
+        }
     }
 
     /// How many rows.
@@ -46,13 +50,17 @@ impl Held {
 
     /// The row at `at`; empty when there is none.
     pub(super) fn get(&mut self, at: usize) -> Result<Vec<u8>, EngineError> {
-        let Some(start) = self.starts.get(at).copied() else { return Ok(Vec::new()) };
+        let Some(start) = self.starts.get(at).copied() else {
+            return Ok(Vec::new());
+        };
         let mut read = || {
             let mut length = [0; 8];
             self.bytes.seek(SeekFrom::Start(start))?;
             self.bytes.read_exact(&mut length)?;
             let mut tuple = Vec::new();
-            (&mut self.bytes).take(u64::from_be_bytes(length)).read_to_end(&mut tuple)?;
+            (&mut self.bytes)
+                .take(u64::from_be_bytes(length))
+                .read_to_end(&mut tuple)?;
             Ok(tuple)
         };
         read().map_err(|err: std::io::Error| fault(&err))
@@ -75,7 +83,11 @@ impl Held {
 
 fn fault(err: &std::io::Error) -> EngineError {
     let message = format!("the temporary file for rows that wait for others: {err}");
-    if err.kind() == std::io::ErrorKind::StorageFull { EngineError::Full(message) } else { EngineError::Lost(message) }
+    if err.kind() == std::io::ErrorKind::StorageFull {
+        EngineError::Full(message)
+    } else {
+        EngineError::Lost(message)
+    }
 }
 
 #[cfg(test)]
@@ -94,6 +106,9 @@ mod tests {
         held.reverse();
         assert_eq!(held.get(2).unwrap(), large);
         held.retain(|at| at != 2);
-        assert_eq!((held.len(), held.get(1).unwrap(), held.get(2).unwrap()), (3, b"".to_vec(), b"one".to_vec()));
+        assert_eq!(
+            (held.len(), held.get(1).unwrap(), held.get(2).unwrap()),
+            (3, b"".to_vec(), b"one".to_vec())
+        );
     }
 }

@@ -4,6 +4,7 @@
 //! overrides an `on conflict replace` of the table's own constraints. It would override those inside triggers as well,
 //! so a table with triggers gets plain statements, and one with both is no destination.
 
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Statement};
 
 use crate::engine::driver::ApplyJob;
@@ -12,6 +13,7 @@ use crate::engine::sql::Sql;
 use crate::engine::sqlite::fault::engine_error;
 use crate::engine::sqlite::introspect::Described;
 use crate::engine::sqlite::select::statement;
+use crate::engine::sqlite::stored::as_value;
 use crate::model::run::ConflictStrategy;
 use crate::model::table::NeutralType;
 
@@ -46,6 +48,47 @@ pub(super) struct ParentCheck<'c> {
     pub exists: Statement<'c>,
 }
 
+impl ParentCheck<'_> {
+    /// Whether it is, or the row points to none.
+    pub(super) fn is_there(&mut self, values: &[ToSqlOutput<'_>]) -> rusqlite::Result<bool> {
+        if self.places.iter().any(|&at| {
+            values
+                .get(at)
+                .is_none_or(|value| as_value(value) == ValueRef::Null)
+        }) {
+            return Ok(true);
+        }
+        bind_key(&mut self.exists, &self.places, values)?;
+        let mut rows = self.exists.raw_query();
+        Ok(rows.next()?.is_some())
+    }
+}
+
+/// Binds all values.
+pub(super) fn bind_all(
+    statement: &mut Statement<'_>,
+    values: &[ToSqlOutput<'_>],
+) -> rusqlite::Result<()> {
+    for (at, value) in values.iter().enumerate() {
+        statement.raw_bind_parameter(at + 1, value)?;
+    }
+    Ok(())
+}
+
+/// Binds the values at `places`.
+pub(super) fn bind_key(
+    statement: &mut Statement<'_>,
+    places: &[usize],
+    values: &[ToSqlOutput<'_>],
+) -> rusqlite::Result<()> {
+    for &at in places {
+        if let Some(value) = values.get(at) {
+            statement.raw_bind_parameter(at + 1, value)?;
+        }
+    }
+    Ok(())
+}
+
 impl<'c> Statements<'c> {
     /// Prepares them.
     ///
@@ -70,8 +113,16 @@ impl<'c> Statements<'c> {
             insert: prepare(insert(job, described))?,
             update: update(job, described, folded).map(prepare).transpose()?,
             park: park(job, described, folded).map(prepare).transpose()?,
-            remember: if folded { Some(remember(connection, job, described)?) } else { None },
-            guard: if guarded { Some(guard(connection).map_err(fault)?) } else { None },
+            remember: if folded {
+                Some(remember(connection, job, described)?)
+            } else {
+                None
+            },
+            guard: if guarded {
+                Some(guard(connection).map_err(fault)?)
+            } else {
+                None
+            },
             parents,
         })
     }
@@ -79,7 +130,8 @@ impl<'c> Statements<'c> {
 
 fn probe(job: &ApplyJob, described: &Described, folded: bool) -> Sql {
     let mut sql = statement();
-    sql.push("select ").idents(job.columns.iter().map(|column| column.name.as_str()));
+    sql.push("select ")
+        .idents(job.columns.iter().map(|column| column.name.as_str()));
     sql.push(" from ").table(&job.table.name);
     where_key(&mut sql, job, described, folded);
     sql
@@ -87,17 +139,23 @@ fn probe(job: &ApplyJob, described: &Described, folded: bool) -> Sql {
 
 fn insert(job: &ApplyJob, described: &Described) -> Sql {
     let mut sql = statement();
-    sql.push(if described.table.triggers.is_empty() { "insert or abort into " } else { "insert into " });
+    sql.push(if described.table.triggers.is_empty() {
+        "insert or abort into "
+    } else {
+        "insert into "
+    });
     sql.table(&job.table.name).push(" (");
-    sql.idents(job.columns.iter().map(|column| column.name.as_str())).push(") values (");
+    sql.idents(job.columns.iter().map(|column| column.name.as_str()))
+        .push(") values (");
     sql.list(0..job.columns.len(), ", ", parameter).push(")");
     sql
 }
 
 fn update(job: &ApplyJob, described: &Described, folded: bool) -> Option<Sql> {
     // An exact key found is the key already; a folded one may have other bytes.
-    let set: Vec<(usize, &str)> =
-        named(job).filter(|(_, name)| folded || !job.key.iter().any(|key| key == name)).collect();
+    let set: Vec<(usize, &str)> = named(job)
+        .filter(|(_, name)| folded || !job.key.iter().any(|key| key == name))
+        .collect();
     if set.is_empty() {
         return None;
     }
@@ -120,8 +178,19 @@ fn update(job: &ApplyJob, described: &Described, folded: bool) -> Option<Sql> {
 fn park(job: &ApplyJob, described: &Described, folded: bool) -> Option<Sql> {
     let parked: Vec<(usize, &str)> = named(job)
         .filter(|(_, name)| !job.key.iter().any(|key| key == name))
-        .filter(|(_, name)| described.table.unique.iter().any(|key| key.columns.iter().any(|column| column == name)))
-        .filter(|(_, name)| described.table.column(name).is_some_and(|column| column.nullable))
+        .filter(|(_, name)| {
+            described
+                .table
+                .unique
+                .iter()
+                .any(|key| key.columns.iter().any(|column| column == name))
+        })
+        .filter(|(_, name)| {
+            described
+                .table
+                .column(name)
+                .is_some_and(|column| column.nullable)
+        })
         .collect();
     if parked.is_empty() {
         return None;
@@ -136,13 +205,20 @@ fn park(job: &ApplyJob, described: &Described, folded: bool) -> Option<Sql> {
 
 fn update_head(job: &ApplyJob, described: &Described) -> Sql {
     let mut sql = statement();
-    sql.push(if described.table.triggers.is_empty() { "update or abort " } else { "update " });
+    sql.push(if described.table.triggers.is_empty() {
+        "update or abort "
+    } else {
+        "update "
+    });
     sql.table(&job.table.name).push(" set ");
     sql
 }
 
 fn named(job: &ApplyJob) -> impl Iterator<Item = (usize, &str)> {
-    job.columns.iter().map(|column| column.name.as_str()).enumerate()
+    job.columns
+        .iter()
+        .map(|column| column.name.as_str())
+        .enumerate()
 }
 
 /// Compares as the key's index does, which need not be how the column itself compares.
@@ -151,12 +227,17 @@ fn where_key(sql: &mut Sql, job: &ApplyJob, described: &Described, folded: bool)
     sql.push(" where ").list(key, " and ", |sql, (at, name)| {
         sql.ident(name).push(" = ");
         parameter(sql, at);
-        sql.push(" collate ").ident(if folded { described.collation(name) } else { "BINARY" });
+        sql.push(" collate ").ident(if folded {
+            described.collation(name)
+        } else {
+            "BINARY"
+        });
     });
 }
 
 fn parameter(sql: &mut Sql, at: usize) {
-    sql.push("?").number(i128::try_from(at).unwrap_or(i128::MAX).saturating_add(1));
+    sql.push("?")
+        .number(i128::try_from(at).unwrap_or(i128::MAX).saturating_add(1));
 }
 
 /// A temporary table with the key's own collations; it lives in this connection only.
@@ -166,21 +247,28 @@ fn remember<'c>(
     described: &Described,
 ) -> Result<Statement<'c>, EngineError> {
     let fault = |err: rusqlite::Error| engine_error(&err, &job.table.name);
-    let key: Vec<(usize, &str)> = named(job).filter(|(_, name)| job.key.iter().any(|key| key == name)).collect();
+    let key: Vec<(usize, &str)> = named(job)
+        .filter(|(_, name)| job.key.iter().any(|key| key == name))
+        .collect();
     let mut sql = statement();
     sql.push("create temp table evenkeel_seen (");
     sql.list(&key, ", ", |sql, (at, name)| {
-        sql.push("k").number(i128::try_from(*at).unwrap_or(i128::MAX)).push(" collate ");
+        sql.push("k")
+            .number(i128::try_from(*at).unwrap_or(i128::MAX))
+            .push(" collate ");
         sql.ident(described.collation(name));
     });
-    sql.push(", primary key (").list(&key, ", ", |sql, (at, _)| {
-        sql.push("k").number(i128::try_from(*at).unwrap_or(i128::MAX));
-    });
+    sql.push(", primary key (")
+        .list(&key, ", ", |sql, (at, _)| {
+            sql.push("k")
+                .number(i128::try_from(*at).unwrap_or(i128::MAX));
+        });
     sql.push(")) without rowid");
     connection.execute_batch(sql.text()).map_err(fault)?;
     let mut sql = statement();
     sql.push("insert or abort into temp.evenkeel_seen values (");
-    sql.list(&key, ", ", |sql, (at, _)| parameter(sql, *at)).push(")");
+    sql.list(&key, ", ", |sql, (at, _)| parameter(sql, *at))
+        .push(")");
     connection.prepare(sql.text()).map_err(fault)
 }
 
@@ -199,19 +287,29 @@ fn parent_checks<'c>(
 ) -> Result<Vec<ParentCheck<'c>>, EngineError> {
     let mut checks = Vec::new();
     for key in &described.table.foreign_keys {
-        let places: Vec<usize> =
-            key.columns.iter().filter_map(|name| named(job).find(|(_, other)| other == name)).map(|(at, _)| at).collect();
+        let places: Vec<usize> = key
+            .columns
+            .iter()
+            .filter_map(|name| named(job).find(|(_, other)| other == name))
+            .map(|(at, _)| at)
+            .collect();
         // A foreign key over columns that the rows do not carry keeps the values it has.
         if places.len() != key.columns.len() || key.foreign_columns.len() != key.columns.len() {
             continue;
         }
         let mut sql = statement();
         sql.push("select 1 from ").table(&key.table).push(" where ");
-        sql.list(key.foreign_columns.iter().zip(&places), " and ", |sql, (name, at)| {
-            sql.ident(name).push(" = ");
-            parameter(sql, *at);
-        });
-        let exists = connection.prepare(sql.text()).map_err(|err| engine_error(&err, &job.table.name))?;
+        sql.list(
+            key.foreign_columns.iter().zip(&places),
+            " and ",
+            |sql, (name, at)| {
+                sql.ident(name).push(" = ");
+                parameter(sql, *at);
+            },
+        );
+        let exists = connection
+            .prepare(sql.text())
+            .map_err(|err| engine_error(&err, &job.table.name))?;
         checks.push(ParentCheck { places, exists });
     }
     Ok(checks)
@@ -223,21 +321,37 @@ fn parent_checks<'c>(
 /// # Errors
 /// The column, and what to do.
 pub(super) fn check_key_form(connection: &Connection, job: &ApplyJob) -> Result<(), EngineError> {
-    for column in job.columns.iter().filter(|column| job.key.contains(&column.name)) {
+    for column in job
+        .columns
+        .iter()
+        .filter(|column| job.key.contains(&column.name))
+    {
         let (form, pattern) = match column.kind {
-            NeutralType::Uuid => ("lower-case text with hyphens", "________-____-____-____-____________"),
+            NeutralType::Uuid => (
+                "lower-case text with hyphens",
+                "________-____-____-____-____________",
+            ),
             NeutralType::Time => ("HH:MM:SS.ffffff", "__:__:__.______"),
             NeutralType::Timestamp => ("YYYY-MM-DD HH:MM:SS.ffffff", "%-__-__ __:__:__.______"),
             NeutralType::Timestamptz => ("YYYY-MM-DD HH:MM:SS.ffffffZ", "%-__-__ __:__:__.______Z"),
             _ => continue,
         };
         let mut sql = statement();
-        sql.push("select exists (select 1 from ").table(&job.table.name).push(" where ").ident(&column.name);
+        sql.push("select exists (select 1 from ")
+            .table(&job.table.name)
+            .push(" where ")
+            .ident(&column.name);
         sql.push(" not like ").literal(pattern);
         if column.kind == NeutralType::Uuid {
-            sql.push(" or ").ident(&column.name).push(" <> lower(").ident(&column.name).push(")");
+            sql.push(" or ")
+                .ident(&column.name)
+                .push(" <> lower(")
+                .ident(&column.name)
+                .push(")");
         } else {
-            sql.push(" and ").ident(&column.name).push(" not in ('infinity', '-infinity')");
+            sql.push(" and ")
+                .ident(&column.name)
+                .push(" not in ('infinity', '-infinity')");
         }
         sql.push(")");
         let found: bool = connection

@@ -38,19 +38,38 @@ fn nasty() -> Vec<Described> {
 }
 
 fn one(name: &str) -> Described {
-    nasty().into_iter().find(|found| found.table.name.name == name).unwrap()
+    nasty()
+        .into_iter()
+        .find(|found| found.table.name.name == name)
+        .unwrap()
 }
 
 fn key(columns: &[&str], folded: bool) -> UniqueKey {
-    UniqueKey { columns: columns.iter().map(|name| (*name).to_owned()).collect(), folded }
+    UniqueKey {
+        columns: columns.iter().map(|name| (*name).to_owned()).collect(),
+        folded,
+    }
 }
 
 #[test]
 fn only_plain_tables_are_listed() {
-    let names: Vec<String> = nasty().into_iter().map(|found| found.table.name.name).collect();
+    let names: Vec<String> = nasty()
+        .into_iter()
+        .map(|found| found.table.name.name)
+        .collect();
     assert_eq!(
         names,
-        ["Odd \"Name.x", "big", "child", "folded", "guarded", "parent", "quirk", "strict_one", "sums"]
+        [
+            "Odd \"Name.x",
+            "big",
+            "child",
+            "folded",
+            "guarded",
+            "parent",
+            "quirk",
+            "strict_one",
+            "sums"
+        ]
     );
 }
 
@@ -63,7 +82,10 @@ fn names_are_matched_exactly_and_only_in_the_main_schema() {
     assert!(!find(TableName::bare("CHILD")));
     assert!(!find(TableName::bare("sqlite_schema")));
     assert!(!find(TableName::bare("found_data")));
-    assert!(!find(TableName { schema: Some("main".into()), name: "child".into() }));
+    assert!(!find(TableName {
+        schema: Some("main".into()),
+        name: "child".into()
+    }));
 }
 
 #[test]
@@ -89,7 +111,11 @@ fn keys_say_what_they_compare_and_nullability_follows_sqlite() {
     let sums = one("sums").table;
     assert_eq!(sums.primary_key, None);
     assert_eq!(sums.unique.len(), 3);
-    for expected in [key(&["a"], false), key(&["b"], true), key(&["b", "a"], false)] {
+    for expected in [
+        key(&["a"], false),
+        key(&["b"], true),
+        key(&["b", "a"], false),
+    ] {
         assert!(sums.unique.contains(&expected), "{expected:?}");
     }
     let generated: Vec<bool> = sums.columns.iter().map(|column| column.generated).collect();
@@ -105,17 +131,59 @@ fn foreign_keys_and_triggers_are_told_as_the_schema_spells_them() {
         .table
         .foreign_keys
         .into_iter()
-        .map(|key| (key.table.name, key.columns, key.foreign_columns, key.on_delete))
+        .map(|key| {
+            (
+                key.table.name,
+                key.columns,
+                key.foreign_columns,
+                key.on_delete,
+            )
+        })
         .collect();
-    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-    assert_eq!(told[0], ("child".into(), words(&["boss"]), words(&["id"]), "set null".into()));
-    assert_eq!(told[1], ("parent".into(), words(&["px", "py"]), words(&["x", "y"]), "cascade".into()));
-    assert_eq!(told[2], ("parent".into(), words(&["px", "py"]), words(&["x", "y"]), "no action".into()));
+    let words = |words: &[&str]| {
+        words
+            .iter()
+            .map(|word| (*word).to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        told[0],
+        (
+            "child".into(),
+            words(&["boss"]),
+            words(&["id"]),
+            "set null".into()
+        )
+    );
+    assert_eq!(
+        told[1],
+        (
+            "parent".into(),
+            words(&["px", "py"]),
+            words(&["x", "y"]),
+            "cascade".into()
+        )
+    );
+    assert_eq!(
+        told[2],
+        (
+            "parent".into(),
+            words(&["px", "py"]),
+            words(&["x", "y"]),
+            "no action".into()
+        )
+    );
 }
 
 #[test]
 fn tables_that_cannot_be_written_say_why() {
-    assert!(one("guarded").table.not_writable.unwrap().contains("on conflict"));
+    assert!(
+        one("guarded")
+            .table
+            .not_writable
+            .unwrap()
+            .contains("on conflict")
+    );
     assert_eq!(one("child").table.not_writable, None);
     let connection = Connection::open_in_memory().unwrap();
     connection.create_collation_for_test();

@@ -1,0 +1,117 @@
+//! Answers and refusals in the published form: `application/json; charset=utf-8`, `success` first among the keys.
+
+use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::engine::EngineError;
+use crate::sync::serve::ServeError;
+
+/// A request that is not granted: a status and the published body.
+#[derive(Debug, PartialEq)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    body: Value,
+}
+
+impl Refusal {
+    /// `{"success":false,"error":words}`.
+    pub(super) fn new(status: StatusCode, words: &str) -> Self {
+        Self {
+            status,
+            body: json!({"success": false, "error": words}),
+        }
+    }
+
+    /// The peer API is switched off.
+    pub(super) fn disabled() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "DB Sync module is disabled",
+        )
+    }
+
+    /// Required fields are missing; they are listed under `fields`.
+    pub(super) fn missing(fields: &[&str]) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "Missing required fields").with("fields", fields.into())
+    }
+
+    /// The same, with further keys.
+    pub(super) fn with(mut self, key: &str, value: Value) -> Self {
+        if let Some(fields) = self.body.as_object_mut() {
+            fields.insert(key.to_owned(), value);
+        }
+        self
+    }
+
+    /// Exactly this body.
+    pub(super) fn exactly(status: StatusCode, body: Value) -> Self {
+        Self { status, body }
+    }
+
+    /// Our own fault, logged here; the peer hears only `words`.
+    pub(super) fn internal(err: &dyn std::error::Error, words: &'static str) -> Self {
+        tracing::error!(%err, answer = words, "a peer's request failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, words)
+    }
+
+    /// What a data endpoint answers; `words` where the fault is ours.
+    pub(super) fn of_serving(err: ServeError, words: &'static str) -> Self {
+        match err {
+            ServeError::UnknownConnection => {
+                Self::new(StatusCode::UNAUTHORIZED, "Invalid connection")
+            }
+            ServeError::NotActive => Self::new(StatusCode::FORBIDDEN, "Connection is not active"),
+            ServeError::NotGranted(_) => Self::new(
+                StatusCode::FORBIDDEN,
+                "This connection is not authorised to access that table",
+            ),
+            ServeError::NoTable(_) => Self::new(StatusCode::NOT_FOUND, "Table not found"),
+            ServeError::Filter(fault) => Self::new(StatusCode::BAD_REQUEST, &fault.to_string())
+                .with("error_code", fault.code().into()),
+            ServeError::UnknownColumn(_) => Self::new(StatusCode::BAD_REQUEST, &err.to_string())
+                .with("error_code", "unknown_column".into()),
+            ServeError::Engine(EngineError::Unreachable(_) | EngineError::Lost(_)) => {
+                tracing::warn!(%err, "a peer's request failed");
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "The site database cannot be reached",
+                )
+            }
+            ServeError::Store(_) | ServeError::Engine(_) | ServeError::Value(_) => {
+                Self::internal(&err, words)
+            }
+        }
+    }
+
+    /// The HTTP answer.
+    pub(super) fn into_answer(self) -> Response {
+        json_answer(self.status, &self.body)
+    }
+}
+
+/// A 200 with `body`.
+pub(super) fn ok(body: &impl Serialize) -> Response {
+    json_answer(StatusCode::OK, body)
+}
+
+fn json_answer(status: StatusCode, body: &impl Serialize) -> Response {
+    let (status, bytes) = match serde_json::to_vec(body) {
+        Ok(bytes) => (status, bytes),
+        Err(err) => {
+            tracing::error!(%err, "an answer to a peer cannot be written as JSON");
+            let words = br#"{"success":false,"error":"Internal error"}"#;
+            (StatusCode::INTERNAL_SERVER_ERROR, words.to_vec())
+        }
+    };
+    let mut answer = Response::new(Body::from(bytes));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/json; charset=utf-8"),
+    );
+    answer
+}

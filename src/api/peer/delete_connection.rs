@@ -1,0 +1,31 @@
+//! `POST delete-connection`: the peer deleted its side.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::api::peer::answer::{Refusal, ok};
+use crate::api::peer::request::PeerRequest;
+use crate::sync::Ctx;
+use crate::sync::connections::{by_url_and_token_hash, hear_deletion};
+
+const FAILED: &str = "Failed to delete connection";
+
+/// Answers `delete-connection`.
+pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response, Refusal> {
+    let form = request.form(ctx).await?;
+    let [url, hash] = form.required(["sender_url", "auth_token_hash"])?;
+    let internal = |err| Refusal::internal(&err, FAILED);
+    let connection = by_url_and_token_hash(ctx, url, hash)
+        .await
+        .map_err(internal)?
+        .ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "Connection not found"))?;
+    let actor = request.actor(&connection.name);
+    hear_deletion(ctx, &connection, &actor, Timestamp::now())
+        .await
+        .map_err(internal)?;
+    Ok(ok(
+        &json!({"success": true, "message": "Connection deleted"}),
+    ))
+}

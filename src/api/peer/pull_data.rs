@@ -1,0 +1,117 @@
+//! `POST pull-data`: a table's rows, as one bounded JSON answer or, when asked for, as a stream of frames.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::HeaderValue;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::sync::mpsc;
+
+use crate::api::peer::answer::{Refusal, ok};
+use crate::api::peer::form::Form;
+use crate::api::peer::request::PeerRequest;
+use crate::model::connection::Connection;
+use crate::model::table::TableName;
+use crate::sync::Ctx;
+use crate::sync::serve::{
+    KeyFilter, PullOrder, StreamOrder, admit, granted_name, open_stream, pull_rows,
+};
+use crate::wire::frame::MEDIA_TYPE;
+
+const FAILED: &str = "Failed to pull data";
+
+#[derive(Serialize)]
+struct Pulled<'a> {
+    success: bool,
+    table: &'a TableName,
+    data: Vec<Box<RawValue>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    filtered: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    truncated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// Answers `pull-data`. `conflict_strategy` is the receiver's own affair: any text is taken and none is needed.
+pub(super) async fn answer(ctx: &Arc<Ctx>, request: &PeerRequest) -> Result<Response, Refusal> {
+    let form = request.form(ctx).await?;
+    let [hash, table] = form.required(["auth_token_hash", "table_name"])?;
+    let refused = |err| Refusal::of_serving(err, FAILED);
+    let connection = admit(ctx, hash, Timestamp::now()).await.map_err(refused)?;
+    let name = granted_name(ctx, &connection, request.client(), table).map_err(refused)?;
+    let filter = KeyFilter::from_json(
+        form.value("ids"),
+        form.value("id_start"),
+        form.value("id_end"),
+    )
+    .map_err(|fault| refused(fault.into()))?;
+    if request.wants_frames() {
+        frames(ctx, request, &form, &connection, (name, filter)).await
+    } else {
+        rows(ctx, request, &form, &connection, (name, filter)).await
+    }
+}
+
+/// What to pull: the table and, where asked for, which of its rows.
+type Wanted = (TableName, Option<KeyFilter>);
+
+async fn rows(
+    ctx: &Arc<Ctx>,
+    request: &PeerRequest,
+    form: &Form,
+    connection: &Connection,
+    (name, filter): Wanted,
+) -> Result<Response, Refusal> {
+    let order = PullOrder {
+        filter,
+        cursor: form.text("cursor")?.map(str::to_owned),
+    };
+    let pulled = pull_rows(ctx, connection, request.client(), &name, &order)
+        .await
+        .map_err(|err| Refusal::of_serving(err, FAILED))?;
+    Ok(ok(&Pulled {
+        success: true,
+        table: &name,
+        data: pulled.rows,
+        filtered: pulled.filtered,
+        truncated: pulled.truncated,
+        next_cursor: pulled.next_cursor,
+    }))
+}
+
+async fn frames(
+    ctx: &Arc<Ctx>,
+    request: &PeerRequest,
+    form: &Form,
+    connection: &Connection,
+    (name, filter): Wanted,
+) -> Result<Response, Refusal> {
+    let order = StreamOrder {
+        columns: form.texts_of("columns")?,
+        filter,
+        compress: request.may_compress(),
+    };
+    let pieces = open_stream(ctx, connection, request.client(), &name, order)
+        .await
+        .map_err(|err| Refusal::of_serving(err, FAILED))?;
+    let mut answer = Response::new(Body::from_stream(stream::unfold(pieces, next)));
+    answer
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    Ok(answer)
+}
+
+async fn next(
+    mut pieces: mpsc::Receiver<Bytes>,
+) -> Option<(Result<Bytes, Infallible>, mpsc::Receiver<Bytes>)> {
+    let piece = pieces.recv().await?;
+    Some((Ok(piece), pieces))
+}

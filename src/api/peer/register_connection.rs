@@ -1,0 +1,83 @@
+//! `POST register-connection`: a stranger offers its data. The only request that carries a raw token.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::api::peer::answer::{Refusal, ok};
+use crate::api::peer::request::PeerRequest;
+use crate::base::secret::Secret;
+use crate::model::connection::Status;
+use crate::model::policy::IncomingMode;
+use crate::sync::Ctx;
+use crate::sync::connections::{Registration, RegistrationRefusal, incoming_policy, register};
+use crate::wire::messages::EvenkeelHello;
+
+const FAILED: &str = "Failed to create connection";
+
+/// Answers `register-connection`.
+pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response, Refusal> {
+    let policy = incoming_policy(ctx)
+        .await
+        .map_err(|err| Refusal::internal(&err, FAILED))?;
+    if !policy.enabled {
+        return Err(Refusal::disabled());
+    }
+    if policy.mode == IncomingMode::DenyAll {
+        let words = "Incoming connections are not allowed";
+        return Err(Refusal::new(StatusCode::FORBIDDEN, words));
+    }
+    let registration = read(request)?;
+    let connection = register(ctx, &policy, registration, Timestamp::now())
+        .await
+        .map_err(refused)?;
+    // Ours alone: what the peer itself decided it knows.
+    let status = connection.local_status;
+    let message = if status == Status::Active {
+        "Connection registered and activated"
+    } else {
+        "Connection registered and waiting for approval"
+    };
+    Ok(ok(&json!({
+        "success": true,
+        "message": message,
+        "connection_status": status,
+        "connection_uuid": connection.id,
+        "evenkeel": ctx.hello(),
+    })))
+}
+
+fn read(request: &PeerRequest) -> Result<Registration, Refusal> {
+    let form = request.fields()?;
+    let [url, name, token] = form.required(["sender_url", "connection_name", "auth_token"])?;
+    let password = form.text("password")?;
+    let evenkeel = form.value("evenkeel").map(hello).transpose()?;
+    Ok(Registration {
+        url: url.to_owned(),
+        name: name.to_owned(),
+        token: Secret::new(token.to_owned()),
+        password: password.map(|password| Secret::new(password.to_owned())),
+        evenkeel,
+        from: request.address,
+    })
+}
+
+fn hello(value: &serde_json::Value) -> Result<EvenkeelHello, Refusal> {
+    serde::Deserialize::deserialize(value).map_err(|_| {
+        let words = "Invalid evenkeel: protocol, site_id, site_name and version are expected";
+        Refusal::new(StatusCode::BAD_REQUEST, words)
+    })
+}
+
+fn refused(refusal: RegistrationRefusal) -> Refusal {
+    let status = match &refusal {
+        RegistrationRefusal::Invalid(_) => StatusCode::BAD_REQUEST,
+        RegistrationRefusal::PasswordRequired | RegistrationRefusal::PasswordInvalid => {
+            StatusCode::UNAUTHORIZED
+        }
+        RegistrationRefusal::Exists => StatusCode::CONFLICT,
+        RegistrationRefusal::Sync(err) => return Refusal::internal(err, FAILED),
+    };
+    Refusal::new(status, &refusal.to_string())
+}

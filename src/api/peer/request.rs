@@ -1,0 +1,171 @@
+//! What a peer sent: its body, read within the bounds, and what its headers say about it.
+
+use std::net::IpAddr;
+
+use axum::extract::Request;
+use axum::http::header::{ACCEPT, USER_AGENT};
+use axum::http::{HeaderMap, StatusCode};
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError};
+
+use crate::api::CallerAddress;
+use crate::api::peer::answer::Refusal;
+use crate::api::peer::form::Form;
+use crate::model::url::is_loopback;
+use crate::sync::connections::incoming_policy;
+use crate::sync::serve::ClientKind;
+use crate::sync::{Actor, Ctx};
+use crate::wire::frame::MEDIA_TYPE;
+
+/// A request with its whole body.
+#[derive(Debug)]
+pub(super) struct PeerRequest {
+    /// Where it came from, when by network.
+    pub(super) address: Option<IpAddr>,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl PeerRequest {
+    /// Reads the body, which the listener bounds in size and time.
+    ///
+    /// # Errors
+    /// 413 for a body over the bound, 400 for one that breaks off.
+    pub(super) async fn read(request: Request) -> Result<Self, Refusal> {
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.map_err(|err| refused(&err))?;
+        Ok(Self {
+            address: parts
+                .extensions
+                .get::<CallerAddress>()
+                .map(|caller| caller.0),
+            headers: parts.headers,
+            body: body.to_bytes(),
+        })
+    }
+
+    /// The fields, once the peer API is known to be enabled: that comes first on every endpoint but `status`.
+    ///
+    /// # Errors
+    /// 503 when it is disabled, 400 for what is no JSON object.
+    pub(super) async fn form(&self, ctx: &Ctx) -> Result<Form, Refusal> {
+        let policy = incoming_policy(ctx)
+            .await
+            .map_err(|err| Refusal::internal(&err, "Internal error"))?;
+        if !policy.enabled {
+            return Err(Refusal::disabled());
+        }
+        self.fields()
+    }
+
+    /// The fields, for an endpoint that has looked at the policy itself.
+    ///
+    /// # Errors
+    /// 400 for what is no JSON object.
+    pub(super) fn fields(&self) -> Result<Form, Refusal> {
+        Form::parse(&self.body)
+    }
+
+    /// Which kind of program asks.
+    pub(super) fn client(&self) -> ClientKind {
+        let agent = self.headers.get(USER_AGENT);
+        if agent.is_some_and(|agent| agent.as_bytes().starts_with(b"PhoenixKit-Sync/")) {
+            ClientKind::PhoenixKit
+        } else {
+            ClientKind::Any
+        }
+    }
+
+    /// It asks for frames.
+    pub(super) fn wants_frames(&self) -> bool {
+        self.headers.get_all(ACCEPT).iter().any(|accept| {
+            accept.to_str().is_ok_and(|accept| {
+                accept
+                    .split([',', ';'])
+                    .any(|part| part.trim().eq_ignore_ascii_case(MEDIA_TYPE))
+            })
+        })
+    }
+
+    /// Frames may be compressed: not on loopback, and not for a caller that asks for none.
+    pub(super) fn may_compress(&self) -> bool {
+        let asks_for_none = self
+            .headers
+            .get("evenkeel-compression")
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"none"));
+        !asks_for_none && !self.address.is_some_and(is_loopback)
+    }
+
+    /// The peer as an actor, under the name its connection has here.
+    pub(super) fn actor(&self, connection: &str) -> Actor {
+        Actor {
+            name: format!("peer:{connection}"),
+            address: self.address,
+        }
+    }
+}
+
+fn refused(err: &(dyn std::error::Error + 'static)) -> Refusal {
+    let is_too_long = std::iter::successors(Some(err), |err| err.source())
+        .any(|err| err.is::<LengthLimitError>());
+    if is_too_long {
+        Refusal::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "The body is longer than allowed",
+        )
+    } else {
+        Refusal::new(StatusCode::BAD_REQUEST, "The body did not arrive")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+
+    async fn request(headers: &[(&str, &str)], address: Option<&str>) -> PeerRequest {
+        let mut request = Request::new(Body::empty());
+        for (name, value) in headers {
+            let name: axum::http::HeaderName = name.parse().unwrap();
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        if let Some(address) = address {
+            let caller = CallerAddress(address.parse().unwrap());
+            request.extensions_mut().insert(caller);
+        }
+        PeerRequest::read(request).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn frames_come_only_when_asked_for() {
+        for (accept, expected) in [
+            ("application/vnd.evenkeel.rows", true),
+            (
+                "application/json, Application/vnd.evenkeel.rows;q=0.9",
+                true,
+            ),
+            ("application/json", false),
+            ("*/*", false),
+        ] {
+            let request = request(&[("accept", accept)], None).await;
+            assert_eq!(request.wants_frames(), expected, "{accept}");
+        }
+    }
+
+    #[tokio::test]
+    async fn frames_are_compressed_unless_on_loopback_or_asked_not_to() {
+        let none = [("evenkeel-compression", "none")];
+        assert!(request(&[], Some("192.0.2.1")).await.may_compress());
+        assert!(!request(&[], Some("127.0.0.1")).await.may_compress());
+        assert!(!request(&none, Some("192.0.2.1")).await.may_compress());
+    }
+
+    #[tokio::test]
+    async fn a_phoenixkit_site_is_known_by_its_agent() {
+        let agent = |agent: &'static str| async move {
+            request(&[("user-agent", agent)], None).await.client()
+        };
+        assert_eq!(agent("PhoenixKit-Sync/1.0").await, ClientKind::PhoenixKit);
+        assert_eq!(agent("curl/8 PhoenixKit-Sync/1.0").await, ClientKind::Any);
+    }
+}

@@ -1,0 +1,39 @@
+//! `POST update-status`: what the peer's administrator decided about its side.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::api::peer::answer::{Refusal, ok};
+use crate::api::peer::request::PeerRequest;
+use crate::model::connection::Status;
+use crate::sync::Ctx;
+use crate::sync::connections::{by_url_and_token_hash, hear_status};
+
+const FAILED: &str = "Failed to update status";
+
+/// Answers `update-status`.
+pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response, Refusal> {
+    let form = request.form(ctx).await?;
+    let [url, hash, status] = form.required(["sender_url", "auth_token_hash", "status"])?;
+    let status = match status.parse() {
+        Ok(status @ (Status::Active | Status::Suspended | Status::Revoked)) => status,
+        _ => {
+            let words = "Invalid status value";
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, words));
+        }
+    };
+    let internal = |err| Refusal::internal(&err, FAILED);
+    let connection = by_url_and_token_hash(ctx, url, hash)
+        .await
+        .map_err(internal)?
+        .ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "Connection not found"))?;
+    let actor = request.actor(&connection.name);
+    hear_status(ctx, &connection, status, &actor, Timestamp::now())
+        .await
+        .map_err(internal)?;
+    Ok(ok(
+        &json!({"success": true, "message": format!("Status updated to {status}")}),
+    ))
+}

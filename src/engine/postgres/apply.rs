@@ -1,0 +1,178 @@
+//! Applying a stream: chunks, transactions, and what was held back at the end.
+//!
+//! How one chunk is written is [`super::write`]'s business. Invariant: everything is committed in whole transactions
+//! within the job's budget, and nothing is after a fault.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use sqlx::postgres::PgPool;
+use tokio::sync::watch;
+
+use crate::engine::driver::{Applied, ApplyJob, ApplyProgress, Flow, RowStream};
+use crate::engine::error::EngineError;
+use crate::engine::postgres::chunk::{Chunk, Room};
+use crate::engine::postgres::connect::Session;
+use crate::engine::postgres::destination::{BEGIN, advance_sequences, prepare};
+use crate::engine::postgres::fault::fault;
+use crate::engine::postgres::write::Writer;
+
+/// Bytes kept in memory to be written, and if need be halved, together.
+const CHUNK_BYTES: u64 = 8 << 20;
+/// A transaction does not stay open, and keep its locks, while a slow stream brings nothing.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// Applies `rows` as `job` says.
+pub(super) async fn apply(
+    pool: &PgPool,
+    schemas: &[String],
+    job: ApplyJob,
+    rows: RowStream,
+    progress: watch::Sender<ApplyProgress>,
+) -> Result<Applied, EngineError> {
+    let mut session = Session::open(pool).await?;
+    let destination = match prepare(&mut session, schemas, &job).await {
+        Ok(destination) => destination,
+        Err(err) => {
+            session.abandon().await;
+            return Err(err);
+        }
+    };
+    let mut applier = Applier {
+        writer: Writer::new(session, job, destination),
+        chunk: Chunk::default(),
+        open: None,
+        told: ApplyProgress::default(),
+        progress,
+    };
+    match applier.consume(rows).await {
+        Ok(()) => {
+            let (session, applied) = applier.writer.into_parts();
+            session.release();
+            Ok(Applied {
+                rows: applier.told.rows_taken,
+                ..applied
+            })
+        }
+        Err(err) => {
+            applier.writer.into_parts().0.abandon().await;
+            Err(err)
+        }
+    }
+}
+
+struct Applier {
+    writer: Writer,
+    chunk: Chunk,
+    /// What the open transaction holds already.
+    open: Option<Room>,
+    told: ApplyProgress,
+    progress: watch::Sender<ApplyProgress>,
+}
+
+impl Applier {
+    async fn consume(&mut self, mut rows: RowStream) -> Result<(), EngineError> {
+        loop {
+            let Ok(next) = tokio::time::timeout(LONGEST_WAIT, rows.recv()).await else {
+                self.flush().await?;
+                self.commit().await?;
+                continue;
+            };
+            match next {
+                Some(Ok(Flow::Rows(batch))) => self.take(batch.data).await?,
+                Some(Ok(Flow::End)) => break,
+                Some(Err(err)) => return Err(err),
+                None => return Err(EngineError::Cut(self.writer.table().clone())),
+            }
+        }
+        self.flush().await?;
+        self.finish().await
+    }
+
+    async fn take(&mut self, mut data: Bytes) -> Result<(), EngineError> {
+        while !data.is_empty() {
+            let room = self.room();
+            let nothing_waits = self.chunk.is_empty() && self.open.is_none();
+            let taken = self
+                .chunk
+                .fill(&mut data, room, nothing_waits)
+                .map_err(|err| self.writer.malformed(&err))?;
+            self.told.rows_taken += taken;
+            self.progress.send_replace(self.told);
+            if data.is_empty() && self.chunk.bytes < CHUNK_BYTES {
+                break;
+            }
+            if self.chunk.is_empty() {
+                self.commit().await?;
+            } else {
+                self.flush().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the chunk may still take: the rest of the chunk, or of the transaction.
+    fn room(&self) -> Room {
+        let budget = self.writer.budget();
+        let open = self.open.unwrap_or(Room { rows: 0, bytes: 0 });
+        let rows = budget
+            .transaction_rows
+            .saturating_sub(open.rows + self.chunk.rows);
+        let bytes = budget
+            .transaction_bytes
+            .saturating_sub(open.bytes + self.chunk.bytes);
+        Room {
+            rows,
+            bytes: bytes.min(CHUNK_BYTES.saturating_sub(self.chunk.bytes)),
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), EngineError> {
+        if self.chunk.is_empty() {
+            return Ok(());
+        }
+        let chunk = std::mem::take(&mut self.chunk);
+        self.begin().await?;
+        if let Some(open) = &mut self.open {
+            open.rows += chunk.rows;
+            open.bytes += chunk.bytes;
+        }
+        self.writer.write(&chunk.parts).await
+    }
+
+    async fn begin(&mut self) -> Result<(), EngineError> {
+        if self.open.is_none() {
+            self.run(BEGIN).await?;
+            self.open = Some(Room { rows: 0, bytes: 0 });
+        }
+        Ok(())
+    }
+
+    async fn commit(&mut self) -> Result<(), EngineError> {
+        let Some(open) = self.open.take() else {
+            return Ok(());
+        };
+        self.run("commit").await?;
+        self.told.rows_committed += open.rows;
+        self.progress.send_replace(self.told);
+        Ok(())
+    }
+
+    /// Held rows once more, then the refusals, the sequences, and the temporary tables.
+    async fn finish(&mut self) -> Result<(), EngineError> {
+        if self.writer.holds_rows() {
+            self.begin().await?;
+            self.writer.settle().await?;
+        }
+        self.commit().await?;
+        self.writer.drop_stage().await?;
+        let table = self.writer.job().table.clone();
+        let identities = self.writer.identities().to_vec();
+        advance_sequences(self.writer.session(), &table, &identities).await
+    }
+
+    async fn run(&mut self, statements: &'static str) -> Result<(), EngineError> {
+        let outcome = self.writer.session().run(statements).await;
+        outcome.map_err(|err| fault(err, self.writer.table()))
+    }
+}

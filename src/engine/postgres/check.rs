@@ -1,0 +1,252 @@
+//! What `doctor` tells about a PostgreSQL database: version, rights, triggers, keys.
+//!
+//! Only looks. Invariant: each finding that is not in order says what to do.
+
+use sqlx::Row;
+
+use crate::engine::driver::Finding;
+use crate::engine::error::EngineError;
+use crate::engine::postgres::connect::{Session, sql};
+use crate::engine::postgres::fault::general;
+use crate::engine::postgres::introspect;
+use crate::model::table::Table;
+
+const OLDEST_VERSION: i32 = 130_000;
+/// So many tables are named in one finding.
+const NAMED: usize = 10;
+
+/// The version, for people.
+pub(super) async fn version(session: &mut Session) -> Result<String, EngineError> {
+    let mut query = sql();
+    query.push("show server_version");
+    let version: String = session
+        .one(&query)
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(|err| general(&err))?;
+    Ok(format!("PostgreSQL {version}"))
+}
+
+/// All findings.
+pub(super) async fn check(
+    session: &mut Session,
+    schemas: &[String],
+) -> Result<Vec<Finding>, EngineError> {
+    let mut findings = vec![is_recent(session).await?];
+    findings.extend(role(session).await?);
+    findings.extend(schema_findings(session, schemas).await?);
+    let connection = session.raw().map_err(|err| general(&err))?;
+    let tables = introspect::tables(connection, schemas)
+        .await
+        .map_err(|err| general(&err))?;
+    findings.extend(rights(session, schemas, tables.len()).await?);
+    findings.extend(table_findings(&tables));
+    Ok(findings)
+}
+
+fn good(what: impl Into<String>) -> Finding {
+    Finding {
+        ok: true,
+        what: what.into(),
+        hint: None,
+    }
+}
+
+fn bad(what: impl Into<String>, hint: impl Into<String>) -> Finding {
+    Finding {
+        ok: false,
+        what: what.into(),
+        hint: Some(hint.into()),
+    }
+}
+
+async fn is_recent(session: &mut Session) -> Result<Finding, EngineError> {
+    let what = version(session).await?;
+    let mut query = sql();
+    query.push("select current_setting('server_version_num')::int4");
+    let number: i32 = session
+        .one(&query)
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(|err| general(&err))?;
+    Ok(if number >= OLDEST_VERSION {
+        good(what)
+    } else {
+        bad(what, "use PostgreSQL 13 or later")
+    })
+}
+
+async fn role(session: &mut Session) -> Result<Vec<Finding>, EngineError> {
+    let mut query = sql();
+    query.push(
+        "
+select current_user::text,
+       (select r.rolsuper from pg_roles r where r.rolname = current_user),
+       has_database_privilege(current_database(), 'TEMP')",
+    );
+    let row = session.one(&query).await.map_err(|err| general(&err))?;
+    let name: String = row.try_get(0).map_err(|err| general(&err))?;
+    let is_superuser: Option<bool> = row.try_get(1).map_err(|err| general(&err))?;
+    let may_stage: bool = row.try_get(2).map_err(|err| general(&err))?;
+    let superuser = if is_superuser == Some(true) {
+        bad(
+            format!("role {name} is a superuser"),
+            "use a role that has only select, insert and update on the tables to be synchronized",
+        )
+    } else {
+        good(format!("role {name} is no superuser"))
+    };
+    let temporary = if may_stage {
+        good(format!("role {name} may make temporary tables"))
+    } else {
+        bad(
+            format!(
+                "role {name} may not make temporary tables, so that it can only fill empty tables"
+            ),
+            format!("grant temporary on database ... to {name}"),
+        )
+    };
+    Ok(vec![superuser, temporary])
+}
+
+async fn schema_findings(
+    session: &mut Session,
+    schemas: &[String],
+) -> Result<Vec<Finding>, EngineError> {
+    let connection = session.raw().map_err(|err| general(&err))?;
+    let missing: Vec<String> = sqlx::query_scalar(
+        "
+select wanted
+from unnest($1) wanted
+where to_regnamespace(quote_ident(wanted)) is null",
+    )
+    .bind(schemas)
+    .fetch_all(connection)
+    .await
+    .map_err(|err| general(&err))?;
+    Ok(missing
+        .into_iter()
+        .map(|schema| {
+            bad(
+                format!("schema {schema} does not exist"),
+                "correct site.schemas",
+            )
+        })
+        .collect())
+}
+
+/// Tables the role cannot read, cannot write, or sees through row security.
+async fn rights(
+    session: &mut Session,
+    schemas: &[String],
+    tables: usize,
+) -> Result<Vec<Finding>, EngineError> {
+    let connection = session.raw().map_err(|err| general(&err))?;
+    let rows: Vec<(String, bool, bool, bool)> = sqlx::query_as(
+        "
+select case when n.nspname = 'public' then c.relname::text else n.nspname || '.' || c.relname end,
+       has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select'),
+       has_table_privilege(c.oid, 'insert') and has_table_privilege(c.oid, 'update'),
+       row_security_active(c.oid)
+from pg_class c
+join pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p')
+  and not c.relispartition
+  and n.nspname = any($1)
+order by 1",
+    )
+    .bind(schemas)
+    .fetch_all(connection)
+    .await
+    .map_err(|err| general(&err))?;
+    let named = |keep: fn(&(String, bool, bool, bool)) -> bool| {
+        rows.iter()
+            .filter(|row| keep(row))
+            .map(|row| row.0.clone())
+            .collect::<Vec<_>>()
+    };
+    let mut findings = Vec::new();
+    let unreadable = named(|row| !row.1);
+    findings.push(if unreadable.is_empty() {
+        good(format!("{tables} tables, all readable"))
+    } else {
+        bad(
+            format!("no right to read {}", some_of(&unreadable)),
+            "grant select on them, or leave them out",
+        )
+    });
+    let unwritable = named(|row| !row.2);
+    if !unwritable.is_empty() {
+        findings.push(bad(
+            format!("no right to write {}", some_of(&unwritable)),
+            "grant insert and update on those that are to receive rows",
+        ));
+    }
+    let hidden = named(|row| row.3);
+    if !hidden.is_empty() {
+        findings.push(bad(
+            format!("row security hides rows of {}", some_of(&hidden)),
+            "use the tables' owner or a role with bypassrls; until then reading and writing them is refused",
+        ));
+    }
+    Ok(findings)
+}
+
+fn table_findings(tables: &[Table]) -> Vec<Finding> {
+    let named = |keep: fn(&Table) -> bool| {
+        tables
+            .iter()
+            .filter(|table| keep(table))
+            .map(|table| table.name.to_string())
+            .collect::<Vec<_>>()
+    };
+    let mut findings = Vec::new();
+    let keyless = named(|table| table.usable_keys().next().is_none());
+    if !keyless.is_empty() {
+        findings.push(bad(
+            format!("no usable key: {}", some_of(&keyless)),
+            "add a primary key, or an immediate unique index on columns that are not null",
+        ));
+    }
+    for table in tables {
+        if !table.triggers.is_empty() {
+            let names = table.triggers.join(", ");
+            findings.push(good(format!(
+                "table {} has triggers that fire when rows arrive: {names}",
+                table.name
+            )));
+        }
+        if let Some(reason) = &table.not_writable {
+            findings.push(bad(
+                format!("table {} cannot receive rows: {reason}", table.name),
+                "leave it out as a destination",
+            ));
+        }
+    }
+    findings
+}
+
+fn some_of(names: &[String]) -> String {
+    let shown = names
+        .iter()
+        .take(NAMED)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_list_of_tables_is_shortened() {
+        let names: Vec<String> = (0..12).map(|number| format!("t{number}")).collect();
+        assert_eq!(some_of(&names[..2]), "t0, t1");
+        assert!(some_of(&names).ends_with("t9 and 2 more"));
+    }
+}

@@ -1,0 +1,289 @@
+//! What applying has to know of a table before it begins, and its sequences afterwards.
+//!
+//! Invariant: taken under the lock that keeps the table's form as it is.
+
+use std::collections::BTreeSet;
+
+use sqlx::Row;
+
+use crate::engine::driver::ApplyJob;
+use crate::engine::error::EngineError;
+use crate::engine::postgres::connect::{Session, sql};
+use crate::engine::postgres::fault::{fault, is_missing_table};
+use crate::engine::postgres::introspect;
+use crate::engine::postgres::stage::{KeyColumn, Statements};
+use crate::model::run::ConflictStrategy;
+use crate::model::table::{Column, Table};
+
+/// Begins one applying transaction. Deferred constraints are checked at once, so that a row that breaks one can be told.
+pub(super) const BEGIN: &str = "
+begin isolation level read committed, read write;
+set local lock_timeout = '10s';
+set local random_page_cost = 1.1;
+set constraints all immediate";
+
+/// What was found.
+#[derive(Debug)]
+pub(super) struct Destination {
+    pub(super) statements: Statements,
+    /// Straight COPY may be used: nothing is there to be compared with.
+    pub(super) straight: bool,
+    /// It held no rows.
+    pub(super) began_empty: bool,
+    /// Equal keys may differ in bytes.
+    pub(super) folded: bool,
+    /// Columns that may be NULL for a moment while unique values change places.
+    pub(super) parkable: Vec<String>,
+    /// Columns filled by sequences.
+    pub(super) identities: Vec<String>,
+}
+
+/// Looks at the table of `job` in a short transaction of its own.
+pub(super) async fn prepare(
+    session: &mut Session,
+    schemas: &[String],
+    job: &ApplyJob,
+) -> Result<Destination, EngineError> {
+    let name = &job.table.name;
+    let engine = |err| fault(err, name);
+    session.run(BEGIN).await.map_err(engine)?;
+    let mut lock = sql();
+    lock.push("lock table ")
+        .table(name)
+        .push(" in row exclusive mode");
+    if let Err(err) = session.execute(&lock).await {
+        let missing = is_missing_table(&err);
+        return Err(if missing {
+            EngineError::NoTable(name.clone())
+        } else {
+            fault(err, name)
+        });
+    }
+    let connection = session.raw().map_err(engine)?;
+    let table = introspect::table(connection, schemas, name)
+        .await
+        .map_err(engine)?;
+    let table = table.ok_or_else(|| EngineError::NoTable(name.clone()))?;
+    if let Some(reason) = &table.not_writable {
+        return Err(refuse(&table, reason.clone()));
+    }
+    let wanted = job
+        .columns
+        .iter()
+        .map(|column| (column.name.as_str(), column.kind));
+    if !introspect::still_has(&table, wanted) {
+        return Err(EngineError::SchemaChanged(name.clone()));
+    }
+    let found = look(session, &table, job).await?;
+    session.run("commit").await.map_err(engine)?;
+    Ok(found)
+}
+
+async fn look(
+    session: &mut Session,
+    table: &Table,
+    job: &ApplyJob,
+) -> Result<Destination, EngineError> {
+    let engine = |err| fault(err, &table.name);
+    let columns: Vec<Column> = job
+        .columns
+        .iter()
+        .filter_map(|column| table.column(&column.name).cloned())
+        .collect();
+    let folded = is_folded(table, &job.key);
+    let key = key_columns(session, table, &job.key).await?;
+    let identities = columns
+        .iter()
+        .filter(|column| column.identity)
+        .map(|column| column.name.clone())
+        .collect();
+    let statements = Statements::new(job, columns, key, folded);
+    let began_empty: bool = session
+        .one(&statements.is_empty())
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(engine)?;
+    let straight = began_empty
+        && statements.inserts()
+        && statements.fit_binary_copy()
+        && !has_rules(session, table).await?;
+    Ok(Destination {
+        parkable: parkable(session, table, job).await?,
+        statements,
+        straight,
+        began_empty,
+        folded,
+        identities,
+    })
+}
+
+fn is_folded(table: &Table, key: &[String]) -> bool {
+    let wanted: BTreeSet<&String> = key.iter().collect();
+    let mut keys = table.primary_key.iter().chain(&table.unique);
+    keys.find(|unique| unique.columns.iter().collect::<BTreeSet<_>>() == wanted)
+        .is_none_or(|unique| unique.folded)
+}
+
+fn refuse(table: &Table, message: String) -> EngineError {
+    EngineError::Statement {
+        table: table.name.to_string(),
+        message,
+    }
+}
+
+fn regclass(table: &Table) -> String {
+    let mut name = sql();
+    name.table(&table.name);
+    name.text().to_owned()
+}
+
+async fn has_rules(session: &mut Session, table: &Table) -> Result<bool, EngineError> {
+    let query = "select relhasrules from pg_class where oid = to_regclass($1)";
+    let connection = session.raw().map_err(|err| fault(err, &table.name))?;
+    sqlx::query_scalar(query)
+        .bind(regclass(table))
+        .fetch_one(connection)
+        .await
+        .map_err(|err| fault(err, &table.name))
+}
+
+/// The key in index order, each column with its index's own `=`: an extension's type has it outside the search path.
+async fn key_columns(
+    session: &mut Session,
+    table: &Table,
+    key: &[String],
+) -> Result<Vec<KeyColumn>, EngineError> {
+    let connection = session.raw().map_err(|err| fault(err, &table.name))?;
+    let found: Vec<(Vec<String>, Vec<String>)> = sqlx::query_as(
+        "
+select array_agg(a.attname::text order by k.position),
+       array_agg(format('operator(%I.%s)', n.nspname, o.oprname) order by k.position)
+from pg_index i
+cross join lateral unnest(i.indkey::int2[], i.indclass::oid[]) with ordinality as k(attnum, class, position)
+join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+join pg_opclass c on c.oid = k.class
+join pg_amop m on m.amopfamily = c.opcfamily
+  and m.amoplefttype = c.opcintype
+  and m.amoprighttype = c.opcintype
+  and m.amopstrategy = 3
+join pg_operator o on o.oid = m.amopopr
+join pg_namespace n on n.oid = o.oprnamespace
+where i.indrelid = to_regclass($1)
+  and i.indisunique
+  and i.indisvalid
+  and i.indimmediate
+  and i.indpred is null
+  and i.indexprs is null
+  and k.position <= i.indnkeyatts
+group by i.indexrelid, i.indisprimary
+order by i.indisprimary desc, i.indexrelid",
+    )
+    .bind(regclass(table))
+    .fetch_all(connection)
+    .await
+    .map_err(|err| fault(err, &table.name))?;
+    let wanted: BTreeSet<&String> = key.iter().collect();
+    let index = found
+        .into_iter()
+        .find(|(columns, _)| columns.iter().collect::<BTreeSet<_>>() == wanted);
+    let Some((columns, operators)) = index else {
+        return Err(refuse(
+            table,
+            format!(
+                "no unique index on ({}) can serve as the key",
+                key.join(", ")
+            ),
+        ));
+    };
+    let parts = columns.into_iter().zip(operators);
+    Ok(parts
+        .map(|(name, equals)| KeyColumn { name, equals })
+        .collect())
+}
+
+/// Nullable unique columns outside the key that no foreign key points to: emptying one cannot reach another table.
+async fn parkable(
+    session: &mut Session,
+    table: &Table,
+    job: &ApplyJob,
+) -> Result<Vec<String>, EngineError> {
+    if job.conflict != ConflictStrategy::Overwrite {
+        return Ok(Vec::new());
+    }
+    let connection = session.raw().map_err(|err| fault(err, &table.name))?;
+    let pointed_to: Vec<String> = sqlx::query_scalar(
+        "
+select distinct a.attname::text
+from pg_constraint c
+join pg_attribute a on a.attrelid = c.confrelid and a.attnum = any(c.confkey)
+where c.contype = 'f'
+  and c.confrelid = to_regclass($1)",
+    )
+    .bind(regclass(table))
+    .fetch_all(connection)
+    .await
+    .map_err(|err| fault(err, &table.name))?;
+    let is_unique = |column: &Column| {
+        table
+            .unique
+            .iter()
+            .any(|key| key.columns.contains(&column.name))
+    };
+    Ok(job
+        .columns
+        .iter()
+        .filter(|column| column.nullable && is_unique(column) && !job.key.contains(&column.name))
+        .map(|column| column.name.clone())
+        .filter(|name| !pointed_to.contains(name))
+        .collect())
+}
+
+/// Lets sequences owned by `identities` go on beyond the highest value, never back.
+pub(super) async fn advance_sequences(
+    session: &mut Session,
+    table: &Table,
+    identities: &[String],
+) -> Result<(), EngineError> {
+    if identities.is_empty() {
+        return Ok(());
+    }
+    let engine = |err| fault(err, &table.name);
+    let sequences: Vec<(String, String, String, i64)> = sqlx::query_as(
+        "
+select a.attname::text, n.nspname::text, s.relname::text, q.seqmax
+from pg_depend d
+join pg_class s on s.oid = d.objid and s.relkind = 'S'
+join pg_sequence q on q.seqrelid = s.oid and q.seqincrement > 0
+join pg_namespace n on n.oid = s.relnamespace
+join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+where d.classid = 'pg_class'::regclass
+  and d.refclassid = 'pg_class'::regclass
+  and d.refobjid = to_regclass($1)
+  and d.deptype in ('a', 'i')
+  and a.attname = any($2)",
+    )
+    .bind(regclass(table))
+    .bind(identities)
+    .fetch_all(session.raw().map_err(engine)?)
+    .await
+    .map_err(engine)?;
+    for (column, schema, name, highest) in sequences {
+        let mut sequence = sql();
+        sequence.ident(&schema).push(".").ident(&name);
+        let mut statement = sql();
+        statement
+            .push("select setval(")
+            .literal(sequence.text())
+            .push("::regclass, least(t.top, ");
+        statement
+            .number(highest)
+            .push(")) from (select max(")
+            .ident(&column)
+            .push(")::int8 as top from ");
+        statement.table(&table.name).push(") t, ").append(&sequence);
+        statement
+            .push(" q where t.top > q.last_value or (t.top = q.last_value and not q.is_called)");
+        session.execute(&statement).await.map_err(engine)?;
+    }
+    Ok(())
+}

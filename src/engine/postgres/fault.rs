@@ -1,0 +1,266 @@
+//! What a fault of the database means: the row that is to blame, or the end of the work.
+//!
+//! Decides by SQLSTATE alone (PostgreSQL documentation, appendix A). Invariant: texts made here carry the database's
+//! primary message only, never its detail, and no quoted value of a data exception.
+
+use sqlx::postgres::PgDatabaseError;
+
+use crate::engine::error::EngineError;
+use crate::model::table::TableName;
+
+/// Why a statement failed.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// Some row does not fit: others may.
+    Row(Refusal),
+    /// No row can help it.
+    Engine(EngineError),
+}
+
+/// Why a row was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// The column at fault, where the database names one.
+    pub(super) column: Option<String>,
+    /// The database's words.
+    pub(super) reason: String,
+}
+
+impl From<EngineError> for Fault {
+    fn from(err: EngineError) -> Self {
+        Self::Engine(err)
+    }
+}
+
+/// What `err` means while `table` is written.
+pub(super) fn writing(err: sqlx::Error, table: &TableName) -> Fault {
+    match refusal(&err) {
+        Some(refusal) => Fault::Row(refusal),
+        None => Fault::Engine(fault(err, table)),
+    }
+}
+
+/// What `err` means where no single row can be to blame.
+#[expect(clippy::needless_pass_by_value, reason = "fits map_err")]
+pub(super) fn fault(err: sqlx::Error, table: &TableName) -> EngineError {
+    let Some(database) = database(&err) else {
+        return EngineError::Lost(err.to_string());
+    };
+    let message = words(database);
+    match kind(database.code()) {
+        Kind::Lost => EngineError::Lost(message),
+        Kind::Full => EngineError::Full(message),
+        Kind::Denied => EngineError::Denied(message),
+        Kind::Locked => EngineError::Locked {
+            table: table.clone(),
+            message,
+        },
+        Kind::Changed => EngineError::SchemaChanged(table.clone()),
+        Kind::Unreachable => EngineError::Unreachable(message),
+        Kind::Data | Kind::Other => EngineError::Statement {
+            table: table.to_string(),
+            message,
+        },
+    }
+}
+
+/// What `err` means where no table is at hand.
+pub(super) fn general(err: &sqlx::Error) -> EngineError {
+    let Some(database) = database(err) else {
+        return EngineError::Lost(err.to_string());
+    };
+    let message = words(database);
+    match kind(database.code()) {
+        Kind::Full => EngineError::Full(message),
+        Kind::Denied => EngineError::Denied(message),
+        Kind::Unreachable => EngineError::Unreachable(message),
+        Kind::Lost | Kind::Locked | Kind::Changed => EngineError::Lost(message),
+        Kind::Data | Kind::Other => EngineError::Statement {
+            table: "(catalogue)".into(),
+            message,
+        },
+    }
+}
+
+/// What `err` means while connecting.
+pub(super) fn unreachable(err: &sqlx::Error) -> EngineError {
+    EngineError::Unreachable(database(err).map_or_else(|| err.to_string(), words))
+}
+
+/// Whether the table named in the statement does not exist.
+pub(super) fn is_missing_table(err: &sqlx::Error) -> bool {
+    database(err).is_some_and(|database| matches!(database.code(), "42P01" | "3F000"))
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Kind {
+    Lost,
+    Full,
+    Denied,
+    Locked,
+    Changed,
+    Unreachable,
+    Data,
+    Other,
+}
+
+fn kind(code: &str) -> Kind {
+    match code {
+        "53100" | "53400" => Kind::Full,
+        "53300" | "57P03" => Kind::Unreachable,
+        "42501" | "25006" => Kind::Denied,
+        "55P03" => Kind::Locked,
+        "42P01" | "42703" | "3F000" => Kind::Changed,
+        _ => match code.get(..2) {
+            Some("08" | "40" | "57" | "53" | "58") => Kind::Lost,
+            Some("28" | "3D") => Kind::Unreachable,
+            // Data exceptions, violated constraints, what triggers raise, and limits such as an index row's size.
+            Some("22" | "23" | "44" | "27" | "09" | "P0" | "54") => Kind::Data,
+            _ => match code {
+                // Sessions that wait too long are ended with 25P03.
+                "25P03" => Kind::Lost,
+                _ => Kind::Other,
+            },
+        },
+    }
+}
+
+fn refusal(err: &sqlx::Error) -> Option<Refusal> {
+    let database = database(err)?;
+    (kind(database.code()) == Kind::Data).then(|| Refusal {
+        column: database
+            .column()
+            .map(str::to_owned)
+            .or_else(|| copy_column(database.r#where()?)),
+        reason: words(database),
+    })
+}
+
+fn database(err: &sqlx::Error) -> Option<&PgDatabaseError> {
+    err.as_database_error()?.try_downcast_ref()
+}
+
+fn words(database: &PgDatabaseError) -> String {
+    describe(database.code(), database.message(), database.constraint())
+}
+
+/// The primary message; values that data exceptions quote are left out, a constraint's name is added where missing.
+fn describe(code: &str, message: &str, constraint: Option<&str>) -> String {
+    let mut text = if code.starts_with("22") {
+        without_quoted(message)
+    } else {
+        message.to_owned()
+    };
+    if let Some(constraint) = constraint.filter(|constraint| !message.contains(constraint)) {
+        text.push_str(" (constraint ");
+        text.push_str(constraint);
+        text.push(')');
+    }
+    text
+}
+
+fn without_quoted(message: &str) -> String {
+    let Some((before, rest)) = message.split_once('"') else {
+        return message.to_owned();
+    };
+    // A value may contain quotes itself: everything up to the last one goes.
+    let after = rest.rsplit_once('"').map_or("", |(_, after)| after);
+    format!("{}{after}", before.trim_end().trim_end_matches(':'))
+}
+
+/// `COPY stage, line 3, column total: ...` names the column.
+fn copy_column(context: &str) -> Option<String> {
+    let line = context.lines().find(|line| line.starts_with("COPY "))?;
+    let (_, column) = line.split_once(", column ")?;
+    Some(
+        column
+            .split_once(": ")
+            .map_or(column, |(name, _)| name)
+            .to_owned(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_names_the_constraint_but_no_value() {
+        for (code, message, constraint, told) in [
+            (
+                "22P02",
+                "invalid input value for enum mood: \"sad\"",
+                None,
+                "invalid input value for enum mood",
+            ),
+            (
+                "22003",
+                "value \"9\" is out of range for type smallint",
+                None,
+                "value is out of range for type smallint",
+            ),
+            (
+                "22P02",
+                "invalid input syntax for type inet: \"a\"b\"",
+                None,
+                "invalid input syntax for type inet",
+            ),
+            (
+                "22001",
+                "value too long for type character varying(3)",
+                None,
+                "value too long for type character varying(3)",
+            ),
+            (
+                "23505",
+                "duplicate key value violates unique constraint \"u\"",
+                Some("u"),
+                "duplicate key value violates unique constraint \"u\"",
+            ),
+            (
+                "23514",
+                "new row breaks a rule",
+                Some("positive"),
+                "new row breaks a rule (constraint positive)",
+            ),
+        ] {
+            assert_eq!(describe(code, message, constraint), told);
+        }
+    }
+
+    #[test]
+    fn the_column_is_read_from_the_context_of_copy() {
+        assert_eq!(
+            copy_column("COPY s, line 3, column total").as_deref(),
+            Some("total")
+        );
+        assert_eq!(
+            copy_column("COPY s, line 3, column a: \"x\"").as_deref(),
+            Some("a")
+        );
+        assert_eq!(copy_column("PL/pgSQL function f() line 3"), None);
+    }
+
+    #[test]
+    fn only_faults_of_data_are_blamed_on_rows() {
+        for (code, expected) in [
+            ("23505", Kind::Data),
+            ("22001", Kind::Data),
+            ("P0001", Kind::Data),
+            ("54000", Kind::Data),
+            ("53100", Kind::Full),
+            ("42501", Kind::Denied),
+            ("42703", Kind::Changed),
+            ("55P03", Kind::Locked),
+            ("40P01", Kind::Lost),
+            ("57P01", Kind::Lost),
+            ("08006", Kind::Lost),
+            ("25P03", Kind::Lost),
+            ("28P01", Kind::Unreachable),
+            ("42846", Kind::Other),
+            ("", Kind::Other),
+        ] {
+            assert_eq!(kind(code), expected, "{code}");
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Reading: one snapshot, one binary COPY, its tuples passed on as they come.
+//!
+//! Does not decode rows. Invariant: a stream ends with `Flow::End` only after the database said that this was all.
+
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use sqlx::postgres::PgPool;
+use tokio::sync::mpsc;
+
+use crate::base::task::Tasks;
+use crate::engine::driver::{CHANNEL_BATCHES, Flow, RowStream, Selection};
+use crate::engine::error::EngineError;
+use crate::engine::postgres::connect::{Session, sql};
+use crate::engine::postgres::cutter::{CutFault, Cutter};
+use crate::engine::postgres::fault::{fault, is_missing_table};
+use crate::engine::postgres::introspect;
+use crate::engine::postgres::select::copy_out;
+use crate::engine::sql::Sql;
+use crate::model::table::{NeutralType, Table, TableName};
+use crate::wire::frame::MAX_ROW_BYTES;
+use crate::wire::row::split_tuple;
+
+type Sender = mpsc::Sender<Result<Flow, EngineError>>;
+
+/// Begins to read `selection`; the rest happens in a task that ends when the stream is dropped.
+pub(super) async fn read(
+    pool: &PgPool,
+    tasks: &Tasks,
+    schemas: &[String],
+    selection: Selection,
+) -> Result<RowStream, EngineError> {
+    let mut session = Session::open(pool).await?;
+    let table = match begin(&mut session, schemas, &selection).await {
+        Ok(table) => table,
+        Err(err) => {
+            session.abandon().await;
+            return Err(err);
+        }
+    };
+    let statement = copy_out(&selection, &table);
+    let (sender, receiver) = mpsc::channel(CHANNEL_BATCHES);
+    tasks.spawn("postgres read", async move {
+        let reader = Reader {
+            table,
+            selection,
+            sender,
+        };
+        reader.run(session, &statement).await;
+    });
+    Ok(receiver)
+}
+
+/// Locks the table before the snapshot is taken: after it, a `truncate` or a rewriting `alter` of another session would
+/// show an empty table without an error.
+async fn begin(
+    session: &mut Session,
+    schemas: &[String],
+    selection: &Selection,
+) -> Result<Table, EngineError> {
+    let name = &selection.table;
+    let engine = |err| fault(err, name);
+    session
+        .run("begin isolation level repeatable read, read only")
+        .await
+        .map_err(engine)?;
+    let mut lock = sql();
+    lock.push("lock table ")
+        .table(name)
+        .push(" in access share mode");
+    if let Err(err) = session.execute(&lock).await {
+        let missing = is_missing_table(&err);
+        return Err(if missing {
+            EngineError::NoTable(name.clone())
+        } else {
+            fault(err, name)
+        });
+    }
+    let connection = session.raw().map_err(engine)?;
+    let table = introspect::table(connection, schemas, name)
+        .await
+        .map_err(engine)?;
+    let table = table.ok_or_else(|| EngineError::NoTable(name.clone()))?;
+    let wanted = selection
+        .columns
+        .iter()
+        .map(|(name, kind)| (name.as_str(), *kind));
+    if !introspect::still_has(&table, wanted) {
+        return Err(EngineError::SchemaChanged(name.clone()));
+    }
+    Ok(table)
+}
+
+struct Reader {
+    table: Table,
+    selection: Selection,
+    sender: Sender,
+}
+
+impl Reader {
+    async fn run(&self, mut session: Session, statement: &Sql) {
+        let outcome = tokio::select! {
+            outcome = self.copy(&mut session, statement) => outcome,
+            // Nobody listens any more. A COPY cannot be left half read: the connection goes with the session.
+            () = self.sender.closed() => return,
+        };
+        let last = match outcome {
+            Ok(()) => {
+                if session.run("commit").await.is_ok() {
+                    session.release();
+                }
+                Ok(Flow::End)
+            }
+            Err(err) => {
+                drop(session);
+                Err(err)
+            }
+        };
+        // A receiver that is gone needs no last word.
+        let _ = self.sender.send(last).await;
+    }
+
+    async fn copy(&self, session: &mut Session, statement: &Sql) -> Result<(), EngineError> {
+        let engine = |err| fault(err, &self.table.name);
+        let connection = session.raw().map_err(engine)?;
+        let mut messages = connection
+            .copy_out_raw(statement.text())
+            .await
+            .map_err(engine)?;
+        let mut cutter = Cutter::default();
+        while let Some(message) = messages.try_next().await.map_err(engine)? {
+            cutter.push(&message).map_err(|err| self.uncut(err))?;
+            if cutter.is_full() {
+                self.pass_on(&mut cutter).await;
+            }
+        }
+        self.pass_on(&mut cutter).await;
+        if cutter.has_ended() {
+            Ok(())
+        } else {
+            Err(EngineError::Cut(self.table.name.clone()))
+        }
+    }
+
+    async fn pass_on(&self, cutter: &mut Cutter) {
+        if let Some(batch) = cutter.take() {
+            // A receiver that is gone is noticed by `run`.
+            let _ = self.sender.send(Ok(Flow::Rows(batch))).await;
+        }
+    }
+
+    fn uncut(&self, err: CutFault) -> EngineError {
+        match err {
+            CutFault::Malformed(err) => EngineError::Lost(err.to_string()),
+            CutFault::TooLarge { bytes, tuple } => EngineError::RowTooLarge {
+                table: self.table.name.clone(),
+                key: describe_key(&self.table, &self.selection.columns, &tuple),
+                bytes,
+                limit: MAX_ROW_BYTES,
+            },
+        }
+    }
+}
+
+/// The key of a tuple in words, as far as its columns were selected and are easily told.
+fn describe_key(table: &Table, columns: &[(String, NeutralType)], tuple: &Bytes) -> String {
+    let fields = split_tuple(tuple)
+        .map(|(fields, _)| fields)
+        .unwrap_or_default();
+    let Some(key) = table.usable_keys().next() else {
+        return "(none)".into();
+    };
+    let parts = key.columns.iter().map(|name| {
+        let found = columns
+            .iter()
+            .zip(&fields)
+            .find(|((column, _), _)| column == name);
+        let value = found.and_then(|((_, kind), field)| describe_value(*kind, (*field)?));
+        format!("{name}={}", value.unwrap_or_else(|| "?".into()))
+    });
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+fn describe_value(kind: NeutralType, value: &[u8]) -> Option<String> {
+    match kind {
+        NeutralType::Int2 => Some(i16::from_be_bytes(value.try_into().ok()?).to_string()),
+        NeutralType::Int4 => Some(i32::from_be_bytes(value.try_into().ok()?).to_string()),
+        NeutralType::Int8 => Some(i64::from_be_bytes(value.try_into().ok()?).to_string()),
+        NeutralType::Text | NeutralType::Other => {
+            Some(String::from_utf8_lossy(value).chars().take(64).collect())
+        }
+        NeutralType::Uuid => Some(uuid::Uuid::from_slice(value).ok()?.to_string()),
+        _ => None,
+    }
+}
+
+/// Counts rows up to `limit`.
+pub(super) async fn count(
+    session: &mut Session,
+    name: &TableName,
+    limit: u64,
+) -> Result<u64, EngineError> {
+    let mut query = sql();
+    query
+        .push("select count(*)::int8 from (select 1 from ")
+        .table(name)
+        .push(" limit ")
+        .number(limit)
+        .push(") counted");
+    let row = session.one(&query).await.map_err(|err| {
+        let missing = is_missing_table(&err);
+        if missing {
+            EngineError::NoTable(name.clone())
+        } else {
+            fault(err, name)
+        }
+    })?;
+    let rows: i64 = sqlx::Row::try_get(&row, 0).map_err(|err| fault(err, name))?;
+    Ok(u64::try_from(rows).unwrap_or_default())
+}

@@ -1,0 +1,330 @@
+//! Writing one chunk inside an open transaction: straight, or through the stage, halved until the rows at fault are alone.
+//!
+//! Neither begins nor commits. Invariant: after every call the transaction holds exactly the rows that were counted.
+
+use bytes::{Bytes, BytesMut};
+use sqlx::Row;
+
+use crate::engine::driver::{Applied, ApplyBudget, ApplyJob};
+use crate::engine::error::EngineError;
+use crate::engine::postgres::chunk::tuples;
+use crate::engine::postgres::connect::Session;
+use crate::engine::postgres::cutter::{HEADER, TRAILER};
+use crate::engine::postgres::destination::Destination;
+use crate::engine::postgres::fault::{Fault, Refusal, fault, writing};
+use crate::engine::postgres::held::Held;
+use crate::engine::sql::Sql;
+use crate::model::run::Changes;
+use crate::model::table::TableName;
+use crate::wire::InvalidValue;
+
+/// Small pieces are joined to messages of this size.
+const MESSAGE_BYTES: usize = 64 << 10;
+/// After so many chunks that did not go straight, the rest goes through the stage at once.
+const STRAIGHT_FAILURES: u32 = 3;
+
+const SAVE: &str = "savepoint evenkeel";
+const KEEP: &str = "release savepoint evenkeel";
+const UNDO: &str = "rollback to savepoint evenkeel; release savepoint evenkeel";
+
+/// Writes the rows of one job.
+pub(super) struct Writer {
+    pub(super) session: Session,
+    pub(super) job: ApplyJob,
+    pub(super) destination: Destination,
+    pub(super) held: Held,
+    pub(super) applied: Applied,
+    straight_failures: u32,
+    staged: bool,
+}
+
+impl Writer {
+    pub(super) fn new(session: Session, job: ApplyJob, destination: Destination) -> Self {
+        Self {
+            session,
+            job,
+            destination,
+            held: Held::default(),
+            applied: Applied::default(),
+            straight_failures: 0,
+            staged: false,
+        }
+    }
+
+    pub(super) fn session(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    pub(super) fn job(&self) -> &ApplyJob {
+        &self.job
+    }
+
+    pub(super) fn table(&self) -> &TableName {
+        &self.job.table.name
+    }
+
+    pub(super) fn budget(&self) -> ApplyBudget {
+        self.job.budget
+    }
+
+    pub(super) fn identities(&self) -> &[String] {
+        &self.destination.identities
+    }
+
+    pub(super) fn holds_rows(&self) -> bool {
+        !self.held.rows.is_empty()
+    }
+
+    pub(super) fn into_parts(self) -> (Session, Applied) {
+        (self.session, self.applied)
+    }
+
+    /// A stream that carries no rows.
+    pub(super) fn malformed(&self, err: &InvalidValue) -> EngineError {
+        EngineError::Statement {
+            table: self.table().to_string(),
+            message: err.to_string(),
+        }
+    }
+
+    /// What `err` means for a statement that no row can be blamed for.
+    pub(super) fn engine(&self, err: sqlx::Error) -> EngineError {
+        fault(err, self.table())
+    }
+
+    /// Writes whole tuples; rows that do not fit are held back.
+    pub(super) async fn write(&mut self, parts: &[Bytes]) -> Result<(), EngineError> {
+        if self.destination.straight && self.straight_failures < STRAIGHT_FAILURES {
+            if self.write_straight(parts).await? {
+                return Ok(());
+            }
+            self.straight_failures += 1;
+        }
+        self.ready_stage().await?;
+        match self.attempt(parts).await {
+            Ok(changes) => {
+                self.applied.changes.add(&changes);
+                Ok(())
+            }
+            Err(Fault::Engine(err)) => Err(err),
+            Err(Fault::Row(_)) => {
+                let tuples = tuples(parts).map_err(|err| self.malformed(&err))?;
+                let limit = self
+                    .job
+                    .budget
+                    .quarantine_rows
+                    .saturating_sub(self.applied.rejected.len());
+                self.halve(&tuples, Some(limit)).await
+            }
+        }
+    }
+
+    /// Whether all went straight in; if not, nothing did.
+    async fn write_straight(&mut self, parts: &[Bytes]) -> Result<bool, EngineError> {
+        self.run(SAVE).await?;
+        let statement = self.destination.statements.copy_into_table();
+        match copy_in(&mut self.session, &statement, parts).await {
+            Ok(rows) => {
+                self.run(KEEP).await?;
+                self.applied.changes.added += rows;
+                Ok(true)
+            }
+            Err(err) => match writing(err, self.table()) {
+                Fault::Row(_) => {
+                    self.run(UNDO).await?;
+                    Ok(false)
+                }
+                Fault::Engine(err) => Err(err),
+            },
+        }
+    }
+
+    /// Makes the temporary tables where they are missing.
+    pub(super) async fn ready_stage(&mut self) -> Result<(), EngineError> {
+        if self.staged {
+            return Ok(());
+        }
+        let create = self.destination.statements.create_stage();
+        self.session
+            .execute(&create)
+            .await
+            .map_err(|err| self.engine(err))?;
+        if self.destination.folded && !self.destination.began_empty {
+            let create = self.destination.statements.create_seen();
+            self.session
+                .execute(&create)
+                .await
+                .map_err(|err| self.engine(err))?;
+        }
+        self.staged = true;
+        Ok(())
+    }
+
+    /// Forgets the temporary tables; between transactions.
+    pub(super) async fn drop_stage(&mut self) -> Result<(), EngineError> {
+        if self.staged {
+            let statement = self.destination.statements.drop_stage();
+            self.session
+                .execute(&statement)
+                .await
+                .map_err(|err| self.engine(err))?;
+            self.staged = false;
+        }
+        Ok(())
+    }
+
+    /// Writes `rows` in ever smaller ranges; single rows at fault are held back. More of them than `limit` are tried
+    /// once more together, since others may have made room for them, before the table fails.
+    pub(super) async fn halve(
+        &mut self,
+        rows: &[Bytes],
+        limit: Option<usize>,
+    ) -> Result<(), EngineError> {
+        let mut ranges = vec![rows];
+        while let Some(range) = ranges.pop() {
+            match self.attempt(range).await {
+                Ok(changes) => self.applied.changes.add(&changes),
+                Err(Fault::Engine(err)) => return Err(err),
+                Err(Fault::Row(refusal)) => match range {
+                    [row] => {
+                        self.held.hold(row, refusal);
+                        if limit.is_some_and(|limit| self.held.is_beyond(limit)) {
+                            Box::pin(self.retry_held()).await?;
+                        }
+                    }
+                    _ => {
+                        let (first, second) = range.split_at(range.len() / 2);
+                        ranges.extend([second, first].into_iter().filter(|half| !half.is_empty()));
+                    }
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes `rows` as one under a savepoint, all or none.
+    pub(super) async fn attempt(&mut self, rows: &[Bytes]) -> Result<Changes, Fault> {
+        self.run(SAVE).await?;
+        match self.apply_staged(rows).await {
+            Ok(changes) => {
+                self.run(KEEP).await?;
+                Ok(changes)
+            }
+            Err(Fault::Row(refusal)) => {
+                self.run(UNDO).await?;
+                Err(Fault::Row(refusal))
+            }
+            Err(Fault::Engine(err)) => Err(Fault::Engine(err)),
+        }
+    }
+
+    async fn apply_staged(&mut self, rows: &[Bytes]) -> Result<Changes, Fault> {
+        self.stage(rows).await?;
+        if self.destination.folded {
+            self.refuse_collisions().await?;
+        }
+        let statements = &self.destination.statements;
+        let mut changes = Changes::default();
+        let differing = if statements.leaves_differences() {
+            let query = statements.count_differing();
+            self.number(&query).await?
+        } else {
+            0
+        };
+        if self.destination.statements.updates() {
+            let update = self.destination.statements.update();
+            changes.updated = self.touch(&update).await?;
+        }
+        changes.conflicts = differing.saturating_sub(changes.updated);
+        changes.skipped = changes.conflicts;
+        if self.destination.statements.inserts() {
+            let insert = self.destination.statements.insert();
+            changes.added = self.touch(&insert).await?;
+        } else {
+            let query = self.destination.statements.count_absent();
+            changes.skipped += self.number(&query).await?;
+        }
+        let clear = self.destination.statements.clear_stage();
+        self.touch(&clear).await?;
+        Ok(changes)
+    }
+
+    /// Two incoming keys that the destination calls equal would replace each other.
+    async fn refuse_collisions(&mut self) -> Result<(), Fault> {
+        let began_empty = self.destination.began_empty;
+        let query = self.destination.statements.collides(began_empty);
+        let row = self
+            .session
+            .one(&query)
+            .await
+            .map_err(|err| writing(err, self.table()))?;
+        if row.try_get(0).map_err(|err| writing(err, self.table()))? {
+            let reason =
+                "key_collision: this database calls the key equal to that of another incoming row";
+            return Err(Fault::Row(Refusal {
+                column: None,
+                reason: reason.into(),
+            }));
+        }
+        if !began_empty {
+            let remember = self.destination.statements.remember_keys();
+            self.touch(&remember).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn stage(&mut self, rows: &[Bytes]) -> Result<(), Fault> {
+        let statement = self.destination.statements.copy_into_stage();
+        copy_in(&mut self.session, &statement, rows)
+            .await
+            .map(drop)
+            .map_err(|err| writing(err, self.table()))
+    }
+
+    pub(super) async fn touch(&mut self, statement: &Sql) -> Result<u64, Fault> {
+        self.session
+            .execute(statement)
+            .await
+            .map_err(|err| writing(err, self.table()))
+    }
+
+    pub(super) async fn run(&mut self, statements: &'static str) -> Result<(), EngineError> {
+        self.session
+            .run(statements)
+            .await
+            .map_err(|err| self.engine(err))
+    }
+
+    async fn number(&mut self, query: &Sql) -> Result<u64, Fault> {
+        let row = self
+            .session
+            .one(query)
+            .await
+            .map_err(|err| writing(err, self.table()))?;
+        let number: i64 = row.try_get(0).map_err(|err| writing(err, self.table()))?;
+        Ok(u64::try_from(number).unwrap_or_default())
+    }
+}
+
+/// One binary COPY of `parts`; how many rows it took.
+pub(super) async fn copy_in(
+    session: &mut Session,
+    statement: &Sql,
+    parts: &[Bytes],
+) -> Result<u64, sqlx::Error> {
+    let mut copy = session.raw()?.copy_in_raw(statement.text()).await?;
+    let mut message = BytesMut::from(HEADER);
+    for part in parts {
+        if message.len() + part.len() > MESSAGE_BYTES {
+            copy.send(message.split()).await?;
+        }
+        if part.len() >= MESSAGE_BYTES {
+            copy.send(&**part).await?;
+        } else {
+            message.extend_from_slice(part);
+        }
+    }
+    message.extend_from_slice(TRAILER);
+    copy.send(message).await?;
+    copy.finish().await
+}

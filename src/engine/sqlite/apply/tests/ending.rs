@@ -1,0 +1,135 @@
+//! Streams that end early, calls that are dropped, and the application beside them.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use super::{PEOPLE, person};
+use crate::engine::driver::{ApplyProgress, Driver, Flow, RowStream};
+use crate::engine::error::EngineError;
+use crate::engine::sqlite::site::{Site, TestRow, batch};
+
+#[tokio::test]
+async fn a_cut_stream_never_counts_as_complete() {
+    let site = Site::new(PEOPLE);
+    let (sender, receiver) = mpsc::channel(2);
+    sender
+        .try_send(Ok(Flow::Rows(batch(&[person(1, "a", None)]))))
+        .unwrap();
+    drop(sender);
+    let progress = watch::channel(ApplyProgress::default()).0;
+    let err = site
+        .driver
+        .apply(site.job("people").await, receiver, progress)
+        .await
+        .unwrap_err();
+    assert!(matches!(err, EngineError::Cut(_)), "{err}");
+    let (sender, receiver) = mpsc::channel(2);
+    sender
+        .try_send(Err(EngineError::Lost("the peer is gone".into())))
+        .unwrap();
+    let progress = watch::channel(ApplyProgress::default()).0;
+    let err = site
+        .driver
+        .apply(site.job("people").await, receiver, progress)
+        .await
+        .unwrap_err();
+    assert!(matches!(err, EngineError::Lost(_)), "{err}");
+    assert!(matches!(
+        site.driver
+            .apply(
+                site.job("people").await,
+                closed(),
+                watch::channel(ApplyProgress::default()).0
+            )
+            .await,
+        Err(EngineError::Cut(_))
+    ));
+}
+
+fn closed() -> RowStream {
+    mpsc::channel(1).1
+}
+
+#[tokio::test]
+async fn a_table_that_changed_is_not_written() {
+    let site = Site::new(PEOPLE);
+    let job = site.job("people").await;
+    site.application()
+        .execute_batch("alter table people rename column note to remark")
+        .unwrap();
+    let err = site.apply(job, &[person(1, "a", None)]).await.unwrap_err();
+    assert!(matches!(err, EngineError::SchemaChanged(_)), "{err}");
+    let job = site.job("people").await;
+    site.application()
+        .execute_batch("drop table people")
+        .unwrap();
+    let err = site.apply(job, &[person(1, "a", None)]).await.unwrap_err();
+    assert!(matches!(err, EngineError::NoTable(_)), "{err}");
+}
+
+/// Feeds rows for as long as anyone takes them, through a channel that stays open.
+async fn endless(sender: mpsc::Sender<Result<Flow, EngineError>>) {
+    for first in (0..).step_by(2_000) {
+        let rows: Vec<TestRow> = (first..first + 2_000)
+            .map(|id| person(id, "a name of some length", None))
+            .collect();
+        if sender.send(Ok(Flow::Rows(batch(&rows)))).await.is_err() {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn dropping_the_call_ends_its_work_and_rolls_back() {
+    let site = Site::new(PEOPLE);
+    let (sender, receiver) = mpsc::channel(2);
+    let (progress, mut watched) = watch::channel(ApplyProgress::default());
+    let job = site.job("people").await;
+    tokio::select! {
+        _ = site.driver.apply(job, receiver, progress) => panic!("it has no end"),
+        () = endless(sender) => panic!("it was taken until the end"),
+        seen = watched.wait_for(|progress| progress.rows_committed > 0) => { seen.unwrap(); }
+    }
+    // The thread drops its end of the progress when it is through.
+    let ended = async { while watched.changed().await.is_ok() {} };
+    tokio::time::timeout(Duration::from_secs(2), ended)
+        .await
+        .unwrap();
+    let committed = watched.borrow().rows_committed;
+    assert_eq!(
+        site.number("select count(*) from people"),
+        i64::try_from(committed).unwrap()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_application_can_write_while_a_long_apply_runs() {
+    for mode in ["wal", "delete"] {
+        let site = Site::new(&format!(
+            "{PEOPLE}; create table own (id integer primary key)"
+        ));
+        site.application()
+            .pragma_update(None, "journal_mode", mode)
+            .unwrap();
+        let (sender, receiver) = mpsc::channel(2);
+        let job = site.job("people").await;
+        let progress = watch::channel(ApplyProgress::default()).0;
+        let path = site.path.clone();
+        let application = tokio::task::spawn_blocking(move || {
+            let connection = rusqlite::Connection::open(path).unwrap();
+            connection.busy_timeout(Duration::from_secs(2)).unwrap();
+            for _ in 0..20 {
+                connection
+                    .execute("insert into own default values", [])
+                    .unwrap();
+            }
+        });
+        tokio::select! {
+            _ = site.driver.apply(job, receiver, progress) => panic!("it has no end"),
+            () = endless(sender) => panic!("it was taken until the end"),
+            done = application => done.unwrap(),
+        }
+        assert_eq!(site.number("select count(*) from own"), 20, "{mode}");
+    }
+}

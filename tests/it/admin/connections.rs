@@ -1,0 +1,157 @@
+//! `/connections`: what an administrator decides, and what a wrong wish is told.
+
+use serde_json::{Value, json};
+
+use crate::admin::{orders, problem, site};
+use crate::support::daemon::Site;
+use crate::support::http::Request;
+
+/// A stranger's registration at the site; the id of the row it makes.
+fn registered(site: &Site, host: &str) -> String {
+    let body = json!({
+        "sender_url": format!("https://{host}"), "connection_name": host,
+        "auth_token": format!("{host:-<43}"),
+    });
+    let request = Request::new("POST", "/sync/api/register-connection").json(&body);
+    let answer = site.peer(&request).unwrap().expect(200).json();
+    assert_eq!(answer["connection_status"], "pending");
+    let all = site.get("/connections");
+    assert_eq!(all["items"][0]["name"], host);
+    all["items"][0]["id"].as_str().unwrap().to_owned()
+}
+
+fn act(site: &Site, id: &str, verb: &str, body: &Value) -> crate::support::http::Answer {
+    site.post(&format!("/connections/{id}/{verb}"), body)
+}
+
+#[test]
+fn a_pending_connection_is_approved_suspended_reactivated_and_ended_for_good() {
+    let site = site();
+    let id = registered(&site, "hq.example");
+    let shown = site.get(&format!("/connections/{id}"));
+    assert_eq!(shown["direction"], "receiver");
+    assert_eq!(shown["status"], "pending");
+    assert_eq!(shown["identity"], "claimed");
+    assert_eq!(shown["requested_from"], "127.0.0.1");
+    assert_eq!(shown["grant"], Value::Null);
+    let fault = act(&site, &id, "approve", &json!({"grant": {"tables": "*"}}));
+    assert_eq!(
+        problem(fault, 422, "invalid")["errors"][0]["field"],
+        "grant"
+    );
+    let steps = [
+        ("approve", json!({}), "active"),
+        ("suspend", json!({"reason": "audit"}), "suspended"),
+        ("reactivate", json!({}), "active"),
+        ("revoke", json!({"reason": "left"}), "revoked"),
+    ];
+    for (verb, body, expected) in steps {
+        let answer = act(&site, &id, verb, &body).expect(200).json();
+        assert_eq!(answer["local_status"], expected, "{verb}");
+    }
+    problem(act(&site, &id, "approve", &json!({})), 409, "decision");
+    let pull = json!({"tables": ["orders"]});
+    problem(act(&site, &id, "pull", &pull), 409, "not-active");
+    let target = format!("/connections/{id}");
+    let renamed = site.admin("PATCH", &target, Some(&json!({"name": "office"})));
+    assert_eq!(renamed.expect(200).json()["name"], "office");
+    site.admin("DELETE", &target, None).expect(200);
+    problem(site.admin("GET", &target, None), 404, "not-found");
+}
+
+#[test]
+fn a_rejected_request_is_revoked_with_its_reason() {
+    let site = site();
+    let id = registered(&site, "hq.example");
+    let rejected = act(&site, &id, "reject", &json!({})).expect(200).json();
+    assert_eq!(rejected["status"], "revoked");
+    assert_eq!(rejected["status_reason"], "rejected");
+}
+
+#[test]
+fn what_cannot_be_pulled_is_refused_before_anything_happens() {
+    let site = site();
+    let id = registered(&site, "hq.example");
+    for (body, field) in [
+        (json!({}), "tables"),
+        (json!({"tables": []}), "tables"),
+        (json!({"tables": ["a", "a"]}), "tables[1]"),
+        (json!({"tables": ["a"], "sync_mode": "mirror"}), "sync_mode"),
+        (
+            json!({"tables": ["a"], "conflict_strategy": "newest"}),
+            "conflict_strategy",
+        ),
+        (json!({"tables": ["a"], "apply": "ask"}), "apply"),
+    ] {
+        let problem = problem(act(&site, &id, "pull", &body), 422, "invalid");
+        assert_eq!(problem["errors"][0]["field"], field, "{body}");
+    }
+    assert_eq!(site.get("/runs")["items"], json!([]));
+}
+
+#[test]
+fn a_peer_that_is_not_there_leaves_no_connection() {
+    let site = site();
+    let wish = json!({"url": "http://127.0.0.1:1", "name": "hq", "grant": {"tables": ["orders"]}});
+    problem(site.post("/connections", &wish), 422, "peer-unreachable");
+    assert_eq!(site.get("/connections")["items"], json!([]));
+}
+
+#[test]
+fn a_peer_that_refuses_is_quoted_and_leaves_no_connection() {
+    let site = site();
+    let hq = Site::builder("hq")
+        .sqlite(orders)
+        .with("incoming.mode", "deny_all")
+        .start();
+    let wish = json!({"url": hq.url(), "name": "hq", "grant": {"tables": ["orders"]}});
+    let problem = problem(site.post("/connections", &wish), 422, "peer-refused");
+    let words = problem["detail"].as_str().unwrap();
+    assert!(
+        words.contains("Incoming connections are not allowed"),
+        "{words}"
+    );
+    assert_eq!(site.get("/connections")["items"], json!([]));
+}
+
+#[test]
+fn both_sides_see_the_tables_that_one_gives_the_other() {
+    let berlin = site();
+    let hq = Site::builder("hq").sqlite(orders).start();
+    let wish = json!({"url": hq.url(), "name": "hq", "grant": {"tables": ["orders"]}});
+    let made = berlin.post("/connections", &wish).expect(201);
+    let given = made.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(
+        made.header("location"),
+        Some(format!("/api/v1/connections/{given}").as_str())
+    );
+    problem(berlin.post("/connections", &wish), 409, "name-taken");
+    let received = hq.get("/connections")["items"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    act(&hq, &received, "approve", &json!({})).expect(200);
+    let seen = berlin.get(&format!("/connections/{given}/tables"));
+    assert_eq!(seen["items"][0]["table"], "orders");
+    assert_eq!(seen["items"][0]["local"]["primary_key"], json!(["id"]));
+    let target = format!("/connections/{received}/tables");
+    let offered = || hq.admin("GET", &target, None);
+    // The giving side learns of the approval in the background.
+    crate::support::wait::until("the peer answers", crate::support::wait::LONG, || {
+        (offered().status == 200).then_some(())
+    });
+    let item = offered().json()["items"][0].clone();
+    assert_eq!(
+        item["peer"],
+        json!({"rows": 2, "size_bytes": item["peer"]["size_bytes"], "primary_key": ["id"]})
+    );
+    assert_eq!(item["comparison"], "unknown");
+    let records = hq.get(&format!("{target}/orders/records?limit=1"));
+    assert_eq!(records["items"], json!([{"id": 1, "item": "tea"}]));
+    let next = records["next_cursor"].as_str().unwrap();
+    let rest = hq.get(&format!("{target}/orders/records?limit=1&cursor={next}"));
+    assert_eq!(rest["items"], json!([{"id": 2, "item": "rice"}]));
+    let schema = hq.get(&format!("{target}/orders/schema"));
+    assert_eq!(schema["primary_key"], json!(["id"]));
+    assert_eq!(schema["local"]["primary_key"], json!(["id"]));
+}
