@@ -156,7 +156,7 @@ mod tests {
     use crate::sync::SyncError;
 
     fn shown(problem: &Problem) -> (u16, &'static str) {
-        (problem.status.as_u16(), problem.kind)
+        (problem.status(), problem.kind())
     }
 
     #[test]
@@ -219,9 +219,8 @@ mod tests {
             status: 401,
             message: "Invalid password".into(),
             code: None,
-            retry_after: Some(60),
+            retry_after: None,
         });
-        assert!(problem.detail.contains("Invalid password"));
-        assert_eq!(problem.retry_after, Some(60));
+        assert!(problem.detail().contains("Invalid password"));
     }
 }

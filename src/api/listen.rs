@@ -214,9 +214,8 @@ impl Door {
         let cut = self.cut.clone();
         tasks.spawn("connection", async move {
             let _open = Traffic::of_process().opened(audience);
-            match cut.run_until_cancelled(connection).await {
-                Some(Err(err)) => tracing::debug!(%audience, %err, "a connection broke off"),
-                Some(Ok(())) | None => {}
+            if let Some(Err(err)) = cut.run_until_cancelled(connection).await {
+                tracing::debug!(%audience, %err, "a connection broke off");
             }
             drop(slot);
         });

@@ -72,14 +72,12 @@ impl Audience {
 }
 
 /// What peers reach: the peer API and `/healthz`, nothing else.
-#[must_use]
 pub fn peer_router(ctx: Arc<Ctx>) -> Router {
     let router = peer::router(Arc::clone(&ctx)).route("/healthz", get(health::healthz));
     around(router, ctx, Audience::Peers)
 }
 
 /// What people reach: `/api/v1`, `/healthz`, `/readyz` and `/metrics`.
-#[must_use]
 pub fn admin_router(ctx: Arc<Ctx>) -> Router {
     let readiness = health::Readiness::begin(Arc::clone(&ctx));
     let beside = Router::new()

@@ -19,7 +19,13 @@ pub struct FieldError {
 
 /// A problem document (RFC 9457), the body of every error of the admin API.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct Problem(
+    /// Boxed, because it travels as the error of every function here.
+    Box<Content>,
+);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Content {
     status: StatusCode,
     kind: &'static str,
     title: &'static str,
@@ -52,7 +58,7 @@ impl Problem {
         title: &'static str,
         detail: impl Into<String>,
     ) -> Self {
-        Self {
+        Self(Box::new(Content {
             status,
             kind,
             title,
@@ -61,7 +67,7 @@ impl Problem {
             errors: Vec::new(),
             retry_after: None,
             challenge: None,
-        }
+        }))
     }
 
     /// 400: the request cannot be read.
@@ -78,30 +84,26 @@ impl Problem {
     /// 422: `field` holds what cannot be done.
     #[must_use]
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
-        let (field, message) = (field.into(), message.into());
-        Self {
-            errors: vec![FieldError { field, message }],
-            ..Self::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "invalid",
-                "The request cannot be carried out",
-                "a field of the request does not fit",
-            )
-        }
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid",
+            "The request cannot be carried out",
+            "a field of the request does not fit",
+        )
+        .about(field, message)
     }
 
     /// 401 with its challenge (RFC 6750).
     #[must_use]
     pub fn unauthorized(detail: impl Into<String>, challenge: &'static str) -> Self {
-        Self {
-            challenge: Some(challenge),
-            ..Self::new(
-                StatusCode::UNAUTHORIZED,
-                "unauthorized",
-                "A token is needed",
-                detail,
-            )
-        }
+        let mut problem = Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "A token is needed",
+            detail,
+        );
+        problem.0.challenge = Some(challenge);
+        problem
     }
 
     /// 403.
@@ -124,33 +126,45 @@ impl Problem {
     /// Adds what to do about it.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.0.hint = Some(hint.into());
         self
     }
 
     /// The HTTP status.
     #[must_use]
     pub fn status(&self) -> u16 {
-        self.status.as_u16()
+        self.0.status.as_u16()
+    }
+
+    /// Its type, without the path before it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        self.0.kind
+    }
+
+    /// What happened, in words.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.0.detail
     }
 
     /// What is wrong, field by field.
     #[must_use]
     pub fn errors(&self) -> &[FieldError] {
-        &self.errors
+        &self.0.errors
     }
 
     /// Adds which field it concerns.
-    pub(super) fn about(mut self, field: &str, message: String) -> Self {
-        self.errors.push(FieldError {
-            field: field.to_owned(),
-            message,
+    pub(super) fn about(mut self, field: impl Into<String>, message: impl Into<String>) -> Self {
+        self.0.errors.push(FieldError {
+            field: field.into(),
+            message: message.into(),
         });
         self
     }
 
     pub(super) fn with_retry_after(mut self, seconds: Option<u64>) -> Self {
-        self.retry_after = seconds;
+        self.0.retry_after = seconds;
         self
     }
 
@@ -205,24 +219,25 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let content = *self.0;
         let document = Document {
-            kind: format!("/problems/{}", self.kind),
-            title: self.title,
-            status: self.status.as_u16(),
-            detail: &self.detail,
-            hint: self.hint.as_deref(),
-            errors: &self.errors,
+            kind: format!("/problems/{}", content.kind),
+            title: content.title,
+            status: content.status.as_u16(),
+            detail: &content.detail,
+            hint: content.hint.as_deref(),
+            errors: &content.errors,
         };
-        let mut response = (self.status, Json(document)).into_response();
+        let mut response = (content.status, Json(document)).into_response();
         let headers = response.headers_mut();
         headers.insert(
             CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
-        if let Some(seconds) = self.retry_after {
+        if let Some(seconds) = content.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some(challenge) = self.challenge {
+        if let Some(challenge) = content.challenge {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         response

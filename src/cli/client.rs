@@ -183,11 +183,16 @@ fn failure_of(status: StatusCode, problem: &Value) -> Failure {
             text(error, "message")
         ));
     }
-    let peer_refused = text(problem, "type").ends_with("peer-refused");
-    let exit = match status.as_u16() {
-        422 if peer_refused => Exit::Refused,
-        400 | 404 | 412 | 422 => Exit::Usage,
-        401 | 403 | 409 => Exit::Refused,
+    if !text(problem, "hint").is_empty() {
+        words.push_str(&format!("\n  {}", text(problem, "hint")));
+    }
+    let kind = text(problem, "type").rsplit(['/', ':', '#']).next();
+    let exit = match (status.as_u16(), kind.unwrap_or_default()) {
+        (_, "peer-refused") => Exit::Refused,
+        // Nothing the caller wrote is wrong.
+        (_, "peer-unreachable" | "peer-protocol") => Exit::Told,
+        (400 | 404 | 412 | 422, _) => Exit::Usage,
+        (401 | 403 | 409, _) => Exit::Refused,
         _ => Exit::Told,
     };
     Failure { exit, words }
@@ -208,7 +213,14 @@ mod tests {
         assert_eq!(failure.exit, Exit::Usage);
         let refusal =
             json!({"type": "https://evenkeel.example/problems/peer-refused", "detail": "no"});
+        let unreachable =
+            json!({"type": "/problems/peer-unreachable", "detail": "no", "hint": "is it up?"});
+        assert_eq!(
+            failure_of(StatusCode::UNPROCESSABLE_ENTITY, &unreachable).words,
+            "no\n  is it up?"
+        );
         for (status, problem, exit) in [
+            (422, unreachable, Exit::Told),
             (400, json!({}), Exit::Usage),
             (404, json!({}), Exit::Usage),
             (422, refusal, Exit::Refused),

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::cli::client::Client;
-use crate::cli::exit::Failure;
 use crate::cli::fields::{at, number, optional_number, text};
 use crate::cli::print::{Output, grouped, sized, spanned};
 
@@ -14,23 +13,11 @@ const POLL: Duration = Duration::from_millis(300);
 /// Without a terminal a line now and then is enough.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
 
-/// Waits until the run is final and gives it; Ctrl-C ends the waiting, not the run.
+/// Waits until the run is final and gives it.
 pub(super) async fn follow(client: &Client, output: Output, run: &Value) -> anyhow::Result<Value> {
-    let id = text(run, "id");
-    let ended = tokio::select! {
-        ended = watch(client, output, id) => ended,
-        _ = tokio::signal::ctrl_c() => Err(Failure::told(format!(
-            "the run goes on in the daemon; `evenkeel runs show {id}` tells how it ends, `evenkeel runs cancel {id}` stops it"
-        )).into()),
-    };
-    output.progress("");
-    ended
-}
-
-async fn watch(client: &Client, output: Output, id: &str) -> anyhow::Result<Value> {
     let mut teller = Teller::new(output);
     loop {
-        let run = client.get(&["runs", id]).await?;
+        let run = client.get(&["runs", text(run, "id")]).await?;
         if is_final(text(&run, "status")) {
             return Ok(run);
         }
@@ -84,6 +71,13 @@ impl Teller {
     }
 }
 
+impl Drop for Teller {
+    fn drop(&mut self) {
+        // Whatever is said next begins on a line of its own.
+        self.output.progress("");
+    }
+}
+
 /// Why a run that is not final does not move at the moment; empty when it does.
 fn waiting(run: &Value) -> String {
     let message = text(run, "error.message");
@@ -112,6 +106,9 @@ fn waiting(run: &Value) -> String {
 }
 
 fn progress_line(progress: &Value) -> String {
+    if number(progress, "tables_total") == 0 {
+        return "starting".to_owned();
+    }
     let rows = grouped(number(progress, "rows"));
     let rows = match optional_number(progress, "rows_total") {
         Some(total) => format!("{rows} of {} rows", grouped(total)),
@@ -145,7 +142,7 @@ mod tests {
             progress_line(&progress),
             "1,500 of 3,000 rows  500 rows/s  2.0 KiB  3.0 s left  table 2 of 3"
         );
-        assert_eq!(progress_line(&json!({})), "0 rows  0 B  table 0 of 0");
+        assert_eq!(progress_line(&json!({})), "starting");
     }
 
     #[test]

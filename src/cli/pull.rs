@@ -26,17 +26,23 @@ pub(super) async fn run(context: &Context, arguments: PullArguments) -> anyhow::
     if order.create_missing && !arguments.yes {
         confirm_creation(&client, output, id, &order).await?;
     }
-    let ended = to_the_end(&client, output, id, &order).await?;
+    let run = start(&client, id, &order).await?;
+    let ended = tokio::select! {
+        ended = progress::follow(&client, output, &run) => ended?,
+        _ = tokio::signal::ctrl_c() => return Err(Failure::told(left(text(&run, "id"))).into()),
+    };
     report::report(&client, output, &ended).await
 }
 
-/// Starts the run and follows it until it is final.
-pub(super) async fn to_the_end(
-    client: &Client,
-    output: Output,
-    id: &str,
-    order: &RunOrder,
-) -> anyhow::Result<Value> {
+/// What Ctrl-C leaves behind.
+fn left(id: &str) -> String {
+    format!(
+        "the run goes on in the daemon; `evenkeel runs show {id}` tells how it ends, `evenkeel runs cancel {id}` stops it"
+    )
+}
+
+/// Starts the run.
+pub(super) async fn start(client: &Client, id: &str, order: &RunOrder) -> anyhow::Result<Value> {
     let body = json!({
         "tables": order.tables,
         "sync_mode": order.sync_mode,
@@ -44,8 +50,7 @@ pub(super) async fn to_the_end(
         "create_missing": order.create_missing,
         "shared": order.shared,
     });
-    let run = client.post(&["connections", id, "pull"], &body).await?;
-    progress::follow(client, output, &run).await
+    client.post(&["connections", id, "pull"], &body).await
 }
 
 async fn confirm_creation(

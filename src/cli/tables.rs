@@ -73,9 +73,8 @@ pub(super) async fn schema(
         context.output.object(&schema)?;
         return Ok(Exit::Done);
     }
-    let inner = at(&schema, "schema").unwrap_or(&schema);
-    context.output.list(list(inner, "columns"), &COLUMNS)?;
-    if let Some(key) = shown_at(inner, "primary_key").filter(|key| !key.is_empty()) {
+    context.output.list(list(&schema, "columns"), &COLUMNS)?;
+    if let Some(key) = shown_at(&schema, "primary_key").filter(|key| !key.is_empty()) {
         context.output.note(&format!("Primary key: {key}"));
     }
     Ok(Exit::Done)
@@ -88,37 +87,31 @@ pub(super) async fn records(
     table: &TableName,
     limit: u32,
 ) -> anyhow::Result<Exit> {
-    let client = context.client()?;
+    let (client, output) = (context.client()?, context.output);
     let id = id_of(&client, connection).await?;
     let (table, limit) = (table.to_string(), limit.to_string());
-    let answer = client
-        .get_with(
-            &["connections", &id, "tables", &table, "records"],
-            &[("limit", &limit)],
-        )
-        .await?;
-    let found = ["records", "items", "data"]
-        .into_iter()
-        .find(|name| at(&answer, name).is_some());
-    print_records(
-        context.output,
-        found.map_or(&[], |name| list(&answer, name)),
-    )?;
-    Ok(Exit::Done)
-}
-
-fn print_records(output: Output, records: &[Value]) -> anyhow::Result<()> {
+    let path = ["connections", &id, "tables", &table];
+    let [records, schema] = ["records", "schema"].map(|last| [path.as_slice(), &[last]].concat());
+    let answer = client.get_with(&records, &[("limit", &limit)]).await?;
+    let records = list(&answer, "items");
     if output.json {
         records
             .iter()
             .try_for_each(|record| output.object(record))?;
-        return Ok(());
+        return Ok(Exit::Done);
     }
-    let columns = records.first().and_then(Value::as_object);
-    let titles: Vec<&str> = columns
-        .into_iter()
-        .flat_map(|fields| fields.keys().map(String::as_str))
+    // Objects have no order; the table's columns have one.
+    let schema = client.get(&schema).await?;
+    let columns: Vec<String> = list(&schema, "columns")
+        .iter()
+        .map(|column| either(column, "name", "column_name"))
         .collect();
+    print_records(output, &columns, records)?;
+    Ok(Exit::Done)
+}
+
+fn print_records(output: Output, columns: &[String], records: &[Value]) -> anyhow::Result<()> {
+    let titles: Vec<&str> = columns.iter().map(String::as_str).collect();
     let cell = |record: &Value, name: &str| match record.get(name) {
         Some(value) if !value.is_null() => shown(value),
         _ => "NULL".to_owned(),

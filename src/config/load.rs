@@ -70,9 +70,8 @@ pub fn admin_socket(file: Option<&Path>) -> Result<PathBuf, ConfigFaults> {
 /// The file a SQLite URL names; `None` when the URL is not one.
 #[must_use]
 pub fn sqlite_file(url: &str) -> Option<PathBuf> {
-    let rest = url.strip_prefix("sqlite:")?;
-    let path = rest.strip_prefix("//").unwrap_or(rest);
-    let path = path.split('?').next().unwrap_or(path);
+    let rest = url.strip_prefix("sqlite://")?;
+    let path = rest.split('?').next().unwrap_or(rest);
     (!path.is_empty()).then(|| PathBuf::from(path))
 }
 

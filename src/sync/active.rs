@@ -86,7 +86,9 @@ impl ActiveRuns {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{ActiveRuns, Busy};
+    use crate::model::id::RunId;
+    use crate::model::table::TableName;
 
     #[test]
     fn a_table_has_one_writer_at_a_time() {

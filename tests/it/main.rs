@@ -17,7 +17,9 @@
 
 mod admin;
 mod commands;
+mod engine;
 mod harness;
+mod peer;
 mod pull;
 mod store;
 mod support;

@@ -156,7 +156,7 @@ mod tests {
     use crate::model::run::{ConflictStrategy, SyncMode};
 
     fn order(text: &str) -> Result<(SyncMode, ConflictStrategy), String> {
-        let body: PullBody = serde_json::from_str(text).unwrap();
+        let body: PullBody = serde_json::from_str(text).map_err(|err| err.to_string())?;
         order_of(ConnectionId::generate(), body)
             .map(|order| (order.sync_mode, order.conflict_strategy))
             .map_err(|problem| problem.errors().first().unwrap().field.clone())

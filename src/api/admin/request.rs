@@ -2,6 +2,7 @@
 //!
 //! Invariant: what is wrong with a request is told with the field it concerns.
 
+use std::error::Error;
 use std::str::FromStr;
 
 use axum::extract::rejection::QueryRejection;
@@ -168,9 +169,13 @@ fn fault(path: &str, words: &str) -> (String, String) {
     (field, message)
 }
 
+fn is_caused_by<E: Error + 'static>(err: &axum::Error) -> bool {
+    let first: Option<&(dyn Error + 'static)> = Some(err);
+    std::iter::successors(first, |err| (**err).source()).any(<dyn Error>::is::<E>)
+}
+
 fn unread(err: &axum::Error) -> Problem {
-    let causes = || std::iter::successors(Some::<&dyn std::error::Error>(err), |err| err.source());
-    if causes().any(|cause| cause.is::<LengthLimitError>()) {
+    if is_caused_by::<LengthLimitError>(err) {
         return Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "too-large",
@@ -178,7 +183,7 @@ fn unread(err: &axum::Error) -> Problem {
             "the body is larger than limits.max_body_bytes",
         );
     }
-    if causes().any(|cause| cause.is::<TimeoutError>()) {
+    if is_caused_by::<TimeoutError>(err) {
         return Problem::new(
             StatusCode::REQUEST_TIMEOUT,
             "too-slow",

@@ -78,7 +78,7 @@ pub(super) async fn create(
     JsonBody(body): JsonBody<Creation>,
 ) -> Result<(StatusCode, Json<CreatedView>), Problem> {
     let now = Timestamp::now();
-    let new = checked(body, now)?;
+    let new = checked(&body, now)?;
     let (made, token) = ctx.store.create_token(&new, now).await?;
     let detail = Some(format!("{} for {}", made.role, made.name));
     ctx.audit(&caller.actor, "token.create", &made.id.to_string(), detail)
@@ -90,7 +90,7 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(view)))
 }
 
-fn checked(body: Creation, now: Timestamp) -> Result<NewAdminToken, Problem> {
+fn checked(body: &Creation, now: Timestamp) -> Result<NewAdminToken, Problem> {
     let name = body.name.trim();
     // The name stands in every audit entry that the token makes.
     if name.is_empty() || name.chars().count() > 63 || name.contains(char::is_control) {
@@ -133,7 +133,7 @@ mod tests {
                 role: Role::Viewer,
                 expires_at: expires_at.map(|text| text.parse().unwrap()),
             };
-            let checked = checked(body, now);
+            let checked = checked(&body, now);
             checked
                 .err()
                 .map(|problem| problem.errors()[0].field.clone())

@@ -59,7 +59,7 @@ impl Refusal {
     }
 
     /// What a data endpoint answers; `words` where the fault is ours.
-    pub(super) fn of_serving(err: ServeError, words: &'static str) -> Self {
+    pub(super) fn of_serving(err: &ServeError, words: &'static str) -> Self {
         match err {
             ServeError::UnknownConnection => {
                 Self::new(StatusCode::UNAUTHORIZED, "Invalid connection")

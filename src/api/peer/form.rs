@@ -145,7 +145,9 @@ fn bad(words: &str) -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Form, bad};
+    use crate::api::peer::answer::Refusal;
+    use serde_json::Value;
     use serde_json::json;
 
     fn form(fields: &Value) -> Form {

@@ -16,16 +16,16 @@ const FAILED: &str = "Failed to list tables";
 pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response, Refusal> {
     let form = request.form(ctx).await?;
     let [hash] = form.required(["auth_token_hash"])?;
-    let refused = |err| Refusal::of_serving(err, FAILED);
+    let refused = |err| Refusal::of_serving(&err, FAILED);
     let connection = admit(ctx, hash, Timestamp::now()).await.map_err(refused)?;
     let tables = visible_tables(ctx, &connection, request.client())
         .await
         .map_err(refused)?;
-    let tables: Vec<ListedTable> = tables.into_iter().map(listed).collect();
+    let tables: Vec<ListedTable> = tables.iter().map(listed).collect();
     Ok(ok(&json!({"success": true, "tables": tables})))
 }
 
-fn listed(table: VisibleTable) -> ListedTable {
+fn listed(table: &VisibleTable) -> ListedTable {
     ListedTable {
         name: table.name.to_string(),
         row_count: Some(table.rows),

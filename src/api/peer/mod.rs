@@ -96,7 +96,7 @@ fn refused(status: StatusCode, words: &str) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::bases;
 
     #[test]
     fn the_api_is_mounted_once_at_the_root_and_once_below_each_prefix() {

@@ -44,7 +44,7 @@ struct Pulled<'a> {
 pub(super) async fn answer(ctx: &Arc<Ctx>, request: &PeerRequest) -> Result<Response, Refusal> {
     let form = request.form(ctx).await?;
     let [hash, table] = form.required(["auth_token_hash", "table_name"])?;
-    let refused = |err| Refusal::of_serving(err, FAILED);
+    let refused = |err| Refusal::of_serving(&err, FAILED);
     let connection = admit(ctx, hash, Timestamp::now()).await.map_err(refused)?;
     let name = granted_name(ctx, &connection, request.client(), table).map_err(refused)?;
     let filter = KeyFilter::from_json(
@@ -76,7 +76,7 @@ async fn rows(
     };
     let pulled = pull_rows(ctx, connection, request.client(), &name, &order)
         .await
-        .map_err(|err| Refusal::of_serving(err, FAILED))?;
+        .map_err(|err| Refusal::of_serving(&err, FAILED))?;
     Ok(ok(&Pulled {
         success: true,
         table: &name,
@@ -101,7 +101,7 @@ async fn frames(
     };
     let pieces = open_stream(ctx, connection, request.client(), &name, order)
         .await
-        .map_err(|err| Refusal::of_serving(err, FAILED))?;
+        .map_err(|err| Refusal::of_serving(&err, FAILED))?;
     let mut answer = Response::new(Body::from_stream(stream::unfold(pieces, next)));
     answer
         .headers_mut()

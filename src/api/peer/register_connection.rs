@@ -31,7 +31,7 @@ pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response,
     let registration = read(request)?;
     let connection = register(ctx, &policy, registration, Timestamp::now())
         .await
-        .map_err(refused)?;
+        .map_err(|refusal| refused(&refusal))?;
     // Ours alone: what the peer itself decided it knows.
     let status = connection.local_status;
     let message = if status == Status::Active {
@@ -70,8 +70,8 @@ fn hello(value: &serde_json::Value) -> Result<EvenkeelHello, Refusal> {
     })
 }
 
-fn refused(refusal: RegistrationRefusal) -> Refusal {
-    let status = match &refusal {
+fn refused(refusal: &RegistrationRefusal) -> Refusal {
+    let status = match refusal {
         RegistrationRefusal::Invalid(_) => StatusCode::BAD_REQUEST,
         RegistrationRefusal::PasswordRequired | RegistrationRefusal::PasswordInvalid => {
             StatusCode::UNAUTHORIZED

@@ -107,7 +107,7 @@ impl PeerRequest {
 
 fn refused(err: &(dyn std::error::Error + 'static)) -> Refusal {
     let is_too_long = std::iter::successors(Some(err), |err| err.source())
-        .any(|err| err.is::<LengthLimitError>());
+        .any(<dyn std::error::Error>::is::<LengthLimitError>);
     if is_too_long {
         Refusal::new(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -120,8 +120,11 @@ fn refused(err: &(dyn std::error::Error + 'static)) -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::PeerRequest;
+    use crate::api::CallerAddress;
+    use crate::sync::serve::ClientKind;
     use axum::body::Body;
+    use axum::extract::Request;
 
     async fn request(headers: &[(&str, &str)], address: Option<&str>) -> PeerRequest {
         let mut request = Request::new(Body::empty());

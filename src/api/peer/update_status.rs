@@ -17,12 +17,11 @@ const FAILED: &str = "Failed to update status";
 pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response, Refusal> {
     let form = request.form(ctx).await?;
     let [url, hash, status] = form.required(["sender_url", "auth_token_hash", "status"])?;
-    let status = match status.parse() {
-        Ok(status @ (Status::Active | Status::Suspended | Status::Revoked)) => status,
-        _ => {
-            let words = "Invalid status value";
-            return Err(Refusal::new(StatusCode::BAD_REQUEST, words));
-        }
+    let Ok(status @ (Status::Active | Status::Suspended | Status::Revoked)) = status.parse() else {
+        return Err(Refusal::new(
+            StatusCode::BAD_REQUEST,
+            "Invalid status value",
+        ));
     };
     let internal = |err| Refusal::internal(&err, FAILED);
     let connection = by_url_and_token_hash(ctx, url, hash)

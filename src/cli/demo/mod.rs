@@ -18,7 +18,7 @@ use crate::cli::client::Client;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::fields::{list, number, text};
 use crate::cli::print::{Output, grouped};
-use crate::cli::{connect, connections, grants, pull, report};
+use crate::cli::{connect, connections, grants, progress, pull, report};
 use crate::model::run::{ConflictStrategy, RunOrder, SyncMode};
 use crate::model::table::TableName;
 use data::{Change, TABLES};
@@ -36,7 +36,11 @@ pub(super) async fn run(output: Output, keep: bool) -> anyhow::Result<Exit> {
     let mut stage = Stage {
         giver: Site::prepare(folder.path(), "newyork", first)?,
         receiver: Site::prepare(folder.path(), "berlin", second)?,
-        output,
+        // The story is for a person, also where it is written to a file.
+        output: Output {
+            terminal: true,
+            ..output
+        },
         began: Instant::now(),
     };
     let ended = tokio::select! {
@@ -114,7 +118,7 @@ impl Stage {
             "newyork",
             &format!("connect {} --all-tables --name berlin", self.receiver.url),
         )?;
-        self.output.note(&grants::announcement("berlin", &given));
+        self.tell(&grants::announcement("berlin", &given))?;
         let order = connect::Order {
             url: self.receiver.url.clone(),
             name: "berlin".to_owned(),
@@ -163,7 +167,10 @@ impl Stage {
             list(&plan, "statements").len()
         ))?;
         let first = json!({"statements": list(&plan, "statements").get(..1).unwrap_or_default()});
-        self.output.note(&pull::described(&first));
+        if !self.output.json {
+            self.output
+                .text(&format!("{}\n", pull::described(&first)))?;
+        }
         self.pull(&client, id, order).await?;
         self.tell("All tables arrived, keys and foreign keys included.")
     }
@@ -192,7 +199,8 @@ impl Stage {
     }
 
     async fn pull(&self, client: &Client, id: &str, order: &RunOrder) -> anyhow::Result<Value> {
-        let run = pull::to_the_end(client, self.output, id, order).await?;
+        let started = pull::start(client, id, order).await?;
+        let run = progress::follow(client, self.output, &started).await?;
         report::report(client, self.output, &run).await?;
         Ok(run)
     }

@@ -154,6 +154,7 @@ impl Applier {
         };
         self.run("commit").await?;
         self.told.rows_committed += open.rows;
+        self.told.changes = self.writer.changes();
         self.progress.send_replace(self.told);
         Ok(())
     }

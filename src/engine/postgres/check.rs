@@ -241,7 +241,7 @@ fn some_of(names: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::some_of;
 
     #[test]
     fn a_long_list_of_tables_is_shortened() {

@@ -41,7 +41,8 @@ impl Chunk {
                 tuple_length(rest)?.ok_or_else(|| InvalidValue::new("row", "it ends early"))?;
             let size = u64::try_from(next).unwrap_or(u64::MAX);
             let fits = rows < room.rows && bytes.saturating_add(size) <= room.bytes;
-            if !fits && !(at_least_one && rows == 0) {
+            let forced = at_least_one && rows == 0;
+            if !(fits || forced) {
                 break;
             }
             rows += 1;
@@ -73,8 +74,9 @@ pub(super) fn tuples(parts: &[Bytes]) -> Result<Vec<Bytes>, InvalidValue> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Chunk, Room, tuples};
     use crate::wire::row::RowWriter;
+    use bytes::Bytes;
 
     fn data(rows: u8) -> Bytes {
         let mut writer = RowWriter::default();

@@ -209,7 +209,8 @@ async fn why_none(pool: &PgPool) -> EngineError {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::options;
+    use sqlx::postgres::PgSslMode;
 
     #[test]
     fn off_host_connections_are_verified_unless_the_url_says_otherwise() {

@@ -10,10 +10,11 @@ use crate::engine::driver::{Creation, NewTable};
 use crate::engine::error::EngineError;
 use crate::engine::postgres::connect::{DEFAULT_SCHEMA, Session, sql};
 use crate::engine::postgres::fault::fault;
+use crate::engine::postgres::foreign_key;
 use crate::engine::postgres::introspect;
 use crate::engine::postgres::types::created_as;
 use crate::engine::sql::Sql;
-use crate::model::table::{Column, Engine, ForeignKey, NeutralType, Table, TableName, UniqueKey};
+use crate::model::table::{Column, Engine, NeutralType, Table, TableName, UniqueKey};
 
 /// PostgreSQL cuts longer names off in silence.
 const LONGEST_NAME: usize = 63;
@@ -106,7 +107,9 @@ pub(super) async fn plan(
     for table in tables {
         for key in &table.table.foreign_keys {
             let parent = parents.get(&key.table).and_then(Option::as_ref);
-            plan_foreign_key(&mut plan, &table.table, key, parent);
+            let planned = foreign_key::plan(&table.table, key, parent);
+            plan.statements.extend(planned.statement);
+            plan.left_out.extend(planned.left_out);
         }
     }
     Ok(plan)
@@ -320,88 +323,4 @@ fn native_of(
             Some(format!("{place}: the type {} becomes text", column.native)),
         ),
     }
-}
-
-fn plan_foreign_key(plan: &mut Plan, table: &Table, key: &ForeignKey, parent: Option<&Table>) {
-    let words = format!(
-        "{}: the foreign key ({}) to {}",
-        table.name,
-        key.columns.join(", "),
-        key.table
-    );
-    let Some(parent) = parent else {
-        plan.left_out
-            .push(format!("{words}, which does not exist here"));
-        return;
-    };
-    if !fits(table, key, parent) {
-        plan.left_out.push(format!(
-            "{words}, whose columns there are no key of the same types here"
-        ));
-        return;
-    }
-    let mut statement = sql();
-    statement
-        .push("alter table ")
-        .table(&table.name)
-        .push(" add foreign key (");
-    statement
-        .idents(key.columns.iter().map(String::as_str))
-        .push(") references ")
-        .table(&parent.name)
-        .push(" (");
-    statement
-        .idents(key.foreign_columns.iter().map(String::as_str))
-        .push(")");
-    match on_delete(&key.on_delete) {
-        Some(action) => {
-            statement.push(action);
-        }
-        None => plan
-            .left_out
-            .push(format!("{words}: what it does on delete")),
-    }
-    plan.statements.push(statement);
-}
-
-fn on_delete(action: &str) -> Option<&'static str> {
-    match action.to_ascii_lowercase().as_str() {
-        "" | "no action" => Some(""),
-        "restrict" => Some(" on delete restrict"),
-        "cascade" => Some(" on delete cascade"),
-        "set null" => Some(" on delete set null"),
-        "set default" => Some(" on delete set default"),
-        _ => None,
-    }
-}
-
-/// Whether PostgreSQL will take the key: the columns pointed to are unique, and their types can be compared.
-fn fits(table: &Table, key: &ForeignKey, parent: &Table) -> bool {
-    let mut wanted: Vec<&String> = key.foreign_columns.iter().collect();
-    wanted.sort();
-    let is_key = parent
-        .primary_key
-        .iter()
-        .chain(&parent.unique)
-        .any(|unique| {
-            let mut columns: Vec<&String> = unique.columns.iter().collect();
-            columns.sort();
-            columns == wanted
-        });
-    let pairs = key.columns.iter().zip(&key.foreign_columns);
-    let alike = pairs.clone().all(|(own, other)| {
-        let own = writable(table).find(|column| column.name == *own);
-        let other = writable(parent).find(|column| column.name == *other);
-        own.zip(other).is_some_and(|(own, other)| {
-            own.kind == other.kind || (is_integer(own) && is_integer(other))
-        })
-    });
-    is_key && alike && !key.columns.is_empty() && key.columns.len() == key.foreign_columns.len()
-}
-
-fn is_integer(column: &Column) -> bool {
-    matches!(
-        column.kind,
-        NeutralType::Int2 | NeutralType::Int4 | NeutralType::Int8
-    )
 }

@@ -140,9 +140,11 @@ impl Cutter {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{CutFault, Cutter, HEADER, TRAILER};
+    use crate::wire::frame::MAX_ROW_BYTES;
+    use crate::wire::row::RowBatch;
     use crate::wire::row::RowWriter;
-    use proptest::prelude::*;
+    use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
 
     fn stream(rows: &[Vec<u8>], extension: &[u8]) -> (Vec<u8>, RowBatch) {
         let mut writer = RowWriter::default();

@@ -182,7 +182,7 @@ fn copy_column(context: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Kind, copy_column, describe, kind};
 
     #[test]
     fn a_reason_names_the_constraint_but_no_value() {

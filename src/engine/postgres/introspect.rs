@@ -167,7 +167,7 @@ fn not_writable(row: &TableRow) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::table_name;
 
     #[test]
     fn a_table_of_the_default_schema_goes_by_its_bare_name() {

@@ -124,8 +124,13 @@ fn kind(table: &Table, column: &str) -> NeutralType {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::copy_out;
+    use crate::engine::driver::KeyValue;
     use crate::engine::driver::Page;
+    use crate::engine::driver::RowFilter;
+    use crate::engine::driver::Selection;
+    use crate::model::table::NeutralType;
+    use crate::model::table::Table;
     use crate::model::table::{Column, TableName};
 
     fn column(name: &str, kind: NeutralType) -> Column {

@@ -318,7 +318,7 @@ impl Statements {
         });
         statement.push("), row(");
         statement.list(&self.compared, ", ", |sql, column| {
-            right(self, sql, &column.name)
+            right(self, sql, &column.name);
         });
         statement.push("))");
     }

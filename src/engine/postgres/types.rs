@@ -137,7 +137,9 @@ pub(super) fn created_as(column: &Column) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{BPCHAR, NUMERIC, NativeType, VARCHAR, Width, created_as};
+    use crate::model::table::Column;
+    use crate::model::table::NeutralType;
 
     fn native(oid: u32, modifier: i32) -> NativeType {
         NativeType {

@@ -67,6 +67,11 @@ impl Writer {
         self.job.budget
     }
 
+    /// What the rows written so far changed.
+    pub(super) fn changes(&self) -> Changes {
+        self.applied.changes
+    }
+
     pub(super) fn identities(&self) -> &[String] {
         &self.destination.identities
     }

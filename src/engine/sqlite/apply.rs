@@ -85,6 +85,7 @@ fn run(
         pace: Pace::new(),
         held: Held::new(),
         applied: Applied::default(),
+        taken_care_of: 0,
         progress,
         caller,
     };
@@ -133,6 +134,8 @@ struct Work<'c> {
     pace: Pace,
     held: Held,
     applied: Applied,
+    /// Rows written, found equal or left out: all but those held back or refused.
+    taken_care_of: u64,
     progress: watch::Sender<ApplyProgress>,
     caller: &'c CallerWatch,
 }
@@ -189,6 +192,7 @@ impl Work<'_> {
     }
 
     fn count(&mut self, effect: Effect) {
+        self.taken_care_of += 1;
         let changes = &mut self.applied.changes;
         match effect {
             Effect::Added => changes.added += 1,
@@ -319,11 +323,9 @@ impl Work<'_> {
             rest: begun.elapsed(),
             ended: Instant::now(),
         };
-        let waiting =
-            u64::try_from(self.held.len() + self.applied.rejected.len()).unwrap_or(u64::MAX);
         self.progress.send_replace(ApplyProgress {
             rows_taken: self.applied.rows,
-            rows_committed: self.applied.rows.saturating_sub(waiting),
+            rows_committed: self.taken_care_of,
             changes: self.applied.changes,
         });
         Ok(())

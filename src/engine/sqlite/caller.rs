@@ -34,7 +34,8 @@ impl CallerWatch {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::caller;
+    use std::time::Duration;
     use std::time::Instant;
 
     #[test]

@@ -189,8 +189,13 @@ impl Location {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::Location;
+    use crate::base::secret::Secret;
+    use crate::engine::error::EngineError;
     use crate::engine::sqlite::caller::caller;
+    use rusqlite::Connection;
+    use std::path::Path;
+    use std::time::Duration;
 
     fn parse(url: &str) -> Result<Location, EngineError> {
         Location::parse(&Secret::new(url.to_owned()))

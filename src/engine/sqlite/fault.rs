@@ -125,7 +125,11 @@ fn one_column(reason: &str, table: &TableName) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{RowFault, engine_error, is_unique_violation, row_fault};
+    use crate::engine::error::EngineError;
+    use crate::model::table::TableName;
+    use rusqlite::Error;
+    use rusqlite::ffi;
 
     fn failure(extended: i32, message: &str) -> Error {
         Error::SqliteFailure(ffi::Error::new(extended), Some(message.to_owned()))

@@ -191,8 +191,12 @@ fn moment<'v>(kind: NeutralType, text: &str) -> Result<Image<'v>, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::image;
     use crate::engine::sqlite::types::Affinity;
+    use crate::engine::sqlite::types::Storage;
+    use crate::model::table::NeutralType;
+    use crate::wire::numeric;
+    use rusqlite::types::ValueRef;
 
     fn read(
         kind: NeutralType,

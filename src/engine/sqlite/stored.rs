@@ -71,7 +71,8 @@ fn real<'f>(number: f64) -> Result<ToSqlOutput<'f>, String> {
     if number.is_nan() {
         return Err("SQLite cannot store NaN".to_owned());
     }
-    Ok(ToSqlOutput::Owned(Value::Real(number)))
+    // A column of class REAL drops the sign of zero; adding zero does the same here, so that equal stays equal.
+    Ok(ToSqlOutput::Owned(Value::Real(number + 0.0)))
 }
 
 fn decimal<'f>(affinity: Affinity, text: String) -> Result<ToSqlOutput<'f>, String> {
@@ -141,7 +142,12 @@ fn looks_like_a_number(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{as_value, stored};
+    use crate::engine::sqlite::types::Affinity;
+    use crate::engine::sqlite::types::Storage;
+    use crate::model::table::NeutralType;
+    use crate::wire::numeric;
+    use rusqlite::types::Value;
 
     fn bound(kind: NeutralType, affinity: Affinity, bytes: &[u8]) -> Result<Value, String> {
         let storage = Storage {

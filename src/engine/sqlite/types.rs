@@ -175,7 +175,9 @@ fn split(declaration: &str) -> (String, Vec<u32>) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Affinity, affinity, declaration, declared};
+    use crate::model::table::Column;
+    use crate::model::table::NeutralType;
 
     fn column(
         kind: NeutralType,

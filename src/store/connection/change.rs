@@ -105,7 +105,7 @@ impl Store {
         Ok(())
     }
 
-    /// Our registration was accepted: forgets the raw token.
+    /// Our registration was accepted where we sent it, which proves the URL: forgets the raw token.
     ///
     /// # Errors
     /// When the database fails.
@@ -119,6 +119,7 @@ impl Store {
             self,
             "update connection
             set registered = true,
+                identity = 'proved',
                 token = null,
                 remote_status = $2,
                 remote = $3,

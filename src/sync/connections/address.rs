@@ -47,7 +47,8 @@ fn is_at(url: &PeerUrl, own: SocketAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::is_at;
+    use crate::model::url::PeerUrl;
 
     #[test]
     fn a_listener_is_recognised_in_a_literal_url() {

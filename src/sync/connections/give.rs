@@ -1,7 +1,7 @@
 //! Our administrator gives: a new connection, made here and registered with the peer.
 //!
 //! Invariant: the row is stored, with the token sealed, before the peer hears of it, so that a crash in between
-//! is repaired by the healing loop; the peer's refusal leaves no row.
+//! is repaired by the healing loop; the peer's refusal leaves no row, its silence leaves one that is registered later.
 
 use std::time::Duration;
 
@@ -12,14 +12,16 @@ use crate::model::connection::{Auth, Connection, Direction, Identity, Status, To
 use crate::model::grant::Grant;
 use crate::model::id::ConnectionId;
 use crate::model::url::PeerUrl;
-use crate::remote::{RegisterRequest, RemoteError};
-use crate::store::{RegistrationAnswer, StoreError};
+use crate::remote::RemoteError;
+use crate::store::StoreError;
 use crate::sync::connections::address::checked_url;
+use crate::sync::connections::announce::send_registration;
 use crate::sync::connections::decide::existing;
 use crate::sync::connections::edit::checked_name;
 use crate::sync::connections::grant::checked_grant;
 use crate::sync::connections::register::insert_under_free_name;
-use crate::sync::connections::words::{cleaned, remote_site};
+use crate::sync::connections::tell::note_failure;
+use crate::sync::connections::words::cleaned;
 use crate::sync::{Actor, Ctx, SyncError};
 
 /// A connection our administrator makes: this site gives.
@@ -40,10 +42,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// While a person waits, the healing loop leaves the new row alone.
 const HEALING_WAITS: SignedDuration = SignedDuration::from_secs(30);
 
-/// Makes a connection and registers it with the peer; a refusal leaves no row.
+/// Makes a connection and registers it with the peer; a refusal leaves no row. A peer that cannot be reached is
+/// asked again by the healing loop.
 ///
 /// # Errors
-/// The peer's refusal, or why it could not be asked. Unreachable: no row either.
+/// The peer's refusal, or why it must not be asked.
 pub async fn give(ctx: &Ctx, new: NewConnection, actor: &Actor) -> Result<Connection, SyncError> {
     let url = checked_url(ctx, &new.url)?;
     let name = new.name.as_deref().map(checked_name).transpose()?;
@@ -75,7 +78,11 @@ pub async fn give(ctx: &Ctx, new: NewConnection, actor: &Actor) -> Result<Connec
         Ok(answer) => {
             ctx.store
                 .set_registered(row.id, &answer, Timestamp::now())
-                .await?
+                .await?;
+        }
+        // It may even have taken the registration. A password is not kept, so a person has to try again with one.
+        Err(err) if err.is_unreachable() && new.password.is_none() => {
+            note_failure(ctx, &row, &err, Timestamp::now()).await?;
         }
         Err(err) => {
             ctx.store.forget_connection(row.id).await?;
@@ -86,46 +93,6 @@ pub async fn give(ctx: &Ctx, new: NewConnection, actor: &Actor) -> Result<Connec
     ctx.audit(actor, "connection.create", &row.id.to_string(), detail)
         .await;
     existing(ctx, row.id).await
-}
-
-/// Registers `connection` with its peer. Repeating it with the same token changes nothing there.
-///
-/// # Errors
-/// The peer's refusal, or why it could not be asked.
-pub(super) async fn send_registration(
-    ctx: &Ctx,
-    connection: &Connection,
-    token: &Secret<String>,
-    password: Option<&Secret<String>>,
-) -> Result<RegistrationAnswer, RemoteError> {
-    ctx.remote.check_token_may_cross(&connection.url).await?;
-    let mut peer = ctx
-        .remote
-        .peer(&connection.url, connection.remote_prefix.as_deref())?;
-    peer.find_prefix().await?;
-    let answer = peer
-        .register(&RegisterRequest {
-            sender_url: ctx.config.site.url.to_string(),
-            connection_name: ctx.config.site.name.clone(),
-            auth_token: token,
-            password,
-            evenkeel: ctx.hello(),
-        })
-        .await?;
-    Ok(RegistrationAnswer {
-        remote_status: remote_status(&answer.connection_status),
-        remote: answer.evenkeel.as_ref().and_then(remote_site),
-        remote_prefix: peer.prefix().unwrap_or_default().to_owned(),
-    })
-}
-
-/// A word this version does not know counts as pending: nothing flows on a guess.
-fn remote_status(word: &str) -> Status {
-    match word.parse() {
-        Ok(Status::Revoked) => Status::Severed,
-        Ok(status) => status,
-        Err(_) => Status::Pending,
-    }
 }
 
 fn given(url: PeerUrl, name: String, grant: Grant, actor: &Actor) -> Connection {
@@ -140,8 +107,8 @@ fn given(url: PeerUrl, name: String, grant: Grant, actor: &Actor) -> Connection 
         remote_status: Status::Pending,
         status_reason: None,
         auth: Auth::TokenHash,
-        // Only a site that answers at this URL can make the row stay.
-        identity: Identity::Proved,
+        // Proved once the peer accepts the registration at this URL.
+        identity: Identity::Claimed,
         requested_from: None,
         grant,
         remote: None,
@@ -157,19 +124,5 @@ fn given(url: PeerUrl, name: String, grant: Grant, actor: &Actor) -> Connection 
         registered: false,
         peer_deleted: false,
         deleted_at: None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_unknown_answer_to_a_registration_counts_as_pending() {
-        let read = |word: &str| remote_status(word);
-        assert_eq!(read("active"), Status::Active);
-        assert_eq!(read("pending"), Status::Pending);
-        assert_eq!(read("revoked"), Status::Severed);
-        assert_eq!(read("on_hold"), Status::Pending);
     }
 }

@@ -4,6 +4,7 @@
 //! and whatever the peer has yet to hear is stored before it is told.
 
 mod address;
+mod announce;
 mod decide;
 mod edit;
 mod give;

@@ -64,7 +64,8 @@ async fn in_the_background<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{hash_password, is_password};
+    use crate::base::secret::Secret;
 
     #[tokio::test]
     async fn only_the_password_itself_opens_its_hash() {

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::base::backoff::{jittered, random_fraction};
 use crate::model::connection::{Connection, Status};
 use crate::remote::{Peer, RemoteError};
-use crate::sync::connections::give::send_registration;
+use crate::sync::connections::announce::send_registration;
 use crate::sync::{Actor, Ctx, SyncError};
 
 const SHORTEST_PAUSE: Duration = Duration::from_secs(5);
@@ -160,7 +160,9 @@ fn pause_after(silent_for: SignedDuration, asked_for: Option<Duration>) -> Durat
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{SHORTEST_PAUSE, pause_after};
+    use jiff::SignedDuration;
+    use std::time::Duration;
 
     #[test]
     fn pauses_double_from_five_seconds_to_ten_minutes() {

@@ -37,7 +37,8 @@ fn hides_or_turns(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{cleaned, remote_site};
+    use crate::wire::messages::EvenkeelHello;
 
     #[test]
     fn a_strangers_name_is_shown_short_and_plain() {

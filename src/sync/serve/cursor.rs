@@ -117,9 +117,16 @@ fn checked(kind: NeutralType, value: &Value) -> Option<KeyValue> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{after, rows_after};
+    use crate::engine::driver::KeyValue;
+    use crate::engine::driver::RowFilter;
+    use crate::model::table::NeutralType;
+    use crate::model::table::Table;
     use crate::model::table::{Column, TableName, UniqueKey};
+    use crate::sync::serve::fault::FilterFault;
     use crate::wire::row::RowWriter;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     fn table(kinds: &[NeutralType]) -> Table {
         let names: Vec<String> = (0..kinds.len()).map(|at| format!("k{at}")).collect();

@@ -115,8 +115,13 @@ fn integer(value: &Value) -> Result<i64, FilterFault> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::KeyFilter;
+    use crate::model::table::Column;
+    use crate::model::table::NeutralType;
+    use crate::model::table::Table;
     use crate::model::table::{TableName, UniqueKey};
+    use crate::sync::serve::fault::FilterFault;
+    use serde_json::Value;
     use serde_json::json;
 
     fn read(request: &Value) -> Result<Option<KeyFilter>, FilterFault> {

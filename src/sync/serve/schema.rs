@@ -160,7 +160,12 @@ fn catalogue_column(column: Column) -> CatalogueColumn {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{catalogue, published};
+    use crate::model::table::Column;
+    use crate::model::table::Engine;
+    use crate::model::table::NeutralType;
+    use crate::model::table::Table;
+    use crate::model::table::TableName;
     use crate::model::table::{ForeignKey, UniqueKey};
 
     fn column(name: &str, kind: NeutralType) -> Column {

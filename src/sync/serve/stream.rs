@@ -334,8 +334,11 @@ impl Default for Framing {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Framing, told};
+    use crate::engine::EngineError;
+    use crate::wire::frame::FrameKind;
     use crate::wire::frame::FrameReader;
+    use crate::wire::frame::RowSum;
     use crate::wire::row::RowWriter;
 
     #[test]

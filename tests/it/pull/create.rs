@@ -57,7 +57,7 @@ fn only_names_types_and_keys_are_taken_from_a_stranger() {
         );
     }
     for nothing in [
-        "select conname from pg_constraint where contype = 'c'",
+        "select conname from pg_constraint where contype = 'c' and connamespace = 'public'::regnamespace",
         "select tgname from pg_trigger where not tgisinternal",
         "select typname from pg_type where typtype in ('e', 'd') and typnamespace = 'public'::regnamespace",
         "select proname from pg_proc where pronamespace = 'public'::regnamespace",

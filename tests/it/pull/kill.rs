@@ -154,7 +154,7 @@ fn wrong_rows(pair: &Pair) -> String {
     pair.destination.query(&format!(
         "select count(*) from ledger
          where id not between 1 and {ROWS}
-            or (account, amount, booked, memo) is distinct from (select a, b, c, d from (select {CONTENT}) x(a, b, c, d))"
+            or row(account, amount, booked, memo) is distinct from row({CONTENT})"
     ))
 }
 

@@ -88,7 +88,7 @@ impl Postgres {
     /// `None` where nobody may make mount namespaces: it takes root, or user namespaces.
     pub fn with_small_disk(size: &str) -> Option<Self> {
         let probe = namespace()
-            .args(["mount", "-t", "tmpfs", "tmpfs", "/mnt"])
+            .args(["mount", "-t", "tmpfs", "tmpfs", "/tmp"])
             .output();
         let allowed = probe.is_ok_and(|output| output.status.success());
         allowed.then(|| Self::prepared(SETTINGS, Some(size.to_owned())))
@@ -242,9 +242,10 @@ impl Postgres {
         let Some(size) = &self.small_disk else {
             return server;
         };
-        let script = "mkdir -p \"$0\" && mount -t tmpfs -o mode=777,size=\"$1\" tmpfs \"$0\" && shift && exec \"$@\"";
+        const SCRIPT: &str = r#"mkdir -p "$0" && mount -t tmpfs -o "size=$1" tmpfs "$0" &&
+            chown --reference="$0/.." "$0" && shift && exec "$@""#;
         let mut command = namespace();
-        command.args(["sh", "-c", script, &self.small_disk(), size]);
+        command.args(["sh", "-c", SCRIPT, &self.small_disk(), size]);
         command.arg(server.get_program()).args(server.get_args());
         command.current_dir("/");
         command
@@ -347,7 +348,7 @@ fn namespace() -> Command {
     command.args(if geteuid().is_root() {
         &["--mount"][..]
     } else {
-        &["--user", "--map-root-user", "--mount"][..]
+        &["--user", "--map-current-user", "--keep-caps", "--mount"][..]
     });
     command
 }

@@ -92,7 +92,7 @@ fn fault(err: &std::io::Error) -> EngineError {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Held, IN_MEMORY};
 
     #[test]
     fn rows_come_back_in_any_order_also_from_the_file() {

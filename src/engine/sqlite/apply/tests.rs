@@ -304,6 +304,23 @@ async fn what_a_trigger_does_is_undone_with_the_row_it_refuses() {
 }
 
 #[tokio::test]
+async fn a_negative_zero_is_written_once_as_zero() {
+    let site = Site::new("create table t (id integer primary key, a real, b float4 real)");
+    let row = vec![
+        int(1),
+        Some((-0.0_f64).to_be_bytes().to_vec()),
+        Some((-0.0_f32).to_be_bytes().to_vec()),
+    ];
+    let applied = site
+        .apply(site.job("t").await, std::slice::from_ref(&row))
+        .await
+        .unwrap();
+    assert_eq!(applied.changes, changes(1, 0, 0, 0));
+    let applied = site.apply(site.job("t").await, &[row]).await.unwrap();
+    assert_eq!(applied.changes, Changes::default());
+}
+
+#[tokio::test]
 async fn the_applications_own_spelling_of_an_equal_value_stays() {
     let site = Site::new(
         "create table t (id integer primary key, at datetime, price numeric, ref uuid, total decimal(10,2));

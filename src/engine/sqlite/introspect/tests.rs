@@ -1,7 +1,10 @@
 //! The catalogue of a schema that has one of everything.
 
-use super::*;
+use super::{Described, table, tables};
 use crate::model::table::NeutralType;
+use crate::model::table::TableName;
+use crate::model::table::UniqueKey;
+use rusqlite::Connection;
 
 const NASTY: &str = r#"
 create table "Odd ""Name.x" ("a b" integer primary key, "select" text not null default 'x', "ü" blob);

@@ -1,0 +1,3 @@
+//! The engines against real databases.
+
+mod postgres;
