@@ -200,8 +200,8 @@ impl Connection {
     pub fn blocked_by(&self) -> Option<&'static str> {
         match (self.local_status, self.remote_status) {
             (Status::Active, Status::Active) => None,
-            (local, remote) if local >= remote => Some("this site's administrator"),
-            _ => Some("the peer"),
+            (local, remote) if local >= remote => Some("this site's"),
+            _ => Some("the peer's"),
         }
     }
 }

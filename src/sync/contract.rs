@@ -70,6 +70,16 @@ pub fn agree(
     })
 }
 
+/// Makes sure that a table made here after `source` will have a key by which rows are matched.
+///
+/// # Errors
+/// [`SyncError::Contract`] when it will not.
+pub fn refuse_keyless(source: &Catalogue, made: &Table) -> Result<(), SyncError> {
+    let sent: Vec<Column> = source.columns.iter().map(source_column).collect();
+    let key = common_key(source, made, &sent);
+    key.map(drop).ok_or_else(|| no_key(source, made))
+}
+
 impl Contract {
     /// The names of the columns to ask the source for.
     #[must_use]

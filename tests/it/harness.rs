@@ -1,8 +1,12 @@
 //! The harness tests itself: what the other tests rely on without looking.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::support::http::{Address, Request};
+use crate::support::proxy::{Link, Proxy};
 use crate::support::{flights, postgres, sqlite, wait};
 
 #[test]
@@ -94,5 +98,36 @@ fn nothing_is_left_when_the_test_process_is_killed() {
     let home = Path::new(&data).parent().unwrap();
     wait::until("server and files are gone", wait::LONG, || {
         (!home.exists() && !runs()).then_some(())
+    });
+}
+
+#[test]
+fn a_link_passes_on_cuts_stalls_and_lies_as_told() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for client in server.incoming() {
+            let mut client = client.unwrap();
+            assert!(client.read(&mut [0; 1024]).unwrap() > 0);
+            client
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nsome")
+                .unwrap();
+        }
+    });
+    let link = Proxy::to(port);
+    let address = Address::Tcp(link.url().trim_start_matches("http://").parse().unwrap());
+    let ask = || Request::new("GET", "/").send(&address);
+    assert_eq!(ask().unwrap().text(), "some");
+    for bytes in [0, 5, 40] {
+        link.set(Link::CutAfter(bytes));
+        assert!(ask().is_err(), "{bytes}");
+    }
+    link.set(Link::Answer(b"HTTP/1.1 500 No\r\n\r\n".to_vec()));
+    assert_eq!(ask().unwrap().status, 500);
+    link.set(Link::StallAfter(20));
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(ask);
+        link.set(Link::Whole);
+        assert_eq!(waiting.join().unwrap().unwrap().text(), "some");
     });
 }

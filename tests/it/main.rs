@@ -16,9 +16,11 @@
 )]
 
 mod admin;
+mod commands;
 mod engine;
 mod harness;
 mod peer;
+mod pull;
 mod store;
 mod support;
 mod values;

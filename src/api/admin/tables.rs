@@ -20,7 +20,7 @@ use crate::api::problem::Problem;
 use crate::base::secret::Secret;
 use crate::model::connection::{Connection, Direction};
 use crate::model::table::{Table, TableName};
-use crate::remote::Peer;
+use crate::remote::{Peer, RemoteError};
 use crate::sync::serve::{ClientKind, RecordsPage, VisibleTable};
 use crate::sync::{Ctx, SyncError, serve};
 use crate::wire::messages::{Catalogue, ListedTable};
@@ -199,7 +199,10 @@ pub(super) async fn schema(
         }
         Direction::Receiver => {
             let (peer, token_hash) = peer_of(&ctx, &connection).await?;
-            let (published, evenkeel) = peer.schema(&token_hash, &table).await?;
+            let (published, evenkeel) = peer
+                .schema(&token_hash, &table)
+                .await
+                .map_err(|err| there(&table, err))?;
             let local = ctx.driver.table(&table).await?;
             SchemaView {
                 published: object(published),
@@ -253,7 +256,9 @@ pub(super) async fn records(
         }
         Direction::Receiver => {
             let (peer, token_hash) = peer_of(&ctx, &connection).await?;
-            peer.records(&token_hash, &table, limit, offset).await?
+            peer.records(&token_hash, &table, limit, offset)
+                .await
+                .map_err(|err| there(&table, err))?
         }
     };
     let full = u32::try_from(rows.len()).is_ok_and(|rows| rows >= limit);
@@ -278,6 +283,16 @@ fn key_of(table: &Table) -> Option<Vec<String>> {
 
 fn named(text: &str) -> Result<TableName, Problem> {
     text.parse().map_err(|_| Problem::not_found("table", text))
+}
+
+/// A table that the peer does not know is unknown, like one that this site does not know.
+fn there(table: &TableName, err: RemoteError) -> Problem {
+    match err {
+        RemoteError::Refused { status: 404, .. } => {
+            Problem::not_found("table", &format!("{table} at the peer"))
+        }
+        err => err.into(),
+    }
 }
 
 /// Only an object can be flattened into the answer; a peer may have sent anything.

@@ -4,7 +4,7 @@ use crate::engine::driver::NewTable;
 use crate::model::run::{Run, RunStatus};
 use crate::model::table::{ForeignKey, Table, TableName, UniqueKey, parents_first};
 use crate::remote::RemoteError;
-use crate::sync::contract::{Contract, agree, source_column};
+use crate::sync::contract::{Contract, agree, refuse_keyless, source_column};
 use crate::sync::pull::Source;
 use crate::sync::{Ctx, SyncError};
 use crate::wire::messages::Catalogue;
@@ -37,6 +37,7 @@ pub(super) async fn make(
         .collect();
     let mut sides = look(ctx, &waiting, source).await?;
     if run.order.create_missing {
+        refuse_before_making(ctx, run, &sides)?;
         create(ctx, &mut sides).await?;
     }
     let mut pulls = Vec::with_capacity(sides.len());
@@ -123,6 +124,20 @@ fn refused(table: &TableName, err: RemoteError) -> SyncError {
         message,
         hint: hint.to_owned(),
     }
+}
+
+/// No table is made for a run that cannot be done as a whole.
+fn refuse_before_making(ctx: &Ctx, run: &Run, sides: &[Sides]) -> Result<(), SyncError> {
+    for side in sides {
+        match &side.here {
+            Some(target) => {
+                let engine = ctx.driver.engine();
+                agree(&side.there, target, engine, run.order.sync_mode).map(drop)?;
+            }
+            None => refuse_keyless(&side.there, &described(&side.name, &side.there))?,
+        }
+    }
+    Ok(())
 }
 
 async fn create(ctx: &Ctx, sides: &mut [Sides]) -> Result<(), SyncError> {

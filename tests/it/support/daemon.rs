@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -77,6 +78,11 @@ impl SiteBuilder {
     pub fn environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// The port on which peers will reach the site.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Writes the configuration without starting anything.
@@ -235,7 +241,7 @@ impl Site {
 
     /// Asks the daemon to end (SIGTERM) and waits until it has.
     pub fn stop(&mut self) -> ExitStatus {
-        self.signal("TERM");
+        self.signal(Signal::TERM);
         self.wait()
     }
 
@@ -257,12 +263,10 @@ impl Site {
         self.start();
     }
 
-    /// Sends the daemon a signal, named without `SIG`.
-    pub fn signal(&self, signal: &str) {
-        let status = Command::new("kill")
-            .args(["-s", signal, &self.process().to_string()])
-            .status();
-        assert!(status.expect("kill starts").success(), "kill -s {signal}");
+    /// Sends the daemon a signal.
+    pub fn signal(&self, signal: Signal) {
+        let daemon = self.daemon.as_ref().expect("the daemon runs");
+        kill_process(Pid::from_child(daemon), signal).expect("the daemon can be signalled");
     }
 
     /// Runs a command against this site, by its configuration, to its end.

@@ -2,9 +2,13 @@
 
 pub mod cleanup;
 pub mod daemon;
+pub mod database;
 pub mod flights;
 pub mod http;
+pub mod impostor;
+pub mod pair;
 pub mod ports;
 pub mod postgres;
+pub mod proxy;
 pub mod sqlite;
 pub mod wait;

@@ -10,6 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tempfile::TempDir;
 
 use super::{cleanup, ports, wait};
@@ -33,6 +34,7 @@ lc_messages = 'C'
 pub struct Postgres {
     folder: TempDir,
     port: u16,
+    small_disk: Option<String>,
     server: Mutex<Option<Child>>,
 }
 
@@ -74,6 +76,30 @@ pub fn copy_csv(url: &str, table: &str, csv: &[u8]) {
 impl Postgres {
     /// Starts a server of its own, for a test that means to stop or kill it.
     pub fn start() -> Self {
+        Self::prepared(SETTINGS, None)
+    }
+
+    /// Starts a server of its own with these settings instead of the harness's.
+    pub fn with_settings(settings: &str) -> Self {
+        Self::prepared(settings, None)
+    }
+
+    /// Starts a server of its own that sees a file system of `size` (such as `4m`) at [`small_disk`](Self::small_disk).
+    /// `None` where nobody may make mount namespaces: it takes root, or user namespaces.
+    pub fn with_small_disk(size: &str) -> Option<Self> {
+        let probe = namespace()
+            .args(["mount", "-t", "tmpfs", "tmpfs", "/tmp"])
+            .output();
+        let allowed = probe.is_ok_and(|output| output.status.success());
+        allowed.then(|| Self::prepared(SETTINGS, Some(size.to_owned())))
+    }
+
+    /// The folder for a tablespace on the small disk; the server sees it, other processes do not.
+    pub fn small_disk(&self) -> String {
+        self.folder.path().join("small").display().to_string()
+    }
+
+    fn prepared(settings: &str, small_disk: Option<String>) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("evenkeel-postgres-")
             .tempdir()
@@ -99,16 +125,16 @@ impl Postgres {
             "initdb: {}",
             String::from_utf8_lossy(&output.stderr)
         );
-        let mut settings = File::options()
+        let mut file = File::options()
             .append(true)
             .open(data.join("postgresql.conf"))
             .expect("settings");
-        settings
-            .write_all(SETTINGS.as_bytes())
+        file.write_all(settings.as_bytes())
             .expect("settings are written");
         let server = Self {
             folder,
             port: ports::free(),
+            small_disk,
             server: Mutex::new(None),
         };
         server.restart();
@@ -141,7 +167,7 @@ impl Postgres {
     pub fn kill9(&self) {
         let mut server = self.server();
         if let Some(child) = server.take() {
-            end(child, "KILL");
+            end(child, Signal::KILL);
         }
     }
 
@@ -149,7 +175,7 @@ impl Postgres {
     pub fn stop(&self) {
         let mut server = self.server();
         if let Some(child) = server.take() {
-            end(child, "INT");
+            end(child, Signal::INT);
         }
     }
 
@@ -173,7 +199,7 @@ impl Postgres {
             .append(true)
             .open(self.folder.path().join("log"))
             .expect("a log");
-        let mut postgres = unprivileged(&programs().join("postgres"));
+        let mut postgres = self.program();
         let mut child = postgres
             .arg("-D")
             .arg(self.folder.path().join("data"))
@@ -209,6 +235,22 @@ impl Postgres {
         }
     }
 
+    /// The server, in a mount namespace of its own where it has a small disk. Each step becomes the next one, so that
+    /// the process that is started is the server.
+    fn program(&self) -> Command {
+        let server = unprivileged(&programs().join("postgres"));
+        let Some(size) = &self.small_disk else {
+            return server;
+        };
+        const SCRIPT: &str = r#"mkdir -p "$0" && mount -t tmpfs -o "size=$1" tmpfs "$0" &&
+            chown --reference="$0/.." "$0" && shift && exec "$@""#;
+        let mut command = namespace();
+        command.args(["sh", "-c", SCRIPT, &self.small_disk(), size]);
+        command.arg(server.get_program()).args(server.get_args());
+        command.current_dir("/");
+        command
+    }
+
     fn server(&self) -> MutexGuard<'_, Option<Child>> {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -217,17 +259,13 @@ impl Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         if let Some(child) = self.server().take() {
-            end(child, "QUIT");
+            end(child, Signal::QUIT);
         }
     }
 }
 
-fn end(mut child: Child, signal: &str) {
-    let sent = Command::new("kill")
-        .args(["-s", signal, &child.id().to_string()])
-        .status()
-        .expect("kill starts");
-    assert!(sent.success(), "kill -s {signal}");
+fn end(mut child: Child, signal: Signal) {
+    kill_process(Pid::from_child(&child), signal).expect("the server can be signalled");
     wait::until("PostgreSQL ends", wait::LONG, || {
         child.try_wait().expect("a status")
     });
@@ -235,7 +273,7 @@ fn end(mut child: Child, signal: &str) {
 }
 
 /// The newest installed server's programs: Debian keeps them out of the path.
-fn programs() -> &'static Path {
+pub fn programs() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         let versions = std::fs::read_dir("/usr/lib/postgresql")
@@ -304,6 +342,17 @@ fn unprivileged(program: &Path) -> Command {
     command
 }
 
+/// Runs what follows where its mounts are seen by nobody else.
+fn namespace() -> Command {
+    let mut command = Command::new("unshare");
+    command.args(if geteuid().is_root() {
+        &["--mount"][..]
+    } else {
+        &["--user", "--map-current-user", "--keep-caps", "--mount"][..]
+    });
+    command
+}
+
 fn give_away(folder: &Path) {
     if let Some(user) = owner() {
         let status = Command::new("chown")
@@ -319,7 +368,7 @@ fn give_away(folder: &Path) {
 fn owner() -> Option<&'static str> {
     static OWNER: OnceLock<Option<&'static str>> = OnceLock::new();
     *OWNER.get_or_init(|| {
-        rustix::process::geteuid().is_root().then(|| {
+        geteuid().is_root().then(|| {
             let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
             let exists = users.lines().any(|line| line.starts_with("postgres:"));
             if exists { "postgres" } else { "nobody" }

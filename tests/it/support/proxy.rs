@@ -4,6 +4,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -30,6 +31,7 @@ struct State {
     link: Mutex<Link>,
     changed: Condvar,
     open: Mutex<bool>,
+    passed: AtomicU64,
 }
 
 impl Proxy {
@@ -41,6 +43,7 @@ impl Proxy {
             link: Mutex::new(Link::Whole),
             changed: Condvar::new(),
             open: Mutex::new(true),
+            passed: AtomicU64::new(0),
         });
         let state = Arc::clone(&link);
         thread::spawn(move || {
@@ -61,6 +64,11 @@ impl Proxy {
     /// The URL that leads through the link.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// How many bytes of answers it has passed on, over all connections.
+    pub fn passed(&self) -> u64 {
+        self.link.passed.load(Ordering::Relaxed)
     }
 
     /// Changes what the link does from now on.
@@ -126,6 +134,8 @@ impl State {
                 let (now, later) = rest.split_at(room.min(rest.len()));
                 client.write_all(now)?;
                 passed += now.len();
+                self.passed
+                    .fetch_add(u64::try_from(now.len()).unwrap_or(0), Ordering::Relaxed);
                 rest = later;
             }
         }

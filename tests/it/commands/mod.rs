@@ -1,0 +1,4 @@
+//! The commands as a person types them: what they print, and how they end.
+
+mod exit_codes;
+mod flow;

@@ -1,0 +1,10 @@
+//! `POST /connections/{id}/pull` and the command `pull`: real tables between real sites.
+
+mod bad_input;
+mod bad_peer;
+mod bad_store;
+mod create;
+mod flights;
+mod kill;
+mod modes;
+mod runs;

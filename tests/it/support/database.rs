@@ -1,0 +1,159 @@
+//! A site's database of either engine, asked by the same words; nothing of the code under test takes part.
+
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use super::{cleanup, flights, postgres, sqlite};
+
+/// A kind of database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// On the shared PostgreSQL server.
+    Postgres,
+    /// A file of its own.
+    Sqlite,
+}
+
+/// A database of a test.
+pub enum Database {
+    /// Its URL.
+    Postgres(String),
+    /// The folder with `site.db`.
+    Sqlite(TempDir),
+}
+
+impl Database {
+    /// An empty one.
+    pub fn empty(kind: Kind) -> Self {
+        match kind {
+            Kind::Postgres => Self::Postgres(postgres::shared().database()),
+            Kind::Sqlite => {
+                let database = Self::Sqlite(folder());
+                database.execute("select 1");
+                database
+            }
+        }
+    }
+
+    /// One that holds what these statements make.
+    pub fn with(kind: Kind, sql: &str) -> Self {
+        let database = Self::empty(kind);
+        database.execute(sql);
+        database
+    }
+
+    /// One with all flights of 2013 and their companions.
+    pub fn flights(kind: Kind) -> Self {
+        match kind {
+            Kind::Postgres => Self::Postgres(flights::postgres_database()),
+            Kind::Sqlite => {
+                let folder = folder();
+                flights::sqlite_database(&folder.path().join("site.db"));
+                Self::Sqlite(folder)
+            }
+        }
+    }
+
+    /// Which kind it is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Postgres(_) => Kind::Postgres,
+            Self::Sqlite(_) => Kind::Sqlite,
+        }
+    }
+
+    /// As `site.database` names it.
+    pub fn url(&self) -> String {
+        match self {
+            Self::Postgres(url) => url.clone(),
+            Self::Sqlite(folder) => format!("sqlite://{}", path(folder).display()),
+        }
+    }
+
+    /// Runs statements and forgets what they return.
+    pub fn execute(&self, sql: &str) {
+        match self {
+            Self::Postgres(url) => drop(postgres::query(url, sql)),
+            Self::Sqlite(folder) => sqlite::execute(&path(folder), sql),
+        }
+    }
+
+    /// Runs one query: a line per row, `|` between columns, NULL as nothing.
+    pub fn query(&self, sql: &str) -> String {
+        match self {
+            Self::Postgres(url) => postgres::query(url, sql),
+            Self::Sqlite(folder) => sqlite::query(&path(folder), sql),
+        }
+    }
+
+    /// How many rows `table` has.
+    pub fn count(&self, table: &str) -> u64 {
+        let count = self.query(&format!("select count(*) from {table}"));
+        count.parse().expect("a count")
+    }
+
+    /// The columns of the primary key of `table`, as `a, b`, by the database's catalogue.
+    pub fn primary_key(&self, table: &str) -> String {
+        self.query(&match self {
+            Self::Postgres(_) => format!(
+                "select string_agg(a.attname, ', ' order by k.at)
+                 from pg_index i
+                 cross join unnest(i.indkey) with ordinality k(number, at)
+                 join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number
+                 where i.indrelid = '{table}'::regclass and i.indisprimary"
+            ),
+            Self::Sqlite(_) => format!(
+                "select group_concat(name, ', ')
+                 from (select name from pragma_table_info('{table}') where pk > 0 order by pk)"
+            ),
+        })
+    }
+
+    /// The single-column foreign keys of `table`, as lines `column parent (column)`, by the database's catalogue.
+    pub fn foreign_keys(&self, table: &str) -> String {
+        self.query(&match self {
+            Self::Postgres(_) => format!(
+                "select a.attname || ' ' || c.confrelid::regclass || ' (' || f.attname || ')'
+                 from pg_constraint c
+                 join pg_attribute a on a.attrelid = c.conrelid and a.attnum = c.conkey[1]
+                 join pg_attribute f on f.attrelid = c.confrelid and f.attnum = c.confkey[1]
+                 where c.contype = 'f' and c.conrelid = '{table}'::regclass
+                 order by 1"
+            ),
+            Self::Sqlite(_) => format!(
+                "select \"from\" || ' ' || \"table\" || ' (' || \"to\" || ')'
+                 from pragma_foreign_key_list('{table}')
+                 order by 1"
+            ),
+        })
+    }
+
+    /// Name and type of the columns of `table`, as lines `name type`, by the database's catalogue.
+    pub fn column_types(&self, table: &str) -> String {
+        self.query(&match self {
+            Self::Postgres(_) => format!(
+                "select attname || ' ' || format_type(atttypid, atttypmod)
+                 from pg_attribute
+                 where attrelid = '{table}'::regclass and attnum > 0 and not attisdropped
+                 order by attnum"
+            ),
+            Self::Sqlite(_) => {
+                format!("select name || ' ' || type from pragma_table_info('{table}') order by cid")
+            }
+        })
+    }
+}
+
+fn folder() -> TempDir {
+    let folder = tempfile::Builder::new()
+        .prefix("evenkeel-database-")
+        .tempdir()
+        .expect("a temporary folder");
+    cleanup::folder(folder.path());
+    folder
+}
+
+fn path(folder: &TempDir) -> PathBuf {
+    folder.path().join("site.db")
+}

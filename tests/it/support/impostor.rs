@@ -1,0 +1,116 @@
+//! A peer that misbehaves on one endpoint: everything else is answered by the real site behind it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use super::http::{Address, Request};
+
+/// A listener on a free loopback port.
+pub struct Impostor {
+    address: SocketAddr,
+    spoilt: Arc<Mutex<Option<Spoilt>>>,
+}
+
+struct Spoilt {
+    endpoint: &'static str,
+    answer: Vec<u8>,
+}
+
+impl Impostor {
+    /// Stands before the site at this loopback port, and answers as it does.
+    pub fn before(port: u16) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let spoilt = Arc::new(Mutex::new(None));
+        let state = Arc::clone(&spoilt);
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let state = Arc::clone(&state);
+                // Whoever asks may go away at any time.
+                thread::spawn(move || drop(serve(client, port, &state)));
+            }
+        });
+        Self { address, spoilt }
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// From now on, requests whose path ends with `endpoint` get exactly these bytes, and the connection is closed.
+    pub fn answer(&self, endpoint: &'static str, answer: &[u8]) {
+        let answer = answer.to_vec();
+        *self.spoilt.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Spoilt { endpoint, answer });
+    }
+}
+
+fn serve(client: TcpStream, port: u16, spoilt: &Mutex<Option<Spoilt>>) -> std::io::Result<()> {
+    let mut reader = BufReader::new(client.try_clone()?);
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        let line = line.trim_end().to_owned();
+        if line.is_empty() {
+            break;
+        }
+        lines.push(line);
+    }
+    let mut words = lines
+        .first()
+        .map(|line| line.split(' '))
+        .into_iter()
+        .flatten();
+    let (method, target) = (words.next().unwrap_or("GET"), words.next().unwrap_or("/"));
+    let mut request = Request::new(method, target);
+    let mut length = 0;
+    for (name, value) in lines
+        .iter()
+        .skip(1)
+        .filter_map(|line| line.split_once(": "))
+    {
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" => length = value.parse().unwrap_or(0),
+            "host" | "connection" => {}
+            _ => request = request.header(name, value),
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    let planned = spoilt.lock().unwrap_or_else(PoisonError::into_inner);
+    let planned = planned
+        .as_ref()
+        .filter(|spoilt| target.ends_with(spoilt.endpoint))
+        .map(|spoilt| spoilt.answer.clone());
+    let answer = match planned {
+        Some(answer) => answer,
+        None => forwarded(&request.body(body), port)?,
+    };
+    let mut client = client;
+    client.write_all(&answer)?;
+    client.shutdown(std::net::Shutdown::Write)
+}
+
+fn forwarded(request: &Request, port: u16) -> std::io::Result<Vec<u8>> {
+    let answer = request.send(&Address::Tcp((Ipv4Addr::LOCALHOST, port).into()))?;
+    let mut wire = format!("HTTP/1.1 {} Forwarded\r\n", answer.status);
+    for (name, value) in &answer.headers {
+        if !matches!(
+            name.as_str(),
+            "transfer-encoding" | "content-length" | "connection"
+        ) {
+            wire.push_str(&format!("{name}: {value}\r\n"));
+        }
+    }
+    wire.push_str(&format!(
+        "content-length: {}\r\nconnection: close\r\n\r\n",
+        answer.body.len()
+    ));
+    Ok([wire.into_bytes(), answer.body].concat())
+}
