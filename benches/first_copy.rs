@@ -51,7 +51,7 @@ fn main() {
 
     let (mut ours, mut binary, mut text) = (Vec::new(), Vec::new(), Vec::new());
     for repetition in 1..=repetitions {
-        let mut measure = |name: &str, times: &mut Vec<Duration>, copy: &dyn Fn() -> Duration| {
+        let measure = |name: &str, times: &mut Vec<Duration>, copy: &dyn Fn() -> Duration| {
             empty(&to);
             let took = copy();
             assert_eq!(

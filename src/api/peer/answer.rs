@@ -82,7 +82,7 @@ impl Refusal {
                 )
             }
             ServeError::Store(_) | ServeError::Engine(_) | ServeError::Value(_) => {
-                Self::internal(&err, words)
+                Self::internal(err, words)
             }
         }
     }

@@ -18,10 +18,8 @@ pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response,
     let form = request.form(ctx).await?;
     let [url, hash, status] = form.required(["sender_url", "auth_token_hash", "status"])?;
     let Ok(status @ (Status::Active | Status::Suspended | Status::Revoked)) = status.parse() else {
-        return Err(Refusal::new(
-            StatusCode::BAD_REQUEST,
-            "Invalid status value",
-        ));
+        let words = "Invalid status value";
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, words));
     };
     let internal = |err| Refusal::internal(&err, FAILED);
     let connection = by_url_and_token_hash(ctx, url, hash)

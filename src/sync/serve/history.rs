@@ -53,11 +53,11 @@ pub(super) fn ended(
 
 /// Writes down a transfer that ended within one answer, also when the client is gone by then.
 /// The answer stands even where the history cannot be written: that is logged.
-pub(super) async fn record(ctx: &Arc<Ctx>, transfer: Transfer) {
+pub(super) async fn record(ctx: &Arc<Ctx>, begun: Transfer, ended: Transfer) {
     let owned = Arc::clone(ctx);
     let recording = ctx.tasks.spawn("record transfer", async move {
-        insert(&owned, &transfer).await;
-        finish(&owned, &transfer).await;
+        insert(&owned, &begun).await;
+        finish(&owned, &ended).await;
     });
     // A panic in there was reported by the task itself.
     drop(recording.await);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use crate::engine::driver::RowFilter;
+use crate::engine::driver::{KeyValue, RowFilter};
 use crate::model::connection::Connection;
 use crate::model::table::{Table, TableName};
 use crate::sync::Ctx;
@@ -50,18 +50,18 @@ pub async fn pull_rows(
 ) -> Result<PulledRows, ServeError> {
     let table = granted_table(ctx, connection, client, name).await?;
     let rows = wanted(&table, order)?;
-    let transfer = history::begun(connection, table.name.clone());
+    let begun = history::begun(connection, table.name.clone());
     let read = read(ctx, connection, &table, rows, order).await;
-    let transfer = match &read {
+    let ended = match &read {
         Ok(pulled) => {
             let bytes: usize = pulled.rows.iter().map(|row| row.get().len() + 1).sum();
             let count = u64::try_from(pulled.rows.len()).unwrap_or(u64::MAX);
             let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-            history::ended(transfer, count, bytes, None)
+            history::ended(begun.clone(), count, bytes, None)
         }
-        Err(err) => history::ended(transfer, 0, 0, Some(("read_failed", err.to_string()))),
+        Err(err) => history::ended(begun.clone(), 0, 0, Some(("read_failed", err.to_string()))),
     };
-    history::record(ctx, transfer).await;
+    history::record(ctx, begun, ended).await;
     read
 }
 
@@ -107,7 +107,7 @@ fn wanted(table: &Table, order: &PullOrder) -> Result<RowFilter, FilterFault> {
         (None, behind) => Ok(behind),
         (Some(RowFilter::Between { column, start, end }), RowFilter::After { values, .. }) => {
             // A range is over one integer key, so behind a cursor it is a shorter range.
-            let [crate::engine::driver::KeyValue::Integer(last)] = values.as_slice() else {
+            let [KeyValue::Integer(last)] = values.as_slice() else {
                 return Err(FilterFault::Invalid);
             };
             let next = last.checked_add(1).ok_or(FilterFault::Invalid)?;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::admin::{orders, problem, site};
 use crate::support::daemon::Site;
 use crate::support::http::Request;
+use crate::support::wait;
 
 /// A stranger's registration at the site; the id of the row it makes.
 fn registered(site: &Site, host: &str) -> String {
@@ -90,11 +91,23 @@ fn what_cannot_be_pulled_is_refused_before_anything_happens() {
 }
 
 #[test]
-fn a_peer_that_is_not_there_leaves_no_connection() {
-    let site = site();
-    let wish = json!({"url": "http://127.0.0.1:1", "name": "hq", "grant": {"tables": ["orders"]}});
-    problem(site.post("/connections", &wish), 422, "peer-unreachable");
-    assert_eq!(site.get("/connections")["items"], json!([]));
+fn a_peer_that_is_not_there_is_registered_with_once_it_is() {
+    let site = Site::builder("berlin")
+        .sqlite(orders)
+        .with("healing.interval", "1s")
+        .start();
+    let mut hq = Site::builder("hq").sqlite(orders).build();
+    let wish = json!({"url": hq.url(), "name": "hq", "grant": {"tables": ["orders"]}});
+    let made = site.post("/connections", &wish).expect(201).json();
+    assert_eq!(made["status"], "pending");
+    assert_eq!(made["identity"], "claimed");
+    assert!(made["unreachable_since"].is_string(), "{made}");
+    hq.start();
+    let target = format!("/connections/{}", made["id"].as_str().unwrap());
+    wait::until("the registration", wait::LONG, || {
+        (site.get(&target)["identity"] == "proved").then_some(())
+    });
+    assert_eq!(hq.get("/connections")["items"][0]["status"], "pending");
 }
 
 #[test]
@@ -137,7 +150,7 @@ fn both_sides_see_the_tables_that_one_gives_the_other() {
     let target = format!("/connections/{received}/tables");
     let offered = || hq.admin("GET", &target, None);
     // The giving side learns of the approval in the background.
-    crate::support::wait::until("the peer answers", crate::support::wait::LONG, || {
+    wait::until("the peer answers", wait::LONG, || {
         (offered().status == 200).then_some(())
     });
     let item = offered().json()["items"][0].clone();
