@@ -184,7 +184,7 @@ fn a_token_is_needed_over_http_and_its_role_is_kept() {
     );
     let address = match site.admin_address() {
         crate::support::http::Address::Tcp(address) => format!("http://{address}"),
-        crate::support::http::Address::Unix(_) => unreachable!("a TCP listener"),
+        crate::support::http::Address::Unix(_) => panic!("the admin listener is a TCP listener"),
     };
     let call = |token: Option<&str>, arguments: &[&str]| -> Output {
         let mut command = site.command();
