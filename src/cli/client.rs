@@ -146,7 +146,7 @@ impl Client {
         }
     }
 
-    fn unreachable(&self, err: &dyn std::error::Error) -> Failure {
+    fn unreachable(&self, err: &(dyn std::error::Error + 'static)) -> Failure {
         let mut cause = err;
         while let Some(next) = cause.source() {
             cause = next;
@@ -154,11 +154,22 @@ impl Client {
         Failure {
             exit: Exit::Unreachable,
             words: format!(
-                "the daemon cannot be reached: tried {}: {cause}\nIs it running (`evenkeel serve`)? Name it with --config FILE, or --server URL and EVENKEEL_TOKEN.",
-                self.tried
+                "the daemon cannot be reached: tried {}: {cause}\n{}",
+                self.tried,
+                if is_denied(cause) {
+                    "Root, the daemon's user and its group may use the socket: try sudo, or --server URL and EVENKEEL_TOKEN."
+                } else {
+                    "Is it running (`evenkeel serve`)? Name it with --config FILE, or --server URL and EVENKEEL_TOKEN."
+                }
             ),
         }
     }
+}
+
+fn is_denied(cause: &(dyn std::error::Error + 'static)) -> bool {
+    cause
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|err| err.kind() == std::io::ErrorKind::PermissionDenied)
 }
 
 fn builder() -> reqwest::ClientBuilder {
@@ -174,6 +185,9 @@ fn failure_of(status: StatusCode, problem: &Value) -> Failure {
     let said = [text(problem, "detail"), text(problem, "title")];
     let mut words = match said.into_iter().find(|words| !words.is_empty()) {
         Some(words) => words.to_owned(),
+        None if status == StatusCode::NOT_FOUND => {
+            "what answers there is no admin API; name the address in admin.listen (server.listen is for peers)".to_owned()
+        }
         None => format!("the daemon answered {status}"),
     };
     for error in list(problem, "errors") {
@@ -185,6 +199,9 @@ fn failure_of(status: StatusCode, problem: &Value) -> Failure {
     }
     if !text(problem, "hint").is_empty() {
         words.push_str(&format!("\n  {}", text(problem, "hint")));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        words.push_str("\n  set EVENKEEL_TOKEN to what `evenkeel token create` printed on the daemon's machine");
     }
     let kind = text(problem, "type").rsplit(['/', ':', '#']).next();
     let exit = match (status.as_u16(), kind.unwrap_or_default()) {
