@@ -82,7 +82,10 @@ macro_rules! text_enum {
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 match text {
                     $($text => Ok(Self::$variant),)+
-                    _ => Err($crate::model::connection::UnknownWord(text.to_owned())),
+                    _ => Err($crate::model::connection::UnknownWord {
+                        word: text.to_owned(),
+                        expected: [$($text),+].join(", "),
+                    }),
                 }
             }
         }
@@ -92,8 +95,13 @@ pub(crate) use text_enum;
 
 /// A word that is none of those expected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not one of the words expected here")]
-pub struct UnknownWord(pub String);
+#[error("`{word}` is none of {expected}")]
+pub struct UnknownWord {
+    /// What was written.
+    pub word: String,
+    /// What may be written.
+    pub expected: String,
+}
 
 text_enum! {
     Direction { Sender = "sender", Receiver = "receiver" }
@@ -219,7 +227,7 @@ pub enum Decision {
 
 /// A decision that does not fit the connection's state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a connection that is {local} on this side cannot be {verb}")]
+#[error("a connection that is {local} on this side cannot be {verb}{}", way_out(*.local))]
 pub struct NotAllowed {
     /// Our own status of it.
     pub local: Status,
@@ -243,6 +251,18 @@ pub fn decide(local: Status, decision: Decision) -> Result<Status, NotAllowed> {
             local,
             verb: verb(decision),
         }),
+    }
+}
+
+/// What can be done instead.
+fn way_out(local: Status) -> &'static str {
+    match local {
+        Status::Pending => "; approve or reject it",
+        Status::Active => "; suspend or revoke it",
+        Status::Suspended => "; reactivate or revoke it",
+        Status::Expired | Status::Severed | Status::Revoked => {
+            "; delete it, and let the giving site connect anew"
+        }
     }
 }
 
