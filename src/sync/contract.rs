@@ -140,7 +140,7 @@ fn refuse_missing_columns(source: &Catalogue, target: &Table) -> Result<(), Sync
     let message = format!(
         "the source's {} missing here: {}",
         plural(missing.len(), "column is", "columns are"),
-        missing.join(", ")
+        listed(&missing)
     );
     Err(refuse(
         &target.name,
@@ -197,7 +197,7 @@ fn no_key(source: &Catalogue, target: &Table) -> SyncError {
         if keys.is_empty() {
             "none".to_owned()
         } else {
-            keys.join(" or ")
+            listed(&keys)
         }
     };
     let there = std::iter::once(&source.primary_key)
@@ -227,6 +227,15 @@ fn refuse(table: &TableName, code: &'static str, message: String, hint: &str) ->
         code,
         message,
         hint: hint.to_owned(),
+    }
+}
+
+/// The first few, and how many more: a peer may name thousands.
+fn listed(names: &[impl AsRef<str>]) -> String {
+    let first: Vec<&str> = names.iter().take(10).map(AsRef::as_ref).collect();
+    match names.len().saturating_sub(first.len()) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
     }
 }
 

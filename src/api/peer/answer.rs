@@ -74,6 +74,8 @@ impl Refusal {
                 .with("error_code", fault.code().into()),
             ServeError::UnknownColumn(_) => Self::new(StatusCode::BAD_REQUEST, &err.to_string())
                 .with("error_code", "unknown_column".into()),
+            ServeError::RepeatedColumn(_) => Self::new(StatusCode::BAD_REQUEST, &err.to_string())
+                .with("error_code", "repeated_column".into()),
             ServeError::Engine(EngineError::Unreachable(_) | EngineError::Lost(_)) => {
                 tracing::warn!(%err, "a peer's request failed");
                 Self::new(

@@ -55,7 +55,11 @@ pub(super) async fn make(
             rows_estimate: side.there.row_estimate,
         });
     }
-    run.progress.rows_total = pulls.iter().map(|pull| pull.rows_estimate).sum();
+    run.progress.rows_total = pulls.iter().try_fold(0_u64, |total, pull| {
+        pull.rows_estimate
+            // A peer may estimate anything.
+            .map(|rows| total.saturating_add(rows))
+    });
     let targets: Vec<Table> = pulls.iter().map(|pull| pull.target.clone()).collect();
     let mut pulls: Vec<Option<TablePull>> = pulls.into_iter().map(Some).collect();
     Ok(parents_first(&targets)

@@ -26,6 +26,9 @@ pub enum ServeError {
     /// A column asked for that the table has not, or that is generated.
     #[error("the table has no column {0} that can be sent")]
     UnknownColumn(String),
+    /// A column asked for more than once.
+    #[error("column {0} is asked for more than once")]
+    RepeatedColumn(String),
     /// Our own state.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -99,7 +102,7 @@ impl From<ServeError> for SyncError {
                 field: "filter",
                 message: err.to_string(),
             },
-            ServeError::UnknownColumn(_) => Self::Invalid {
+            ServeError::UnknownColumn(_) | ServeError::RepeatedColumn(_) => Self::Invalid {
                 field: "columns",
                 message: err.to_string(),
             },

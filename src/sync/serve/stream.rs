@@ -3,6 +3,7 @@
 //! Invariant: the `end` frame is sent only after the database said that was all, and only while the connection is active;
 //! whatever else ends the stream is an `error` frame or a cut.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,9 +97,14 @@ fn wanted_columns(
     let Some(names) = names else {
         return Ok(known);
     };
+    let mut taken = HashSet::new();
     names
         .into_iter()
         .map(|name| {
+            // Named again and again, one column would make rows of any size.
+            if !taken.insert(name.clone()) {
+                return Err(ServeError::RepeatedColumn(name));
+            }
             known
                 .iter()
                 .find(|(column, _)| *column == name)
