@@ -16,6 +16,7 @@ mod listen_tests;
 mod metrics;
 mod peer;
 mod problem;
+mod stall;
 
 pub use caller::{CallerAddress, CallerProcess};
 pub use listen::{ListenLimits, bind_unix, serve_tcp, serve_unix};
