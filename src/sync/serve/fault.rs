@@ -29,6 +29,9 @@ pub enum ServeError {
     /// A column asked for more than once.
     #[error("column {0} is asked for more than once")]
     RepeatedColumn(String),
+    /// As many streams run as may at once.
+    #[error("too many streams at once")]
+    Busy,
     /// Our own state.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -104,6 +107,10 @@ impl From<ServeError> for SyncError {
             },
             ServeError::UnknownColumn(_) | ServeError::RepeatedColumn(_) => Self::Invalid {
                 field: "columns",
+                message: err.to_string(),
+            },
+            ServeError::Busy => Self::Invalid {
+                field: "table",
                 message: err.to_string(),
             },
             ServeError::Store(err) => Self::Store(err),

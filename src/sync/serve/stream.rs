@@ -21,6 +21,7 @@ use crate::sync::serve::access::{ClientKind, granted_table, is_visible};
 use crate::sync::serve::fault::ServeError;
 use crate::sync::serve::filter::KeyFilter;
 use crate::sync::serve::history;
+use crate::sync::serve::places::Place;
 use crate::sync::serve::records::sent_columns;
 use crate::wire::InvalidValue;
 use crate::wire::frame::{FrameKind, FrameWriter, RowSum};
@@ -63,6 +64,7 @@ pub async fn open_stream(
     };
     let columns = wanted_columns(&table, order.columns)?;
     let head = head(&table, &columns);
+    let place = Place::take(connection.id)?;
     let rows = ctx
         .driver
         .read(Selection {
@@ -84,8 +86,10 @@ pub async fn open_stream(
         looked_at: Instant::now(),
     };
     let framing = Framing::new(order.compress);
-    ctx.tasks
-        .spawn("send rows", sending.run(framing, head, rows));
+    ctx.tasks.spawn("send rows", async move {
+        sending.run(framing, head, rows).await;
+        drop(place);
+    });
     Ok(pieces)
 }
 
