@@ -62,7 +62,7 @@ pub fn conversion(
     target: &Column,
     sides: Sides,
 ) -> Result<Conversion, KindMismatch> {
-    let form = form(source, target).ok_or_else(|| KindMismatch {
+    let form = form(source, target, sides).ok_or_else(|| KindMismatch {
         source_type: source.native.clone(),
         target_type: target.native.clone(),
     })?;
@@ -153,7 +153,7 @@ impl RowConversion {
 }
 
 /// The change of form between two kinds; `None` where there is none that keeps every value.
-fn form(source: &Column, target: &Column) -> Option<Form> {
+fn form(source: &Column, target: &Column, sides: Sides) -> Option<Form> {
     let is_integer = |kind| {
         matches!(
             kind,
@@ -161,9 +161,10 @@ fn form(source: &Column, target: &Column) -> Option<Form> {
         )
     };
     match (source.kind, target.kind) {
-        (NeutralType::Other, NeutralType::Other) => {
-            (source.native == target.native).then_some(Form::Same)
-        }
+        // Two engines may mean different things by one name, and a cast of strange text cuts or rounds.
+        (NeutralType::Other, NeutralType::Other) => (source.native == target.native
+            && sides.source_engine == sides.target_engine)
+            .then_some(Form::Same),
         (from, to) if from == to => Some(Form::Same),
         (from, to) if is_integer(from) && is_integer(to) => Some(Form::Integer(from)),
         (from, NeutralType::Numeric) if is_integer(from) => Some(Form::IntegerToNumeric(from)),
