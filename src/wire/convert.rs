@@ -204,9 +204,9 @@ fn limit(source: &Column, target: &Column, sides: Sides) -> Limit {
                 (Some(digits), _) => Limit::Fraction(digits),
             }
         }
-        // SQLite takes a NaN for NULL.
+        // SQLite takes a NaN for NULL, and drops the sign of zero.
         NeutralType::Float4 | NeutralType::Float8 if sides.target_engine == Engine::Sqlite => {
-            Limit::NoNan
+            Limit::SqliteFloat
         }
         // SQLite stores any text under a declared json; the others refuse the statement it comes in.
         NeutralType::Json | NeutralType::Jsonb

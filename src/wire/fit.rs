@@ -64,8 +64,8 @@ pub(super) enum Limit {
     NoSpecial,
     /// At most so many digits of a second.
     Fraction(u32),
-    /// No NaN.
-    NoNan,
+    /// No NaN, no zero with a sign.
+    SqliteFloat,
     /// A JSON document.
     Json,
 }
@@ -98,7 +98,7 @@ impl Target {
                 None => Ok(formed),
             },
             Limit::Fraction(digits) => self.check_fraction(&formed, digits).map(|()| formed),
-            Limit::NoNan => self.check_nan(&formed).map(|()| formed),
+            Limit::SqliteFloat => self.check_sqlite_float(&formed).map(|()| formed),
             Limit::Json => {
                 field::json(self.kind, &formed)?;
                 Ok(formed)
@@ -257,16 +257,21 @@ impl Target {
         }
     }
 
-    fn check_nan(&self, value: &[u8]) -> Result<(), InvalidValue> {
-        let is_nan = match self.kind {
-            NeutralType::Float4 => field::float4(value)?.is_nan(),
-            _ => field::float8(value)?.is_nan(),
+    fn check_sqlite_float(&self, value: &[u8]) -> Result<(), InvalidValue> {
+        let number = match self.kind {
+            NeutralType::Float4 => f64::from(field::float4(value)?),
+            _ => field::float8(value)?,
         };
-        if is_nan {
-            Err(self.special(Special::NaN))
-        } else {
-            Ok(())
+        if number.is_nan() {
+            return Err(self.special(Special::NaN));
         }
+        if number == 0.0 && number.is_sign_negative() {
+            return Err(self.fault(format!(
+                "is a zero with a minus sign, {} drops the sign",
+                self.native
+            )));
+        }
+        Ok(())
     }
 
     fn special(&self, special: Special) -> InvalidValue {
