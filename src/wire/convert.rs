@@ -248,6 +248,12 @@ fn numeric_limit(source: &Column, target: &Column, sides: Sides) -> Limit {
     // Only PostgreSQL has numerics that are no numbers.
     let refuse_special = is_numeric && sides.target_engine != Engine::Postgres;
     let Some(precision) = target.precision else {
+        // Such a column of SQLite leans to numbers, which have no digits but those that count.
+        let leans = sides.target_engine == Engine::Sqlite
+            && !target.native.to_ascii_lowercase().contains("text");
+        if leans {
+            return Limit::Shortest;
+        }
         return if refuse_special {
             Limit::NoSpecial
         } else {

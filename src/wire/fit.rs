@@ -62,6 +62,8 @@ pub(super) enum Limit {
     },
     /// A number, not NaN or an infinity.
     NoSpecial,
+    /// The same, shown without zeros at its end: the column keeps none.
+    Shortest,
     /// At most so many digits of a second.
     Fraction(u32),
     /// No NaN, no zero with a sign.
@@ -98,6 +100,14 @@ impl Target {
                 None => Ok(formed),
             },
             Limit::Fraction(digits) => self.check_fraction(&formed, digits).map(|()| formed),
+            Limit::Shortest => {
+                let shape = numeric::shape(&formed)?;
+                if let Some(special) = shape.special {
+                    return Err(self.special(special));
+                }
+                let shortened = numeric::with_scale(&formed, shape.significant_scale)?;
+                Ok(Cow::Owned(shortened.into_owned()))
+            }
             Limit::SqliteFloat => self.check_sqlite_float(&formed).map(|()| formed),
             Limit::Json => {
                 field::json(self.kind, &formed)?;
