@@ -234,12 +234,15 @@ fn text_limit(source: &Column, target: &Column, sides: Sides) -> Limit {
     );
     let clean = sides.trusted && sides.source_engine == Engine::Postgres;
     let refuse_nul = sides.target_engine == Engine::Postgres && is_free_text && !clean;
-    if characters.is_none() && !refuse_nul {
+    let refuse_padding = target.is_padded(sides.target_engine)
+        && !(sides.trusted && source.is_padded(sides.source_engine));
+    if characters.is_none() && !refuse_nul && !refuse_padding {
         return Limit::None;
     }
     Limit::Text {
         characters,
         refuse_nul,
+        refuse_padding,
     }
 }
 

@@ -49,10 +49,11 @@ pub(super) enum Form {
 pub(super) enum Limit {
     /// Nothing.
     None,
-    /// At most so many characters, if any are named; no NUL and nothing but UTF-8, if so told.
+    /// At most so many characters, if any are named; no NUL and nothing but UTF-8, and no space at the end, if so told.
     Text {
         characters: Option<u32>,
         refuse_nul: bool,
+        refuse_padding: bool,
     },
     /// So many digits, of which `scale` after the point; the value is shown at that scale.
     Numeric {
@@ -84,9 +85,15 @@ impl Target {
             Limit::Text {
                 characters,
                 refuse_nul,
-            } => self
-                .check_text(&formed, characters, refuse_nul)
-                .map(|()| formed),
+                refuse_padding,
+            } => {
+                if refuse_padding && formed.ends_with(b" ") {
+                    let native = &self.native;
+                    return Err(self.fault(format!("ends with a space, {native} does not keep it")));
+                }
+                self.check_text(&formed, characters, refuse_nul)
+                    .map(|()| formed)
+            }
             Limit::Numeric {
                 precision,
                 scale,

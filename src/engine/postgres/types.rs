@@ -59,6 +59,11 @@ impl NativeType {
         self.modifier >= 4 && digits(self.modifier - 4) == Width::default()
     }
 
+    /// A `char(n)`.
+    pub(super) fn pads(self) -> bool {
+        self.oid == BPCHAR && self.modifier >= 4
+    }
+
     /// Lengths and digits.
     pub(super) fn width(self) -> Width {
         match (self.oid, self.neutral()) {
