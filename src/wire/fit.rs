@@ -3,6 +3,8 @@
 //! Which form and which limit apply is decided elsewhere, before any row.
 //! Invariant: what is returned equals what was given; bytes that can stay are borrowed, and no message has the value.
 
+mod document;
+
 use std::borrow::Cow;
 
 use crate::model::table::NeutralType;
@@ -143,7 +145,10 @@ impl Target {
                 Cow::Owned(self.float4(field::float8(value)?)?.to_be_bytes().into())
             }
             Form::JsonToJsonb => {
-                field::json(NeutralType::Json, value)?;
+                let json = field::json(NeutralType::Json, value)?;
+                if let Some(change) = document::change(json.get()) {
+                    return Err(self.fault(format!("{change}, {} would change it", self.native)));
+                }
                 Cow::Owned([&[field::JSONB_VERSION], value].concat())
             }
             Form::JsonbToJson => Cow::Borrowed(field::json_bytes(NeutralType::Jsonb, value)?),
