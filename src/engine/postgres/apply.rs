@@ -13,7 +13,7 @@ use crate::engine::driver::{Applied, ApplyJob, ApplyProgress, Flow, RowStream};
 use crate::engine::error::EngineError;
 use crate::engine::postgres::chunk::{Chunk, Room};
 use crate::engine::postgres::connect::Session;
-use crate::engine::postgres::destination::{BEGIN, advance_sequences, prepare};
+use crate::engine::postgres::destination::{BEGIN, advance_sequences, form, prepare};
 use crate::engine::postgres::fault::fault;
 use crate::engine::postgres::write::Writer;
 
@@ -143,6 +143,10 @@ impl Applier {
     async fn begin(&mut self) -> Result<(), EngineError> {
         if self.open.is_none() {
             self.run(BEGIN).await?;
+            let table = self.writer.table().clone();
+            if form(self.writer.session(), &table).await? != self.writer.form() {
+                return Err(EngineError::SchemaChanged(table));
+            }
             self.open = Some(Room { rows: 0, bytes: 0 });
         }
         Ok(())
