@@ -3,7 +3,7 @@
 //! How one chunk is written is [`super::write`]'s business. Invariant: everything is committed in whole transactions
 //! within the job's budget, and nothing is after a fault.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sqlx::postgres::PgPool;
@@ -21,6 +21,8 @@ use crate::engine::postgres::write::Writer;
 const CHUNK_BYTES: u64 = 8 << 20;
 /// A transaction does not stay open, and keep its locks, while a slow stream brings nothing.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// An application that wants a row this one has written waits no longer than this and one chunk.
+const LONGEST_TRANSACTION: Duration = Duration::from_secs(1);
 
 /// Applies `rows` as `job` says.
 pub(super) async fn apply(
@@ -42,6 +44,7 @@ pub(super) async fn apply(
         writer: Writer::new(session, job, destination),
         chunk: Chunk::default(),
         open: None,
+        begun: Instant::now(),
         told: ApplyProgress::default(),
         progress,
     };
@@ -66,6 +69,8 @@ struct Applier {
     chunk: Chunk,
     /// What the open transaction holds already.
     open: Option<Room>,
+    /// When it was opened.
+    begun: Instant,
     told: ApplyProgress,
     progress: watch::Sender<ApplyProgress>,
 }
@@ -73,7 +78,7 @@ struct Applier {
 impl Applier {
     async fn consume(&mut self, mut rows: RowStream) -> Result<(), EngineError> {
         loop {
-            let Ok(next) = tokio::time::timeout(LONGEST_WAIT, rows.recv()).await else {
+            let Ok(next) = tokio::time::timeout(self.patience(), rows.recv()).await else {
                 self.flush().await?;
                 self.commit().await?;
                 continue;
@@ -87,6 +92,15 @@ impl Applier {
         }
         self.flush().await?;
         self.finish().await
+    }
+
+    /// How long rows may be waited for.
+    fn patience(&self) -> Duration {
+        if self.open.is_some() {
+            LONGEST_TRANSACTION.saturating_sub(self.begun.elapsed())
+        } else {
+            LONGEST_WAIT
+        }
     }
 
     async fn take(&mut self, mut data: Bytes) -> Result<(), EngineError> {
@@ -107,6 +121,9 @@ impl Applier {
             } else {
                 self.flush().await?;
             }
+        }
+        if self.open.is_some() && self.begun.elapsed() >= LONGEST_TRANSACTION {
+            self.commit().await?;
         }
         Ok(())
     }
@@ -148,6 +165,7 @@ impl Applier {
                 return Err(EngineError::SchemaChanged(table));
             }
             self.open = Some(Room { rows: 0, bytes: 0 });
+            self.begun = Instant::now();
         }
         Ok(())
     }
