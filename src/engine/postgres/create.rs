@@ -195,12 +195,8 @@ fn split_modifiers(native: &str) -> (String, Option<&str>) {
 fn with_modifiers(native: &str, printed: String) -> String {
     let (name, modifiers) = split_modifiers(native);
     let is_number = |text: &str| {
-        text.len() <= 9
-            && text
-                .strip_prefix('-')
-                .unwrap_or(text)
-                .parse::<u32>()
-                .is_ok()
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
     };
     let numbers = modifiers.is_some_and(|modifiers| modifiers.split(',').all(is_number));
     if numbers && printed.trim_matches('"') == name {
