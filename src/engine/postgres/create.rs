@@ -198,12 +198,24 @@ fn with_modifiers(native: &str, printed: String) -> String {
         let digits = text.strip_prefix('-').unwrap_or(text);
         !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
     };
-    let numbers = modifiers.is_some_and(|modifiers| modifiers.split(',').all(is_number));
-    if numbers && printed.trim_matches('"') == name {
+    let numbers = modifiers.is_none_or(|modifiers| modifiers.split(',').all(is_number));
+    if numbers
+        && (printed.trim_matches('"') == name && modifiers.is_some()
+            || is_some_of_an_interval(&name, &printed))
+    {
         native.to_owned()
     } else {
         printed
     }
+}
+
+/// `interval day to second`: its fields are modifiers too, though no numbers.
+fn is_some_of_an_interval(name: &str, printed: &str) -> bool {
+    const FIELDS: [&str; 7] = ["year", "month", "day", "hour", "minute", "second", "to"];
+    printed == "interval"
+        && name
+            .strip_prefix("interval ")
+            .is_some_and(|fields| fields.split(' ').all(|field| FIELDS.contains(&field)))
 }
 
 async fn built_in(

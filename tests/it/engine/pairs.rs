@@ -25,6 +25,7 @@ use evenkeel::model::run::{ConflictStrategy, SyncMode};
 use evenkeel::model::table::{Column, Engine, Table};
 use evenkeel::sync::SyncError;
 use evenkeel::sync::contract::{Contract, agree};
+use evenkeel::wire::convert::RowConversion;
 use evenkeel::wire::json::field_to_text;
 use evenkeel::wire::messages::{Catalogue, CatalogueColumn, CatalogueForeignKey};
 use evenkeel::wire::row::{RowWriter, split_tuple};
@@ -110,6 +111,22 @@ impl Outcome {
 }
 
 impl Plan {
+    /// All of a table's columns by its first key, and no rows.
+    fn empty(target: &Table) -> Self {
+        Self {
+            contract: Contract {
+                source: target.columns.clone(),
+                target: target.columns.clone(),
+                conversion: RowConversion::default(),
+                key: target.usable_keys().next().expect("a key").columns.clone(),
+            },
+            target: target.clone(),
+            sent: BTreeMap::new(),
+            expected: BTreeMap::new(),
+            misfits: BTreeMap::new(),
+        }
+    }
+
     /// Agrees on a contract and reads and converts the source's rows.
     async fn make(
         from: &Site,
@@ -124,11 +141,8 @@ impl Plan {
             SyncMode::Upsert,
         )?;
         let mut plan = Self {
-            target: target.clone(),
-            sent: BTreeMap::new(),
-            expected: BTreeMap::new(),
-            misfits: BTreeMap::new(),
             contract,
+            ..Self::empty(target)
         };
         for row in from.rows(source, &plan.contract.source).await? {
             plan.add(row);

@@ -36,11 +36,11 @@ const TABLES: &[(&str, &str, u64, &str)] = &[
         "update i set v = 'z' where a = 2",
     ),
     (
-        "only",
-        "create table only (a int not null, b int not null, primary key (b, a));
-         |insert into only values (1, 2), (2, 1)",
+        "couple",
+        "create table couple (a int not null, b int not null, primary key (b, a));
+         |insert into couple values (1, 2), (2, 1)",
         2,
-        "insert into only values (3, 3)",
+        "insert into couple values (3, 3)",
     ),
     (
         "m",
@@ -77,7 +77,7 @@ async fn rows_are_matched_by_any_usable_key_under_any_name() {
                 );
                 source.database.execute(change);
                 let (plan, outcome) = pull(&source, &site, table).await.unwrap();
-                let expected = if *table == "only" { (1, 0) } else { (0, 1) };
+                let expected = if *table == "couple" { (1, 0) } else { (0, 1) };
                 assert_eq!(
                     (outcome.counts(), outcome.found),
                     (expected, plan.expected),
