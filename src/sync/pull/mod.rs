@@ -5,6 +5,7 @@
 mod feed;
 mod order;
 mod plan;
+mod report;
 mod table;
 
 use tokio_util::sync::CancellationToken;
@@ -12,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::base::secret::Secret;
 use crate::model::connection::{Connection, Direction, Status};
 use crate::model::id::ConnectionId;
-use crate::model::run::{Run, RunStatus, RunTable};
+use crate::model::run::{Progress, Run, RunStatus, RunTable};
 use crate::remote::{Peer, RemoteError};
 use crate::sync::{Ctx, SyncError};
 
@@ -22,6 +23,14 @@ pub use order::{OrderPull, cancel, order, plan_creation};
 pub(super) struct Source {
     pub(super) peer: Peer,
     pub(super) token_hash: Secret<String>,
+}
+
+/// One attempt of a run: what stays the same from table to table.
+struct Attempt<'a> {
+    ctx: &'a Ctx,
+    connection: &'a Connection,
+    source: Source,
+    cancel: &'a CancellationToken,
 }
 
 /// Carries out one attempt of `run`, writing down how far it is.
@@ -35,14 +44,29 @@ pub async fn execute(
     cancel: &CancellationToken,
 ) -> Result<(), SyncError> {
     let connection = receiver(ctx, run.connection_id).await?;
-    tokio::select! {
-        () = cancel.cancelled() => Err(SyncError::Cancelled),
-        () = ctx.tasks.stopping().cancelled_owned() => Err(SyncError::Stopping),
-        done = pull_tables(ctx, run, &connection) => done,
+    prepare(run);
+    let planning = async {
+        let source = open(ctx, &connection).await?;
+        let plan = plan::make(ctx, run, &source).await?;
+        Ok((source, plan))
+    };
+    let (source, plan) = or_stopped(ctx, cancel, planning).await?;
+    let attempt = Attempt {
+        ctx,
+        connection: &connection,
+        source,
+        cancel,
+    };
+    for pull in &plan {
+        table::pull(&attempt, run, pull).await?;
+        run.progress.tables_done += 1;
+        ctx.store.save_progress(run).await?;
     }
+    Ok(())
 }
 
-async fn pull_tables(ctx: &Ctx, run: &mut Run, connection: &Connection) -> Result<(), SyncError> {
+/// Lists the run's tables, and counts what earlier attempts finished.
+fn prepare(run: &mut Run) {
     if run.tables.is_empty() {
         run.tables = run
             .order
@@ -51,23 +75,37 @@ async fn pull_tables(ctx: &Ctx, run: &mut Run, connection: &Connection) -> Resul
             .cloned()
             .map(RunTable::waiting)
             .collect();
-        run.progress.tables_total = u64::try_from(run.tables.len()).unwrap_or(u64::MAX);
     }
-    let source = open(ctx, connection).await?;
-    let plan = plan::make(ctx, run, &source).await?;
-    for pull in &plan {
-        table::pull(ctx, run, connection, &source, pull).await?;
-        run.progress.tables_done = finished(run);
-        ctx.store.save_progress(run).await?;
+    let mut progress = Progress {
+        tables_total: u64::try_from(run.tables.len()).unwrap_or(u64::MAX),
+        ..Progress::default()
+    };
+    for table in run.tables.iter().filter(|table| is_done(table.status)) {
+        progress.tables_done += 1;
+        progress.rows += table.rows_source.unwrap_or_default();
+        progress.bytes += table.bytes_on_wire;
     }
-    Ok(())
+    run.progress = progress;
 }
 
-fn finished(run: &Run) -> u64 {
-    run.tables
-        .iter()
-        .map(|table| u64::from(table.status.is_final() && table.status != RunStatus::Failed))
-        .sum()
+fn is_done(status: RunStatus) -> bool {
+    matches!(
+        status,
+        RunStatus::Completed | RunStatus::CompletedWithErrors
+    )
+}
+
+/// `work`, unless a person cancels the run or the daemon stops; then `work` is dropped, and with it what is not committed.
+async fn or_stopped<T>(
+    ctx: &Ctx,
+    cancel: &CancellationToken,
+    work: impl Future<Output = Result<T, SyncError>>,
+) -> Result<T, SyncError> {
+    tokio::select! {
+        () = cancel.cancelled() => Err(SyncError::Cancelled),
+        () = ctx.tasks.stopping().cancelled_owned() => Err(SyncError::Stopping),
+        done = work => done,
+    }
 }
 
 /// The active connection to pull by.

@@ -1,11 +1,11 @@
 //! Before any row moves: both catalogues, missing tables made, a contract for each table, parents first.
 
 use crate::engine::driver::NewTable;
-use crate::model::run::{Run, RunStatus};
+use crate::model::run::Run;
 use crate::model::table::{ForeignKey, Table, TableName, UniqueKey, parents_first};
 use crate::remote::RemoteError;
 use crate::sync::contract::{Contract, agree, refuse_keyless, source_column};
-use crate::sync::pull::Source;
+use crate::sync::pull::{Source, is_done};
 use crate::sync::{Ctx, SyncError};
 use crate::wire::messages::Catalogue;
 
@@ -55,20 +55,14 @@ pub(super) async fn make(
             rows_estimate: side.there.row_estimate,
         });
     }
-    run.progress.rows_total = pulls.iter().map(|pull| pull.rows_estimate).sum();
+    let to_come: Option<u64> = pulls.iter().map(|pull| pull.rows_estimate).sum();
+    run.progress.rows_total = to_come.map(|rows| rows + run.progress.rows);
     let targets: Vec<Table> = pulls.iter().map(|pull| pull.target.clone()).collect();
     let mut pulls: Vec<Option<TablePull>> = pulls.into_iter().map(Some).collect();
     Ok(parents_first(&targets)
         .into_iter()
         .filter_map(|at| pulls.get_mut(at)?.take())
         .collect())
-}
-
-fn is_done(status: RunStatus) -> bool {
-    matches!(
-        status,
-        RunStatus::Completed | RunStatus::CompletedWithErrors
-    )
 }
 
 /// Asks both sides for each table.

@@ -1,7 +1,6 @@
 //! One table of a pull: the stream opened, applied, counted and written down.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
@@ -14,75 +13,76 @@ use crate::model::id::TransferId;
 use crate::model::run::{
     Changes, QuarantinedRow, Run, RunStatus, RunTable, Transfer, TransferDirection,
 };
-use crate::sync::pull::Source;
 use crate::sync::pull::feed::{Feed, Received};
 use crate::sync::pull::plan::TablePull;
+use crate::sync::pull::report::{Report, edit_table};
+use crate::sync::pull::{Attempt, or_stopped};
 use crate::sync::retry::assess;
 use crate::sync::{Ctx, SyncError};
 
-const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 /// Tables are counted exactly up to this many rows.
 const COUNT_EXACTLY_TO: u64 = 1_000_000;
 
 /// Pulls one table into its destination.
 pub(super) async fn pull(
-    ctx: &Ctx,
+    attempt: &Attempt<'_>,
     run: &mut Run,
-    connection: &Connection,
-    source: &Source,
     pull: &TablePull,
 ) -> Result<(), SyncError> {
-    let mut transfer = begin(run, connection, pull);
+    let ctx = attempt.ctx;
+    let mut transfer = begin(run, attempt.connection, pull);
     ctx.store.insert_transfer(&transfer).await?;
     edit_table(run, pull, |table| table.status = RunStatus::Running);
-    let done = stream(ctx, run, source, pull).await;
-    let outcome = match &done {
-        Ok(outcome) => {
-            ctx.store
-                .set_quarantine(
-                    run.id,
-                    &pull.target.name,
-                    &outcome.rejected,
-                    Timestamp::now(),
-                )
-                .await?;
-            let rows_here = ctx
-                .driver
-                .count(&pull.target.name, COUNT_EXACTLY_TO)
-                .await?;
-            edit_table(run, pull, |table| {
-                outcome.tell(table);
-                table.rows_destination = Some(rows_here.rows);
-            });
-            None
-        }
-        Err(err) => Some(assess(err).0),
+    let streaming = stream(attempt, run, pull);
+    let done = match or_stopped(ctx, attempt.cancel, streaming).await {
+        Ok(outcome) => outcome.write_down(ctx, run, pull).await,
+        Err(err) => Err(err),
     };
+    transfer.error = done.as_ref().err().map(|err| assess(err).0);
     edit_table(run, pull, |table| {
-        if let Some(error) = &outcome {
-            table.status = RunStatus::Failed;
-            table.error = Some(error.clone());
+        if let Err(err) = &done {
+            table.status = ended_by(err);
+            table.error.clone_from(&transfer.error);
         }
         transfer.status = table.status;
         transfer.changes = table.changes;
         transfer.bytes_on_wire = table.bytes_on_wire;
         transfer.rows = table.rows_source.unwrap_or_default();
     });
-    transfer.error = outcome;
     transfer.completed_at = Some(Timestamp::now());
     ctx.store.finish_transfer(&transfer).await?;
-    done.map(drop)
+    done
+}
+
+fn ended_by(err: &SyncError) -> RunStatus {
+    match err {
+        SyncError::Cancelled => RunStatus::Cancelled,
+        _ => RunStatus::Failed,
+    }
 }
 
 /// What became of a table's rows.
 struct Outcome {
     rows: u64,
     bytes: u64,
-    changes: Changes,
+    skipped: u64,
     rejected: Vec<QuarantinedRow>,
 }
 
 impl Outcome {
+    async fn write_down(self, ctx: &Ctx, run: &mut Run, pull: &TablePull) -> Result<(), SyncError> {
+        let (name, now) = (&pull.target.name, Timestamp::now());
+        ctx.store
+            .set_quarantine(run.id, name, &self.rejected, now)
+            .await?;
+        let here = ctx.driver.count(name, COUNT_EXACTLY_TO).await?;
+        edit_table(run, pull, |table| {
+            self.tell(table);
+            table.rows_destination = Some(here.rows);
+        });
+        Ok(())
+    }
+
     fn tell(&self, table: &mut RunTable) {
         let failed = u64::try_from(self.rejected.len()).unwrap_or(u64::MAX);
         table.status = if failed == 0 {
@@ -95,9 +95,8 @@ impl Outcome {
         table.rows_synced = self
             .rows
             .saturating_sub(failed)
-            .saturating_sub(self.changes.skipped);
+            .saturating_sub(self.skipped);
         table.bytes_on_wire = self.bytes;
-        table.changes.add(&self.changes);
         table.error = None;
     }
 }
@@ -120,20 +119,16 @@ fn begin(run: &Run, connection: &Connection, pull: &TablePull) -> Transfer {
 }
 
 async fn stream(
-    ctx: &Ctx,
+    attempt: &Attempt<'_>,
     run: &mut Run,
-    source: &Source,
     pull: &TablePull,
 ) -> Result<Outcome, SyncError> {
-    let name = &pull.target.name;
+    let (ctx, source, name) = (attempt.ctx, &attempt.source, &pull.target.name);
+    let strategy = run.order.conflict_strategy.as_str();
+    let columns = pull.contract.column_names();
     let rows = source
         .peer
-        .rows(
-            &source.token_hash,
-            name,
-            &pull.contract.column_names(),
-            run.order.conflict_strategy.as_str(),
-        )
+        .rows(&source.token_hash, name, &columns, strategy)
         .await?;
     if !pull.contract.matches(rows.head()) {
         return Err(EngineError::SchemaChanged(name.clone()).into());
@@ -150,15 +145,9 @@ async fn stream(
     // On a task of its own, so that checking and converting overlap with the database's work.
     let feeding = AbortOnDrop(ctx.tasks.spawn("feed", feed.run(rows)));
     let (progress, watched) = watch::channel(ApplyProgress::default());
+    let report = Report::begin(run, pull, Arc::clone(&received), watched);
     let applying = ctx.driver.apply(job(ctx, run, pull), taken, progress);
-    let applied = report_while(ctx, run, pull, &received, &watched, applying).await;
-    let bytes_and_rows = (received.bytes(), received.rows());
-    edit_table(run, pull, |table| {
-        (table.bytes_on_wire, table.rows_source) = (bytes_and_rows.0, Some(bytes_and_rows.1));
-        if applied.is_err() {
-            table.changes.add(&watched.borrow().changes);
-        }
-    });
+    let applied = report.during(ctx, run, applying).await;
     settle(applied, feeding.join().await, &received)
 }
 
@@ -189,62 +178,12 @@ fn settle(
             Ok(Outcome {
                 rows: received.rows(),
                 bytes: received.bytes(),
-                changes: applied.changes,
+                skipped: applied.changes.skipped,
                 rejected,
             })
         }
         (Err(EngineError::Cut(_)) | Ok(_), Err(fed)) => Err(fed),
         (Err(applied), _) => Err(applied.into()),
-    }
-}
-
-/// Writes down how far the run is for as long as `applying` works.
-async fn report_while<F>(
-    ctx: &Ctx,
-    run: &mut Run,
-    pull: &TablePull,
-    received: &Received,
-    watched: &watch::Receiver<ApplyProgress>,
-    applying: F,
-) -> F::Output
-where
-    F: Future<Output = Result<Applied, EngineError>>,
-{
-    let (rows_before, bytes_before, started) =
-        (run.progress.rows, run.progress.bytes, Instant::now());
-    let mut ticks = tokio::time::interval(PROGRESS_EVERY);
-    tokio::pin!(applying);
-    loop {
-        let done = tokio::select! {
-            done = &mut applying => Some(done),
-            _ = ticks.tick() => None,
-        };
-        let rows = watched.borrow().rows_taken;
-        run.progress.rows = rows_before + rows;
-        run.progress.bytes = bytes_before + received.bytes();
-        let seconds = started.elapsed().as_secs_f64().max(0.001);
-        run.progress.tell_speed(rows, seconds);
-        edit_table(run, pull, |table| {
-            (table.rows_source, table.bytes_on_wire) = (Some(received.rows()), received.bytes());
-        });
-        match done {
-            Some(done) => return done,
-            None => {
-                if let Err(err) = ctx.store.save_progress(run).await {
-                    tracing::warn!(run = %run.id, %err, "progress was not written down");
-                }
-            }
-        }
-    }
-}
-
-fn edit_table(run: &mut Run, pull: &TablePull, edit: impl FnOnce(&mut RunTable)) {
-    if let Some(table) = run
-        .tables
-        .iter_mut()
-        .find(|table| table.table == pull.target.name)
-    {
-        edit(table);
     }
 }
 

@@ -9,7 +9,7 @@ use proptest::test_runner::TestRunner;
 use super::{KINDS, Site, pull};
 use crate::support::database::Kind;
 
-const ROWS: u32 = 80;
+const ROWS: u32 = 60;
 
 fn schema(kind: Kind) -> &'static str {
     match kind {

@@ -1,0 +1,98 @@
+//! Telling how far a table is while its rows are applied, so that a killed run still shows what it had committed.
+//!
+//! Decides nothing. Invariant: what earlier tables and earlier attempts did stays counted, once.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use crate::engine::EngineError;
+use crate::engine::driver::{Applied, ApplyProgress};
+use crate::model::run::{Changes, Run, RunTable};
+use crate::sync::Ctx;
+use crate::sync::pull::feed::Received;
+use crate::sync::pull::plan::TablePull;
+
+const EVERY: Duration = Duration::from_millis(500);
+
+/// The figures of a run before one of its tables began, and those of that table now.
+pub(super) struct Report<'a> {
+    pull: &'a TablePull,
+    received: Arc<Received>,
+    watched: watch::Receiver<ApplyProgress>,
+    begun: Instant,
+    rows_before: u64,
+    bytes_before: u64,
+    changes_before: Changes,
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn begin(
+        run: &Run,
+        pull: &'a TablePull,
+        received: Arc<Received>,
+        watched: watch::Receiver<ApplyProgress>,
+    ) -> Self {
+        let table = run
+            .tables
+            .iter()
+            .find(|table| table.table == pull.target.name);
+        Self {
+            pull,
+            received,
+            watched,
+            begun: Instant::now(),
+            rows_before: run.progress.rows,
+            bytes_before: run.progress.bytes,
+            changes_before: table.map(|table| table.changes).unwrap_or_default(),
+        }
+    }
+
+    /// Writes down the figures for as long as `applying` works, and a last time into `run` alone.
+    pub(super) async fn during<F>(&self, ctx: &Ctx, run: &mut Run, applying: F) -> F::Output
+    where
+        F: Future<Output = Result<Applied, EngineError>>,
+    {
+        let mut ticks = tokio::time::interval(EVERY);
+        tokio::pin!(applying);
+        loop {
+            tokio::select! {
+                done = &mut applying => {
+                    let committed = self.watched.borrow().changes;
+                    self.tell(run, &done.as_ref().map_or(committed, |applied| applied.changes));
+                    return done;
+                }
+                _ = ticks.tick() => {
+                    let committed = self.watched.borrow().changes;
+                    self.tell(run, &committed);
+                    if let Err(err) = ctx.store.save_progress(run).await {
+                        tracing::warn!(run = %run.id, %err, "progress was not written down");
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell(&self, run: &mut Run, changes: &Changes) {
+        let taken = self.watched.borrow().rows_taken;
+        run.progress.rows = self.rows_before + taken;
+        run.progress.bytes = self.bytes_before + self.received.bytes();
+        let seconds = self.begun.elapsed().as_secs_f64().max(0.001);
+        run.progress.tell_speed(taken, seconds);
+        edit_table(run, self.pull, |table| {
+            table.rows_source = Some(self.received.rows());
+            table.bytes_on_wire = self.received.bytes();
+            table.changes = self.changes_before;
+            table.changes.add(changes);
+        });
+    }
+}
+
+/// Changes what the run says of the table being pulled.
+pub(super) fn edit_table(run: &mut Run, pull: &TablePull, edit: impl FnOnce(&mut RunTable)) {
+    let of_this = |table: &&mut RunTable| table.table == pull.target.name;
+    if let Some(table) = run.tables.iter_mut().find(of_this) {
+        edit(table);
+    }
+}
