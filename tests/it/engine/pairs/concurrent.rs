@@ -137,7 +137,7 @@ async fn a_destination_altered_between_two_transactions_takes_nothing_it_would_c
     ] {
         let site = Site::with(
             kind,
-            "create table t (id int primary key, n numeric(12,4), s text)",
+            "create table t (id int primary key, n numeric(12,4), s text); insert into t values (9, 9, 9)",
         )
         .await;
         let table = site.table("t").await;
