@@ -18,7 +18,7 @@ use crate::engine::postgres::write::Writer;
 use crate::wire::row::RowBatch;
 
 /// Bytes kept in memory to be written, and if need be halved, together.
-const CHUNK_BYTES: u64 = 8 << 20;
+const CHUNK_BYTES: u64 = 4 << 20;
 /// Rows that go straight into an empty table keep nobody waiting, so their transactions may be this much larger.
 const STRAIGHT_BUDGETS: u64 = 10;
 /// A transaction does not stay open, and keep its locks, while a slow stream brings nothing.
