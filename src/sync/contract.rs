@@ -41,6 +41,7 @@ pub fn agree(
         ));
     }
     refuse_missing_columns(source, target)?;
+    refuse_computed_columns(source, target)?;
     let sides = Sides::between(source.engine, target_engine);
     let (mut sent, mut written, mut conversions) = (Vec::new(), Vec::new(), Vec::new());
     for column in target.columns.iter().filter(|column| !column.generated) {
@@ -147,6 +148,27 @@ fn refuse_missing_columns(source: &Catalogue, target: &Table) -> Result<(), Sync
         "missing_column",
         message,
         "add it here with the type the source has, or let the source withhold it",
+    ))
+}
+
+/// What is computed here would stand in for the source's own values.
+fn refuse_computed_columns(source: &Catalogue, target: &Table) -> Result<(), SyncError> {
+    let stored_there = |name: &str| {
+        let mut columns = source.columns.iter();
+        columns.any(|column| column.name == name && !column.generated)
+    };
+    let mut computed = target.columns.iter().filter(|column| column.generated);
+    let Some(column) = computed.find(|column| stored_there(&column.name)) else {
+        return Ok(());
+    };
+    Err(refuse(
+        &target.name,
+        "computed_here",
+        format!(
+            "column {} is computed here, but has values of its own at the source",
+            column.name
+        ),
+        "make it an ordinary column here, or let the source withhold it",
     ))
 }
 

@@ -3,7 +3,7 @@
 //! How one chunk is written is [`super::write`]'s business. Invariant: everything is committed in whole transactions
 //! within the job's budget, and nothing is after a fault.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgPool;
 use tokio::sync::watch;
@@ -12,7 +12,7 @@ use crate::engine::driver::{Applied, ApplyJob, ApplyProgress, Flow, RowStream};
 use crate::engine::error::EngineError;
 use crate::engine::postgres::chunk::{Chunk, Room};
 use crate::engine::postgres::connect::Session;
-use crate::engine::postgres::destination::{BEGIN, advance_sequences, prepare};
+use crate::engine::postgres::destination::{BEGIN, advance_sequences, form, prepare};
 use crate::engine::postgres::fault::fault;
 use crate::engine::postgres::write::Writer;
 use crate::wire::row::RowBatch;
@@ -23,6 +23,8 @@ const CHUNK_BYTES: u64 = 4 << 20;
 const STRAIGHT_BUDGETS: u64 = 10;
 /// A transaction does not stay open, and keep its locks, while a slow stream brings nothing.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// An application that wants a row this one has written waits no longer than this and one chunk.
+const LONGEST_TRANSACTION: Duration = Duration::from_secs(1);
 
 /// Applies `rows` as `job` says.
 pub(super) async fn apply(
@@ -44,6 +46,7 @@ pub(super) async fn apply(
         writer: Writer::new(session, job, destination),
         chunk: Chunk::default(),
         open: None,
+        begun: Instant::now(),
         told: ApplyProgress::default(),
         progress,
     };
@@ -68,6 +71,8 @@ struct Applier {
     chunk: Chunk,
     /// What the open transaction holds already.
     open: Option<Room>,
+    /// When it was opened.
+    begun: Instant,
     told: ApplyProgress,
     progress: watch::Sender<ApplyProgress>,
 }
@@ -75,7 +80,7 @@ struct Applier {
 impl Applier {
     async fn consume(&mut self, mut rows: RowStream) -> Result<(), EngineError> {
         loop {
-            let Ok(next) = tokio::time::timeout(LONGEST_WAIT, rows.recv()).await else {
+            let Ok(next) = tokio::time::timeout(self.patience(), rows.recv()).await else {
                 self.flush().await?;
                 self.commit().await?;
                 continue;
@@ -89,6 +94,20 @@ impl Applier {
         }
         self.flush().await?;
         self.finish().await
+    }
+
+    /// How long rows may be waited for.
+    fn patience(&self) -> Duration {
+        if self.keeps_waiting() {
+            LONGEST_TRANSACTION.saturating_sub(self.begun.elapsed())
+        } else {
+            LONGEST_WAIT
+        }
+    }
+
+    /// Whether a transaction is open that holds rows an application may want.
+    fn keeps_waiting(&self) -> bool {
+        self.open.is_some() && !self.writer.goes_straight()
     }
 
     async fn take(&mut self, mut batch: RowBatch) -> Result<(), EngineError> {
@@ -109,6 +128,9 @@ impl Applier {
             } else {
                 self.flush().await?;
             }
+        }
+        if self.keeps_waiting() && self.begun.elapsed() >= LONGEST_TRANSACTION {
+            self.commit().await?;
         }
         Ok(())
     }
@@ -147,7 +169,12 @@ impl Applier {
     async fn begin(&mut self) -> Result<(), EngineError> {
         if self.open.is_none() {
             self.run(BEGIN).await?;
+            let table = self.writer.table().clone();
+            if form(self.writer.session(), &table).await? != self.writer.form() {
+                return Err(EngineError::SchemaChanged(table));
+            }
             self.open = Some(Room { rows: 0, bytes: 0 });
+            self.begun = Instant::now();
         }
         Ok(())
     }

@@ -81,6 +81,11 @@ impl Writer {
         &self.destination.identities
     }
 
+    /// The table's form when the work began.
+    pub(super) fn form(&self) -> &str {
+        &self.destination.form
+    }
+
     pub(super) fn holds_rows(&self) -> bool {
         !self.held.rows.is_empty()
     }
