@@ -6,7 +6,7 @@ use crate::engine::driver::Creation;
 use crate::model::id::{ConnectionId, RunId};
 use crate::model::run::{ConflictStrategy, Progress, Run, RunOrder, RunStatus, SyncMode};
 use crate::model::table::TableName;
-use crate::sync::pull::{open, plan, receiver};
+use crate::sync::pull::{Source, plan, receiver};
 use crate::sync::{Actor, Ctx, SyncError};
 
 /// A pull as it is asked for.
@@ -102,7 +102,7 @@ pub async fn plan_creation(
     tables: &[TableName],
 ) -> Result<Creation, SyncError> {
     let connection = receiver(ctx, id).await?;
-    let source = open(ctx, &connection).await?;
+    let source = Source::open(ctx, &connection).await?;
     let sides = plan::look(ctx, tables, &source).await?;
     Ok(ctx.driver.plan_creation(&plan::missing(&sides)).await?)
 }
