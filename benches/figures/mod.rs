@@ -41,7 +41,7 @@ pub fn fill(url: &str, rows: u64) {
                  jsonb_build_object('gift', i % 2 = 0, 'lane', i % 12), i % 4 > 0,
                  timestamptz '2013-01-01Z' + i * interval '13 seconds',
                  timestamptz '2013-01-02Z' + i * interval '17 seconds'
-             from generate_series(1, {rows}) i;
+             from generate_series(1::bigint, {rows}) i;
              vacuum analyze orders;
              checkpoint"
         ),

@@ -96,12 +96,13 @@ fn every_command_ends_with_the_code_that_scripts_rely_on() {
         case(
             &["connect", "ftp://example.com", "--tables", "notes"],
             2,
-            &["ftp"],
+            &["https://"],
         ),
         case(&["connect", "http://127.0.0.1:9"], 2, &["--tables"]),
         case(&["settings", "set", "colour", "blue"], 2, &["colour"]),
-        case(&["connections", "reactivate", "berlin"], 4, &["berlin"]),
-        case(&["connections", "approve", "berlin"], 4, &["berlin"]),
+        case(&["connections", "reactivate", "berlin"], 0, &[]),
+        case(&["connections", "approve", "berlin"], 0, &[]),
+        case(&["connections", "reject", "berlin"], 4, &["rejected"]),
         case(
             &[
                 "connections",
@@ -130,7 +131,7 @@ fn every_command_ends_with_the_code_that_scripts_rely_on() {
     check(&pair.taker, &taker);
     let giver = [
         case(&["pull", "paris", "notes"], 4, &["paris", "gives"]),
-        case(&["connections", "approve", "0"], 2, &["0"]),
+        case(&["connections", "approve", "nobody"], 2, &["nobody"]),
     ];
     check(&pair.giver, &giver);
 }
@@ -183,7 +184,7 @@ fn a_token_is_needed_over_http_and_its_role_is_kept() {
     );
     let address = match site.admin_address() {
         crate::support::http::Address::Tcp(address) => format!("http://{address}"),
-        crate::support::http::Address::Unix(_) => unreachable!("a TCP listener"),
+        crate::support::http::Address::Unix(_) => panic!("the admin listener is a TCP listener"),
     };
     let call = |token: Option<&str>, arguments: &[&str]| -> Output {
         let mut command = site.command();

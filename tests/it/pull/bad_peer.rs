@@ -95,7 +95,7 @@ fn cases() -> Vec<Case> {
             "other columns",
             "pull-data",
             answer(ROWS, &head(&other)),
-            nonsense,
+            &["schema_changed"],
         ),
         case(
             "a head and no end",
@@ -170,8 +170,8 @@ fn refused(name: &str, pulled: &Pulled) {
     );
     let message = pulled.run["error"]["message"].as_str().unwrap_or_default();
     assert!(
-        message.contains("127.0.0.1"),
-        "{name}: the message names the peer: {message}"
+        message.contains("127.0.0.1") || message.contains("table notes"),
+        "{name}: the message names the peer or the table: {message}"
     );
 }
 
@@ -195,7 +195,7 @@ fn a_stream_that_stops_in_its_middle_is_never_a_short_success() {
     let message = run["error"]["message"].as_str().unwrap();
     assert!(message.contains("127.0.0.1"), "{message}");
     let kept = pair.destination.count("notes");
-    assert!(kept % 5_000 == 0 && kept < 60_000, "{kept}");
+    assert!(kept.is_multiple_of(5_000) && kept < 60_000, "{kept}");
     assert_eq!(run["changes"]["added"], kept, "{run:#}");
 
     pair.link.set(Link::Whole);

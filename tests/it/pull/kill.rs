@@ -72,7 +72,7 @@ fn whatever_is_killed_whole_transactions_stay_and_the_next_run_completes_them() 
         let victim =
             [Victim::Giver, Victim::Taker, Victim::Database][usize::try_from(trial % 3).unwrap()];
         pair.destination.execute("truncate ledger");
-        let moment = pair.link.passed() + whole / 50 + random.below(whole * 9 / 10);
+        let moment = pair.link.passed() + whole / 50 + random.below(whole * 7 / 10);
         let id = pair.order(&["ledger"]);
         wait::until("the moment has come", wait::LONG, || {
             let over = pair.run(&id)["completed_at"].is_string();

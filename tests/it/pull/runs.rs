@@ -107,7 +107,10 @@ fn a_cancelled_run_keeps_whole_transactions_and_its_place_in_the_history() {
     let run = pair.run_is(&id, "cancelled");
     pair.link.set(Link::Whole);
     let kept = pair.destination.count("notes");
-    assert!(kept < ROWS && kept % 5_000 == 0, "{kept} of {run:#}");
+    assert!(
+        kept < ROWS && kept.is_multiple_of(5_000),
+        "{kept} of {run:#}"
+    );
 
     let again = pair.taker.cli(&["runs", "cancel", &id]);
     assert_eq!(again.code, 4, "{again:#?}");

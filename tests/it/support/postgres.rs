@@ -238,12 +238,12 @@ impl Postgres {
     /// The server, in a mount namespace of its own where it has a small disk. Each step becomes the next one, so that
     /// the process that is started is the server.
     fn program(&self) -> Command {
+        const SCRIPT: &str = r#"mkdir -p "$0" && mount -t tmpfs -o "size=$1" tmpfs "$0" &&
+            chown --reference="$0/.." "$0" && shift && exec "$@""#;
         let server = unprivileged(&programs().join("postgres"));
         let Some(size) = &self.small_disk else {
             return server;
         };
-        const SCRIPT: &str = r#"mkdir -p "$0" && mount -t tmpfs -o "size=$1" tmpfs "$0" &&
-            chown --reference="$0/.." "$0" && shift && exec "$@""#;
         let mut command = namespace();
         command.args(["sh", "-c", SCRIPT, &self.small_disk(), size]);
         command.arg(server.get_program()).args(server.get_args());
