@@ -1,6 +1,7 @@
 //! Plain values and the rules between them: no IO, no async; `now` is an argument.
 
 pub mod connection;
+pub mod finding;
 pub mod grant;
 pub mod id;
 pub mod policy;
