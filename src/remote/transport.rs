@@ -4,8 +4,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::base::cause::{first_cause, last_cause};
 use crate::model::url::PeerUrl;
-use crate::remote::error::{RemoteError, innermost, source_of};
+use crate::remote::error::RemoteError;
 
 /// An answer is read up to this many bytes.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
@@ -125,12 +126,12 @@ impl Transport {
     }
 
     pub(super) fn unreachable(&self, err: &reqwest::Error) -> RemoteError {
-        if let Some(err) = source_of::<RemoteError>(err) {
+        if let Some(err) = first_cause::<RemoteError>(err) {
             return err.clone();
         }
         RemoteError::Unreachable {
             host: self.host(),
-            reason: innermost(err),
+            reason: last_cause(err),
         }
     }
 }

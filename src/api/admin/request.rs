@@ -2,7 +2,6 @@
 //!
 //! Invariant: what is wrong with a request is told with the field it concerns.
 
-use std::error::Error;
 use std::str::FromStr;
 
 use axum::extract::rejection::QueryRejection;
@@ -16,6 +15,7 @@ use serde_json::error::Category;
 use tower_http::timeout::TimeoutError;
 
 use crate::api::problem::Problem;
+use crate::base::cause::first_cause;
 
 /// The body as JSON; an absent body counts as `{}`.
 pub(super) struct JsonBody<T>(pub(super) T);
@@ -169,13 +169,8 @@ fn fault(path: &str, words: &str) -> (String, String) {
     (field, message)
 }
 
-fn is_caused_by<E: Error + 'static>(err: &axum::Error) -> bool {
-    let first: Option<&(dyn Error + 'static)> = Some(err);
-    std::iter::successors(first, |err| (**err).source()).any(<dyn Error>::is::<E>)
-}
-
 fn unread(err: &axum::Error) -> Problem {
-    if is_caused_by::<LengthLimitError>(err) {
+    if first_cause::<LengthLimitError>(err).is_some() {
         return Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "too-large",
@@ -183,7 +178,7 @@ fn unread(err: &axum::Error) -> Problem {
             "the body is larger than limits.max_body_bytes",
         );
     }
-    if is_caused_by::<TimeoutError>(err) {
+    if first_cause::<TimeoutError>(err).is_some() {
         return Problem::new(
             StatusCode::REQUEST_TIMEOUT,
             "too-slow",
