@@ -17,10 +17,11 @@ use crate::model::connection::{Connection, Direction, Status};
 use crate::model::id::ConnectionId;
 use crate::model::run::{Progress, Run, RunStatus, RunTable};
 use crate::remote::{Peer, RemoteError};
+use crate::sync::connections::existing;
 use crate::sync::{Ctx, SyncError};
 
 pub use offer::{OfferedSchema, OfferedTable, offered_records, offered_schema, offered_tables};
-pub use order::{OrderPull, cancel, order, plan_creation};
+pub use order::{cancel, order, plan_creation};
 
 /// The sender of a run: where to ask, and as whom.
 pub(super) struct Source {
@@ -113,11 +114,7 @@ async fn or_stopped<T>(
 
 /// The active connection to pull by.
 pub(super) async fn receiver(ctx: &Ctx, id: ConnectionId) -> Result<Connection, SyncError> {
-    let unknown = || SyncError::Unknown {
-        what: "connection",
-        name: id.to_string(),
-    };
-    let connection = ctx.store.connection(id).await?.ok_or_else(unknown)?;
+    let connection = existing(ctx, id).await?;
     if connection.direction != Direction::Receiver {
         return Err(SyncError::WrongDirection {
             name: connection.name,
