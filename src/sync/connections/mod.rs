@@ -22,7 +22,7 @@ pub use decide::{decide, delete};
 pub use edit::{Edit, edit};
 pub use give::{NewConnection, give};
 pub use heard::{hear_deletion, hear_status, note_contact, tell_status};
-pub use lookup::{by_token_hash, by_url_and_token_hash};
+pub use lookup::{by_token_hash, by_url_and_token_hash, existing};
 pub use password::hash_password;
 pub use policy::{ENABLED_KEY, IncomingPolicy, MODE_KEY, PASSWORD_KEY, incoming_policy};
 pub use register::{Registration, RegistrationRefusal, register};

@@ -8,7 +8,7 @@ use crate::model::connection::{Connection, Direction, Status};
 use crate::model::id::ConnectionId;
 use crate::remote::{RemoteError, Verified};
 use crate::store::{PeerWord, StoreError};
-use crate::sync::connections::decide::existing;
+use crate::sync::connections::lookup::existing;
 use crate::sync::connections::tell::{note_failure, reached, tell_peer};
 use crate::sync::{Actor, Ctx, SyncError};
 
