@@ -13,7 +13,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::api::admin::request::{JsonBody, List, Nothing, PageParameters, Parameters, id};
+use crate::api::admin::request::{
+    JsonBody, List, Nothing, PageParameters, Parameters, id, with_one_more,
+};
 use crate::api::auth::Caller;
 use crate::api::problem::Problem;
 use crate::base::secret::Secret;
@@ -23,7 +25,6 @@ use crate::model::connection::{
 use crate::model::grant::Grant;
 use crate::model::id::ConnectionId;
 use crate::model::table::TableName;
-use crate::store::ListPage;
 use crate::sync::connections::{Edit, NewConnection};
 use crate::sync::{Ctx, connections};
 
@@ -90,12 +91,9 @@ pub(super) async fn list(
     Parameters(parameters): Parameters<PageParameters>,
 ) -> Result<Json<List<ConnectionView>>, Problem> {
     let page = parameters.page::<ConnectionId>()?;
-    let found = ctx.store.connections(ListPage {
-        limit: page.limit + 1,
-        before: page.before,
-    });
+    let found = ctx.store.connections(with_one_more(page)).await?;
     Ok(Json(List::page(
-        found.await?,
+        found,
         page.limit,
         |connection| connection.id.to_string(),
         ConnectionView::from,
