@@ -5,6 +5,8 @@ pub mod finding;
 pub mod grant;
 pub mod id;
 pub mod policy;
+pub mod role;
 pub mod run;
 pub mod table;
 pub mod url;
+pub mod word;

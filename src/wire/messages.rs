@@ -2,13 +2,10 @@
 //!
 //! They are not the inner values: every receiver parses them into `model` types and may refuse.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
-use crate::model::connection::text_enum;
 use crate::model::table::{Engine, NeutralType, TableName};
+use crate::model::word::words;
 
 /// What an Evenkeel site says of itself in `register-connection` and its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,7 +136,7 @@ pub enum StreamFaultCode {
     TableNotGranted,
 }
 
-text_enum! {
+words! {
     StreamFaultCode {
         RowTooLarge = "row_too_large", UnreadableValue = "unreadable_value",
         TableChanged = "table_changed", TableLocked = "table_locked",
