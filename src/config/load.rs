@@ -345,5 +345,4 @@ fn host_name() -> String {
 }
 
 #[cfg(test)]
-#[path = "load_tests.rs"]
 mod tests;

@@ -133,4 +133,4 @@ impl Driver for SqliteDriver {
 }
 
 #[cfg(test)]
-pub(in crate::engine::sqlite) mod site;
+pub(in crate::engine::sqlite) mod test_site;

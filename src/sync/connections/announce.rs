@@ -5,7 +5,7 @@ use crate::model::connection::{Connection, Status};
 use crate::remote::{RegisterRequest, RemoteError};
 use crate::store::RegistrationAnswer;
 use crate::sync::Ctx;
-use crate::sync::connections::words::remote_site;
+use crate::sync::connections::name::remote_site;
 
 /// Registers `connection` with its peer. Repeating it with the same token changes nothing there.
 ///

@@ -7,7 +7,7 @@ use crate::model::id::ConnectionId;
 use crate::sync::connections::address::checked_url;
 use crate::sync::connections::grant::checked_grant;
 use crate::sync::connections::lookup::existing;
-use crate::sync::connections::words::cleaned;
+use crate::sync::connections::name::cleaned;
 use crate::sync::{Actor, Ctx, SyncError};
 
 /// What an administrator changes of a connection.

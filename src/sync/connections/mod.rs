@@ -11,12 +11,12 @@ mod give;
 mod grant;
 mod heard;
 mod lookup;
+mod name;
 mod password;
 mod policy;
 mod register;
 mod tell;
 mod verify;
-mod words;
 
 pub use decide::{decide, delete};
 pub use edit::{Edit, edit};
