@@ -252,3 +252,6 @@ async fn pause_after(err: &io::Error) {
         tokio::time::sleep(ACCEPT_PAUSE).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

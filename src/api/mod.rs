@@ -11,8 +11,6 @@ mod error;
 mod health;
 mod limits;
 mod listen;
-#[cfg(test)]
-mod listen_tests;
 mod metrics;
 mod peer;
 mod problem;

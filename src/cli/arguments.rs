@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use jiff::SignedDuration;
 
-use crate::model::policy::Role;
+use crate::model::role::Role;
 use crate::model::run::{ConflictStrategy, SyncMode};
 use crate::model::table::TableName;
 

@@ -9,6 +9,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use url::Url;
 
+use crate::base::cause::last_cause;
 use crate::base::secret::Secret;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::fields::{list, text};
@@ -146,11 +147,8 @@ impl Client {
         }
     }
 
-    fn unreachable(&self, err: &dyn std::error::Error) -> Failure {
-        let mut cause = err;
-        while let Some(next) = cause.source() {
-            cause = next;
-        }
+    fn unreachable(&self, err: &reqwest::Error) -> Failure {
+        let cause = last_cause(err);
         Failure {
             exit: Exit::Unreachable,
             words: format!(

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
-use tokio_util::sync::CancellationToken;
 
 use crate::base::backoff::random_fraction;
 use crate::base::task::Task;
 use crate::model::run::{Run, RunError, RunStatus};
 use crate::store::StoreError;
+use crate::sync::active::ActiveRun;
 use crate::sync::retry::{NextStep, assess, next_attempt};
 use crate::sync::{Ctx, SyncError, pull};
 
@@ -50,8 +50,8 @@ impl Runner {
     }
 
     async fn start(&self, mut run: Run, now: Timestamp) -> Result<(), StoreError> {
-        let cancel = match self.ctx.active.begin(run.id, &run.order.tables) {
-            Ok(cancel) => cancel,
+        let active = match self.ctx.active.begin(run.id, &run.order.tables) {
+            Ok(active) => active,
             Err(busy) => {
                 let waits = RunError {
                     code: "waiting_for_run".to_owned(),
@@ -66,16 +66,8 @@ impl Runner {
                     .await;
             }
         };
-        match self.ctx.store.start_run(run.id, now).await {
-            Ok(true) => {}
-            Ok(false) => {
-                self.ctx.active.end(run.id);
-                return Ok(());
-            }
-            Err(err) => {
-                self.ctx.active.end(run.id);
-                return Err(err);
-            }
+        if !self.ctx.store.start_run(run.id, now).await? {
+            return Ok(());
         }
         run.status = RunStatus::Running;
         run.attempt += 1;
@@ -83,7 +75,7 @@ impl Runner {
         let ctx = Arc::clone(&self.ctx);
         self.ctx
             .tasks
-            .spawn("run", async move { attempt(&ctx, run, cancel).await });
+            .spawn("run", async move { attempt(&ctx, run, active).await });
         Ok(())
     }
 }
@@ -103,17 +95,17 @@ impl Task for Runner {
 }
 
 /// One attempt, and what follows from it.
-async fn attempt(ctx: &Ctx, mut run: Run, cancel: CancellationToken) {
+async fn attempt(ctx: &Ctx, mut run: Run, active: ActiveRun) {
     tracing::info!(run = %run.id, connection = %run.connection_id, attempt = run.attempt, "run started");
     let carried_out = async {
-        let done = pull::execute(ctx, &mut run, &cancel).await;
+        let done = pull::execute(ctx, &mut run, active.cancelled()).await;
         conclude(ctx, &mut run, done).await
     };
     let written = match AssertUnwindSafe(carried_out).catch_unwind().await {
         Ok(written) => written,
         Err(_) => give_up(ctx, &mut run).await,
     };
-    ctx.active.end(run.id);
+    drop(active);
     if let Err(err) = written {
         // The row still says running: the next start of the daemon takes it over.
         tracing::error!(run = %run.id, %err, "a run's outcome was not written down");

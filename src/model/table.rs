@@ -165,6 +165,12 @@ pub enum NeutralType {
 }
 
 impl NeutralType {
+    /// Whether its values are whole numbers of a fixed width.
+    #[must_use]
+    pub fn is_integer(self) -> bool {
+        matches!(self, Self::Int2 | Self::Int4 | Self::Int8)
+    }
+
     /// The name in the catalogue object of the peer protocol.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -80,20 +80,6 @@ impl RemoteError {
     }
 }
 
-/// The first cause of this type.
-pub(super) fn source_of<'a, E: std::error::Error + 'static>(
-    err: &'a (dyn std::error::Error + 'static),
-) -> Option<&'a E> {
-    std::iter::successors(Some(err), |err| err.source()).find_map(|err| err.downcast_ref())
-}
-
-/// The last cause in the chain says what happened; the ones before it only repeat the URL.
-pub(super) fn innermost(err: &(dyn std::error::Error + 'static)) -> String {
-    std::iter::successors(Some(err), |err| err.source())
-        .last()
-        .map_or_else(String::new, ToString::to_string)
-}
-
 /// A peer's words as they are shown, logged and kept: short and without control characters.
 pub(super) fn quoted(words: &str) -> String {
     words

@@ -91,7 +91,7 @@ impl Peer {
     ///
     /// # Errors
     /// [`RemoteError::NoApi`] when neither place answers as the API does.
-    pub async fn find_prefix(&mut self) -> Result<(), RemoteError> {
+    pub(super) async fn find_prefix(&mut self) -> Result<(), RemoteError> {
         if self.transport.prefix.is_some() {
             return Ok(());
         }

@@ -4,7 +4,8 @@
 
 use bytes::Bytes;
 
-use crate::remote::error::{RemoteError, error_code, innermost, quoted};
+use crate::base::cause::last_cause;
+use crate::remote::error::{RemoteError, error_code, quoted};
 use crate::wire::frame::{Frame, FrameError, FrameKind, FrameReader, RowSum};
 use crate::wire::messages::{Head, StreamFault};
 use crate::wire::row::RowBatch;
@@ -131,7 +132,7 @@ impl IncomingRows {
                 .response
                 .chunk()
                 .await
-                .map_err(|err| self.cut(innermost(&err)))?;
+                .map_err(|err| self.cut(last_cause(&err)))?;
             let Some(piece) = piece else {
                 let reason = if self.frames.is_inside_frame() {
                     "inside a frame"

@@ -4,8 +4,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::base::cause::{first_cause, last_cause};
 use crate::model::url::PeerUrl;
-use crate::remote::error::{RemoteError, error_code, innermost, quoted, source_of};
+use crate::remote::error::{RemoteError, error_code, quoted};
 
 /// The way to one peer's API.
 #[derive(Clone, Debug)]
@@ -117,12 +118,12 @@ impl Transport {
     }
 
     pub(super) fn unreachable(&self, err: &reqwest::Error) -> RemoteError {
-        if let Some(err) = source_of::<RemoteError>(err) {
+        if let Some(err) = first_cause::<RemoteError>(err) {
             return err.clone();
         }
         RemoteError::Unreachable {
             host: self.host(),
-            reason: innermost(err),
+            reason: last_cause(err),
         }
     }
 }

@@ -154,21 +154,15 @@ impl RowConversion {
 
 /// The change of form between two kinds; `None` where there is none that keeps every value.
 fn form(source: &Column, target: &Column, sides: Sides) -> Option<Form> {
-    let is_integer = |kind| {
-        matches!(
-            kind,
-            NeutralType::Int2 | NeutralType::Int4 | NeutralType::Int8
-        )
-    };
     match (source.kind, target.kind) {
         // Two engines may mean different things by one name, and a cast of strange text cuts or rounds.
         (NeutralType::Other, NeutralType::Other) => (source.native == target.native
             && sides.source_engine == sides.target_engine)
             .then_some(Form::Same),
         (from, to) if from == to => Some(Form::Same),
-        (from, to) if is_integer(from) && is_integer(to) => Some(Form::Integer(from)),
-        (from, NeutralType::Numeric) if is_integer(from) => Some(Form::IntegerToNumeric(from)),
-        (NeutralType::Numeric, to) if is_integer(to) && source.scale == Some(0) => {
+        (from, to) if from.is_integer() && to.is_integer() => Some(Form::Integer(from)),
+        (from, NeutralType::Numeric) if from.is_integer() => Some(Form::IntegerToNumeric(from)),
+        (NeutralType::Numeric, to) if to.is_integer() && source.scale == Some(0) => {
             Some(Form::NumericToInteger)
         }
         (NeutralType::Float4, NeutralType::Float8) => Some(Form::Float4ToFloat8),

@@ -12,6 +12,7 @@ use crate::api::CallerAddress;
 use crate::api::peer::answer::Refusal;
 use crate::api::peer::form::Form;
 use crate::api::stall::Patience;
+use crate::base::cause::first_cause;
 use crate::model::url::is_loopback;
 use crate::sync::connections::incoming_policy;
 use crate::sync::serve::ClientKind;
@@ -118,9 +119,7 @@ impl PeerRequest {
 }
 
 fn refused(err: &(dyn std::error::Error + 'static)) -> Refusal {
-    let is_too_long = std::iter::successors(Some(err), |err| err.source())
-        .any(<dyn std::error::Error>::is::<LengthLimitError>);
-    if is_too_long {
+    if first_cause::<LengthLimitError>(err).is_some() {
         Refusal::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "The body is longer than allowed",

@@ -327,12 +327,7 @@ fn is_text(table: &Table, name: &str) -> bool {
 }
 
 fn is_sequence(column: &Column) -> bool {
-    column.identity
-        && !column.nullable
-        && matches!(
-            column.kind,
-            NeutralType::Int2 | NeutralType::Int4 | NeutralType::Int8
-        )
+    column.identity && !column.nullable && column.kind.is_integer()
 }
 
 /// The column's type here, and a sentence where it is not the source's.

@@ -10,7 +10,6 @@ use serde_json::Value;
 use crate::engine::driver::{KeyValue, RowFilter};
 use crate::model::table::{NeutralType, Table};
 use crate::sync::serve::fault::FilterFault;
-use crate::sync::serve::filter::is_integer;
 use crate::wire::InvalidValue;
 use crate::wire::json::field_to_text;
 use crate::wire::row::split_tuple;
@@ -63,7 +62,10 @@ pub(super) fn after(
             NeutralType::Timestamptz => Value::from(datetime::timestamp_to_text(bytes, ' ')? + "Z"),
             kind => {
                 let text = field_to_text(kind, Some(bytes));
-                let number = is_integer(kind).then(|| text.parse::<i64>().ok()).flatten();
+                let number = kind
+                    .is_integer()
+                    .then(|| text.parse::<i64>().ok())
+                    .flatten();
                 number.map_or(Value::from(text), Value::from)
             }
         });
@@ -98,7 +100,7 @@ pub(super) fn rows_after(table: &Table, cursor: &str) -> Result<RowFilter, Filte
 }
 
 fn checked(kind: NeutralType, value: &Value) -> Option<KeyValue> {
-    if is_integer(kind) {
+    if kind.is_integer() {
         return value.as_i64().map(KeyValue::Integer);
     }
     let text = value.as_str().filter(|text| !text.contains('\0'))?;

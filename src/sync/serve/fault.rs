@@ -78,17 +78,6 @@ impl From<EngineError> for ServeError {
     }
 }
 
-impl From<SyncError> for ServeError {
-    /// The use cases called here fail only with our own state or the site database.
-    fn from(err: SyncError) -> Self {
-        match err {
-            SyncError::Store(err) => Self::Store(err),
-            SyncError::Engine(err) => err.into(),
-            err => Self::Store(StoreError::Corrupt(err.to_string())),
-        }
-    }
-}
-
 impl From<ServeError> for SyncError {
     /// For an administrator who looks at exactly what a peer sees: what it does not see is not there.
     fn from(err: ServeError) -> Self {

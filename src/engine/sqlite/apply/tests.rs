@@ -1,7 +1,7 @@
 //! Applying to real database files.
 
 use crate::engine::error::EngineError;
-use crate::engine::sqlite::site::{Site, TestRow, int, text};
+use crate::engine::sqlite::test_site::{Site, TestRow, int, text};
 use crate::model::run::{Changes, ConflictStrategy, SyncMode};
 
 const PEOPLE: &str = "create table people (id integer primary key, name text, note text)";
