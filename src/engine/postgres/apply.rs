@@ -19,8 +19,6 @@ use crate::wire::row::RowBatch;
 
 /// Bytes kept in memory to be written, and if need be halved, together.
 const CHUNK_BYTES: u64 = 4 << 20;
-/// Rows that go straight into an empty table keep nobody waiting, so their transactions may be this much larger.
-const STRAIGHT_BUDGETS: u64 = 10;
 /// A transaction does not stay open, and keep its locks, while a slow stream brings nothing.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// An application that wants a row this one has written waits no longer than this and one chunk.
@@ -138,13 +136,8 @@ impl Applier {
     /// What the chunk may still take: the rest of the chunk, or of the transaction.
     fn room(&self) -> Room {
         let budget = self.writer.budget();
-        let budgets = if self.writer.goes_straight() {
-            STRAIGHT_BUDGETS
-        } else {
-            1
-        };
         let open = self.open.unwrap_or(Room { rows: 0, bytes: 0 });
-        let left = |budget: u64, used: u64| budget.saturating_mul(budgets).saturating_sub(used);
+        let left = |budget: u64, used: u64| budget.saturating_sub(used);
         let rows = left(budget.transaction_rows, open.rows + self.chunk.rows);
         let bytes = left(budget.transaction_bytes, open.bytes + self.chunk.bytes);
         Room {
