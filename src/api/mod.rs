@@ -14,6 +14,7 @@ mod listen;
 mod metrics;
 mod peer;
 mod problem;
+mod stall;
 
 pub use caller::{CallerAddress, CallerProcess};
 pub use listen::{ListenLimits, bind_unix, serve_tcp, serve_unix};

@@ -11,7 +11,7 @@ use crate::model::table::{Column, Engine, NeutralType, Table, TableName};
 use crate::wire::row::RowBatch;
 
 /// Batches held between a reader and whoever takes its rows, about 1 MiB each.
-pub const CHANNEL_BATCHES: usize = 8;
+pub const CHANNEL_BATCHES: usize = 4;
 
 /// A piece of a stream of rows. A stream that ends without [`Flow::End`] was cut.
 #[derive(Debug)]

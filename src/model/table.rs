@@ -221,6 +221,16 @@ pub struct Column {
     pub has_default: bool,
 }
 
+impl Column {
+    /// A `char(n)` of PostgreSQL, which fills values with spaces: those at the end mean nothing, and do not travel.
+    #[must_use]
+    pub fn is_padded(&self, engine: Engine) -> bool {
+        engine == Engine::Postgres
+            && self.kind == NeutralType::Text
+            && self.native.starts_with("character(")
+    }
+}
+
 /// A unique index that can serve as a key: immediate, not partial, on plain columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UniqueKey {

@@ -79,3 +79,21 @@ impl RemoteError {
         matches!(self, Self::Unreachable { .. })
     }
 }
+
+/// A peer's words as they are shown, logged and kept: short and without control characters.
+pub(super) fn quoted(words: &str) -> String {
+    words
+        .chars()
+        .filter(|character| !character.is_control())
+        .take(500)
+        .collect()
+}
+
+/// A peer's `error_code`, unless it cannot be one: scripts compare it, so it is taken whole or not at all.
+pub(super) fn error_code(code: String) -> Option<String> {
+    let is_one = (1..=64).contains(&code.len())
+        && code
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    is_one.then_some(code)
+}

@@ -3,6 +3,7 @@
 //! Knows nothing of runs or of our database. Invariant: an address is checked before it is connected to,
 //! redirects are not followed, and no answer is read beyond its limit.
 
+mod catalogue;
 mod error;
 mod guard;
 mod peer;

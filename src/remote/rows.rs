@@ -5,7 +5,7 @@
 use bytes::Bytes;
 
 use crate::base::cause::last_cause;
-use crate::remote::error::RemoteError;
+use crate::remote::error::{RemoteError, error_code, quoted};
 use crate::wire::frame::{Frame, FrameError, FrameKind, FrameReader, RowSum};
 use crate::wire::messages::{Head, StreamFault};
 use crate::wire::row::RowBatch;
@@ -151,13 +151,8 @@ impl IncomingRows {
             Ok(fault) => RemoteError::Refused {
                 host: self.host.clone(),
                 status: 200,
-                message: fault
-                    .error
-                    .chars()
-                    .filter(|character| !character.is_control())
-                    .take(500)
-                    .collect(),
-                code: Some(fault.error_code),
+                message: quoted(&fault.error),
+                code: error_code(fault.error_code),
                 retry_after: None,
             },
             Err(err) => self.nonsense(&err.to_string()),
@@ -179,7 +174,7 @@ impl IncomingRows {
     fn nonsense(&self, reason: &str) -> RemoteError {
         RemoteError::Protocol {
             host: self.host.clone(),
-            reason: reason.to_owned(),
+            reason: quoted(reason),
         }
     }
 }

@@ -34,8 +34,15 @@ pub fn next_attempt(
         .retry_after
         .map(Duration::from_secs)
         .unwrap_or_default();
-    let next = now + jittered(pause_after(run.attempt), random).max(asked);
-    (next <= run.created_at + patience).then_some(next)
+    // A peer may ask for any pause, and patience may be set to any: what is beyond the calendar is never.
+    let next = now
+        .checked_add(jittered(pause_after(run.attempt), random).max(asked))
+        .ok()?;
+    let last = run
+        .created_at
+        .checked_add(patience)
+        .unwrap_or(Timestamp::MAX);
+    (next <= last).then_some(next)
 }
 
 /// A fault as the run tells it, and what follows from it.

@@ -11,6 +11,7 @@ use http_body_util::{BodyExt, LengthLimitError};
 use crate::api::CallerAddress;
 use crate::api::peer::answer::Refusal;
 use crate::api::peer::form::Form;
+use crate::api::stall::Patience;
 use crate::base::cause::first_cause;
 use crate::model::url::is_loopback;
 use crate::sync::connections::incoming_policy;
@@ -25,6 +26,7 @@ pub(super) struct PeerRequest {
     pub(super) address: Option<IpAddr>,
     headers: HeaderMap,
     body: Bytes,
+    patience: Patience,
 }
 
 impl PeerRequest {
@@ -40,6 +42,11 @@ impl PeerRequest {
                 .extensions
                 .get::<CallerAddress>()
                 .map(|caller| caller.0),
+            patience: parts
+                .extensions
+                .get::<Patience>()
+                .cloned()
+                .unwrap_or_default(),
             headers: parts.headers,
             body: body.to_bytes(),
         })
@@ -95,6 +102,11 @@ impl PeerRequest {
             .get("evenkeel-compression")
             .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"none"));
         !asks_for_none && !self.address.is_some_and(is_loopback)
+    }
+
+    /// The answer may wait long for its caller, who writes down what it receives.
+    pub(super) fn is_received_slowly(&self) {
+        self.patience.lengthen();
     }
 
     /// The peer as an actor, under the name its connection has here.

@@ -106,7 +106,8 @@ fn checked(kind: NeutralType, value: &Value) -> Option<KeyValue> {
     let text = value.as_str().filter(|text| !text.contains('\0'))?;
     let is_valid = match kind {
         NeutralType::Text => true,
-        NeutralType::Uuid => uuid::Uuid::parse_str(text).is_ok(),
+        // The other forms that the parser takes are none that every database takes.
+        NeutralType::Uuid => text.len() == 36 && uuid::Uuid::parse_str(text).is_ok(),
         NeutralType::Numeric => numeric::encode(text).is_ok(),
         NeutralType::Date => datetime::date_from_text(text).is_ok(),
         NeutralType::Time => datetime::time_from_text(text).is_ok(),
@@ -198,6 +199,21 @@ mod tests {
             );
         }
         assert!(rows_after(&table, &URL_SAFE_NO_PAD.encode("[1]")).is_ok());
+    }
+
+    #[test]
+    fn a_uuid_in_a_form_that_a_database_may_not_read_is_refused() {
+        let table = table(&[NeutralType::Uuid]);
+        let behind = |id: &str| rows_after(&table, &URL_SAFE_NO_PAD.encode(format!("[\"{id}\"]")));
+        let id = "0192d1c8-3b7e-7000-8000-000000000001";
+        assert!(behind(id).is_ok());
+        for other in [
+            format!("urn:uuid:{id}"),
+            format!("{{{id}}}"),
+            id.replace('-', ""),
+        ] {
+            assert!(behind(&other).is_err(), "{other}");
+        }
     }
 
     #[test]

@@ -26,6 +26,12 @@ pub enum ServeError {
     /// A column asked for that the table has not, or that is generated.
     #[error("the table has no column {0} that can be sent")]
     UnknownColumn(String),
+    /// A column asked for more than once.
+    #[error("column {0} is asked for more than once")]
+    RepeatedColumn(String),
+    /// As many streams run as may at once.
+    #[error("too many streams at once")]
+    Busy,
     /// Our own state.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -88,8 +94,12 @@ impl From<ServeError> for SyncError {
                 field: "filter",
                 message: err.to_string(),
             },
-            ServeError::UnknownColumn(_) => Self::Invalid {
+            ServeError::UnknownColumn(_) | ServeError::RepeatedColumn(_) => Self::Invalid {
                 field: "columns",
+                message: err.to_string(),
+            },
+            ServeError::Busy => Self::Invalid {
+                field: "table",
                 message: err.to_string(),
             },
             ServeError::Store(err) => Self::Store(err),

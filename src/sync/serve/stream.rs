@@ -3,6 +3,7 @@
 //! Invariant: the `end` frame is sent only after the database said that was all, and only while the connection is active;
 //! whatever else ends the stream is an `error` frame or a cut.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::sync::serve::access::{ClientKind, granted_table, is_visible};
 use crate::sync::serve::fault::ServeError;
 use crate::sync::serve::filter::KeyFilter;
 use crate::sync::serve::history;
+use crate::sync::serve::places::Place;
 use crate::sync::serve::records::sent_columns;
 use crate::wire::InvalidValue;
 use crate::wire::frame::{FrameKind, FrameWriter, RowSum};
@@ -62,6 +64,7 @@ pub async fn open_stream(
     };
     let columns = wanted_columns(&table, order.columns)?;
     let head = head(&table, &columns);
+    let place = Place::take(connection.id)?;
     let rows = ctx
         .driver
         .read(Selection {
@@ -83,8 +86,10 @@ pub async fn open_stream(
         looked_at: Instant::now(),
     };
     let framing = Framing::new(order.compress);
-    ctx.tasks
-        .spawn("send rows", sending.run(framing, head, rows));
+    ctx.tasks.spawn("send rows", async move {
+        sending.run(framing, head, rows).await;
+        drop(place);
+    });
     Ok(pieces)
 }
 
@@ -96,9 +101,14 @@ fn wanted_columns(
     let Some(names) = names else {
         return Ok(known);
     };
+    let mut taken = HashSet::new();
     names
         .into_iter()
         .map(|name| {
+            // Named again and again, one column would make rows of any size.
+            if !taken.insert(name.clone()) {
+                return Err(ServeError::RepeatedColumn(name));
+            }
             known
                 .iter()
                 .find(|(column, _)| *column == name)
