@@ -20,23 +20,20 @@ pub(super) fn change(json: &str) -> Option<&'static str> {
 
 fn has_other_digits(json: &str) -> bool {
     let (mut in_text, mut escaped) = (false, false);
-    let outside = json.split(|letter: char| {
-        let ends = match letter {
-            _ if escaped => {
-                escaped = false;
-                return in_text;
-            }
-            '"' => {
-                in_text = !in_text;
-                true
-            }
-            '\\' => {
-                escaped = true;
-                true
-            }
-            _ => in_text || !matches!(letter, '0'..='9' | '-' | '+' | '.' | 'e' | 'E'),
-        };
-        ends
+    let outside = json.split(|letter: char| match letter {
+        _ if escaped => {
+            escaped = false;
+            in_text
+        }
+        '"' => {
+            in_text = !in_text;
+            true
+        }
+        '\\' => {
+            escaped = true;
+            true
+        }
+        _ => in_text || !matches!(letter, '0'..='9' | '-' | '+' | '.' | 'e' | 'E'),
     });
     outside
         .filter(|word| word.starts_with(|first: char| first == '-' || first.is_ascii_digit()))

@@ -38,6 +38,7 @@ fn fit(kind: Kind, mut row: Row) -> Row {
 /// Batches of about a mebibyte, one per tick.
 fn slow(kind: Kind, batches: i32, tick: Duration) -> RowStream {
     let (sender, receiver) = mpsc::channel(1);
+    #[expect(clippy::disallowed_methods, reason = "the task ends with its channel")]
     tokio::spawn(async move {
         let mut ticks = tokio::time::interval(tick);
         for number in 0..batches {
@@ -55,10 +56,8 @@ fn slow(kind: Kind, batches: i32, tick: Duration) -> RowStream {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_application_neither_waits_for_a_slow_pull_nor_loses_what_it_writes() {
-    let pulls = KINDS.map(|kind| tokio::spawn(beside_an_application(kind)));
-    for pull in pulls {
-        pull.await.unwrap();
-    }
+    let [one, other] = KINDS.map(beside_an_application);
+    tokio::join!(one, other);
 }
 
 async fn beside_an_application(kind: Kind) {
@@ -69,7 +68,7 @@ async fn beside_an_application(kind: Kind) {
     )
     .await;
     let database = Arc::new(site.database);
-    let (done, is_done) = std::sync::mpsc::channel::<()>();
+    let (done, is_done) = std::sync::mpsc::sync_channel::<()>(1);
     let application = tokio::task::spawn_blocking({
         let database = Arc::clone(&database);
         move || {

@@ -24,10 +24,8 @@ pub(super) fn same(
         NeutralType::Numeric => shows_its_own_scale(target, to) && number(&there) == number(&here),
         NeutralType::Int2 | NeutralType::Int4 | NeutralType::Int8 => number(&there) == here,
         NeutralType::Float8 if source.kind == NeutralType::Float4 => {
-            there.parse::<f32>().unwrap().to_string()
-                == (here.parse::<f64>().unwrap() as f32).to_string()
-                && f64::from(here.parse::<f64>().unwrap() as f32).to_bits()
-                    == here.parse::<f64>().unwrap().to_bits()
+            f64::from(there.parse::<f32>().unwrap()).to_bits()
+                == here.parse::<f64>().unwrap().to_bits()
         }
         NeutralType::Float4 if source.kind == NeutralType::Float8 => {
             there.parse::<f64>().unwrap().to_bits()
