@@ -61,14 +61,21 @@ pub struct UnknownWord {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::connection::{Auth, Direction};
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Way {
+        Up,
+        FarDown,
+    }
+
+    words! { Way { Up = "up", FarDown = "far_down" } }
 
     #[test]
     fn a_word_is_read_as_it_is_written() {
-        assert_eq!(serde_json::to_value(Auth::TokenHash).unwrap(), "token_hash");
-        let read: Auth = serde_json::from_str("\"token_hash\"").unwrap();
-        assert_eq!(read, Auth::TokenHash);
-        let unknown = "giver".parse::<Direction>().unwrap_err();
-        assert_eq!(unknown.to_string(), "`giver` is none of sender, receiver");
+        assert_eq!(serde_json::to_value(Way::FarDown).unwrap(), "far_down");
+        let read: Way = serde_json::from_str("\"far_down\"").unwrap();
+        assert_eq!(read, Way::FarDown);
+        assert_eq!("up".parse(), Ok(Way::Up));
+        let unknown = "left".parse::<Way>().unwrap_err();
+        assert_eq!(unknown.to_string(), "`left` is none of up, far_down");
     }
 }
