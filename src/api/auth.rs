@@ -16,7 +16,7 @@ use crate::api::accounts;
 use crate::api::caller::{CallerAddress, CallerProcess};
 use crate::api::problem::Problem;
 use crate::base::secret::Secret;
-use crate::model::policy::Role;
+use crate::model::role::Role;
 use crate::sync::{Actor, Ctx};
 
 /// Who makes a request. A request extension of every handler below `/api/v1`.

@@ -54,7 +54,7 @@ pub(super) struct Report {
 pub(super) async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, Json<Report>) {
     let Readiness { ctx, started_at } = readiness;
     let (state, database) = tokio::join!(
-        tokio::time::timeout(PATIENCE, ctx.store.setting("incoming.mode")),
+        tokio::time::timeout(PATIENCE, ctx.store.ping()),
         tokio::time::timeout(PATIENCE, ctx.driver.version()),
     );
     let report = report(

@@ -26,6 +26,7 @@ use tower::ServiceExt;
 use crate::api::Audience;
 use crate::api::caller::{CallerAddress, CallerProcess};
 use crate::api::metrics::Traffic;
+use crate::api::stall::{Patience, Stallable};
 use crate::base::task::Tasks;
 use crate::config::Config;
 
@@ -44,6 +45,8 @@ pub struct ListenLimits {
     pub max_connections: usize,
     /// How long a request's head may take to arrive, and how long a connection may idle between requests.
     pub header_timeout: Duration,
+    /// How long a caller may take nothing of an answer; a receiver of rows has longer.
+    pub answer_timeout: Duration,
     /// How long requests under way may go on when the daemon stops.
     pub drain_timeout: Duration,
 }
@@ -59,6 +62,7 @@ impl ListenLimits {
                 Audience::People => config.admin.max_connections,
             },
             header_timeout: config.limits.header_timeout,
+            answer_timeout: config.limits.body_timeout,
             drain_timeout: config.limits.drain_timeout,
         }
     }
@@ -195,11 +199,14 @@ impl Door {
             tracing::debug!(%audience, "too many connections: one was closed at once");
             return;
         };
+        let patience = Patience::default();
+        let stream = Stallable::new(stream, self.limits.answer_timeout, patience.clone());
         let service = self
             .router
             .clone()
             .map_request(move |mut request: Request<Incoming>| {
                 origin.note(request.extensions_mut());
+                request.extensions_mut().insert(patience.clone());
                 request
             });
         let connection = http1::Builder::new()
@@ -245,3 +252,6 @@ async fn pause_after(err: &io::Error) {
         tokio::time::sleep(ACCEPT_PAUSE).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

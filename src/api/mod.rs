@@ -11,11 +11,10 @@ mod error;
 mod health;
 mod limits;
 mod listen;
-#[cfg(test)]
-mod listen_tests;
 mod metrics;
 mod peer;
 mod problem;
+mod stall;
 
 pub use caller::{CallerAddress, CallerProcess};
 pub use listen::{ListenLimits, bind_unix, serve_tcp, serve_unix};

@@ -1,6 +1,7 @@
 //! The bottom layer: what any daemon needs, without a word of this one's domain.
 
 pub mod backoff;
+pub mod cause;
 pub mod secret;
 pub mod task;
 pub mod telemetry;

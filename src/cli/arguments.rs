@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use jiff::SignedDuration;
 
 use crate::cli::help;
-use crate::model::policy::Role;
+use crate::model::role::Role;
 use crate::model::run::{ConflictStrategy, SyncMode};
 use crate::model::table::TableName;
 

@@ -9,6 +9,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use url::Url;
 
+use crate::base::cause::{first_cause, last_cause};
 use crate::base::secret::Secret;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::fields::{list, text};
@@ -146,17 +147,14 @@ impl Client {
         }
     }
 
-    fn unreachable(&self, err: &(dyn std::error::Error + 'static)) -> Failure {
-        let mut cause = err;
-        while let Some(next) = cause.source() {
-            cause = next;
-        }
+    fn unreachable(&self, err: &reqwest::Error) -> Failure {
+        let cause = last_cause(err);
         Failure {
             exit: Exit::Unreachable,
             words: format!(
                 "the daemon cannot be reached: tried {}: {cause}\n{}",
                 self.tried,
-                if is_denied(cause) {
+                if is_denied(err) {
                     "Root, the daemon's user and its group may use the socket: try sudo, or --server URL and EVENKEEL_TOKEN."
                 } else {
                     "Is it running (`evenkeel serve`)? Name it with --config FILE, or --server URL and EVENKEEL_TOKEN."
@@ -166,9 +164,8 @@ impl Client {
     }
 }
 
-fn is_denied(cause: &(dyn std::error::Error + 'static)) -> bool {
-    cause
-        .downcast_ref::<std::io::Error>()
+fn is_denied(err: &reqwest::Error) -> bool {
+    first_cause::<std::io::Error>(err)
         .is_some_and(|err| err.kind() == std::io::ErrorKind::PermissionDenied)
 }
 

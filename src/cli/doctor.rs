@@ -1,14 +1,13 @@
 //! `doctor`: checks what can be checked from here, then asks the daemon for its own findings.
 
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-
 use serde_json::{Value, json};
 
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::fields::{list, text};
 use crate::config::{Config, ConfigFault, ConfigFaults};
+use crate::model::finding::Finding;
+use crate::sync::doctor::key_findings;
 
 /// Prints every finding; exit code 1 if one is not well.
 pub(super) async fn run(context: &Context) -> anyhow::Result<Exit> {
@@ -18,21 +17,24 @@ pub(super) async fn run(context: &Context) -> anyhow::Result<Exit> {
     let config = here.then(|| crate::config::load(context.config.as_deref()));
     findings.extend(config.iter().flat_map(of_settings));
     match remote(context).await {
-        Ok(answer) => findings.extend(list(&answer, "findings").iter().map(Finding::read)),
+        Ok(answer) => findings.extend(list(&answer, "findings").iter().map(read)),
         Err(err) => {
             let words = err.to_string();
             let (what, hint) = words.split_once('\n').unwrap_or((&words, ""));
-            findings.push(Finding::fault(what, hint));
+            findings.push(Finding {
+                ok: false,
+                what: what.to_owned(),
+                hint: (!hint.is_empty()).then(|| hint.to_owned()),
+            });
             // What the daemon would have told of its files, as far as it can be seen from here.
-            findings.extend(config.iter().flatten().flat_map(of_key_file));
+            findings.extend(config.iter().flatten().flat_map(key_findings));
         }
     }
     for finding in &findings {
         if context.output.json {
-            context.output.object(&finding.object())?;
+            context.output.object(&object(finding))?;
         } else {
-            finding
-                .lines()
+            lines(finding)
                 .iter()
                 .try_for_each(|line| context.output.line(line))?;
         }
@@ -45,100 +47,43 @@ async fn remote(context: &Context) -> anyhow::Result<Value> {
     context.client()?.get(&["doctor"]).await
 }
 
-/// One check and how it went.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Finding {
-    ok: bool,
-    what: String,
-    hint: String,
+fn read(value: &Value) -> Finding {
+    let hint = text(value, "hint");
+    Finding {
+        ok: value.get("ok").and_then(Value::as_bool).unwrap_or(false),
+        what: text(value, "what").to_owned(),
+        hint: (!hint.is_empty()).then(|| hint.to_owned()),
+    }
 }
 
-impl Finding {
-    fn well(what: impl Into<String>) -> Self {
-        Self {
-            ok: true,
-            what: what.into(),
-            hint: String::new(),
-        }
-    }
+fn object(finding: &Finding) -> Value {
+    json!({"ok": finding.ok, "what": finding.what, "hint": finding.hint})
+}
 
-    fn fault(what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self {
-            ok: false,
-            what: what.into(),
-            hint: hint.into(),
-        }
-    }
-
-    fn read(value: &Value) -> Self {
-        Self {
-            ok: value.get("ok").and_then(Value::as_bool).unwrap_or(false),
-            what: text(value, "what").to_owned(),
-            hint: text(value, "hint").to_owned(),
-        }
-    }
-
-    fn object(&self) -> Value {
-        let hint = (!self.hint.is_empty()).then_some(&self.hint);
-        json!({"ok": self.ok, "what": self.what, "hint": hint})
-    }
-
-    fn lines(&self) -> Vec<String> {
-        let mark = if self.ok { "ok" } else { "!!" };
-        let mut lines = vec![format!("{mark}  {}", self.what)];
-        lines.extend(self.hint.lines().map(|line| format!("    {line}")));
-        lines
-    }
+fn lines(finding: &Finding) -> Vec<String> {
+    let mark = if finding.ok { "ok" } else { "!!" };
+    let mut lines = vec![format!("{mark}  {}", finding.what)];
+    let hint = finding.hint.as_deref().unwrap_or_default();
+    lines.extend(hint.lines().map(|line| format!("    {line}")));
+    lines
 }
 
 fn of_settings(config: &Result<Config, ConfigFaults>) -> Vec<Finding> {
     match config {
-        Ok(_) => vec![Finding::well("the settings are valid")],
+        Ok(_) => vec![Finding::good("the settings are valid")],
         Err(faults) => {
             let hint = "`evenkeel config default` shows every key";
-            let fault = |fault: &ConfigFault| Finding::fault(fault.to_string(), hint);
+            let fault = |fault: &ConfigFault| Finding::bad(fault.to_string(), hint);
             faults.0.iter().map(fault).collect()
         }
     }
-}
-
-fn of_key_file(config: &Config) -> Vec<Finding> {
-    let key = &config.state.key_file;
-    let shown = key.display();
-    let Ok(metadata) = std::fs::metadata(key) else {
-        return vec![Finding::well(format!(
-            "the key file {shown} is made when the daemon first starts"
-        ))];
-    };
-    let mut findings = Vec::new();
-    if metadata.permissions().mode() & 0o077 != 0 {
-        findings.push(Finding::fault(
-            format!("the key file {shown} is readable by others"),
-            format!("chmod 600 {shown}"),
-        ));
-    }
-    let state = crate::config::sqlite_file(config.state.url.expose());
-    let folder = |path: &Path| path.parent().and_then(|folder| folder.canonicalize().ok());
-    let same = state.is_some_and(|state| folder(&state).is_some() && folder(&state) == folder(key));
-    if same {
-        findings.push(Finding::fault(
-            format!("the key file {shown} lies in the state's folder: a copy of that folder opens every secret"),
-            "move it elsewhere and set state.key_file, or use a systemd credential",
-        ));
-    }
-    if findings.is_empty() {
-        findings.push(Finding::well(format!(
-            "the key file {shown} is apart from the state and private"
-        )));
-    }
-    findings
 }
 
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use super::{Finding, json, of_key_file};
+    use super::{Finding, json, key_findings, lines, read};
 
     fn findings(mode: u32, folder_of_key: &str) -> Vec<Finding> {
         let folder = tempfile::tempdir().unwrap();
@@ -153,7 +98,7 @@ mod tests {
             key.display()
         );
         std::fs::write(path("evenkeel.toml"), text).unwrap();
-        of_key_file(&crate::config::load(Some(&path("evenkeel.toml"))).unwrap())
+        key_findings(&crate::config::load(Some(&path("evenkeel.toml"))).unwrap())
     }
 
     #[test]
@@ -172,9 +117,8 @@ mod tests {
 
     #[test]
     fn a_finding_shows_its_mark_and_its_hint() {
-        let finding =
-            Finding::read(&json!({"ok": false, "what": "the clock is off", "hint": "use ntp"}));
-        assert_eq!(finding.lines(), ["!!  the clock is off", "    use ntp"]);
-        assert_eq!(Finding::well("x").lines(), ["ok  x"]);
+        let finding = read(&json!({"ok": false, "what": "the clock is off", "hint": "use ntp"}));
+        assert_eq!(lines(&finding), ["!!  the clock is off", "    use ntp"]);
+        assert_eq!(lines(&Finding::good("x")), ["ok  x"]);
     }
 }

@@ -11,6 +11,7 @@ use crate::base::telemetry::LogFormat;
 use crate::config::environment::key_credential;
 use crate::config::fault::{ConfigFault, ConfigFaults};
 use crate::config::layers::layered;
+use crate::config::postgres::postgres_options;
 use crate::config::reader::{
     Reader, bytes, duration, filled, list, networks, number, parsed, switch, text,
 };
@@ -206,7 +207,7 @@ fn read_server(reader: &mut Reader) -> Server {
         "TLS is not supported by this version; put a proxy that ends TLS in front, and name it in server.trusted_proxies",
     );
     Server {
-        listen: reader.value("server.listen", unspecified(), |value| {
+        listen: reader.value("server.listen", any_port(), |value| {
             parsed(value, "an address and port such as 127.0.0.1:7440")
         }),
         prefixes: reader.value("server.prefixes", Vec::new(), prefixes),
@@ -297,7 +298,7 @@ fn span(reader: &mut Reader, key: &str) -> Duration {
     reader.value(key, Duration::ZERO, duration)
 }
 
-fn unspecified() -> std::net::SocketAddr {
+fn any_port() -> std::net::SocketAddr {
     std::net::SocketAddr::from(([127, 0, 0, 1], 0))
 }
 
@@ -325,10 +326,10 @@ fn database(value: &config::ValueKind, is_site: bool) -> Result<Secret<String>, 
         "sqlite" => {
             Err("names no file; write for example sqlite:///var/lib/shop/shop.db".to_owned())
         }
-        "postgres" | "postgresql" if url::Url::parse(&url).is_ok() => Ok(Secret::new(url)),
-        "postgres" | "postgresql" => {
-            Err("is not a URL; write for example postgresql://shop@localhost/shop".to_owned())
-        }
+        "postgres" | "postgresql" => match postgres_options(&url) {
+            Ok(_) => Ok(Secret::new(url)),
+            Err(err) => Err(err.to_string()),
+        },
         "mysql" | "mariadb" if is_site => {
             Err("MySQL and MariaDB are not supported by this version".to_owned())
         }
@@ -344,5 +345,4 @@ fn host_name() -> String {
 }
 
 #[cfg(test)]
-#[path = "load_tests.rs"]
 mod tests;

@@ -5,12 +5,13 @@
 use tokio::sync::{mpsc, watch};
 
 use crate::engine::error::EngineError;
+use crate::model::finding::Finding;
 use crate::model::run::{Changes, ConflictStrategy, QuarantinedRow, SyncMode};
 use crate::model::table::{Column, Engine, NeutralType, Table, TableName};
 use crate::wire::row::RowBatch;
 
 /// Batches held between a reader and whoever takes its rows, about 1 MiB each.
-pub const CHANNEL_BATCHES: usize = 8;
+pub const CHANNEL_BATCHES: usize = 4;
 
 /// A piece of a stream of rows. A stream that ends without [`Flow::End`] was cut.
 #[derive(Debug)]
@@ -163,17 +164,6 @@ pub struct Creation {
     pub statements: Vec<String>,
     /// What of the source's table is not taken over, one sentence each.
     pub left_out: Vec<String>,
-}
-
-/// One finding of [`Driver::check`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// It is in order.
-    pub ok: bool,
-    /// What was looked at.
-    pub what: String,
-    /// What to do, where it is not in order.
-    pub hint: Option<String>,
 }
 
 /// One site database. Cheap to call from many tasks at once.

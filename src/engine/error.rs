@@ -2,6 +2,7 @@
 //!
 //! Invariant: messages name tables, keys and columns, never values of other columns, passwords or URLs.
 
+use crate::model::run::QuarantinedRow;
 use crate::model::table::TableName;
 
 /// A fault of a site database or of what was asked of it.
@@ -81,4 +82,27 @@ pub enum EngineError {
         /// The database's words.
         message: String,
     },
+}
+
+/// So many refused rows are told when there are too many.
+const FIRST: usize = 10;
+
+impl EngineError {
+    /// The fault of a table of which more than `limit` rows were refused; `rows` are those, in the order met.
+    #[must_use]
+    pub fn too_many_rejected(table: &TableName, limit: usize, rows: &[QuarantinedRow]) -> Self {
+        let first: Vec<String> = rows.iter().take(FIRST).map(described).collect();
+        Self::TooManyRejected {
+            table: table.clone(),
+            limit,
+            first: first.join("; "),
+        }
+    }
+}
+
+fn described(row: &QuarantinedRow) -> String {
+    match &row.column {
+        Some(column) => format!("key {}, column {column}: {}", row.key, row.reason),
+        None => format!("key {}: {}", row.key, row.reason),
+    }
 }

@@ -2,16 +2,18 @@
 //!
 //! Invariant: a run is started by compare-and-set and a table has one writer, so nothing runs twice.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
-use tokio_util::sync::CancellationToken;
 
 use crate::base::backoff::random_fraction;
 use crate::base::task::Task;
 use crate::model::run::{Run, RunError, RunStatus};
 use crate::store::StoreError;
+use crate::sync::active::ActiveRun;
 use crate::sync::retry::{NextStep, assess, next_attempt};
 use crate::sync::{Ctx, SyncError, pull};
 
@@ -48,8 +50,8 @@ impl Runner {
     }
 
     async fn start(&self, mut run: Run, now: Timestamp) -> Result<(), StoreError> {
-        let cancel = match self.ctx.active.begin(run.id, &run.order.tables) {
-            Ok(cancel) => cancel,
+        let active = match self.ctx.active.begin(run.id, &run.order.tables) {
+            Ok(active) => active,
             Err(busy) => {
                 let waits = RunError {
                     code: "waiting_for_run".to_owned(),
@@ -64,16 +66,8 @@ impl Runner {
                     .await;
             }
         };
-        match self.ctx.store.start_run(run.id, now).await {
-            Ok(true) => {}
-            Ok(false) => {
-                self.ctx.active.end(run.id);
-                return Ok(());
-            }
-            Err(err) => {
-                self.ctx.active.end(run.id);
-                return Err(err);
-            }
+        if !self.ctx.store.start_run(run.id, now).await? {
+            return Ok(());
         }
         run.status = RunStatus::Running;
         run.attempt += 1;
@@ -81,7 +75,7 @@ impl Runner {
         let ctx = Arc::clone(&self.ctx);
         self.ctx
             .tasks
-            .spawn("run", async move { attempt(&ctx, run, cancel).await });
+            .spawn("run", async move { attempt(&ctx, run, active).await });
         Ok(())
     }
 }
@@ -101,16 +95,35 @@ impl Task for Runner {
 }
 
 /// One attempt, and what follows from it.
-async fn attempt(ctx: &Ctx, mut run: Run, cancel: CancellationToken) {
+async fn attempt(ctx: &Ctx, mut run: Run, active: ActiveRun) {
     tracing::info!(run = %run.id, connection = %run.connection_id, attempt = run.attempt, "run started");
-    let done = pull::execute(ctx, &mut run, &cancel).await;
-    let written = conclude(ctx, &mut run, done).await;
-    ctx.active.end(run.id);
+    let carried_out = async {
+        let done = pull::execute(ctx, &mut run, active.cancelled()).await;
+        conclude(ctx, &mut run, done).await
+    };
+    let written = match AssertUnwindSafe(carried_out).catch_unwind().await {
+        Ok(written) => written,
+        Err(_) => give_up(ctx, &mut run).await,
+    };
+    drop(active);
     if let Err(err) = written {
         // The row still says running: the next start of the daemon takes it over.
         tracing::error!(run = %run.id, %err, "a run's outcome was not written down");
     }
     ctx.runner.wake();
+}
+
+/// A run that panicked must not hold its tables until the next start, and not be tried again after it.
+async fn give_up(ctx: &Ctx, run: &mut Run) -> Result<(), StoreError> {
+    tracing::error!(run = %run.id, "a run panicked; please report this with the log");
+    run.status = RunStatus::Failed;
+    run.error = Some(RunError {
+        code: "internal".to_owned(),
+        message: "something went wrong inside the daemon".to_owned(),
+        hint: Some("report it with the daemon's log".to_owned()),
+        retry_after: None,
+    });
+    ctx.store.finish_run(run, Timestamp::now()).await
 }
 
 async fn conclude(ctx: &Ctx, run: &mut Run, done: Result<(), SyncError>) -> Result<(), StoreError> {

@@ -2,19 +2,16 @@
 //!
 //! Invariant: each side's decision is kept apart, and the stricter of the two rules.
 
-use std::fmt;
-use std::str::FromStr;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::grant::Grant;
 use crate::model::id::{ConnectionId, SiteId};
 use crate::model::url::PeerUrl;
+use crate::model::word::words;
 
 /// Which way rows flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// This site gives.
     Sender,
@@ -23,8 +20,7 @@ pub enum Direction {
 }
 
 /// A connection's status; a later one is stricter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
     /// Rows may flow.
     Active,
@@ -41,8 +37,7 @@ pub enum Status {
 }
 
 /// How the peer shows who it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Auth {
     /// By a signature on each request.
     Signed,
@@ -51,8 +46,7 @@ pub enum Auth {
 }
 
 /// Whether the peer answered at the URL it claims.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Identity {
     /// It did.
     Proved,
@@ -60,50 +54,7 @@ pub enum Identity {
     Claimed,
 }
 
-macro_rules! text_enum {
-    ($($name:ident { $($variant:ident = $text:literal),+ $(,)? })+) => {$(
-        impl $name {
-            /// The word in JSON, SQL and messages.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text),+ }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = $crate::model::connection::UnknownWord;
-
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                match text {
-                    $($text => Ok(Self::$variant),)+
-                    _ => Err($crate::model::connection::UnknownWord {
-                        word: text.to_owned(),
-                        expected: [$($text),+].join(", "),
-                    }),
-                }
-            }
-        }
-    )+};
-}
-pub(crate) use text_enum;
-
-/// A word that is none of those expected.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{word}` is none of {expected}")]
-pub struct UnknownWord {
-    /// What was written.
-    pub word: String,
-    /// What may be written.
-    pub expected: String,
-}
-
-text_enum! {
+words! {
     Direction { Sender = "sender", Receiver = "receiver" }
     Status {
         Active = "active", Pending = "pending", Suspended = "suspended",
@@ -318,7 +269,7 @@ mod tests {
         let refused = decide(Status::Active, Decision::Reject).unwrap_err();
         assert_eq!(
             refused.to_string(),
-            "a connection that is active on this side cannot be rejected"
+            "a connection that is active on this side cannot be rejected; suspend or revoke it"
         );
     }
 }

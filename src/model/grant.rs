@@ -106,15 +106,6 @@ impl Grant {
         }
     }
 
-    /// A grant of every table but the withheld.
-    #[must_use]
-    pub fn of_all() -> Self {
-        Self {
-            tables: GrantedTables::All(Star::Star),
-            ..Self::default()
-        }
-    }
-
     /// Whether the connection may see `table`.
     #[must_use]
     pub fn allows(&self, table: &TableName, withheld: &Withheld) -> bool {

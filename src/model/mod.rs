@@ -1,9 +1,12 @@
 //! Plain values and the rules between them: no IO, no async; `now` is an argument.
 
 pub mod connection;
+pub mod finding;
 pub mod grant;
 pub mod id;
 pub mod policy;
+pub mod role;
 pub mod run;
 pub mod table;
 pub mod url;
+pub mod word;

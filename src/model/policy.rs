@@ -1,14 +1,9 @@
 //! What this site does with strangers who register.
 
-use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::str::FromStr;
-
-use crate::model::connection::text_enum;
+use crate::model::word::words;
 
 /// How registrations are met.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IncomingMode {
     /// Signed peers become active at once; others wait for an administrator.
     AutoAccept,
@@ -20,25 +15,9 @@ pub enum IncomingMode {
     DenyAll,
 }
 
-text_enum! {
+words! {
     IncomingMode {
         AutoAccept = "auto_accept", RequireApproval = "require_approval",
         RequirePassword = "require_password", DenyAll = "deny_all",
     }
-}
-
-/// What a caller of the admin API may do; a later role may do all that earlier ones may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Reads.
-    Viewer,
-    /// Also starts runs.
-    Operator,
-    /// Everything.
-    Admin,
-}
-
-text_enum! {
-    Role { Viewer = "viewer", Operator = "operator", Admin = "admin" }
 }

@@ -1,19 +1,16 @@
 //! Runs and what they did: one run is one row from its first attempt to its last.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::connection::text_enum;
 use crate::model::id::{ConnectionId, RunId, TransferId};
 use crate::model::table::TableName;
+use crate::model::word::words;
 
 /// Which rows a run may write.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SyncMode {
     /// Inserts and updates.
     #[default]
@@ -25,8 +22,7 @@ pub enum SyncMode {
 }
 
 /// What becomes of a row that exists on both sides and differs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ConflictStrategy {
     /// The incoming row replaces it.
     #[default]
@@ -38,8 +34,7 @@ pub enum ConflictStrategy {
 }
 
 /// A run's place in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunStatus {
     /// Waits: for the runner, for its next attempt, or for another writer.
     Pending,
@@ -56,8 +51,7 @@ pub enum RunStatus {
 }
 
 /// Which side of a transfer this site was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransferDirection {
     /// Rows came in.
     Receive,
@@ -65,7 +59,7 @@ pub enum TransferDirection {
     Send,
 }
 
-text_enum! {
+words! {
     SyncMode { Upsert = "upsert", Insert = "insert", Update = "update" }
     ConflictStrategy { Overwrite = "overwrite", Skip = "skip", Merge = "merge" }
     RunStatus {

@@ -165,6 +165,12 @@ pub enum NeutralType {
 }
 
 impl NeutralType {
+    /// Whether its values are whole numbers of a fixed width.
+    #[must_use]
+    pub fn is_integer(self) -> bool {
+        matches!(self, Self::Int2 | Self::Int4 | Self::Int8)
+    }
+
     /// The name in the catalogue object of the peer protocol.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -213,6 +219,16 @@ pub struct Column {
     pub identity: bool,
     /// An insert may leave it out although it is not nullable.
     pub has_default: bool,
+}
+
+impl Column {
+    /// A `char(n)` of PostgreSQL, which fills values with spaces: those at the end mean nothing, and do not travel.
+    #[must_use]
+    pub fn is_padded(&self, engine: Engine) -> bool {
+        engine == Engine::Postgres
+            && self.kind == NeutralType::Text
+            && self.native.starts_with("character(")
+    }
 }
 
 /// A unique index that can serve as a key: immediate, not partial, on plain columns.

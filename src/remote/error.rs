@@ -80,16 +80,20 @@ impl RemoteError {
     }
 }
 
-/// The first cause of this type.
-pub(super) fn source_of<'a, E: std::error::Error + 'static>(
-    err: &'a (dyn std::error::Error + 'static),
-) -> Option<&'a E> {
-    std::iter::successors(Some(err), |err| err.source()).find_map(|err| err.downcast_ref())
+/// A peer's words as they are shown, logged and kept: short and without control characters.
+pub(super) fn quoted(words: &str) -> String {
+    words
+        .chars()
+        .filter(|character| !character.is_control())
+        .take(500)
+        .collect()
 }
 
-/// The last cause in the chain says what happened; the ones before it only repeat the URL.
-pub(super) fn innermost(err: &(dyn std::error::Error + 'static)) -> String {
-    std::iter::successors(Some(err), |err| err.source())
-        .last()
-        .map_or_else(String::new, ToString::to_string)
+/// A peer's `error_code`, unless it cannot be one: scripts compare it, so it is taken whole or not at all.
+pub(super) fn error_code(code: String) -> Option<String> {
+    let is_one = (1..=64).contains(&code.len())
+        && code
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    is_one.then_some(code)
 }

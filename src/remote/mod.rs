@@ -3,6 +3,7 @@
 //! Knows nothing of runs or of our database. Invariant: an address is checked before it is connected to,
 //! redirects are not followed, and no answer is read beyond its limit.
 
+mod catalogue;
 mod error;
 mod guard;
 mod peer;
@@ -57,17 +58,18 @@ impl Remote {
         })
     }
 
-    /// The peer at `url` below `prefix`, addressed with `token_hash` where a call needs it.
+    /// The peer at `url`, its API found, below `prefix` where that is known. Every call to a peer begins here, because
+    /// what names a connection is as good as a password: it takes only the ways a token may take.
     ///
     /// # Errors
-    /// [`RemoteError::Forbidden`] when the URL names an address that must not be called.
-    pub fn peer(&self, url: &PeerUrl, prefix: Option<&str>) -> Result<Peer, RemoteError> {
+    /// [`RemoteError::Forbidden`] or [`RemoteError::Unencrypted`] when the URL must not be called so,
+    /// [`RemoteError::NoApi`] when nothing there answers as the API does, or why it could not be asked.
+    pub async fn reach(&self, url: &PeerUrl, prefix: Option<&str>) -> Result<Peer, RemoteError> {
         guard::check_literal(url, &self.allowed_networks)?;
-        Ok(Peer::new(
-            self.http.clone(),
-            url.clone(),
-            prefix.map(str::to_owned),
-        ))
+        self.check_token_may_cross(url).await?;
+        let mut peer = Peer::new(self.http.clone(), url.clone(), prefix.map(str::to_owned));
+        peer.find_prefix().await?;
+        Ok(peer)
     }
 
     /// Whether a token may cross to `url`: https, or a link that never leaves what the administrator named.
@@ -89,5 +91,28 @@ impl Remote {
                 host: url.host().to_owned(),
             })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Remote, RemoteError};
+    use crate::model::url::PeerUrl;
+
+    #[tokio::test]
+    async fn no_peer_is_called_where_a_token_must_not_cross() {
+        let second = Duration::from_secs(1);
+        let remote = Remote::new(&[], second, second).unwrap();
+        let reach = async |url: &str| {
+            let url = PeerUrl::parse(url).unwrap();
+            remote.reach(&url, Some("")).await
+        };
+        let open = reach("http://93.184.216.34").await;
+        assert!(matches!(open, Err(RemoteError::Unencrypted { .. })));
+        let private = reach("https://10.0.0.1").await;
+        assert!(matches!(private, Err(RemoteError::Forbidden { .. })));
+        assert!(reach("https://93.184.216.34").await.is_ok());
     }
 }

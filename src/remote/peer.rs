@@ -7,9 +7,10 @@ use crate::base::secret::Secret;
 use crate::model::connection::Status;
 use crate::model::table::TableName;
 use crate::model::url::PeerUrl;
+use crate::remote::catalogue::excess;
 use crate::remote::error::RemoteError;
 use crate::remote::rows::IncomingRows;
-use crate::remote::transport::Transport;
+use crate::remote::transport::{MAX_BYTES, Transport};
 use crate::wire::frame::MEDIA_TYPE;
 use crate::wire::messages::{Catalogue, EvenkeelHello, ListedTable, Registered};
 
@@ -90,7 +91,7 @@ impl Peer {
     ///
     /// # Errors
     /// [`RemoteError::NoApi`] when neither place answers as the API does.
-    pub async fn find_prefix(&mut self) -> Result<(), RemoteError> {
+    pub(super) async fn find_prefix(&mut self) -> Result<(), RemoteError> {
         if self.transport.prefix.is_some() {
             return Ok(());
         }
@@ -109,7 +110,7 @@ impl Peer {
             if !response.status().is_success() {
                 continue;
             }
-            let body = self.transport.read(response).await?;
+            let body = self.transport.read(response, MAX_BYTES).await?;
             let answer: Result<Value, _> = serde_json::from_slice(&body);
             if answer.is_ok_and(|answer| answer.get("incoming_mode").is_some()) {
                 self.transport.prefix = Some(prefix.to_owned());
@@ -186,7 +187,7 @@ impl Peer {
             .post("verify-connection", &named(own_url, token_hash))
             .await?;
         let status = response.status().as_u16();
-        let body = self.transport.read(response).await?;
+        let body = self.transport.read(response, MAX_BYTES).await?;
         let answer: Value =
             serde_json::from_slice(&body).map_err(|_| self.transport.nonsense("it is not JSON"))?;
         if status == 404 && answer == json!({"success": false, "exists": false}) {
@@ -252,7 +253,10 @@ impl Peer {
     ) -> Result<(Value, Option<Catalogue>), RemoteError> {
         let body = json!({"auth_token_hash": token_hash.expose(), "table_name": table});
         let answer: SchemaAnswer = self.transport.call("table-schema", &body).await?;
-        Ok((answer.schema, answer.evenkeel))
+        match answer.evenkeel.as_ref().and_then(excess) {
+            Some(reason) => Err(self.transport.nonsense(reason)),
+            None => Ok((answer.schema, answer.evenkeel)),
+        }
     }
 
     /// A few rows, as the peer renders them.

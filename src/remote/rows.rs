@@ -4,7 +4,8 @@
 
 use bytes::Bytes;
 
-use crate::remote::error::{RemoteError, innermost};
+use crate::base::cause::last_cause;
+use crate::remote::error::{RemoteError, error_code, quoted};
 use crate::wire::frame::{Frame, FrameError, FrameKind, FrameReader, RowSum};
 use crate::wire::messages::{Head, StreamFault};
 use crate::wire::row::RowBatch;
@@ -131,7 +132,7 @@ impl IncomingRows {
                 .response
                 .chunk()
                 .await
-                .map_err(|err| self.cut(innermost(&err)))?;
+                .map_err(|err| self.cut(last_cause(&err)))?;
             let Some(piece) = piece else {
                 let reason = if self.frames.is_inside_frame() {
                     "inside a frame"
@@ -150,13 +151,8 @@ impl IncomingRows {
             Ok(fault) => RemoteError::Refused {
                 host: self.host.clone(),
                 status: 200,
-                message: fault
-                    .error
-                    .chars()
-                    .filter(|character| !character.is_control())
-                    .take(500)
-                    .collect(),
-                code: Some(fault.error_code),
+                message: quoted(&fault.error),
+                code: error_code(fault.error_code),
                 retry_after: None,
             },
             Err(err) => self.nonsense(&err.to_string()),
@@ -178,7 +174,7 @@ impl IncomingRows {
     fn nonsense(&self, reason: &str) -> RemoteError {
         RemoteError::Protocol {
             host: self.host.clone(),
-            reason: reason.to_owned(),
+            reason: quoted(reason),
         }
     }
 }

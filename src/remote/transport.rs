@@ -4,11 +4,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::base::cause::{first_cause, last_cause};
 use crate::model::url::PeerUrl;
-use crate::remote::error::{RemoteError, innermost, source_of};
-
-/// An answer is read up to this many bytes.
-const MAX_ANSWER_BYTES: usize = 64 << 20;
+use crate::remote::error::{RemoteError, error_code, quoted};
 
 /// The way to one peer's API.
 #[derive(Clone, Debug)]
@@ -29,7 +27,7 @@ impl Transport {
             return Err(self.refused(response).await);
         }
         let status = response.status().as_u16();
-        let body = self.read(response).await?;
+        let body = self.read(response, most_bytes(endpoint)).await?;
         // A PhoenixKit site shows refusals only in a 200 with `success: false`.
         if serde_json::from_slice::<Refusal>(&body)
             .is_ok_and(|refusal| refusal.success == Some(false))
@@ -64,7 +62,7 @@ impl Transport {
             .get("retry-after")
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.parse().ok());
-        match self.read(response).await {
+        match self.read(response, MAX_BYTES).await {
             Ok(body) => self.refusal(status, &body, retry_after),
             Err(err) => err,
         }
@@ -80,17 +78,11 @@ impl Transport {
         let words = refusal
             .error
             .unwrap_or_else(|| format!("HTTP status {status}"));
-        // A stranger's words are shown to people: short and without control characters.
-        let message = words
-            .chars()
-            .filter(|character| !character.is_control())
-            .take(300)
-            .collect();
         RemoteError::Refused {
             host: self.host(),
             status,
-            message,
-            code: refusal.error_code,
+            message: quoted(&words),
+            code: refusal.error_code.and_then(error_code),
             retry_after,
         }
     }
@@ -98,6 +90,7 @@ impl Transport {
     pub(super) async fn read(
         &self,
         mut response: reqwest::Response,
+        most_bytes: usize,
     ) -> Result<Vec<u8>, RemoteError> {
         let mut body = Vec::new();
         while let Some(piece) = response
@@ -105,8 +98,8 @@ impl Transport {
             .await
             .map_err(|err| self.unreachable(&err))?
         {
-            if body.len() + piece.len() > MAX_ANSWER_BYTES {
-                return Err(self.nonsense("the answer is larger than 64 MiB"));
+            if body.len() + piece.len() > most_bytes {
+                return Err(self.nonsense(&format!("the answer has more than {most_bytes} bytes")));
             }
             body.extend_from_slice(&piece);
         }
@@ -120,18 +113,31 @@ impl Transport {
     pub(super) fn nonsense(&self, reason: &str) -> RemoteError {
         RemoteError::Protocol {
             host: self.host(),
-            reason: reason.to_owned(),
+            reason: quoted(reason),
         }
     }
 
     pub(super) fn unreachable(&self, err: &reqwest::Error) -> RemoteError {
-        if let Some(err) = source_of::<RemoteError>(err) {
+        if let Some(err) = first_cause::<RemoteError>(err) {
             return err.clone();
         }
         RemoteError::Unreachable {
             host: self.host(),
-            reason: innermost(err),
+            reason: last_cause(err),
         }
+    }
+}
+
+/// An answer without data has at most this many bytes.
+pub(super) const MAX_BYTES: usize = 1 << 20;
+
+/// How much of an answer is read. JSON in memory takes many times its bytes, so the bounds lie near what is real.
+fn most_bytes(endpoint: &str) -> usize {
+    match endpoint {
+        "table-records" => 64 << 20,
+        "list-tables" => 16 << 20,
+        "table-schema" => 4 << 20,
+        _ => MAX_BYTES,
     }
 }
 

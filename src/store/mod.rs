@@ -77,7 +77,7 @@ pub enum StoreError {
 }
 
 /// A page of a list, newest first.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListPage<Id> {
     /// Items at most.
     pub limit: u32,

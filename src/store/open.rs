@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::time::Instant;
 
 use crate::base::secret::Secret;
+use crate::config::postgres_options;
 use crate::store::StoreError;
 use crate::store::lock::{self, Lock};
 use crate::store::pool::Pool;
@@ -46,7 +47,7 @@ impl Address {
         if let Some(path) = url.strip_prefix("sqlite://") {
             sqlite_path(path)
         } else if url.starts_with("postgresql://") || url.starts_with("postgres://") {
-            postgres_options(url).map(|options| Self::Postgres(Box::new(options)))
+            postgres_address(url)
         } else {
             Err(StoreError::Url(
                 "write sqlite:///folder/state.db or postgresql://user@host/database".to_owned(),
@@ -185,29 +186,17 @@ fn sqlite_path(text: &str) -> Result<Address, StoreError> {
     Ok(Address::Sqlite(path))
 }
 
-fn postgres_options(text: &str) -> Result<PgConnectOptions, StoreError> {
-    let malformed = |_| StoreError::Url("not a valid postgresql:// URL".to_owned());
-    let url = url::Url::parse(text).map_err(malformed)?;
-    let gives = |name: &str| url.query_pairs().any(|(key, _)| key == name);
-    if url.username().is_empty() && !gives("user") {
+fn postgres_address(text: &str) -> Result<Address, StoreError> {
+    let options = postgres_options(text).map_err(|err| StoreError::Url(err.to_string()))?;
+    let url = url::Url::parse(text).map_err(|err| StoreError::Url(err.to_string()))?;
+    let gives_user = url.query_pairs().any(|(key, _)| key == "user");
+    if url.username().is_empty() && !gives_user {
         return Err(StoreError::Url(
             "name the user: postgresql://user@host/database".to_owned(),
         ));
     }
-    let mut options: PgConnectOptions = text
-        .parse()
-        .map_err(|_| StoreError::Url("not a valid postgresql:// URL".to_owned()))?;
-    let host = options.get_host();
-    let address: Option<std::net::IpAddr> = host.trim_matches(['[', ']']).parse().ok();
-    let local = host == "localhost"
-        || host.starts_with('/')
-        || options.get_socket().is_some()
-        || address.is_some_and(|address| address.is_loopback());
-    // The driver's own default falls back to plain text in silence.
-    if !local && !gives("sslmode") && !gives("ssl-mode") {
-        options = options.ssl_mode(PgSslMode::VerifyFull);
-    }
-    Ok(options.application_name("evenkeel"))
+    let options = options.application_name("evenkeel");
+    Ok(Address::Postgres(Box::new(options)))
 }
 
 fn sqlite_options(path: &Path) -> SqliteConnectOptions {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::base::secret::{Secret, new_token, token_hash};
 use crate::model::id::TokenId;
-use crate::model::policy::Role;
+use crate::model::role::Role;
 use crate::store::pool::{execute, fetch_all, fetch_optional};
 use crate::store::record::{Record, micros, optional_micros};
 use crate::store::{Store, StoreError};

@@ -3,7 +3,7 @@
 //! Invariant: no table is written by two runs at once.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
@@ -11,13 +11,35 @@ use crate::model::id::RunId;
 use crate::model::table::TableName;
 
 /// The runs at work.
-#[derive(Debug, Default)]
-pub struct ActiveRuns(Mutex<HashMap<RunId, Active>>);
+#[derive(Clone, Debug, Default)]
+pub struct ActiveRuns(Arc<Mutex<HashMap<RunId, Writing>>>);
 
 #[derive(Debug)]
-struct Active {
+struct Writing {
     tables: Vec<TableName>,
     cancel: CancellationToken,
+}
+
+/// A run at work; dropping it gives its tables free, also when the work panicked.
+#[derive(Debug)]
+pub struct ActiveRun {
+    id: RunId,
+    runs: ActiveRuns,
+    cancel: CancellationToken,
+}
+
+impl ActiveRun {
+    /// Cancelled when a person asked for the run to stop.
+    #[must_use]
+    pub fn cancelled(&self) -> &CancellationToken {
+        &self.cancel
+    }
+}
+
+impl Drop for ActiveRun {
+    fn drop(&mut self) {
+        self.runs.lock().remove(&self.id);
+    }
 }
 
 /// A table of the run is being written by another.
@@ -30,14 +52,14 @@ pub struct Busy {
 }
 
 impl ActiveRuns {
-    /// Notes that `run` is about to write `tables`; the token tells it to stop.
+    /// Notes that `run` is about to write `tables`, until what this returns is dropped.
     ///
     /// # Errors
     /// [`Busy`] when another run writes one of them.
-    pub fn begin(&self, run: RunId, tables: &[TableName]) -> Result<CancellationToken, Busy> {
-        let mut active = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let busy = active.iter().find_map(|(other, writes)| {
-            let table = writes.tables.iter().find(|table| tables.contains(table))?;
+    pub fn begin(&self, run: RunId, tables: &[TableName]) -> Result<ActiveRun, Busy> {
+        let mut active = self.lock();
+        let busy = active.iter().find_map(|(other, writing)| {
+            let table = writing.tables.iter().find(|table| tables.contains(table))?;
             Some(Busy {
                 table: table.clone(),
                 run: *other,
@@ -47,40 +69,33 @@ impl ActiveRuns {
             return Err(busy);
         }
         let cancel = CancellationToken::new();
-        active.insert(
-            run,
-            Active {
-                tables: tables.to_vec(),
-                cancel: cancel.clone(),
-            },
-        );
-        Ok(cancel)
-    }
-
-    /// Notes that `run` is over.
-    pub fn end(&self, run: RunId) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&run);
+        let writing = Writing {
+            tables: tables.to_vec(),
+            cancel: cancel.clone(),
+        };
+        active.insert(run, writing);
+        Ok(ActiveRun {
+            id: run,
+            runs: self.clone(),
+            cancel,
+        })
     }
 
     /// Tells `run` to stop, if it is at work.
     pub fn cancel(&self, run: RunId) {
-        if let Some(active) = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&run)
-        {
-            active.cancel.cancel();
+        if let Some(writing) = self.lock().get(&run) {
+            writing.cancel.cancel();
         }
     }
 
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.lock().len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Writing>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -95,7 +110,7 @@ mod tests {
         let runs = ActiveRuns::default();
         let (first, second) = (RunId::generate(), RunId::generate());
         let (orders, items) = (TableName::bare("orders"), TableName::bare("items"));
-        let token = runs.begin(first, std::slice::from_ref(&orders)).unwrap();
+        let begun = runs.begin(first, std::slice::from_ref(&orders)).unwrap();
         let busy = runs
             .begin(second, &[items.clone(), orders.clone()])
             .unwrap_err();
@@ -106,11 +121,11 @@ mod tests {
                 run: first
             }
         );
-        runs.begin(second, &[items]).unwrap();
+        let _other = runs.begin(second, &[items]).unwrap();
         runs.cancel(first);
-        assert!(token.is_cancelled());
-        runs.end(first);
+        assert!(begun.cancelled().is_cancelled());
+        drop(begun);
         assert_eq!(runs.count(), 1);
-        runs.begin(RunId::generate(), &[orders]).unwrap();
+        assert!(runs.begin(RunId::generate(), &[orders]).is_ok());
     }
 }

@@ -41,6 +41,7 @@ pub fn agree(
         ));
     }
     refuse_missing_columns(source, target)?;
+    refuse_computed_columns(source, target)?;
     let sides = Sides::between(source.engine, target_engine);
     let (mut sent, mut written, mut conversions) = (Vec::new(), Vec::new(), Vec::new());
     for column in target.columns.iter().filter(|column| !column.generated) {
@@ -140,13 +141,34 @@ fn refuse_missing_columns(source: &Catalogue, target: &Table) -> Result<(), Sync
     let message = format!(
         "the source's {} missing here: {}",
         plural(missing.len(), "column is", "columns are"),
-        missing.join(", ")
+        listed(&missing)
     );
     Err(refuse(
         &target.name,
         "missing_column",
         message,
         "add it here with the type the source has, or let the source withhold it",
+    ))
+}
+
+/// What is computed here would stand in for the source's own values.
+fn refuse_computed_columns(source: &Catalogue, target: &Table) -> Result<(), SyncError> {
+    let stored_there = |name: &str| {
+        let mut columns = source.columns.iter();
+        columns.any(|column| column.name == name && !column.generated)
+    };
+    let mut computed = target.columns.iter().filter(|column| column.generated);
+    let Some(column) = computed.find(|column| stored_there(&column.name)) else {
+        return Ok(());
+    };
+    Err(refuse(
+        &target.name,
+        "computed_here",
+        format!(
+            "column {} is computed here, but has values of its own at the source",
+            column.name
+        ),
+        "make it an ordinary column here, or let the source withhold it",
     ))
 }
 
@@ -197,7 +219,7 @@ fn no_key(source: &Catalogue, target: &Table) -> SyncError {
         if keys.is_empty() {
             "none".to_owned()
         } else {
-            keys.join(" or ")
+            listed(&keys)
         }
     };
     let there = std::iter::once(&source.primary_key)
@@ -227,6 +249,15 @@ fn refuse(table: &TableName, code: &'static str, message: String, hint: &str) ->
         code,
         message,
         hint: hint.to_owned(),
+    }
+}
+
+/// The first few, and how many more: a peer may name thousands.
+fn listed(names: &[impl AsRef<str>]) -> String {
+    let first: Vec<&str> = names.iter().take(10).map(AsRef::as_ref).collect();
+    match names.len().saturating_sub(first.len()) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
     }
 }
 

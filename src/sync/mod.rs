@@ -5,6 +5,7 @@
 pub mod active;
 pub mod connections;
 pub mod contract;
+pub mod doctor;
 pub mod error;
 pub mod pull;
 pub mod retry;

@@ -1,13 +1,15 @@
 //! What to do about a run's fault: one exhaustive match from error to words for people and to the next step.
 
-use jiff::Timestamp;
 use std::time::Duration;
+
+use jiff::Timestamp;
 
 use crate::base::backoff::jittered;
 use crate::engine::EngineError;
 use crate::model::run::{Run, RunError, pause_after};
 use crate::remote::RemoteError;
 use crate::sync::SyncError;
+use crate::wire::messages::StreamFaultCode;
 
 /// Whether trying again can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +34,15 @@ pub fn next_attempt(
         .retry_after
         .map(Duration::from_secs)
         .unwrap_or_default();
-    let next = now + jittered(pause_after(run.attempt), random).max(asked);
-    (next <= run.created_at + patience).then_some(next)
+    // A peer may ask for any pause, and patience may be set to any: what is beyond the calendar is never.
+    let next = now
+        .checked_add(jittered(pause_after(run.attempt), random).max(asked))
+        .ok()?;
+    let last = run
+        .created_at
+        .checked_add(patience)
+        .unwrap_or(Timestamp::MAX);
+    (next <= last).then_some(next)
 }
 
 /// A fault as the run tells it, and what follows from it.
@@ -169,25 +178,28 @@ fn remote(err: &RemoteError) -> (RunError, NextStep) {
 }
 
 /// A peer's refusal passes when it says so (429), when it is the peer's own trouble (5xx), or when the fault lay in the
-/// middle of a stream and its code names one of the passing kinds.
+/// middle of a stream (200) and its code names one of the passing kinds.
 fn refusal_step(status: u16, code: Option<&str>) -> NextStep {
-    const PASSING: [&str; 6] = [
-        "database_unreachable",
-        "database_lost",
-        "table_locked",
-        "schema_changed",
-        "daemon_stopping",
-        "state",
-    ];
-    let passes = match status {
-        429 | 500..=599 => true,
-        200 => code.is_some_and(|code| PASSING.contains(&code)),
-        _ => false,
-    };
-    if passes {
-        NextStep::Retry
-    } else {
-        NextStep::GiveUp
+    match status {
+        429 | 500..=599 => NextStep::Retry,
+        200 => code
+            .and_then(|code| code.parse().ok())
+            .map_or(NextStep::GiveUp, stream_step),
+        _ => NextStep::GiveUp,
+    }
+}
+
+/// What follows from a fault on the sender's side, as [`engine`] says of the same fault on ours.
+fn stream_step(code: StreamFaultCode) -> NextStep {
+    match code {
+        StreamFaultCode::TableChanged
+        | StreamFaultCode::TableLocked
+        | StreamFaultCode::DatabaseLost => NextStep::Retry,
+        StreamFaultCode::RowTooLarge
+        | StreamFaultCode::UnreadableValue
+        | StreamFaultCode::ReadFailed
+        | StreamFaultCode::ConnectionNotActive
+        | StreamFaultCode::TableNotGranted => NextStep::GiveUp,
     }
 }
 
@@ -210,8 +222,30 @@ fn error(code: &str, err: &impl std::fmt::Display, hint: Option<&str>) -> RunErr
     }
 }
 
-/// The code of an engine's fault, as an `error` frame carries it to the receiver.
-#[must_use]
-pub fn engine_code(err: &EngineError) -> String {
-    engine(err).0.code
+#[cfg(test)]
+mod tests {
+    use super::{NextStep, assess};
+    use crate::remote::RemoteError;
+
+    #[test]
+    fn a_fault_in_the_middle_of_a_peers_stream_is_tried_again_when_it_may_pass() {
+        let cases = [
+            ("table_changed", NextStep::Retry),
+            ("table_locked", NextStep::Retry),
+            ("database_lost", NextStep::Retry),
+            ("unreadable_value", NextStep::GiveUp),
+            ("table_not_granted", NextStep::GiveUp),
+            ("of_a_later_version", NextStep::GiveUp),
+        ];
+        for (code, expected) in cases {
+            let refused = RemoteError::Refused {
+                host: "hq.example.com".to_owned(),
+                status: 200,
+                message: String::new(),
+                code: Some(code.to_owned()),
+                retry_after: None,
+            };
+            assert_eq!(assess(&refused.into()).1, expected, "{code}");
+        }
+    }
 }

@@ -62,7 +62,7 @@ pub fn conversion(
     target: &Column,
     sides: Sides,
 ) -> Result<Conversion, KindMismatch> {
-    let form = form(source, target).ok_or_else(|| KindMismatch {
+    let form = form(source, target, sides).ok_or_else(|| KindMismatch {
         source_type: source.native.clone(),
         target_type: target.native.clone(),
     })?;
@@ -153,21 +153,16 @@ impl RowConversion {
 }
 
 /// The change of form between two kinds; `None` where there is none that keeps every value.
-fn form(source: &Column, target: &Column) -> Option<Form> {
-    let is_integer = |kind| {
-        matches!(
-            kind,
-            NeutralType::Int2 | NeutralType::Int4 | NeutralType::Int8
-        )
-    };
+fn form(source: &Column, target: &Column, sides: Sides) -> Option<Form> {
     match (source.kind, target.kind) {
-        (NeutralType::Other, NeutralType::Other) => {
-            (source.native == target.native).then_some(Form::Same)
-        }
+        // Two engines may mean different things by one name, and a cast of strange text cuts or rounds.
+        (NeutralType::Other, NeutralType::Other) => (source.native == target.native
+            && sides.source_engine == sides.target_engine)
+            .then_some(Form::Same),
         (from, to) if from == to => Some(Form::Same),
-        (from, to) if is_integer(from) && is_integer(to) => Some(Form::Integer(from)),
-        (from, NeutralType::Numeric) if is_integer(from) => Some(Form::IntegerToNumeric(from)),
-        (NeutralType::Numeric, to) if is_integer(to) && source.scale == Some(0) => {
+        (from, to) if from.is_integer() && to.is_integer() => Some(Form::Integer(from)),
+        (from, NeutralType::Numeric) if from.is_integer() => Some(Form::IntegerToNumeric(from)),
+        (NeutralType::Numeric, to) if to.is_integer() && source.scale == Some(0) => {
             Some(Form::NumericToInteger)
         }
         (NeutralType::Float4, NeutralType::Float8) => Some(Form::Float4ToFloat8),
@@ -203,9 +198,9 @@ fn limit(source: &Column, target: &Column, sides: Sides) -> Limit {
                 (Some(digits), _) => Limit::Fraction(digits),
             }
         }
-        // SQLite takes a NaN for NULL.
+        // SQLite takes a NaN for NULL, and drops the sign of zero.
         NeutralType::Float4 | NeutralType::Float8 if sides.target_engine == Engine::Sqlite => {
-            Limit::NoNan
+            Limit::SqliteFloat
         }
         // SQLite stores any text under a declared json; the others refuse the statement it comes in.
         NeutralType::Json | NeutralType::Jsonb
@@ -233,12 +228,15 @@ fn text_limit(source: &Column, target: &Column, sides: Sides) -> Limit {
     );
     let clean = sides.trusted && sides.source_engine == Engine::Postgres;
     let refuse_nul = sides.target_engine == Engine::Postgres && is_free_text && !clean;
-    if characters.is_none() && !refuse_nul {
+    let refuse_padding = target.is_padded(sides.target_engine)
+        && !(sides.trusted && source.is_padded(sides.source_engine));
+    if characters.is_none() && !refuse_nul && !refuse_padding {
         return Limit::None;
     }
     Limit::Text {
         characters,
         refuse_nul,
+        refuse_padding,
     }
 }
 
@@ -247,6 +245,12 @@ fn numeric_limit(source: &Column, target: &Column, sides: Sides) -> Limit {
     // Only PostgreSQL has numerics that are no numbers.
     let refuse_special = is_numeric && sides.target_engine != Engine::Postgres;
     let Some(precision) = target.precision else {
+        // Such a column of SQLite leans to numbers, which have no digits but those that count.
+        let leans = sides.target_engine == Engine::Sqlite
+            && !target.native.to_ascii_lowercase().contains("text");
+        if leans {
+            return Limit::Shortest;
+        }
         return if refuse_special {
             Limit::NoSpecial
         } else {

@@ -3,6 +3,8 @@
 //! Which form and which limit apply is decided elsewhere, before any row.
 //! Invariant: what is returned equals what was given; bytes that can stay are borrowed, and no message has the value.
 
+mod document;
+
 use std::borrow::Cow;
 
 use crate::model::table::NeutralType;
@@ -49,10 +51,11 @@ pub(super) enum Form {
 pub(super) enum Limit {
     /// Nothing.
     None,
-    /// At most so many characters, if any are named; no NUL and nothing but UTF-8, if so told.
+    /// At most so many characters, if any are named; no NUL and nothing but UTF-8, and no space at the end, if so told.
     Text {
         characters: Option<u32>,
         refuse_nul: bool,
+        refuse_padding: bool,
     },
     /// So many digits, of which `scale` after the point; the value is shown at that scale.
     Numeric {
@@ -62,10 +65,12 @@ pub(super) enum Limit {
     },
     /// A number, not NaN or an infinity.
     NoSpecial,
+    /// The same, shown without zeros at its end: the column keeps none.
+    Shortest,
     /// At most so many digits of a second.
     Fraction(u32),
-    /// No NaN.
-    NoNan,
+    /// No NaN, no zero with a sign.
+    SqliteFloat,
     /// A JSON document.
     Json,
 }
@@ -82,9 +87,15 @@ impl Target {
             Limit::Text {
                 characters,
                 refuse_nul,
-            } => self
-                .check_text(&formed, characters, refuse_nul)
-                .map(|()| formed),
+                refuse_padding,
+            } => {
+                if refuse_padding && formed.ends_with(b" ") {
+                    let native = &self.native;
+                    return Err(self.fault(format!("ends with a space, {native} does not keep it")));
+                }
+                self.check_text(&formed, characters, refuse_nul)
+                    .map(|()| formed)
+            }
             Limit::Numeric {
                 precision,
                 scale,
@@ -98,7 +109,15 @@ impl Target {
                 None => Ok(formed),
             },
             Limit::Fraction(digits) => self.check_fraction(&formed, digits).map(|()| formed),
-            Limit::NoNan => self.check_nan(&formed).map(|()| formed),
+            Limit::Shortest => {
+                let shape = numeric::shape(&formed)?;
+                if let Some(special) = shape.special {
+                    return Err(self.special(special));
+                }
+                let shortened = numeric::with_scale(&formed, shape.significant_scale)?;
+                Ok(Cow::Owned(shortened.into_owned()))
+            }
+            Limit::SqliteFloat => self.check_sqlite_float(&formed).map(|()| formed),
             Limit::Json => {
                 field::json(self.kind, &formed)?;
                 Ok(formed)
@@ -126,7 +145,10 @@ impl Target {
                 Cow::Owned(self.float4(field::float8(value)?)?.to_be_bytes().into())
             }
             Form::JsonToJsonb => {
-                field::json(NeutralType::Json, value)?;
+                let json = field::json(NeutralType::Json, value)?;
+                if let Some(change) = document::change(json.get()) {
+                    return Err(self.fault(format!("{change}, {} would change it", self.native)));
+                }
                 Cow::Owned([&[field::JSONB_VERSION], value].concat())
             }
             Form::JsonbToJson => Cow::Borrowed(field::json_bytes(NeutralType::Jsonb, value)?),
@@ -257,16 +279,21 @@ impl Target {
         }
     }
 
-    fn check_nan(&self, value: &[u8]) -> Result<(), InvalidValue> {
-        let is_nan = match self.kind {
-            NeutralType::Float4 => field::float4(value)?.is_nan(),
-            _ => field::float8(value)?.is_nan(),
+    fn check_sqlite_float(&self, value: &[u8]) -> Result<(), InvalidValue> {
+        let number = match self.kind {
+            NeutralType::Float4 => f64::from(field::float4(value)?),
+            _ => field::float8(value)?,
         };
-        if is_nan {
-            Err(self.special(Special::NaN))
-        } else {
-            Ok(())
+        if number.is_nan() {
+            return Err(self.special(Special::NaN));
         }
+        if number == 0.0 && number.is_sign_negative() {
+            return Err(self.fault(format!(
+                "is a zero with a minus sign, {} drops the sign",
+                self.native
+            )));
+        }
+        Ok(())
     }
 
     fn special(&self, special: Special) -> InvalidValue {

@@ -162,7 +162,10 @@ impl FrameReader {
                 found: sequence,
             });
         }
-        if self.buffer.len() < HEADER_BYTES + payload_bytes {
+        let missing = (HEADER_BYTES + payload_bytes).saturating_sub(self.buffer.len());
+        if missing > 0 {
+            // Room for just this frame: growing piece by piece would take, and keep, up to twice as much.
+            self.buffer.reserve(missing);
             return Ok(None);
         }
         self.buffer.advance(HEADER_BYTES);

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::table::{Engine, NeutralType, TableName};
+use crate::model::word::words;
 
 /// What an Evenkeel site says of itself in `register-connection` and its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,11 +115,41 @@ pub struct HeadColumn {
     pub kind: NeutralType,
 }
 
+/// Why a stream of frames ends early: the `error_code` of its `error` frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamFaultCode {
+    /// A row above the limit.
+    RowTooLarge,
+    /// A value that has no place in the row layout.
+    UnreadableValue,
+    /// The table was changed while it was read.
+    TableChanged,
+    /// Another session of the sender's database holds the table.
+    TableLocked,
+    /// The sender's database broke off.
+    DatabaseLost,
+    /// Any other fault of the sender's database.
+    ReadFailed,
+    /// The connection was suspended, revoked or ended meanwhile.
+    ConnectionNotActive,
+    /// The table was taken out of the grant meanwhile.
+    TableNotGranted,
+}
+
+words! {
+    StreamFaultCode {
+        RowTooLarge = "row_too_large", UnreadableValue = "unreadable_value",
+        TableChanged = "table_changed", TableLocked = "table_locked",
+        DatabaseLost = "database_lost", ReadFailed = "read_failed",
+        ConnectionNotActive = "connection_not_active", TableNotGranted = "table_not_granted",
+    }
+}
+
 /// The payload of an `error` frame.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamFault {
     /// In words.
     pub error: String,
-    /// For the receiver's decisions.
+    /// A [`StreamFaultCode`], unless a later version sent it.
     pub error_code: String,
 }

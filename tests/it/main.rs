@@ -16,6 +16,7 @@
 )]
 
 mod admin;
+mod attacks;
 mod commands;
 mod engine;
 mod harness;

@@ -13,7 +13,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::api::admin::request::{JsonBody, List, Nothing, PageParameters, Parameters, id};
+use crate::api::admin::request::{
+    JsonBody, List, Nothing, PageParameters, Parameters, id, with_one_more,
+};
 use crate::api::auth::Caller;
 use crate::api::problem::Problem;
 use crate::base::secret::Secret;
@@ -23,7 +25,6 @@ use crate::model::connection::{
 use crate::model::grant::Grant;
 use crate::model::id::ConnectionId;
 use crate::model::table::TableName;
-use crate::store::ListPage;
 use crate::sync::connections::{Edit, NewConnection};
 use crate::sync::{Ctx, connections};
 
@@ -90,12 +91,9 @@ pub(super) async fn list(
     Parameters(parameters): Parameters<PageParameters>,
 ) -> Result<Json<List<ConnectionView>>, Problem> {
     let page = parameters.page::<ConnectionId>()?;
-    let found = ctx.store.connections(ListPage {
-        limit: page.limit + 1,
-        before: page.before,
-    });
+    let found = ctx.store.connections(with_one_more(page)).await?;
     Ok(Json(List::page(
-        found.await?,
+        found,
         page.limit,
         |connection| connection.id.to_string(),
         ConnectionView::from,
@@ -166,14 +164,12 @@ pub(super) async fn edit(
     Path(text): Path<String>,
     JsonBody(body): JsonBody<Changes>,
 ) -> Answer {
-    let connection = find(&ctx, &text).await?;
-    refuse_grant_to_giver(&connection, body.grant.as_ref())?;
     let changes = Edit {
         name: body.name,
         url: body.url,
         grant: body.grant,
     };
-    let edited = connections::edit(&ctx, connection.id, changes, &caller.actor).await?;
+    let edited = connections::edit(&ctx, id("connection", &text)?, changes, &caller.actor).await?;
     Ok(Json(edited.into()))
 }
 
@@ -203,14 +199,12 @@ pub(super) async fn approve(
     Path(text): Path<String>,
     JsonBody(body): JsonBody<Approval>,
 ) -> Answer {
-    let connection = find(&ctx, &text).await?;
-    refuse_grant_to_giver(&connection, body.grant.as_ref())?;
     if let Some(grant) = body.grant {
         let changes = Edit {
             grant: Some(grant),
             ..Edit::default()
         };
-        connections::edit(&ctx, connection.id, changes, &caller.actor).await?;
+        connections::edit(&ctx, id("connection", &text)?, changes, &caller.actor).await?;
     }
     decide(&ctx, &text, Decision::Approve, None, &caller).await
 }
@@ -222,7 +216,7 @@ pub(super) async fn reject(
     Path(text): Path<String>,
     JsonBody(Nothing {}): JsonBody<Nothing>,
 ) -> Answer {
-    decide(&ctx, &text, Decision::Reject, Some("rejected"), &caller).await
+    decide(&ctx, &text, Decision::Reject, None, &caller).await
 }
 
 #[derive(Deserialize)]
@@ -276,8 +270,7 @@ pub(super) async fn verify(
 
 /// The connection a path names.
 pub(super) async fn find(ctx: &Ctx, text: &str) -> Result<Connection, Problem> {
-    let found = ctx.store.connection(id("connection", text)?).await?;
-    found.ok_or_else(|| Problem::not_found("connection", text))
+    Ok(connections::existing(ctx, id("connection", text)?).await?)
 }
 
 async fn decide(
@@ -290,14 +283,4 @@ async fn decide(
     let id = id("connection", text)?;
     let decided = connections::decide(ctx, id, decision, reason, &caller.actor).await?;
     Ok(Json(decided.into()))
-}
-
-fn refuse_grant_to_giver(connection: &Connection, grant: Option<&Grant>) -> Result<(), Problem> {
-    match (connection.direction, grant) {
-        (Direction::Receiver, Some(_)) => {
-            let message = "this connection receives; only the peer says what it gives";
-            Err(Problem::invalid("grant", message))
-        }
-        _ => Ok(()),
-    }
 }

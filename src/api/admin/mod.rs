@@ -20,7 +20,7 @@ use axum::routing::{delete, get, patch, post};
 use axum::{Router, middleware};
 
 use crate::api::auth;
-use crate::model::policy::Role;
+use crate::model::role::Role;
 use crate::sync::Ctx;
 
 /// Everything below `/api/v1`; nothing of it, not even a 404, without authentication.

@@ -13,10 +13,8 @@ use crate::api::admin::request::{JsonBody, id};
 use crate::api::admin::runs::RunView;
 use crate::api::auth::Caller;
 use crate::api::problem::Problem;
-use crate::model::id::ConnectionId;
-use crate::model::run::{ConflictStrategy, SyncMode};
+use crate::model::run::{ConflictStrategy, RunOrder, SyncMode};
 use crate::model::table::TableName;
-use crate::sync::pull::OrderPull;
 use crate::sync::{Ctx, pull};
 
 /// What a request may ask for; some of it comes in a later version and is refused by name until then.
@@ -72,14 +70,15 @@ pub(super) async fn order(
     Path(text): Path<String>,
     JsonBody(body): JsonBody<PullBody>,
 ) -> Result<Response, Problem> {
-    let order = order_of(id("connection", &text)?, body)?;
-    let run = pull::order(&ctx, order, &caller.actor).await?;
+    let connection = id("connection", &text)?;
+    let order = order_of(body)?;
+    let run = pull::order(&ctx, connection, order, &caller.actor).await?;
     let location = format!("/api/v1/runs/{}", run.id);
     let view = Json(RunView::from(run));
     Ok((StatusCode::CREATED, [(LOCATION, location)], view).into_response())
 }
 
-fn order_of(connection: ConnectionId, body: PullBody) -> Result<OrderPull, Problem> {
+fn order_of(body: PullBody) -> Result<RunOrder, Problem> {
     let later = |field: &str, word: &str| {
         Problem::invalid(field, format!("`{word}` is not supported by this version"))
     };
@@ -100,8 +99,7 @@ fn order_of(connection: ConnectionId, body: PullBody) -> Result<OrderPull, Probl
         AskedApply::Ask => return Err(later("apply", "ask")),
         AskedApply::No => return Err(later("apply", "no")),
     }
-    Ok(OrderPull {
-        connection,
+    Ok(RunOrder {
         tables: named(body.tables)?,
         sync_mode,
         conflict_strategy,
@@ -152,12 +150,11 @@ fn named(tables: Vec<TableName>) -> Result<Vec<TableName>, Problem> {
 #[cfg(test)]
 mod tests {
     use super::{PullBody, order_of};
-    use crate::model::id::ConnectionId;
     use crate::model::run::{ConflictStrategy, SyncMode};
 
     fn order(text: &str) -> Result<(SyncMode, ConflictStrategy), String> {
         let body: PullBody = serde_json::from_str(text).map_err(|err| err.to_string())?;
-        order_of(ConnectionId::generate(), body)
+        order_of(body)
             .map(|order| (order.sync_mode, order.conflict_strategy))
             .map_err(|problem| problem.errors().first().unwrap().field.clone())
     }

@@ -2,7 +2,6 @@
 //!
 //! Invariant: what is wrong with a request is told with the field it concerns.
 
-use std::error::Error;
 use std::str::FromStr;
 
 use axum::extract::rejection::QueryRejection;
@@ -16,6 +15,8 @@ use serde_json::error::Category;
 use tower_http::timeout::TimeoutError;
 
 use crate::api::problem::Problem;
+use crate::base::cause::first_cause;
+use crate::store::ListPage;
 
 /// The body as JSON; an absent body counts as `{}`.
 pub(super) struct JsonBody<T>(pub(super) T);
@@ -62,16 +63,9 @@ pub(super) struct PageParameters {
     pub(super) cursor: Option<String>,
 }
 
-/// Items at most, and after which one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Page<Id> {
-    pub(super) limit: u32,
-    pub(super) before: Option<Id>,
-}
-
 impl PageParameters {
     /// The page asked for: 50 items unless it says otherwise, at most 200.
-    pub(super) fn page<Id: FromStr>(&self) -> Result<Page<Id>, Problem> {
+    pub(super) fn page<Id: FromStr>(&self) -> Result<ListPage<Id>, Problem> {
         let limit = match &self.limit {
             None => 50,
             Some(text) => text
@@ -87,7 +81,15 @@ impl PageParameters {
                     Problem::invalid("cursor", "is none that an earlier answer gave")
                 })?),
             };
-        Ok(Page { limit, before })
+        Ok(ListPage { limit, before })
+    }
+}
+
+/// The same page and one item more, which tells whether there is a next page.
+pub(super) fn with_one_more<Id>(page: ListPage<Id>) -> ListPage<Id> {
+    ListPage {
+        limit: page.limit + 1,
+        before: page.before,
     }
 }
 
@@ -109,7 +111,7 @@ impl<T> List<T> {
         Self { items, next_cursor }
     }
 
-    /// A page of `limit` out of `found`, of which one more was asked for than fits.
+    /// A page of `limit` out of `found`, asked for by [`with_one_more`].
     pub(super) fn page<F>(
         mut found: Vec<F>,
         limit: u32,
@@ -169,13 +171,8 @@ fn fault(path: &str, words: &str) -> (String, String) {
     (field, message)
 }
 
-fn is_caused_by<E: Error + 'static>(err: &axum::Error) -> bool {
-    let first: Option<&(dyn Error + 'static)> = Some(err);
-    std::iter::successors(first, |err| (**err).source()).any(<dyn Error>::is::<E>)
-}
-
 fn unread(err: &axum::Error) -> Problem {
-    if is_caused_by::<LengthLimitError>(err) {
+    if first_cause::<LengthLimitError>(err).is_some() {
         return Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "too-large",
@@ -183,7 +180,7 @@ fn unread(err: &axum::Error) -> Problem {
             "the body is larger than limits.max_body_bytes",
         );
     }
-    if is_caused_by::<TimeoutError>(err) {
+    if first_cause::<TimeoutError>(err).is_some() {
         return Problem::new(
             StatusCode::REQUEST_TIMEOUT,
             "too-slow",
@@ -196,7 +193,7 @@ fn unread(err: &axum::Error) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use super::{List, Page, PageParameters, fault, parse};
+    use super::{List, ListPage, PageParameters, fault, parse};
     use crate::model::grant::Grant;
     use crate::model::id::RunId;
 
@@ -251,7 +248,7 @@ mod tests {
         };
         assert_eq!(
             page(None, None).unwrap(),
-            Page {
+            ListPage {
                 limit: 50,
                 before: None
             }

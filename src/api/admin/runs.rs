@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::api::admin::request::{JsonBody, List, Nothing, PageParameters, Parameters, id};
+use crate::api::admin::request::{
+    JsonBody, List, Nothing, PageParameters, Parameters, id, with_one_more,
+};
 use crate::api::auth::Caller;
 use crate::api::problem::Problem;
 use crate::model::id::{ConnectionId, RunId};
@@ -17,7 +19,7 @@ use crate::model::run::{
     SyncMode,
 };
 use crate::model::table::TableName;
-use crate::store::{ListPage, RunFilter};
+use crate::store::RunFilter;
 use crate::sync::{Ctx, pull};
 
 /// A run as operator-api shows it.
@@ -165,11 +167,7 @@ pub(super) async fn list(
     if filters.sync.is_some() {
         return Ok(Json(List::whole(Vec::new())));
     }
-    let wanted = ListPage {
-        limit: page.limit + 1,
-        before: page.before,
-    };
-    let found = ctx.store.runs(&filter, wanted).await?;
+    let found = ctx.store.runs(&filter, with_one_more(page)).await?;
     Ok(Json(List::page(
         found,
         page.limit,

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::api::auth::Caller;
 use crate::model::id::SiteId;
-use crate::model::policy::Role;
+use crate::model::role::Role;
 use crate::model::table::Engine;
 use crate::sync::Ctx;
 

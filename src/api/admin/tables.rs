@@ -3,12 +3,10 @@
 //! On a receiver what the peer offers beside what is here, on a sender exactly what that peer sees.
 //! Never scans a table of this site.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -17,18 +15,13 @@ use serde_json::value::RawValue;
 use crate::api::admin::connections::find;
 use crate::api::admin::request::{List, PageParameters, Parameters};
 use crate::api::problem::Problem;
-use crate::base::secret::Secret;
 use crate::model::connection::{Connection, Direction};
 use crate::model::table::{Table, TableName};
-use crate::remote::{Peer, RemoteError};
+use crate::sync::pull::OfferedTable;
 use crate::sync::serve::{ClientKind, RecordsPage, VisibleTable};
-use crate::sync::{Ctx, SyncError, serve};
-use crate::wire::messages::{Catalogue, ListedTable};
+use crate::sync::{Ctx, SyncError, pull, serve};
+use crate::wire::messages::Catalogue;
 
-/// Schemas asked of the peer at a time.
-const AT_ONCE: usize = 4;
-/// Beyond this many tables their keys are left out rather than asked for one by one.
-const MOST_SCHEMAS: usize = 50;
 /// A peer gives no more records at a time (peer-api).
 const MOST_RECORDS: u32 = 100;
 
@@ -60,22 +53,12 @@ pub(super) async fn list(
     let connection = find(&ctx, &text).await?;
     let items = match connection.direction {
         Direction::Sender => given(&ctx, &connection).await?,
-        // Without the site database the peer's tables are still worth showing.
         Direction::Receiver => {
-            let here = tables_here(&ctx).await.unwrap_or_default();
-            offered(&ctx, &connection, &here).await?
+            let offered = pull::offered_tables(&ctx, &connection).await?;
+            offered.into_iter().map(TableView::from).collect()
         }
     };
     Ok(Json(List::whole(items)))
-}
-
-type TablesHere = BTreeMap<String, Table>;
-
-async fn tables_here(ctx: &Ctx) -> Result<TablesHere, Problem> {
-    let tables = ctx.driver.tables().await?.into_iter();
-    Ok(tables
-        .map(|table| (table.name.to_string(), table))
-        .collect())
 }
 
 async fn given(ctx: &Ctx, connection: &Connection) -> Result<Vec<TableView>, Problem> {
@@ -97,62 +80,28 @@ async fn given(ctx: &Ctx, connection: &Connection) -> Result<Vec<TableView>, Pro
     Ok(visible.into_iter().map(view).collect())
 }
 
-async fn offered(
-    ctx: &Ctx,
-    connection: &Connection,
-    here: &TablesHere,
-) -> Result<Vec<TableView>, Problem> {
-    let (peer, token_hash) = peer_of(ctx, connection).await?;
-    let listed = peer.tables(&token_hash).await?;
-    let mut keys = keys_of(&peer, &token_hash, &listed).await;
-    let view = |listed: ListedTable| {
-        let local = here.get(&listed.name);
-        TableView {
+impl From<OfferedTable> for TableView {
+    fn from(offered: OfferedTable) -> Self {
+        let OfferedTable { listed, here, .. } = offered;
+        Self {
+            table: listed.name,
             peer: Some(SideView {
                 rows: listed.row_count,
                 size_bytes: listed.size_bytes,
-                primary_key: keys.remove(&listed.name),
+                primary_key: offered.primary_key,
             }),
-            triggers: local.map_or_else(Vec::new, |table| table.triggers.clone()),
             // Nothing compares yet: a table that is here may be equal or not.
-            comparison: local.map_or("only_there", |_| "unknown"),
-            local: local.map(|table| SideView {
+            comparison: here.as_ref().map_or("only_there", |_| "unknown"),
+            local: here.as_ref().map(|table| SideView {
                 rows: table.row_estimate,
                 size_bytes: table.size_bytes,
                 primary_key: key_of(table),
             }),
-            table: listed.name,
+            triggers: here.map_or_else(Vec::new, |table| table.triggers),
             granted: true,
             compared_at: None,
         }
-    };
-    Ok(listed.into_iter().map(view).collect())
-}
-
-/// The primary keys at the peer; a table whose schema it does not give is left out.
-async fn keys_of(
-    peer: &Peer,
-    token_hash: &Secret<String>,
-    listed: &[ListedTable],
-) -> BTreeMap<String, Vec<String>> {
-    if listed.len() > MOST_SCHEMAS {
-        return BTreeMap::new();
     }
-    let names: Vec<String> = listed.iter().map(|table| table.name.clone()).collect();
-    stream::iter(names)
-        .map(|name| async move {
-            let table: TableName = name.parse().ok()?;
-            let (schema, catalogue) = peer.schema(token_hash, &table).await.ok()?;
-            let key = match catalogue {
-                Some(catalogue) => catalogue.primary_key,
-                None => serde_json::from_value(schema.get("primary_key")?.clone()).ok()?,
-            };
-            Some((name, key))
-        })
-        .buffer_unordered(AT_ONCE)
-        .filter_map(std::future::ready)
-        .collect()
-        .await
 }
 
 /// A table's schema as the peer protocol publishes it, with what this site has beside it.
@@ -198,16 +147,11 @@ pub(super) async fn schema(
             }
         }
         Direction::Receiver => {
-            let (peer, token_hash) = peer_of(&ctx, &connection).await?;
-            let (published, evenkeel) = peer
-                .schema(&token_hash, &table)
-                .await
-                .map_err(|err| there(&table, err))?;
-            let local = ctx.driver.table(&table).await?;
+            let offered = pull::offered_schema(&ctx, &connection, &table).await?;
             SchemaView {
-                published: object(published),
-                evenkeel,
-                local: local.map(LocalSchema::from),
+                published: object(offered.published),
+                evenkeel: offered.catalogue,
+                local: offered.here.map(LocalSchema::from),
             }
         }
     };
@@ -255,26 +199,12 @@ pub(super) async fn records(
                 .map_err(SyncError::from)?
         }
         Direction::Receiver => {
-            let (peer, token_hash) = peer_of(&ctx, &connection).await?;
-            peer.records(&token_hash, &table, limit, offset)
-                .await
-                .map_err(|err| there(&table, err))?
+            pull::offered_records(&ctx, &connection, &table, limit, offset).await?
         }
     };
     let full = u32::try_from(rows.len()).is_ok_and(|rows| rows >= limit);
     let next = full.then(|| offset.saturating_add(u64::from(limit)).to_string());
     Ok(Json(List::with_cursor(rows, next)))
-}
-
-/// The peer of a receiving connection, and the hash with which to address it.
-async fn peer_of(ctx: &Ctx, connection: &Connection) -> Result<(Peer, Secret<String>), Problem> {
-    let prefix = connection.remote_prefix.as_deref();
-    let mut peer = ctx.remote.peer(&connection.url, prefix)?;
-    peer.find_prefix().await?;
-    let token_hash = ctx.store.token_hash(connection.id).await?;
-    let token_hash =
-        token_hash.ok_or_else(|| Problem::not_found("token of connection", &connection.name))?;
-    Ok((peer, token_hash))
 }
 
 fn key_of(table: &Table) -> Option<Vec<String>> {
@@ -283,16 +213,6 @@ fn key_of(table: &Table) -> Option<Vec<String>> {
 
 fn named(text: &str) -> Result<TableName, Problem> {
     text.parse().map_err(|_| Problem::not_found("table", text))
-}
-
-/// A table that the peer does not know is unknown, like one that this site does not know.
-fn there(table: &TableName, err: RemoteError) -> Problem {
-    match err {
-        RemoteError::Refused { status: 404, .. } => {
-            Problem::not_found("table", &format!("{table} at the peer"))
-        }
-        err => err.into(),
-    }
 }
 
 /// Only an object can be flattened into the answer; a peer may have sent anything.

@@ -13,7 +13,7 @@ use crate::api::admin::request::{JsonBody, List, PageParameters, Parameters, id}
 use crate::api::auth::Caller;
 use crate::api::problem::Problem;
 use crate::model::id::TokenId;
-use crate::model::policy::Role;
+use crate::model::role::Role;
 use crate::store::{AdminToken, NewAdminToken};
 use crate::sync::Ctx;
 
@@ -122,7 +122,7 @@ pub(super) async fn revoke(
 #[cfg(test)]
 mod tests {
     use super::{Creation, checked};
-    use crate::model::policy::Role;
+    use crate::model::role::Role;
 
     #[test]
     fn a_token_needs_a_name_and_cannot_be_made_expired() {

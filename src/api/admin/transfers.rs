@@ -7,12 +7,11 @@ use axum::extract::State;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::api::admin::request::{List, PageParameters, Parameters};
+use crate::api::admin::request::{List, PageParameters, Parameters, with_one_more};
 use crate::api::problem::Problem;
 use crate::model::id::{ConnectionId, RunId, TransferId};
 use crate::model::run::{Changes, RunError, RunStatus, Transfer, TransferDirection};
 use crate::model::table::TableName;
-use crate::store::ListPage;
 use crate::sync::Ctx;
 
 #[derive(Serialize)]
@@ -74,11 +73,7 @@ pub(super) async fn list(
         cursor: filters.cursor,
     };
     let page = parameters.page::<TransferId>()?;
-    let wanted = ListPage {
-        limit: page.limit + 1,
-        before: page.before,
-    };
-    let found = ctx.store.transfers(connection, wanted).await?;
+    let found = ctx.store.transfers(connection, with_one_more(page)).await?;
     Ok(Json(List::page(
         found,
         page.limit,

@@ -74,6 +74,13 @@ impl Refusal {
                 .with("error_code", fault.code().into()),
             ServeError::UnknownColumn(_) => Self::new(StatusCode::BAD_REQUEST, &err.to_string())
                 .with("error_code", "unknown_column".into()),
+            ServeError::RepeatedColumn(_) => Self::new(StatusCode::BAD_REQUEST, &err.to_string())
+                .with("error_code", "repeated_column".into()),
+            ServeError::Busy => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many streams at once; try again later",
+            )
+            .with("error_code", "too_many_streams".into()),
             ServeError::Engine(EngineError::Unreachable(_) | EngineError::Lost(_)) => {
                 tracing::warn!(%err, "a peer's request failed");
                 Self::new(

@@ -102,6 +102,7 @@ async fn frames(
     let pieces = open_stream(ctx, connection, request.client(), &name, order)
         .await
         .map_err(|err| Refusal::of_serving(&err, FAILED))?;
+    request.is_received_slowly();
     let mut answer = Response::new(Body::from_stream(stream::unfold(pieces, next)));
     answer
         .headers_mut()

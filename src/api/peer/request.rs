@@ -11,6 +11,8 @@ use http_body_util::{BodyExt, LengthLimitError};
 use crate::api::CallerAddress;
 use crate::api::peer::answer::Refusal;
 use crate::api::peer::form::Form;
+use crate::api::stall::Patience;
+use crate::base::cause::first_cause;
 use crate::model::url::is_loopback;
 use crate::sync::connections::incoming_policy;
 use crate::sync::serve::ClientKind;
@@ -24,6 +26,7 @@ pub(super) struct PeerRequest {
     pub(super) address: Option<IpAddr>,
     headers: HeaderMap,
     body: Bytes,
+    patience: Patience,
 }
 
 impl PeerRequest {
@@ -39,6 +42,11 @@ impl PeerRequest {
                 .extensions
                 .get::<CallerAddress>()
                 .map(|caller| caller.0),
+            patience: parts
+                .extensions
+                .get::<Patience>()
+                .cloned()
+                .unwrap_or_default(),
             headers: parts.headers,
             body: body.to_bytes(),
         })
@@ -96,6 +104,11 @@ impl PeerRequest {
         !asks_for_none && !self.address.is_some_and(is_loopback)
     }
 
+    /// The answer may wait long for its caller, who writes down what it receives.
+    pub(super) fn is_received_slowly(&self) {
+        self.patience.lengthen();
+    }
+
     /// The peer as an actor, under the name its connection has here.
     pub(super) fn actor(&self, connection: &str) -> Actor {
         Actor {
@@ -106,9 +119,7 @@ impl PeerRequest {
 }
 
 fn refused(err: &(dyn std::error::Error + 'static)) -> Refusal {
-    let is_too_long = std::iter::successors(Some(err), |err| err.source())
-        .any(<dyn std::error::Error>::is::<LengthLimitError>);
-    if is_too_long {
+    if first_cause::<LengthLimitError>(err).is_some() {
         Refusal::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "The body is longer than allowed",

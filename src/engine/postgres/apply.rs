@@ -3,9 +3,8 @@
 //! How one chunk is written is [`super::write`]'s business. Invariant: everything is committed in whole transactions
 //! within the job's budget, and nothing is after a fault.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use sqlx::postgres::PgPool;
 use tokio::sync::watch;
 
@@ -13,14 +12,17 @@ use crate::engine::driver::{Applied, ApplyJob, ApplyProgress, Flow, RowStream};
 use crate::engine::error::EngineError;
 use crate::engine::postgres::chunk::{Chunk, Room};
 use crate::engine::postgres::connect::Session;
-use crate::engine::postgres::destination::{BEGIN, advance_sequences, prepare};
+use crate::engine::postgres::destination::{BEGIN, advance_sequences, form, prepare};
 use crate::engine::postgres::fault::fault;
 use crate::engine::postgres::write::Writer;
+use crate::wire::row::RowBatch;
 
 /// Bytes kept in memory to be written, and if need be halved, together.
-const CHUNK_BYTES: u64 = 8 << 20;
+const CHUNK_BYTES: u64 = 4 << 20;
 /// A transaction does not stay open, and keep its locks, while a slow stream brings nothing.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// An application that wants a row this one has written waits no longer than this and one chunk.
+const LONGEST_TRANSACTION: Duration = Duration::from_secs(1);
 
 /// Applies `rows` as `job` says.
 pub(super) async fn apply(
@@ -42,6 +44,7 @@ pub(super) async fn apply(
         writer: Writer::new(session, job, destination),
         chunk: Chunk::default(),
         open: None,
+        begun: Instant::now(),
         told: ApplyProgress::default(),
         progress,
     };
@@ -66,6 +69,8 @@ struct Applier {
     chunk: Chunk,
     /// What the open transaction holds already.
     open: Option<Room>,
+    /// When it was opened.
+    begun: Instant,
     told: ApplyProgress,
     progress: watch::Sender<ApplyProgress>,
 }
@@ -73,13 +78,13 @@ struct Applier {
 impl Applier {
     async fn consume(&mut self, mut rows: RowStream) -> Result<(), EngineError> {
         loop {
-            let Ok(next) = tokio::time::timeout(LONGEST_WAIT, rows.recv()).await else {
+            let Ok(next) = tokio::time::timeout(self.patience(), rows.recv()).await else {
                 self.flush().await?;
                 self.commit().await?;
                 continue;
             };
             match next {
-                Some(Ok(Flow::Rows(batch))) => self.take(batch.data).await?,
+                Some(Ok(Flow::Rows(batch))) => self.take(batch).await?,
                 Some(Ok(Flow::End)) => break,
                 Some(Err(err)) => return Err(err),
                 None => return Err(EngineError::Cut(self.writer.table().clone())),
@@ -89,17 +94,31 @@ impl Applier {
         self.finish().await
     }
 
-    async fn take(&mut self, mut data: Bytes) -> Result<(), EngineError> {
-        while !data.is_empty() {
+    /// How long rows may be waited for.
+    fn patience(&self) -> Duration {
+        if self.keeps_waiting() {
+            LONGEST_TRANSACTION.saturating_sub(self.begun.elapsed())
+        } else {
+            LONGEST_WAIT
+        }
+    }
+
+    /// Whether a transaction is open that holds rows an application may want.
+    fn keeps_waiting(&self) -> bool {
+        self.open.is_some() && !self.writer.goes_straight()
+    }
+
+    async fn take(&mut self, mut batch: RowBatch) -> Result<(), EngineError> {
+        while !batch.data.is_empty() {
             let room = self.room();
             let nothing_waits = self.chunk.is_empty() && self.open.is_none();
             let taken = self
                 .chunk
-                .fill(&mut data, room, nothing_waits)
+                .fill(&mut batch, room, nothing_waits)
                 .map_err(|err| self.writer.malformed(&err))?;
             self.told.rows_taken += taken;
             self.progress.send_replace(self.told);
-            if data.is_empty() && self.chunk.bytes < CHUNK_BYTES {
+            if batch.data.is_empty() && self.chunk.bytes < CHUNK_BYTES {
                 break;
             }
             if self.chunk.is_empty() {
@@ -108,6 +127,9 @@ impl Applier {
                 self.flush().await?;
             }
         }
+        if self.keeps_waiting() && self.begun.elapsed() >= LONGEST_TRANSACTION {
+            self.commit().await?;
+        }
         Ok(())
     }
 
@@ -115,12 +137,9 @@ impl Applier {
     fn room(&self) -> Room {
         let budget = self.writer.budget();
         let open = self.open.unwrap_or(Room { rows: 0, bytes: 0 });
-        let rows = budget
-            .transaction_rows
-            .saturating_sub(open.rows + self.chunk.rows);
-        let bytes = budget
-            .transaction_bytes
-            .saturating_sub(open.bytes + self.chunk.bytes);
+        let left = |budget: u64, used: u64| budget.saturating_sub(used);
+        let rows = left(budget.transaction_rows, open.rows + self.chunk.rows);
+        let bytes = left(budget.transaction_bytes, open.bytes + self.chunk.bytes);
         Room {
             rows,
             bytes: bytes.min(CHUNK_BYTES.saturating_sub(self.chunk.bytes)),
@@ -143,7 +162,12 @@ impl Applier {
     async fn begin(&mut self) -> Result<(), EngineError> {
         if self.open.is_none() {
             self.run(BEGIN).await?;
+            let table = self.writer.table().clone();
+            if form(self.writer.session(), &table).await? != self.writer.form() {
+                return Err(EngineError::SchemaChanged(table));
+            }
             self.open = Some(Room { rows: 0, bytes: 0 });
+            self.begun = Instant::now();
         }
         Ok(())
     }

@@ -4,11 +4,11 @@
 
 use sqlx::Row;
 
-use crate::engine::driver::Finding;
 use crate::engine::error::EngineError;
 use crate::engine::postgres::connect::{Session, sql};
 use crate::engine::postgres::fault::general;
 use crate::engine::postgres::introspect;
+use crate::model::finding::Finding;
 use crate::model::table::Table;
 
 const OLDEST_VERSION: i32 = 130_000;
@@ -44,22 +44,6 @@ pub(super) async fn check(
     Ok(findings)
 }
 
-fn good(what: impl Into<String>) -> Finding {
-    Finding {
-        ok: true,
-        what: what.into(),
-        hint: None,
-    }
-}
-
-fn bad(what: impl Into<String>, hint: impl Into<String>) -> Finding {
-    Finding {
-        ok: false,
-        what: what.into(),
-        hint: Some(hint.into()),
-    }
-}
-
 async fn is_recent(session: &mut Session) -> Result<Finding, EngineError> {
     let what = version(session).await?;
     let mut query = sql();
@@ -70,9 +54,9 @@ async fn is_recent(session: &mut Session) -> Result<Finding, EngineError> {
         .and_then(|row| row.try_get(0))
         .map_err(|err| general(&err))?;
     Ok(if number >= OLDEST_VERSION {
-        good(what)
+        Finding::good(what)
     } else {
-        bad(what, "use PostgreSQL 13 or later")
+        Finding::bad(what, "use PostgreSQL 13 or later")
     })
 }
 
@@ -89,17 +73,17 @@ select current_user::text,
     let is_superuser: Option<bool> = row.try_get(1).map_err(|err| general(&err))?;
     let may_stage: bool = row.try_get(2).map_err(|err| general(&err))?;
     let superuser = if is_superuser == Some(true) {
-        bad(
+        Finding::bad(
             format!("role {name} is a superuser"),
             "use a role that has only select, insert and update on the tables to be synchronized",
         )
     } else {
-        good(format!("role {name} is no superuser"))
+        Finding::good(format!("role {name} is no superuser"))
     };
     let temporary = if may_stage {
-        good(format!("role {name} may make temporary tables"))
+        Finding::good(format!("role {name} may make temporary tables"))
     } else {
-        bad(
+        Finding::bad(
             format!(
                 "role {name} may not make temporary tables, so that it can only fill empty tables"
             ),
@@ -127,7 +111,7 @@ where to_regnamespace(quote_ident(wanted)) is null",
     Ok(missing
         .into_iter()
         .map(|schema| {
-            bad(
+            Finding::bad(
                 format!("schema {schema} does not exist"),
                 "correct site.schemas",
             )
@@ -168,23 +152,23 @@ order by 1",
     let mut findings = Vec::new();
     let unreadable = named(|row| !row.1);
     findings.push(if unreadable.is_empty() {
-        good(format!("{tables} tables, all readable"))
+        Finding::good(format!("{tables} tables, all readable"))
     } else {
-        bad(
+        Finding::bad(
             format!("no right to read {}", some_of(&unreadable)),
             "grant select on them, or leave them out",
         )
     });
     let unwritable = named(|row| !row.2);
     if !unwritable.is_empty() {
-        findings.push(bad(
+        findings.push(Finding::bad(
             format!("no right to write {}", some_of(&unwritable)),
             "grant insert and update on those that are to receive rows",
         ));
     }
     let hidden = named(|row| row.3);
     if !hidden.is_empty() {
-        findings.push(bad(
+        findings.push(Finding::bad(
             format!("row security hides rows of {}", some_of(&hidden)),
             "use the tables' owner or a role with bypassrls; until then reading and writing them is refused",
         ));
@@ -203,7 +187,7 @@ fn table_findings(tables: &[Table]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let keyless = named(|table| table.usable_keys().next().is_none());
     if !keyless.is_empty() {
-        findings.push(bad(
+        findings.push(Finding::bad(
             format!("no usable key: {}", some_of(&keyless)),
             "add a primary key, or an immediate unique index on columns that are not null",
         ));
@@ -211,13 +195,13 @@ fn table_findings(tables: &[Table]) -> Vec<Finding> {
     for table in tables {
         if !table.triggers.is_empty() {
             let names = table.triggers.join(", ");
-            findings.push(good(format!(
+            findings.push(Finding::good(format!(
                 "table {} has triggers that fire when rows arrive: {names}",
                 table.name
             )));
         }
         if let Some(reason) = &table.not_writable {
-            findings.push(bad(
+            findings.push(Finding::bad(
                 format!("table {} cannot receive rows: {reason}", table.name),
                 "leave it out as a destination",
             ));

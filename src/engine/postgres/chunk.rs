@@ -5,7 +5,7 @@
 use bytes::Bytes;
 
 use crate::wire::InvalidValue;
-use crate::wire::row::tuple_length;
+use crate::wire::row::{RowBatch, tuple_length};
 
 /// Rows that wait to be written.
 #[derive(Debug, Default)]
@@ -28,34 +28,51 @@ impl Chunk {
         self.rows == 0
     }
 
-    /// Takes rows off the front of `data`, as many as fit into `room`; with `at_least_one` also one that does not.
+    /// Takes rows off the front of `batch`, as many as fit into `room`; with `at_least_one` also one that does not.
     pub(super) fn fill(
         &mut self,
-        data: &mut Bytes,
+        batch: &mut RowBatch,
         room: Room,
         at_least_one: bool,
     ) -> Result<u64, InvalidValue> {
-        let (mut rows, mut bytes, mut length) = (0_u64, 0_u64, 0_usize);
-        while let Some(rest) = data.get(length..).filter(|rest| !rest.is_empty()) {
-            let next =
-                tuple_length(rest)?.ok_or_else(|| InvalidValue::new("row", "it ends early"))?;
-            let size = u64::try_from(next).unwrap_or(u64::MAX);
-            let fits = rows < room.rows && bytes.saturating_add(size) <= room.bytes;
-            let forced = at_least_one && rows == 0;
-            if !(fits || forced) {
-                break;
-            }
-            rows += 1;
-            bytes += size;
-            length += next;
-        }
+        let (rows, length) = if fits_whole(batch, room) {
+            (batch.rows, batch.data.len())
+        } else {
+            front(&batch.data, room, at_least_one)?
+        };
         if rows > 0 {
-            self.parts.push(data.split_to(length));
-            self.rows += rows;
-            self.bytes += bytes;
+            self.parts.push(batch.data.split_to(length));
+            batch.rows = batch.rows.saturating_sub(rows);
+            self.rows += u64::from(rows);
+            self.bytes += size_of(length);
         }
-        Ok(rows)
+        Ok(rows.into())
     }
+}
+
+/// Most batches do, and need not be looked through.
+fn fits_whole(batch: &RowBatch, room: Room) -> bool {
+    u64::from(batch.rows) <= room.rows && size_of(batch.data.len()) <= room.bytes
+}
+
+/// How many rows from the front fit, and their length in bytes.
+fn front(data: &[u8], room: Room, at_least_one: bool) -> Result<(u32, usize), InvalidValue> {
+    let (mut rows, mut length) = (0_u32, 0_usize);
+    while let Some(rest) = data.get(length..).filter(|rest| !rest.is_empty()) {
+        let next = tuple_length(rest)?.ok_or_else(|| InvalidValue::new("row", "it ends early"))?;
+        let fits = u64::from(rows) < room.rows && size_of(length + next) <= room.bytes;
+        let forced = at_least_one && rows == 0;
+        if !(fits || forced) {
+            break;
+        }
+        rows += 1;
+        length += next;
+    }
+    Ok((rows, length))
+}
+
+fn size_of(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
 }
 
 /// Each row on its own.
@@ -75,72 +92,41 @@ pub(super) fn tuples(parts: &[Bytes]) -> Result<Vec<Bytes>, InvalidValue> {
 #[cfg(test)]
 mod tests {
     use super::{Chunk, Room, tuples};
-    use crate::wire::row::RowWriter;
-    use bytes::Bytes;
+    use crate::wire::row::{RowBatch, RowWriter};
 
-    fn data(rows: u8) -> Bytes {
+    fn batch(rows: u8) -> RowBatch {
         let mut writer = RowWriter::default();
         for row in 0..rows {
             writer.begin(1);
             writer.field(Some(&[row; 4]));
         }
-        writer.take().data
+        writer.take()
     }
 
     #[test]
     fn a_chunk_takes_what_fits_and_a_single_row_that_does_not() {
-        let mut data = data(5);
+        let mut batch = batch(5);
         let mut chunk = Chunk::default();
-        assert_eq!(
-            chunk
-                .fill(
-                    &mut data,
-                    Room {
-                        rows: 2,
-                        bytes: 1_000
-                    },
-                    false
-                )
-                .unwrap(),
-            2
-        );
-        assert_eq!(
-            chunk
-                .fill(&mut data, Room { rows: 9, bytes: 19 }, false)
-                .unwrap(),
-            1
-        );
-        assert_eq!(
-            chunk
-                .fill(&mut data, Room { rows: 9, bytes: 1 }, false)
-                .unwrap(),
-            0
-        );
-        assert_eq!(
-            chunk
-                .fill(&mut data, Room { rows: 0, bytes: 0 }, true)
-                .unwrap(),
-            1
-        );
-        assert_eq!((chunk.rows, chunk.bytes, data.len()), (4, 40, 10));
-        assert_eq!(tuples(&chunk.parts).unwrap().len(), 4);
+        let mut fill = |rows, bytes, forced| chunk.fill(&mut batch, Room { rows, bytes }, forced);
+        assert_eq!(fill(2, 1_000, false), Ok(2));
+        assert_eq!(fill(9, 19, false), Ok(1));
+        assert_eq!(fill(9, 1, false), Ok(0));
+        assert_eq!(fill(0, 0, true), Ok(1));
+        assert_eq!(fill(9, 1_000, false), Ok(1));
+        assert_eq!((chunk.rows, chunk.bytes), (5, 50));
+        assert_eq!((batch.rows, batch.data.len()), (0, 0));
+        assert_eq!(tuples(&chunk.parts).unwrap().len(), 5);
     }
 
     #[test]
     fn a_row_that_ends_early_is_an_error() {
-        let mut cut = data(1).slice(..5);
-        assert!(
-            Chunk::default()
-                .fill(
-                    &mut cut,
-                    Room {
-                        rows: 1,
-                        bytes: 100
-                    },
-                    true
-                )
-                .is_err()
-        );
+        let cut = batch(1).data.slice(..5);
+        let room = Room { rows: 1, bytes: 1 };
+        let mut batch = RowBatch {
+            rows: 1,
+            data: cut.clone(),
+        };
+        assert!(Chunk::default().fill(&mut batch, room, true).is_err());
         assert!(tuples(&[cut]).is_err());
     }
 }

@@ -3,20 +3,17 @@
 //! Knows nothing of tables. Invariant: a session goes back to the pool only by [`Session::release`]; in every other
 //! case its socket is closed, so that the server rolls back and forgets its temporary tables.
 
-use std::net::IpAddr;
-use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow, PgSslMode};
+use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Postgres};
-use url::{Host, Url};
 
 use crate::base::secret::Secret;
+use crate::config::postgres_options;
 use crate::engine::error::EngineError;
 use crate::engine::postgres::fault::unreachable;
 use crate::engine::sql::{Quoting, Sql};
-use crate::model::url::is_loopback;
 
 const MAX_CONNECTIONS: u32 = 16;
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -50,7 +47,9 @@ where name = 'client_connection_check_interval'";
 /// # Errors
 /// [`EngineError::Url`] for a URL that names no PostgreSQL database.
 pub(super) fn pool(url: &Secret<String>) -> Result<PgPool, EngineError> {
-    let options = options(url.expose())?;
+    let options = postgres_options(url.expose())
+        .map_err(|err| EngineError::Url(err.to_string()))?
+        .disable_statement_logging();
     Ok(PgPoolOptions::new()
         .max_connections(MAX_CONNECTIONS)
         .acquire_timeout(PATIENCE)
@@ -65,44 +64,6 @@ pub(super) fn pool(url: &Secret<String>) -> Result<PgPool, EngineError> {
             })
         })
         .connect_lazy_with(options))
-}
-
-fn options(url: &str) -> Result<PgConnectOptions, EngineError> {
-    let parsed = Url::parse(url).map_err(|err| EngineError::Url(format!("not a URL: {err}")))?;
-    if !matches!(parsed.scheme(), "postgres" | "postgresql") {
-        return Err(EngineError::Url("not a postgresql:// URL".into()));
-    }
-    let options = PgConnectOptions::from_str(url)
-        .map_err(|_| EngineError::Url("a part of the postgresql:// URL cannot be read".into()))?
-        .disable_statement_logging();
-    let states_mode = parsed
-        .query_pairs()
-        .any(|(key, _)| matches!(&*key, "sslmode" | "ssl-mode"));
-    let local = options.get_socket().is_some() || is_local(options.get_host());
-    Ok(if local || states_mode {
-        options
-    } else {
-        options.ssl_mode(PgSslMode::VerifyFull)
-    })
-}
-
-/// Whether a connection to `host` stays on this machine.
-fn is_local(host: &str) -> bool {
-    if host.is_empty() || host.starts_with('/') || host == "localhost" {
-        return true;
-    }
-    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
-    address
-        .or_else(|_| host_address(host))
-        .is_ok_and(is_loopback)
-}
-
-fn host_address(host: &str) -> Result<IpAddr, ()> {
-    match Host::parse(host) {
-        Ok(Host::Ipv4(address)) => Ok(address.into()),
-        Ok(Host::Ipv6(address)) => Ok(address.into()),
-        Ok(Host::Domain(_)) | Err(_) => Err(()),
-    }
 }
 
 /// An empty statement of this engine.
@@ -204,41 +165,5 @@ async fn why_none(pool: &PgPool) -> EngineError {
             EngineError::Unreachable("all connections are in use".into())
         }
         Err(_) => EngineError::Unreachable(format!("no answer within {} s", PATIENCE.as_secs())),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::options;
-    use sqlx::postgres::PgSslMode;
-
-    #[test]
-    fn off_host_connections_are_verified_unless_the_url_says_otherwise() {
-        for (url, verified) in [
-            ("postgresql://u:p@db.example.com/shop", true),
-            ("postgres://u@10.0.0.7:5433/shop", true),
-            ("postgres://u@[2001:db8::1]/shop", true),
-            ("postgresql://u@db.example.com/shop?sslmode=disable", false),
-            ("postgresql://u@localhost/shop", false),
-            ("postgresql://u@127.0.0.1:5432/shop", false),
-            ("postgresql://u@[::1]/shop", false),
-            ("postgresql://u@%2Fvar%2Frun%2Fpostgresql/shop", false),
-            ("postgresql:///shop?host=/var/run/postgresql", false),
-        ] {
-            let mode = options(url).unwrap().get_ssl_mode();
-            assert_eq!(matches!(mode, PgSslMode::VerifyFull), verified, "{url}");
-        }
-    }
-
-    #[test]
-    fn a_url_of_something_else_is_refused_without_repeating_its_password() {
-        for url in [
-            "mysql://u:hunter2@h/d",
-            "nonsense hunter2",
-            "postgres://u:hunter2@h/d?sslmode=hunter2",
-        ] {
-            let message = options(url).unwrap_err().to_string();
-            assert!(!message.contains("hunter2"), "{message}");
-        }
     }
 }

@@ -172,11 +172,50 @@ async fn native_types(
                 continue;
             }
             if let Some(printed) = built_in(session, &table.table.name, &column.native).await? {
+                let printed = with_modifiers(&column.native, printed);
                 natives.insert(column.native.clone(), printed);
             }
         }
     }
     Ok(natives)
+}
+
+/// A type's name without its modifiers, and these: `bit` and `3` of `bit(3)`.
+fn split_modifiers(native: &str) -> (String, Option<&str>) {
+    let split = native
+        .split_once('(')
+        .and_then(|(before, rest)| Some((before, rest.split_once(')')?)));
+    match split {
+        Some((before, (modifiers, after))) => (format!("{before}{after}"), Some(modifiers)),
+        None => (native.to_owned(), None),
+    }
+}
+
+/// The type with the modifiers the source gave it, where they are numbers and the name is as this database prints it.
+fn with_modifiers(native: &str, printed: String) -> String {
+    let (name, modifiers) = split_modifiers(native);
+    let is_number = |text: &str| {
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
+    };
+    let numbers = modifiers.is_none_or(|modifiers| modifiers.split(',').all(is_number));
+    if numbers
+        && (printed.trim_matches('"') == name && modifiers.is_some()
+            || is_some_of_an_interval(&name, &printed))
+    {
+        native.to_owned()
+    } else {
+        printed
+    }
+}
+
+/// `interval day to second`: its fields are modifiers too, though no numbers.
+fn is_some_of_an_interval(name: &str, printed: &str) -> bool {
+    const FIELDS: [&str; 7] = ["year", "month", "day", "hour", "minute", "second", "to"];
+    printed == "interval"
+        && name
+            .strip_prefix("interval ")
+            .is_some_and(|fields| fields.split(' ').all(|field| FIELDS.contains(&field)))
 }
 
 async fn built_in(
@@ -188,10 +227,7 @@ async fn built_in(
     let plain = |character: char| {
         character.is_ascii_alphanumeric() || matches!(character, ' ' | '_' | '[' | ']')
     };
-    let without_modifiers = match (native.split_once('('), native.rsplit_once(')')) {
-        (Some((before, _)), Some((_, after))) => format!("{before}{after}"),
-        _ => native.to_owned(),
-    };
+    let (without_modifiers, _) = split_modifiers(native);
     if without_modifiers.is_empty() || !without_modifiers.chars().all(plain) {
         return Ok(None);
     }
@@ -291,12 +327,7 @@ fn is_text(table: &Table, name: &str) -> bool {
 }
 
 fn is_sequence(column: &Column) -> bool {
-    column.identity
-        && !column.nullable
-        && matches!(
-            column.kind,
-            NeutralType::Int2 | NeutralType::Int4 | NeutralType::Int8
-        )
+    column.identity && !column.nullable && column.kind.is_integer()
 }
 
 /// The column's type here, and a sentence where it is not the source's.

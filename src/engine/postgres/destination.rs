@@ -13,7 +13,7 @@ use crate::engine::postgres::fault::{fault, is_missing_table};
 use crate::engine::postgres::introspect;
 use crate::engine::postgres::stage::{KeyColumn, Statements};
 use crate::model::run::ConflictStrategy;
-use crate::model::table::{Column, Table};
+use crate::model::table::{Column, Table, TableName};
 
 /// Begins one applying transaction. Deferred constraints are checked at once, so that a row that breaks one can be told.
 pub(super) const BEGIN: &str = "
@@ -36,6 +36,8 @@ pub(super) struct Destination {
     pub(super) parkable: Vec<String>,
     /// Columns filled by sequences.
     pub(super) identities: Vec<String>,
+    /// What [`form`] answered.
+    pub(super) form: String,
 }
 
 /// Looks at the table of `job` in a short transaction of its own.
@@ -74,9 +76,42 @@ pub(super) async fn prepare(
     if !introspect::still_has(&table, wanted) {
         return Err(EngineError::SchemaChanged(name.clone()));
     }
-    let found = look(session, &table, job).await?;
+    let found = Destination {
+        form: form(session, name).await?,
+        ..look(session, &table, job).await?
+    };
     session.run("commit").await.map_err(engine)?;
     Ok(found)
+}
+
+/// Columns and unique keys as they are now, as a text that is another when one of them changes. Keeps them so until the
+/// transaction ends: a column narrowed between two transactions would round or cut what the next one writes.
+pub(super) async fn form(session: &mut Session, table: &TableName) -> Result<String, EngineError> {
+    let engine = |err| fault(err, table);
+    let mut lock = sql();
+    lock.push("lock table ")
+        .table(table)
+        .push(" in row exclusive mode");
+    session.execute(&lock).await.map_err(engine)?;
+    let mut name = sql();
+    name.table(table);
+    let query = "
+select concat_ws(
+  ';',
+  (select string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attgenerated, a.attcollation), ',' order by a.attnum)
+   from pg_attribute a
+   where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped),
+  (select string_agg(i.indkey::text, ',' order by i.indkey::text)
+   from pg_index i
+   where i.indrelid = t.oid and i.indisunique and i.indisvalid))
+from pg_class t
+where t.oid = to_regclass($1)";
+    let connection = session.raw().map_err(engine)?;
+    sqlx::query_scalar(query)
+        .bind(name.text())
+        .fetch_one(connection)
+        .await
+        .map_err(engine)
 }
 
 async fn look(
@@ -114,6 +149,7 @@ async fn look(
         began_empty,
         folded,
         identities,
+        form: String::new(),
     })
 }
 

@@ -4,7 +4,7 @@
 
 use crate::engine::postgres::connect::sql;
 use crate::engine::sql::Sql;
-use crate::model::table::{Column, ForeignKey, NeutralType, Table};
+use crate::model::table::{Column, ForeignKey, Table};
 
 /// What becomes of one foreign key.
 #[derive(Debug, Default)]
@@ -83,7 +83,7 @@ fn fits(table: &Table, key: &ForeignKey, parent: &Table) -> bool {
         let own = made(table, own);
         let other = made(parent, other);
         own.zip(other).is_some_and(|(own, other)| {
-            own.kind == other.kind || (is_integer(own) && is_integer(other))
+            own.kind == other.kind || (own.kind.is_integer() && other.kind.is_integer())
         })
     });
     is_key && alike && !key.columns.is_empty() && key.columns.len() == key.foreign_columns.len()
@@ -92,11 +92,4 @@ fn fits(table: &Table, key: &ForeignKey, parent: &Table) -> bool {
 /// The column, unless it is a generated one, which is not made.
 fn made<'a>(table: &'a Table, name: &str) -> Option<&'a Column> {
     table.column(name).filter(|column| !column.generated)
-}
-
-fn is_integer(column: &Column) -> bool {
-    matches!(
-        column.kind,
-        NeutralType::Int2 | NeutralType::Int4 | NeutralType::Int8
-    )
 }

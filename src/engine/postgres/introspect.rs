@@ -123,8 +123,14 @@ fn native(row: &ColumnRow) -> NativeType {
 fn column(row: ColumnRow) -> Column {
     let native = native(&row);
     let width = native.width();
+    // Only a plain char(n) can be told by its name from what does not pad.
+    let padding_domain = native.pads() && !row.native.starts_with("character(");
     Column {
-        kind: native.neutral(),
+        kind: if padding_domain {
+            NeutralType::Other
+        } else {
+            native.neutral()
+        },
         precision: width.precision,
         scale: width.scale,
         length: width.length,

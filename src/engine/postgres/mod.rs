@@ -27,11 +27,11 @@ use tokio::sync::watch;
 use crate::base::secret::Secret;
 use crate::base::task::Tasks;
 use crate::engine::driver::{
-    Applied, ApplyJob, ApplyProgress, Creation, Driver, Finding, NewTable, RowCount, RowStream,
-    Selection,
+    Applied, ApplyJob, ApplyProgress, Creation, Driver, NewTable, RowCount, RowStream, Selection,
 };
 use crate::engine::error::EngineError;
 use crate::engine::postgres::connect::{DEFAULT_SCHEMA, Session};
+use crate::model::finding::Finding;
 use crate::model::table::{Engine, Table, TableName};
 
 /// A PostgreSQL site database, version 13 or later.

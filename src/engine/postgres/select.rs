@@ -6,7 +6,7 @@
 use crate::engine::driver::{KeyValue, RowFilter, Selection};
 use crate::engine::postgres::connect::sql;
 use crate::engine::sql::Sql;
-use crate::model::table::{NeutralType, Table};
+use crate::model::table::{Engine, NeutralType, Table};
 
 /// `copy (select ...) to stdout` for `selection` of `table`.
 pub(super) fn copy_out(selection: &Selection, table: &Table) -> Sql {
@@ -14,7 +14,11 @@ pub(super) fn copy_out(selection: &Selection, table: &Table) -> Sql {
     statement.push("copy (select ");
     statement.list(&selection.columns, ", ", |sql, (name, kind)| {
         sql.ident(name);
-        if *kind == NeutralType::Other {
+        // The cast takes a char(n)'s padding off.
+        let padded = table
+            .column(name)
+            .is_some_and(|column| column.is_padded(Engine::Postgres));
+        if *kind == NeutralType::Other || padded {
             sql.push("::text");
         }
     });

@@ -15,7 +15,7 @@ use crate::wire::row::{RowWriter, split_tuple};
 
 /// How often a set of rows is tried with unique values parked.
 const PARKING_ROUNDS: u32 = 3;
-/// So many reasons are told when there are too many.
+/// So many held rows are asked about when there are too many: more are not told.
 const FIRST: usize = 10;
 
 const SAVE: &str = "savepoint evenkeel_outer";
@@ -134,18 +134,15 @@ impl Writer {
 
     /// The error for more held rows than allowed, with the first of them in words.
     pub(super) async fn too_many(&mut self) -> EngineError {
-        let mut first = Vec::new();
+        let already = self.applied.rejected.iter();
+        let mut rejected: Vec<QuarantinedRow> = already.take(FIRST).cloned().collect();
         for row in self.held.take().into_iter().take(FIRST) {
             match self.reject(row).await {
-                Ok(row) => first.push(format!("{}: {}", row.key, row.reason)),
+                Ok(row) => rejected.push(row),
                 Err(err) => return err,
             }
         }
-        EngineError::TooManyRejected {
-            table: self.table().clone(),
-            limit: self.job.budget.quarantine_rows,
-            first: first.join("; "),
-        }
+        EngineError::too_many_rejected(self.table(), self.job.budget.quarantine_rows, &rejected)
     }
 
     async fn reject(&mut self, row: HeldRow) -> Result<QuarantinedRow, EngineError> {

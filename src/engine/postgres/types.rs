@@ -45,11 +45,23 @@ impl NativeType {
             1083 => NeutralType::Time,
             1114 => NeutralType::Timestamp,
             1184 => NeutralType::Timestamptz,
+            // Tens or hundreds are rounded to: no neutral type says so.
+            NUMERIC if self.rounds_whole_digits() => NeutralType::Other,
             NUMERIC => NeutralType::Numeric,
             2950 => NeutralType::Uuid,
             3802 => NeutralType::Jsonb,
             _ => NeutralType::Other,
         }
+    }
+
+    /// A `numeric(p,-s)`.
+    fn rounds_whole_digits(self) -> bool {
+        self.modifier >= 4 && digits(self.modifier - 4) == Width::default()
+    }
+
+    /// A `char(n)`.
+    pub(super) fn pads(self) -> bool {
+        self.oid == BPCHAR && self.modifier >= 4
     }
 
     /// Lengths and digits.
@@ -87,7 +99,7 @@ fn unsigned(number: i32) -> Option<u32> {
 }
 
 /// `numeric(p,s)`: p in the upper half, s in the lower eleven bits, negative since PostgreSQL 15. A negative scale has
-/// no neutral form and counts as none given.
+/// no neutral form.
 fn digits(modifier: i32) -> Width {
     let scale = ((modifier & 0x7ff) ^ 1024) - 1024;
     match (unsigned((modifier >> 16) & 0xffff), unsigned(scale)) {

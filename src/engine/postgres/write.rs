@@ -63,6 +63,11 @@ impl Writer {
         &self.job.table.name
     }
 
+    /// Whether the next chunk goes straight into the table.
+    pub(super) fn goes_straight(&self) -> bool {
+        self.destination.straight && self.straight_failures < STRAIGHT_FAILURES
+    }
+
     pub(super) fn budget(&self) -> ApplyBudget {
         self.job.budget
     }
@@ -74,6 +79,11 @@ impl Writer {
 
     pub(super) fn identities(&self) -> &[String] {
         &self.destination.identities
+    }
+
+    /// The table's form when the work began.
+    pub(super) fn form(&self) -> &str {
+        &self.destination.form
     }
 
     pub(super) fn holds_rows(&self) -> bool {
@@ -99,7 +109,7 @@ impl Writer {
 
     /// Writes whole tuples; rows that do not fit are held back.
     pub(super) async fn write(&mut self, parts: &[Bytes]) -> Result<(), EngineError> {
-        if self.destination.straight && self.straight_failures < STRAIGHT_FAILURES {
+        if self.goes_straight() {
             if self.write_straight(parts).await? {
                 return Ok(());
             }

@@ -259,18 +259,11 @@ impl Work<'_> {
         if self.applied.rejected.len() <= self.job.budget.quarantine_rows {
             return Ok(());
         }
-        let words: Vec<String> = self
-            .applied
-            .rejected
-            .iter()
-            .take(10)
-            .map(|row| format!("{}: {}", row.key, row.reason))
-            .collect();
-        Err(EngineError::TooManyRejected {
-            table: self.job.table.name.clone(),
-            limit: self.job.budget.quarantine_rows,
-            first: words.join("; "),
-        })
+        Err(EngineError::too_many_rejected(
+            &self.job.table.name,
+            self.job.budget.quarantine_rows,
+            &self.applied.rejected,
+        ))
     }
 
     fn key_of(&self, tuple: &[u8]) -> Result<serde_json::Value, EngineError> {

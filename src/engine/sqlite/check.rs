@@ -7,12 +7,13 @@ use std::path::Path;
 use rusqlite::Connection;
 use rustix::fs::{Access, access, statvfs};
 
-use crate::engine::driver::{Finding, RowCount};
+use crate::engine::driver::RowCount;
 use crate::engine::error::EngineError;
 use crate::engine::sqlite::connect::Location;
 use crate::engine::sqlite::fault::engine_error;
 use crate::engine::sqlite::introspect::{self, Described};
 use crate::engine::sqlite::select::statement;
+use crate::model::finding::Finding;
 use crate::model::table::TableName;
 
 const MIB: u64 = 1 << 20;
@@ -25,21 +26,17 @@ pub(super) fn check(location: &Location) -> Result<Vec<Finding>, EngineError> {
         Ok(connection) => connection,
         Err(err) => {
             let hint = "check site.database and the rights of the user this daemon runs as; the file is never made here: `sqlite3 FILE 'pragma journal_mode = wal'` makes an empty one";
-            return Ok(vec![finding(false, err.to_string(), Some(hint))]);
+            return Ok(vec![Finding::bad(err.to_string(), hint)]);
         }
     };
     let mode = location.journal_mode(&connection)?;
     let described = introspect::tables(&connection).map_err(|err| location.fault(&err))?;
     let mut findings = vec![
-        finding(
-            true,
-            format!(
-                "{} opens, SQLite {}",
-                location.path().display(),
-                rusqlite::version()
-            ),
-            None,
-        ),
+        Finding::good(format!(
+            "{} opens, SQLite {}",
+            location.path().display(),
+            rusqlite::version()
+        )),
         writable(location.path()),
         journal(&mode),
         space(location.path()),
@@ -91,14 +88,6 @@ fn highest_rowid(connection: &Connection, name: &TableName) -> Option<u64> {
     u64::try_from(highest).ok()
 }
 
-fn finding(ok: bool, what: String, hint: Option<&str>) -> Finding {
-    Finding {
-        ok,
-        what,
-        hint: hint.map(str::to_owned),
-    }
-}
-
 fn writable(path: &Path) -> Finding {
     let folder = path.parent().unwrap_or(path);
     let what = "the database can be written by this user".to_owned();
@@ -107,34 +96,34 @@ fn writable(path: &Path) -> Finding {
             "give the user this daemon runs as the right to write {}",
             path.display()
         );
-        return finding(false, what, Some(&hint));
+        return Finding::bad(what, hint);
     }
     if access(folder, Access::WRITE_OK).is_err() {
         let hint = format!(
             "SQLite keeps its journal beside the database: let this user write into {}",
             folder.display()
         );
-        return finding(false, what, Some(&hint));
+        return Finding::bad(what, hint);
     }
-    finding(true, what, None)
+    Finding::good(what)
 }
 
 fn journal(mode: &str) -> Finding {
     let hint = "in this mode one reader blocks every writer, so the whole database is copied before it is read; \
                 `pragma journal_mode = wal` lets readers and writers work side by side";
-    finding(
-        mode == "wal",
-        format!("the journal mode is {mode}"),
-        (mode != "wal").then_some(hint),
-    )
+    let what = format!("the journal mode is {mode}");
+    if mode == "wal" {
+        Finding::good(what)
+    } else {
+        Finding::bad(what, hint)
+    }
 }
 
 fn space(path: &Path) -> Finding {
     let Ok(found) = statvfs(path) else {
-        return finding(
-            false,
-            "the free space beside the database is unknown".to_owned(),
-            Some("check the disk"),
+        return Finding::bad(
+            "the free space beside the database is unknown",
+            "check the disk",
         );
     };
     let free = found.f_bavail.saturating_mul(found.f_frsize);
@@ -145,11 +134,11 @@ fn space(path: &Path) -> Finding {
         free / MIB,
         size / MIB
     );
-    finding(
-        enough,
-        what,
-        (!enough).then_some("make room: a first copy can need as much again"),
-    )
+    if enough {
+        Finding::good(what)
+    } else {
+        Finding::bad(what, "make room: a first copy can need as much again")
+    }
 }
 
 fn about_table(described: &Described) -> Vec<Finding> {
@@ -161,22 +150,20 @@ fn about_table(described: &Described) -> Vec<Finding> {
             table.name,
             table.triggers.join(", ")
         );
-        findings.push(finding(true, what, None));
+        findings.push(Finding::good(what));
     }
     if table.usable_keys().next().is_none() {
         let hint = "give it a primary key, or a unique index on columns that are not null";
-        findings.push(finding(
-            false,
+        findings.push(Finding::bad(
             format!("table {} has no usable key", table.name),
-            Some(hint),
+            hint,
         ));
     }
     if let Some(reason) = &table.not_writable {
         let hint = "it can be given, not pulled into";
-        findings.push(finding(
-            false,
+        findings.push(Finding::bad(
             format!("table {}: {reason}", table.name),
-            Some(hint),
+            hint,
         ));
     }
     findings

@@ -6,7 +6,7 @@
 
 use rusqlite::types::ValueRef;
 
-use crate::engine::sqlite::types::Storage;
+use crate::engine::sqlite::types::{Affinity, Storage};
 use crate::model::table::NeutralType;
 use crate::wire::{datetime, numeric};
 
@@ -63,6 +63,15 @@ pub(super) fn image<'v>(storage: &Storage, value: ValueRef<'v>) -> Result<Image<
         (NeutralType::Bytea, ValueRef::Blob(bytes)) => Ok(Image::Borrowed(bytes)),
         (NeutralType::Uuid, value) => uuid(value),
         (NeutralType::Json | NeutralType::Jsonb, value) => json(value),
+        // Written again as text it would be another class of value, unequal to the number.
+        (NeutralType::Other, ValueRef::Integer(_) | ValueRef::Real(_))
+            if storage.affinity == Affinity::Blob =>
+        {
+            Err(format!(
+                "{} stands in a column without a declared type, whose values travel as text",
+                class(value)
+            ))
+        }
         (NeutralType::Other, value) => as_text(value),
         (kind, ValueRef::Text(text)) => moment(kind, utf8(text)?),
         (kind, value) => Err(format!(

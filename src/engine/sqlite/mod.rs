@@ -21,11 +21,11 @@ use tokio::sync::watch;
 
 use crate::base::secret::Secret;
 use crate::engine::driver::{
-    Applied, ApplyJob, ApplyProgress, Creation, Driver, Finding, NewTable, RowCount, RowStream,
-    Selection,
+    Applied, ApplyJob, ApplyProgress, Creation, Driver, NewTable, RowCount, RowStream, Selection,
 };
 use crate::engine::error::EngineError;
 use crate::engine::sqlite::connect::Location;
+use crate::model::finding::Finding;
 use crate::model::table::{Engine, Table, TableName};
 
 /// A SQLite file as the site's database.
@@ -133,4 +133,4 @@ impl Driver for SqliteDriver {
 }
 
 #[cfg(test)]
-pub(in crate::engine::sqlite) mod site;
+pub(in crate::engine::sqlite) mod test_site;

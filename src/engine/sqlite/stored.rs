@@ -71,8 +71,11 @@ fn real<'f>(number: f64) -> Result<ToSqlOutput<'f>, String> {
     if number.is_nan() {
         return Err("SQLite cannot store NaN".to_owned());
     }
-    // A column of class REAL drops the sign of zero; adding zero does the same here, so that equal stays equal.
-    Ok(ToSqlOutput::Owned(Value::Real(number + 0.0)))
+    // A column of class REAL drops the sign of zero.
+    if number == 0.0 && number.is_sign_negative() {
+        return Err("SQLite cannot store a zero with a minus sign".to_owned());
+    }
+    Ok(ToSqlOutput::Owned(Value::Real(number)))
 }
 
 fn decimal<'f>(affinity: Affinity, text: String) -> Result<ToSqlOutput<'f>, String> {

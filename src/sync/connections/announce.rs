@@ -5,7 +5,7 @@ use crate::model::connection::{Connection, Status};
 use crate::remote::{RegisterRequest, RemoteError};
 use crate::store::RegistrationAnswer;
 use crate::sync::Ctx;
-use crate::sync::connections::words::remote_site;
+use crate::sync::connections::name::remote_site;
 
 /// Registers `connection` with its peer. Repeating it with the same token changes nothing there.
 ///
@@ -17,11 +17,10 @@ pub(super) async fn send_registration(
     token: &Secret<String>,
     password: Option<&Secret<String>>,
 ) -> Result<RegistrationAnswer, RemoteError> {
-    ctx.remote.check_token_may_cross(&connection.url).await?;
-    let mut peer = ctx
+    let peer = ctx
         .remote
-        .peer(&connection.url, connection.remote_prefix.as_deref())?;
-    peer.find_prefix().await?;
+        .reach(&connection.url, connection.remote_prefix.as_deref())
+        .await?;
     let answer = peer
         .register(&RegisterRequest {
             sender_url: ctx.config.site.url.to_string(),

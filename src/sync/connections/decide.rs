@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::model::connection::{self, Connection, Decision};
 use crate::model::id::ConnectionId;
+use crate::sync::connections::lookup::existing;
 use crate::sync::{Actor, Ctx, SyncError};
 
 /// Carries out an administrator's decision and lets the peer know in the background. Repeating one changes nothing.
@@ -61,20 +62,6 @@ pub async fn delete(ctx: &Ctx, id: ConnectionId, actor: &Actor) -> Result<(), Sy
     ctx.healer.wake();
     ctx.runner.wake();
     Ok(())
-}
-
-/// The connection of this id.
-///
-/// # Errors
-/// [`SyncError::Unknown`] when there is none.
-pub(super) async fn existing(ctx: &Ctx, id: ConnectionId) -> Result<Connection, SyncError> {
-    ctx.store
-        .connection(id)
-        .await?
-        .ok_or_else(|| SyncError::Unknown {
-            what: "connection",
-            name: id.to_string(),
-        })
 }
 
 fn action(decision: Decision) -> &'static str {

@@ -5,9 +5,9 @@ use crate::model::connection::Direction;
 use crate::model::grant::Grant;
 use crate::model::id::ConnectionId;
 use crate::sync::connections::address::checked_url;
-use crate::sync::connections::decide::existing;
 use crate::sync::connections::grant::checked_grant;
-use crate::sync::connections::words::cleaned;
+use crate::sync::connections::lookup::existing;
+use crate::sync::connections::name::cleaned;
 use crate::sync::{Actor, Ctx, SyncError};
 
 /// What an administrator changes of a connection.

@@ -5,8 +5,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::connection::{Connection, Direction, Status};
-use crate::store::PeerWord;
-use crate::sync::{Actor, Ctx, SyncError};
+use crate::store::{PeerWord, StoreError};
+use crate::sync::{Actor, Ctx};
 
 /// Contact is noted at most this often, so that reading does not write each time.
 const CONTACT_EVERY: SignedDuration = SignedDuration::from_secs(60);
@@ -21,7 +21,7 @@ pub async fn hear_status(
     status: Status,
     actor: &Actor,
     now: Timestamp,
-) -> Result<(), SyncError> {
+) -> Result<(), StoreError> {
     let word = match status {
         Status::Revoked => PeerWord {
             status: Status::Severed,
@@ -59,7 +59,7 @@ pub async fn hear_deletion(
     connection: &Connection,
     actor: &Actor,
     now: Timestamp,
-) -> Result<(), SyncError> {
+) -> Result<(), StoreError> {
     let word = PeerWord {
         status: Status::Severed,
         deleted: true,
@@ -86,7 +86,7 @@ pub async fn tell_status(
     connection: &Connection,
     actor: &Actor,
     now: Timestamp,
-) -> Result<Status, SyncError> {
+) -> Result<Status, StoreError> {
     if is_confirmed_by_asking(connection) {
         hear_status(ctx, connection, Status::Active, actor, now).await?;
         return Ok(connection.local_status);
@@ -109,7 +109,7 @@ pub async fn note_contact(
     ctx: &Ctx,
     connection: &Connection,
     now: Timestamp,
-) -> Result<(), SyncError> {
+) -> Result<(), StoreError> {
     let is_recent = connection
         .last_contact_at
         .is_some_and(|last| now.duration_since(last) < CONTACT_EVERY);

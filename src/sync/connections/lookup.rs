@@ -1,10 +1,24 @@
-//! Finding the connection a peer speaks of.
+//! Finding the connection an administrator or a peer speaks of.
 //!
 //! Invariant: a row the peer deleted on its side, or our administrator on ours, is not found.
 
 use crate::model::connection::{Connection, Direction};
+use crate::model::id::ConnectionId;
 use crate::model::url::PeerUrl;
+use crate::store::StoreError;
 use crate::sync::{Ctx, SyncError};
+
+/// The connection of this id.
+///
+/// # Errors
+/// [`SyncError::Unknown`] when there is none.
+pub async fn existing(ctx: &Ctx, id: ConnectionId) -> Result<Connection, SyncError> {
+    let unknown = || SyncError::Unknown {
+        what: "connection",
+        name: id.to_string(),
+    };
+    ctx.store.connection(id).await?.ok_or_else(unknown)
+}
 
 /// The row, of either direction, with this peer's URL and this token's hash.
 ///
@@ -14,7 +28,7 @@ pub async fn by_url_and_token_hash(
     ctx: &Ctx,
     url: &str,
     token_hash: &str,
-) -> Result<Option<Connection>, SyncError> {
+) -> Result<Option<Connection>, StoreError> {
     let Ok(url) = PeerUrl::parse(url) else {
         return Ok(None);
     };
@@ -28,7 +42,7 @@ pub async fn by_url_and_token_hash(
 ///
 /// # Errors
 /// Only our own state's.
-pub async fn by_token_hash(ctx: &Ctx, token_hash: &str) -> Result<Option<Connection>, SyncError> {
+pub async fn by_token_hash(ctx: &Ctx, token_hash: &str) -> Result<Option<Connection>, StoreError> {
     let found = ctx.store.connections_by_hash(token_hash).await?;
     Ok(found
         .into_iter()

@@ -15,9 +15,9 @@ use crate::model::policy::IncomingMode;
 use crate::model::url::PeerUrl;
 use crate::store::StoreError;
 use crate::sync::connections::address::checked_url;
+use crate::sync::connections::name::{NAME_CHARACTERS, cleaned, remote_site};
 use crate::sync::connections::password::is_password;
 use crate::sync::connections::policy::IncomingPolicy;
-use crate::sync::connections::words::{NAME_CHARACTERS, cleaned, remote_site};
 use crate::sync::{Actor, Ctx, SyncError};
 use crate::wire::messages::EvenkeelHello;
 

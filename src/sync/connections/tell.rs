@@ -47,7 +47,7 @@ async fn tell_deletion(ctx: &Ctx, connection: &Connection) -> Told {
     let hash = ctx.store.token_hash(connection.id).await?;
     if let (Some(hash), true, false) = (hash, connection.registered, connection.peer_deleted) {
         let told = async {
-            let peer = found(ctx, connection).await?;
+            let peer = reached(ctx, connection).await?;
             peer.delete(&ctx.config.site.url, &hash).await
         };
         match told.await {
@@ -96,7 +96,7 @@ async fn tell_decision(ctx: &Ctx, connection: &Connection, now: Timestamp) -> To
     let mut prefix = None;
     if let (Some(hash), Status::Active | Status::Suspended | Status::Revoked) = (hash, status) {
         let told = async {
-            let peer = found(ctx, connection).await?;
+            let peer = reached(ctx, connection).await?;
             prefix = peer.prefix().map(str::to_owned);
             peer.update_status(&ctx.config.site.url, &hash, status)
                 .await
@@ -115,15 +115,10 @@ async fn tell_decision(ctx: &Ctx, connection: &Connection, now: Timestamp) -> To
     Ok(Ok(()))
 }
 
-/// The peer, its API found.
-pub(super) async fn found(ctx: &Ctx, connection: &Connection) -> Result<Peer, RemoteError> {
-    // For an unsigned peer the hash is the password: it takes only the ways a token may take.
-    ctx.remote.check_token_may_cross(&connection.url).await?;
-    let mut peer = ctx
-        .remote
-        .peer(&connection.url, connection.remote_prefix.as_deref())?;
-    peer.find_prefix().await?;
-    Ok(peer)
+/// The peer of `connection`, its API found.
+pub(super) async fn reached(ctx: &Ctx, connection: &Connection) -> Result<Peer, RemoteError> {
+    let prefix = connection.remote_prefix.as_deref();
+    ctx.remote.reach(&connection.url, prefix).await
 }
 
 /// Notes that a call failed and when the next one is due.

@@ -8,8 +8,8 @@ use crate::model::connection::{Connection, Direction, Status};
 use crate::model::id::ConnectionId;
 use crate::remote::{RemoteError, Verified};
 use crate::store::{PeerWord, StoreError};
-use crate::sync::connections::decide::existing;
-use crate::sync::connections::tell::{found, note_failure, tell_peer};
+use crate::sync::connections::lookup::existing;
+use crate::sync::connections::tell::{note_failure, reached, tell_peer};
 use crate::sync::{Actor, Ctx, SyncError};
 
 /// Why a connection is severed that the peer said it does not know.
@@ -64,7 +64,7 @@ async fn ask(ctx: &Ctx, known: &Connection) -> Result<Result<Findings, RemoteErr
     let asks_status =
         known.direction == Direction::Receiver && known.local_status != Status::Pending;
     let answers = async {
-        let peer = found(ctx, known).await?;
+        let peer = reached(ctx, known).await?;
         let verified = peer.verify(own_url, &hash).await?;
         let status = if asks_status && verified == Verified::Exists {
             peer.connection_status(own_url, &hash).await?

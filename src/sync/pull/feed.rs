@@ -60,7 +60,8 @@ impl Feed {
                 .fetch_add(batch.rows.into(), Ordering::Relaxed);
             let batch = self.converted(batch, &mut rejected)?;
             if rejected.len() > self.max_rejected {
-                return Err(self.too_many(&rejected).into());
+                let limit = self.max_rejected;
+                return Err(EngineError::too_many_rejected(&self.table, limit, &rejected).into());
             }
             if self.sink.send(Ok(Flow::Rows(batch))).await.is_err() {
                 // The applying side has ended; its own error tells why.
@@ -121,15 +122,6 @@ impl Feed {
         })
     }
 
-    fn too_many(&self, rejected: &[QuarantinedRow]) -> EngineError {
-        let first: Vec<String> = rejected.iter().take(10).map(describe).collect();
-        EngineError::TooManyRejected {
-            table: self.table.clone(),
-            limit: self.max_rejected,
-            first: first.join("; "),
-        }
-    }
-
     fn nonsense(&self, err: &InvalidValue) -> SyncError {
         SyncError::Contract {
             table: self.table.clone(),
@@ -138,9 +130,4 @@ impl Feed {
             hint: "look at the peer's log and version".to_owned(),
         }
     }
-}
-
-fn describe(row: &QuarantinedRow) -> String {
-    let column = row.column.as_deref().unwrap_or("-");
-    format!("key {}, column {column}: {}", row.key, row.reason)
 }

@@ -3,11 +3,13 @@
 //! Whatever starts work inserts a run and wakes the runner; [`execute`] is what the runner then does.
 
 mod feed;
+mod offer;
 mod order;
 mod plan;
 mod report;
 mod table;
 
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::secret::Secret;
@@ -15,9 +17,11 @@ use crate::model::connection::{Connection, Direction, Status};
 use crate::model::id::ConnectionId;
 use crate::model::run::{Progress, Run, RunStatus, RunTable};
 use crate::remote::{Peer, RemoteError};
+use crate::sync::connections::existing;
 use crate::sync::{Ctx, SyncError};
 
-pub use order::{OrderPull, cancel, order, plan_creation};
+pub use offer::{OfferedSchema, OfferedTable, offered_records, offered_schema, offered_tables};
+pub use order::{cancel, order, plan_creation};
 
 /// The sender of a run: where to ask, and as whom.
 pub(super) struct Source {
@@ -46,7 +50,7 @@ pub async fn execute(
     let connection = receiver(ctx, run.connection_id).await?;
     prepare(run);
     let planning = async {
-        let source = open(ctx, &connection).await?;
+        let source = Source::open(ctx, &connection).await?;
         let plan = plan::make(ctx, run, &source).await?;
         Ok((source, plan))
     };
@@ -110,11 +114,7 @@ async fn or_stopped<T>(
 
 /// The active connection to pull by.
 pub(super) async fn receiver(ctx: &Ctx, id: ConnectionId) -> Result<Connection, SyncError> {
-    let unknown = || SyncError::Unknown {
-        what: "connection",
-        name: id.to_string(),
-    };
-    let connection = ctx.store.connection(id).await?.ok_or_else(unknown)?;
+    let connection = existing(ctx, id).await?;
     if connection.direction != Direction::Receiver {
         return Err(SyncError::WrongDirection {
             name: connection.name,
@@ -130,30 +130,25 @@ pub(super) async fn receiver(ctx: &Ctx, id: ConnectionId) -> Result<Connection, 
     Ok(connection)
 }
 
-/// Finds the peer's API and notes that it answered, or that it did not.
-pub(super) async fn open(ctx: &Ctx, connection: &Connection) -> Result<Source, SyncError> {
-    let unknown = || SyncError::Unknown {
-        what: "connection",
-        name: connection.name.clone(),
-    };
-    let token_hash = ctx
-        .store
-        .token_hash(connection.id)
-        .await?
-        .ok_or_else(unknown)?;
-    let mut peer = ctx
-        .remote
-        .peer(&connection.url, connection.remote_prefix.as_deref())?;
-    peer.find_prefix().await?;
-    if connection.remote_prefix.as_deref() != peer.prefix() {
-        ctx.store
-            .set_contact(connection.id, peer.prefix(), jiff::Timestamp::now())
-            .await?;
-    }
-    Ok(Source { peer, token_hash })
-}
-
 impl Source {
+    /// Finds the peer's API, and keeps where it was found.
+    pub(super) async fn open(ctx: &Ctx, connection: &Connection) -> Result<Self, SyncError> {
+        let unknown = || SyncError::Unknown {
+            what: "connection",
+            name: connection.name.clone(),
+        };
+        let token_hash = ctx.store.token_hash(connection.id).await?;
+        let token_hash = token_hash.ok_or_else(unknown)?;
+        let known = connection.remote_prefix.as_deref();
+        let peer = ctx.remote.reach(&connection.url, known).await?;
+        if known != peer.prefix() {
+            ctx.store
+                .set_contact(connection.id, peer.prefix(), Timestamp::now())
+                .await?;
+        }
+        Ok(Self { peer, token_hash })
+    }
+
     pub(super) fn host_error(&self, reason: &str) -> SyncError {
         RemoteError::Protocol {
             host: self.peer.host(),

@@ -4,34 +4,22 @@ use jiff::Timestamp;
 
 use crate::engine::driver::Creation;
 use crate::model::id::{ConnectionId, RunId};
-use crate::model::run::{ConflictStrategy, Progress, Run, RunOrder, RunStatus, SyncMode};
+use crate::model::run::{Progress, Run, RunOrder, RunStatus};
 use crate::model::table::TableName;
-use crate::sync::pull::{open, plan, receiver};
+use crate::sync::pull::{Source, plan, receiver};
 use crate::sync::{Actor, Ctx, SyncError};
-
-/// A pull as it is asked for.
-#[derive(Clone, Debug)]
-pub struct OrderPull {
-    /// From whom.
-    pub connection: ConnectionId,
-    /// Which tables; at least one.
-    pub tables: Vec<TableName>,
-    /// Which rows may be written.
-    pub sync_mode: SyncMode,
-    /// What becomes of differing rows.
-    pub conflict_strategy: ConflictStrategy,
-    /// Make tables that are missing here.
-    pub create_missing: bool,
-    /// Write even where another connection writes.
-    pub shared: bool,
-}
 
 /// Makes a run and wakes the runner.
 ///
 /// # Errors
 /// When the connection cannot be pulled by, no table is named, or another connection writes one of them.
-pub async fn order(ctx: &Ctx, mut asked: OrderPull, actor: &Actor) -> Result<Run, SyncError> {
-    receiver(ctx, asked.connection).await?;
+pub async fn order(
+    ctx: &Ctx,
+    connection: ConnectionId,
+    mut asked: RunOrder,
+    actor: &Actor,
+) -> Result<Run, SyncError> {
+    receiver(ctx, connection).await?;
     let mut seen = std::collections::HashSet::new();
     asked.tables.retain(|table| seen.insert(table.clone()));
     if asked.tables.is_empty() {
@@ -41,17 +29,21 @@ pub async fn order(ctx: &Ctx, mut asked: OrderPull, actor: &Actor) -> Result<Run
         });
     }
     if !asked.shared {
-        refuse_second_writer(ctx, &asked).await?;
+        refuse_second_writer(ctx, connection, &asked.tables).await?;
     }
-    let run = new_run(asked, actor, Timestamp::now());
+    let run = new_run(connection, asked, actor, Timestamp::now());
     ctx.store.insert_run(&run).await?;
     ctx.runner.wake();
     Ok(run)
 }
 
-async fn refuse_second_writer(ctx: &Ctx, asked: &OrderPull) -> Result<(), SyncError> {
-    for table in &asked.tables {
-        let Some(other) = ctx.store.other_writer(table, asked.connection).await? else {
+async fn refuse_second_writer(
+    ctx: &Ctx,
+    connection: ConnectionId,
+    tables: &[TableName],
+) -> Result<(), SyncError> {
+    for table in tables {
+        let Some(other) = ctx.store.other_writer(table, connection).await? else {
             continue;
         };
         let name = ctx
@@ -67,17 +59,11 @@ async fn refuse_second_writer(ctx: &Ctx, asked: &OrderPull) -> Result<(), SyncEr
     Ok(())
 }
 
-fn new_run(asked: OrderPull, actor: &Actor, now: Timestamp) -> Run {
+fn new_run(connection: ConnectionId, order: RunOrder, actor: &Actor, now: Timestamp) -> Run {
     Run {
         id: RunId::generate(),
-        connection_id: asked.connection,
-        order: RunOrder {
-            tables: asked.tables,
-            sync_mode: asked.sync_mode,
-            conflict_strategy: asked.conflict_strategy,
-            create_missing: asked.create_missing,
-            shared: asked.shared,
-        },
+        connection_id: connection,
+        order,
         status: RunStatus::Pending,
         triggered_by: actor.name.clone(),
         attempt: 0,
@@ -102,7 +88,7 @@ pub async fn plan_creation(
     tables: &[TableName],
 ) -> Result<Creation, SyncError> {
     let connection = receiver(ctx, id).await?;
-    let source = open(ctx, &connection).await?;
+    let source = Source::open(ctx, &connection).await?;
     let sides = plan::look(ctx, tables, &source).await?;
     Ok(ctx.driver.plan_creation(&plan::missing(&sides)).await?)
 }

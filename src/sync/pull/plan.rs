@@ -55,8 +55,10 @@ pub(super) async fn make(
             rows_estimate: side.there.row_estimate,
         });
     }
-    let to_come: Option<u64> = pulls.iter().map(|pull| pull.rows_estimate).sum();
-    run.progress.rows_total = to_come.map(|rows| rows + run.progress.rows);
+    // A peer may estimate anything, so that the sum may be beyond all numbers.
+    run.progress.rows_total = pulls.iter().try_fold(run.progress.rows, |total, pull| {
+        pull.rows_estimate.map(|rows| total.saturating_add(rows))
+    });
     let targets: Vec<Table> = pulls.iter().map(|pull| pull.target.clone()).collect();
     let mut pulls: Vec<Option<TablePull>> = pulls.into_iter().map(Some).collect();
     Ok(parents_first(&targets)

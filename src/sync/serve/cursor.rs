@@ -10,7 +10,6 @@ use serde_json::Value;
 use crate::engine::driver::{KeyValue, RowFilter};
 use crate::model::table::{NeutralType, Table};
 use crate::sync::serve::fault::FilterFault;
-use crate::sync::serve::filter::is_integer;
 use crate::wire::InvalidValue;
 use crate::wire::json::field_to_text;
 use crate::wire::row::split_tuple;
@@ -63,7 +62,10 @@ pub(super) fn after(
             NeutralType::Timestamptz => Value::from(datetime::timestamp_to_text(bytes, ' ')? + "Z"),
             kind => {
                 let text = field_to_text(kind, Some(bytes));
-                let number = is_integer(kind).then(|| text.parse::<i64>().ok()).flatten();
+                let number = kind
+                    .is_integer()
+                    .then(|| text.parse::<i64>().ok())
+                    .flatten();
                 number.map_or(Value::from(text), Value::from)
             }
         });
@@ -98,13 +100,14 @@ pub(super) fn rows_after(table: &Table, cursor: &str) -> Result<RowFilter, Filte
 }
 
 fn checked(kind: NeutralType, value: &Value) -> Option<KeyValue> {
-    if is_integer(kind) {
+    if kind.is_integer() {
         return value.as_i64().map(KeyValue::Integer);
     }
     let text = value.as_str().filter(|text| !text.contains('\0'))?;
     let is_valid = match kind {
         NeutralType::Text => true,
-        NeutralType::Uuid => uuid::Uuid::parse_str(text).is_ok(),
+        // The other forms that the parser takes are none that every database takes.
+        NeutralType::Uuid => text.len() == 36 && uuid::Uuid::parse_str(text).is_ok(),
         NeutralType::Numeric => numeric::encode(text).is_ok(),
         NeutralType::Date => datetime::date_from_text(text).is_ok(),
         NeutralType::Time => datetime::time_from_text(text).is_ok(),
@@ -196,6 +199,21 @@ mod tests {
             );
         }
         assert!(rows_after(&table, &URL_SAFE_NO_PAD.encode("[1]")).is_ok());
+    }
+
+    #[test]
+    fn a_uuid_in_a_form_that_a_database_may_not_read_is_refused() {
+        let table = table(&[NeutralType::Uuid]);
+        let behind = |id: &str| rows_after(&table, &URL_SAFE_NO_PAD.encode(format!("[\"{id}\"]")));
+        let id = "0192d1c8-3b7e-7000-8000-000000000001";
+        assert!(behind(id).is_ok());
+        for other in [
+            format!("urn:uuid:{id}"),
+            format!("{{{id}}}"),
+            id.replace('-', ""),
+        ] {
+            assert!(behind(&other).is_err(), "{other}");
+        }
     }
 
     #[test]

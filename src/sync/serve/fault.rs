@@ -26,6 +26,12 @@ pub enum ServeError {
     /// A column asked for that the table has not, or that is generated.
     #[error("the table has no column {0} that can be sent")]
     UnknownColumn(String),
+    /// A column asked for more than once.
+    #[error("column {0} is asked for more than once")]
+    RepeatedColumn(String),
+    /// As many streams run as may at once.
+    #[error("too many streams at once")]
+    Busy,
     /// Our own state.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -72,17 +78,6 @@ impl From<EngineError> for ServeError {
     }
 }
 
-impl From<SyncError> for ServeError {
-    /// The use cases called here fail only with our own state or the site database.
-    fn from(err: SyncError) -> Self {
-        match err {
-            SyncError::Store(err) => Self::Store(err),
-            SyncError::Engine(err) => err.into(),
-            err => Self::Store(StoreError::Corrupt(err.to_string())),
-        }
-    }
-}
-
 impl From<ServeError> for SyncError {
     /// For an administrator who looks at exactly what a peer sees: what it does not see is not there.
     fn from(err: ServeError) -> Self {
@@ -99,8 +94,12 @@ impl From<ServeError> for SyncError {
                 field: "filter",
                 message: err.to_string(),
             },
-            ServeError::UnknownColumn(_) => Self::Invalid {
+            ServeError::UnknownColumn(_) | ServeError::RepeatedColumn(_) => Self::Invalid {
                 field: "columns",
+                message: err.to_string(),
+            },
+            ServeError::Busy => Self::Invalid {
+                field: "table",
                 message: err.to_string(),
             },
             ServeError::Store(err) => Self::Store(err),

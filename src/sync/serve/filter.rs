@@ -61,7 +61,7 @@ impl KeyFilter {
                     .map(|id| key_value(column.kind, id))
                     .collect::<Result<_, _>>()?,
             }),
-            Self::Range { start, end } if is_integer(column.kind) => Ok(RowFilter::Between {
+            Self::Range { start, end } if column.kind.is_integer() => Ok(RowFilter::Between {
                 column: column.name.clone(),
                 start: *start,
                 end: *end,
@@ -69,13 +69,6 @@ impl KeyFilter {
             Self::Range { .. } => Err(FilterFault::KeyType),
         }
     }
-}
-
-pub(super) fn is_integer(kind: NeutralType) -> bool {
-    matches!(
-        kind,
-        NeutralType::Int2 | NeutralType::Int4 | NeutralType::Int8
-    )
 }
 
 fn single_key(table: &Table) -> Result<&Column, FilterFault> {
@@ -88,7 +81,7 @@ fn single_key(table: &Table) -> Result<&Column, FilterFault> {
 
 fn key_value(kind: NeutralType, id: &KeyValue) -> Result<KeyValue, FilterFault> {
     match (kind, id) {
-        (kind, KeyValue::Integer(_)) if is_integer(kind) => Ok(id.clone()),
+        (kind, KeyValue::Integer(_)) if kind.is_integer() => Ok(id.clone()),
         (NeutralType::Text, KeyValue::Integer(number)) => Ok(KeyValue::Text(number.to_string())),
         (NeutralType::Text, KeyValue::Text(_)) => Ok(id.clone()),
         (NeutralType::Uuid, KeyValue::Text(text)) if text.len() == 36 => {

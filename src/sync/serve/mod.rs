@@ -8,6 +8,7 @@ mod cursor;
 mod fault;
 mod filter;
 mod history;
+mod places;
 mod pull;
 mod records;
 mod schema;

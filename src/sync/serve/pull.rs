@@ -14,6 +14,7 @@ use crate::sync::serve::fault::{FilterFault, ServeError};
 use crate::sync::serve::filter::KeyFilter;
 use crate::sync::serve::history;
 use crate::sync::serve::records::{read_json, selection};
+use crate::wire::messages::StreamFaultCode;
 
 /// Which rows to pull.
 #[derive(Clone, Debug, Default)]
@@ -59,7 +60,10 @@ pub async fn pull_rows(
             let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
             history::ended(begun.clone(), count, bytes, None)
         }
-        Err(err) => history::ended(begun.clone(), 0, 0, Some(("read_failed", err.to_string()))),
+        Err(err) => {
+            let code = StreamFaultCode::ReadFailed.as_str();
+            history::ended(begun.clone(), 0, 0, Some((code, err.to_string())))
+        }
     };
     history::record(ctx, begun, ended).await;
     read

@@ -3,6 +3,7 @@
 //! Invariant: the `end` frame is sent only after the database said that was all, and only while the connection is active;
 //! whatever else ends the stream is an `error` frame or a cut.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,10 +21,11 @@ use crate::sync::serve::access::{ClientKind, granted_table, is_visible};
 use crate::sync::serve::fault::ServeError;
 use crate::sync::serve::filter::KeyFilter;
 use crate::sync::serve::history;
+use crate::sync::serve::places::Place;
 use crate::sync::serve::records::sent_columns;
 use crate::wire::InvalidValue;
 use crate::wire::frame::{FrameKind, FrameWriter, RowSum};
-use crate::wire::messages::{Head, HeadColumn, StreamFault};
+use crate::wire::messages::{Head, HeadColumn, StreamFault, StreamFaultCode};
 use crate::wire::row::RowBatch;
 
 /// Pieces of frames between the reader and the network.
@@ -62,6 +64,7 @@ pub async fn open_stream(
     };
     let columns = wanted_columns(&table, order.columns)?;
     let head = head(&table, &columns);
+    let place = Place::take(connection.id)?;
     let rows = ctx
         .driver
         .read(Selection {
@@ -83,8 +86,10 @@ pub async fn open_stream(
         looked_at: Instant::now(),
     };
     let framing = Framing::new(order.compress);
-    ctx.tasks
-        .spawn("send rows", sending.run(framing, head, rows));
+    ctx.tasks.spawn("send rows", async move {
+        sending.run(framing, head, rows).await;
+        drop(place);
+    });
     Ok(pieces)
 }
 
@@ -96,9 +101,14 @@ fn wanted_columns(
     let Some(names) = names else {
         return Ok(known);
     };
+    let mut taken = HashSet::new();
     names
         .into_iter()
         .map(|name| {
+            // Named again and again, one column would make rows of any size.
+            if !taken.insert(name.clone()) {
+                return Err(ServeError::RepeatedColumn(name));
+            }
             known
                 .iter()
                 .find(|(column, _)| *column == name)
@@ -127,7 +137,7 @@ enum Halt {
     /// Nobody takes it any more.
     ClientGone,
     /// The client is told why.
-    Fault(&'static str, String),
+    Fault(StreamFaultCode, String),
 }
 
 /// One stream under way.
@@ -152,13 +162,13 @@ impl Sending {
             Err(Halt::Fault(code, words)) => {
                 let last_words = StreamFault {
                     error: words.clone(),
-                    error_code: code.to_owned(),
+                    error_code: code.to_string(),
                 };
                 let payload = json_bytes(&last_words);
                 let frame = framing.writer.frame(FrameKind::Error, 0, payload);
                 // Whether they are heard or not, the stream ends here.
                 drop(self.send(frame).await);
-                Some((code, words))
+                Some((code.as_str(), words))
             }
         };
         let transfer = history::ended(self.transfer, framing.total.rows, self.bytes, fault);
@@ -216,12 +226,12 @@ impl Sending {
                 *framing = back;
                 frame.map_err(|err| {
                     tracing::error!(%err, transfer = %self.transfer.id, "the site database gave bytes that are no rows");
-                    Halt::Fault("read_failed", read_failed())
+                    Halt::Fault(StreamFaultCode::ReadFailed, read_failed())
                 })
             }
             Err(err) => {
                 tracing::error!(%err, transfer = %self.transfer.id, "a frame could not be made");
-                Err(Halt::Fault("read_failed", read_failed()))
+                Err(Halt::Fault(StreamFaultCode::ReadFailed, read_failed()))
             }
         }
     }
@@ -246,18 +256,18 @@ impl Sending {
         let found = self.ctx.store.connection(self.transfer.connection_id).await;
         let connection = found.map_err(|err| {
             tracing::error!(%err, transfer = %self.transfer.id, "the grant of a running transfer cannot be read");
-            Halt::Fault("read_failed", read_failed())
+            Halt::Fault(StreamFaultCode::ReadFailed, read_failed())
         })?;
         let active = connection.filter(|connection| connection.status() == Status::Active);
         let Some(connection) = active else {
             let words = "Connection is not active".to_owned();
-            return Err(Halt::Fault("connection_not_active", words));
+            return Err(Halt::Fault(StreamFaultCode::ConnectionNotActive, words));
         };
         if is_visible(&self.ctx, &connection, self.client, &self.transfer.table) {
             Ok(())
         } else {
             let words = "This connection is not authorised to access that table".to_owned();
-            Err(Halt::Fault("table_not_granted", words))
+            Err(Halt::Fault(StreamFaultCode::TableNotGranted, words))
         }
     }
 
@@ -269,20 +279,20 @@ impl Sending {
 }
 
 /// What a peer is told: never the database's own words, which may quote statements.
-fn told(err: &EngineError) -> (&'static str, String) {
+fn told(err: &EngineError) -> (StreamFaultCode, String) {
     match err {
-        EngineError::RowTooLarge { .. } => ("row_too_large", err.to_string()),
-        EngineError::Unreadable { .. } => ("unreadable_value", err.to_string()),
+        EngineError::RowTooLarge { .. } => (StreamFaultCode::RowTooLarge, err.to_string()),
+        EngineError::Unreadable { .. } => (StreamFaultCode::UnreadableValue, err.to_string()),
         EngineError::SchemaChanged(_) | EngineError::NoTable(_) => (
-            "table_changed",
+            StreamFaultCode::TableChanged,
             "the table was changed while it was being read".to_owned(),
         ),
         EngineError::Locked { .. } => (
-            "table_locked",
+            StreamFaultCode::TableLocked,
             "the table is locked by another session of the site database".to_owned(),
         ),
         EngineError::Unreachable(_) | EngineError::Lost(_) => (
-            "database_lost",
+            StreamFaultCode::DatabaseLost,
             "the site database broke off while reading".to_owned(),
         ),
         EngineError::Url(_)
@@ -290,7 +300,7 @@ fn told(err: &EngineError) -> (&'static str, String) {
         | EngineError::Denied(_)
         | EngineError::Cut(_)
         | EngineError::TooManyRejected { .. }
-        | EngineError::Statement { .. } => ("read_failed", read_failed()),
+        | EngineError::Statement { .. } => (StreamFaultCode::ReadFailed, read_failed()),
     }
 }
 
@@ -339,6 +349,7 @@ mod tests {
     use crate::wire::frame::FrameKind;
     use crate::wire::frame::FrameReader;
     use crate::wire::frame::RowSum;
+    use crate::wire::messages::StreamFaultCode;
     use crate::wire::row::RowWriter;
 
     #[test]
@@ -374,7 +385,7 @@ mod tests {
             message: "syntax error at \"select secret\"".to_owned(),
         };
         let (code, words) = told(&fault);
-        assert_eq!(code, "read_failed");
+        assert_eq!(code, StreamFaultCode::ReadFailed);
         assert!(!words.contains("secret"));
     }
 }

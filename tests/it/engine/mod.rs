@@ -1,3 +1,4 @@
 //! The engines against real databases.
 
+mod pairs;
 mod postgres;

@@ -98,6 +98,11 @@ fn what_cannot_be_streamed_is_refused_before_the_stream_begins() {
             json!("unknown_column"),
         ),
         (
+            json!({"table_name": "orders", "columns": ["id", "note", "id"]}),
+            400,
+            json!("repeated_column"),
+        ),
+        (
             json!({"table_name": "orders", "columns": "id"}),
             400,
             Value::Null,

@@ -2,7 +2,7 @@
 
 use evenkeel::base::secret::token_hash;
 use evenkeel::model::id::TransferId;
-use evenkeel::model::policy::Role;
+use evenkeel::model::role::Role;
 use evenkeel::model::run::{Changes, QuarantinedRow, RunStatus, Transfer, TransferDirection};
 use evenkeel::store::{AuditEntry, ListPage, NewAdminToken};
 

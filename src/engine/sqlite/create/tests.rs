@@ -2,7 +2,7 @@
 
 use crate::engine::driver::{Driver, NewTable};
 use crate::engine::error::EngineError;
-use crate::engine::sqlite::site::Site;
+use crate::engine::sqlite::test_site::Site;
 use crate::model::table::{Column, Engine, ForeignKey, NeutralType, Table, TableName, UniqueKey};
 
 fn column(name: &str, kind: NeutralType) -> Column {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::engine::driver::{Driver, Flow, KeyValue, Page, RowCount, RowFilter};
 use crate::engine::error::EngineError;
-use crate::engine::sqlite::site::{Site, TestRow, int, rows_of, text};
+use crate::engine::sqlite::test_site::{Site, TestRow, int, rows_of, text};
 use crate::model::table::{NeutralType, TableName};
 
 const ITEMS: &str =

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 use super::{PEOPLE, person};
 use crate::engine::driver::{ApplyProgress, Driver, Flow, RowStream};
 use crate::engine::error::EngineError;
-use crate::engine::sqlite::site::{Site, TestRow, batch};
+use crate::engine::sqlite::test_site::{Site, TestRow, batch};
 
 #[tokio::test]
 async fn a_cut_stream_never_counts_as_complete() {

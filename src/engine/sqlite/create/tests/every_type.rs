@@ -2,7 +2,7 @@
 
 use super::{column, decimal, key, table};
 use crate::engine::driver::{Driver, NewTable};
-use crate::engine::sqlite::site::{Site, TestRow, int, text};
+use crate::engine::sqlite::test_site::{Site, TestRow, int, text};
 use crate::model::table::{Column, NeutralType};
 use crate::wire::{datetime, numeric};
 

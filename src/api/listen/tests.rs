@@ -25,6 +25,7 @@ fn limits() -> ListenLimits {
         audience: Audience::People,
         max_connections: 8,
         header_timeout: LONG,
+        answer_timeout: LONG,
         drain_timeout: LONG,
     }
 }

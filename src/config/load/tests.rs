@@ -89,7 +89,7 @@ fn the_commented_file_equals_the_defaults_and_has_every_key() {
     for key in asked {
         assert!(keys.contains(&key), "config/evenkeel.toml lacks {key}");
     }
-    let documentation = include_str!("../../docs/configuration.md");
+    let documentation = include_str!("../../../docs/configuration.md");
     for key in keys {
         assert!(
             documentation.contains(&format!("`{key}`")),

@@ -1,0 +1,207 @@
+//! `doctor`: every check of the set-up, with what to do.
+//!
+//! Looks, and changes nothing. Invariant: a check that cannot be made is a finding, never a failed request.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use crate::config::{Config, sqlite_file};
+use crate::model::connection::Connection;
+use crate::model::finding::Finding;
+use crate::model::url::is_loopback;
+use crate::store::{AuditEntry, ListPage, StoreError};
+use crate::sync::Ctx;
+
+/// With less than this the state's disk is called nearly full.
+const SCARCE_BYTES: u64 = 256 << 20;
+/// Before this no Evenkeel existed.
+const EPOCH: &str = "2026-01-01T00:00:00Z";
+
+/// All findings of a running daemon.
+pub async fn findings(ctx: &Ctx) -> Vec<Finding> {
+    let config = &ctx.config;
+    let mut findings = database(ctx).await;
+    findings.push(key_folder(config));
+    findings.push(exposure(config));
+    let state_file = sqlite_file(config.state.url.expose());
+    findings.extend(state_file.as_deref().and_then(Path::parent).map(disk));
+    findings.extend(state(ctx).await);
+    findings
+}
+
+/// What can be told of the key file without a daemon.
+#[must_use]
+pub fn key_findings(config: &Config) -> Vec<Finding> {
+    let key_file = &config.state.key_file;
+    let shown = key_file.display();
+    let Ok(metadata) = std::fs::metadata(key_file) else {
+        return vec![Finding::good(format!(
+            "the key file {shown} is made when the daemon first starts"
+        ))];
+    };
+    let mut findings = vec![key_folder(config)];
+    if metadata.permissions().mode() & 0o077 != 0 {
+        findings.push(Finding::bad(
+            format!("the key file {shown} is readable by others"),
+            format!("chmod 600 {shown}"),
+        ));
+    }
+    findings
+}
+
+async fn database(ctx: &Ctx) -> Vec<Finding> {
+    ctx.driver.check().await.unwrap_or_else(|err| {
+        vec![Finding::bad(
+            err.to_string(),
+            "start the site database, or correct site.database",
+        )]
+    })
+}
+
+async fn state(ctx: &Ctx) -> Vec<Finding> {
+    let page = ListPage {
+        limit: 1_000,
+        before: None,
+    };
+    let both = async {
+        let connections = ctx.store.connections(page).await?;
+        Ok::<_, StoreError>((connections, ctx.store.audit_entries(1).await?))
+    };
+    match both.await {
+        Ok((connections, entries)) => {
+            let mut findings = vec![clock(Timestamp::now(), entries.first())];
+            findings.extend(peers(&connections));
+            findings
+        }
+        Err(err) => vec![Finding::bad(
+            err.to_string(),
+            "look after the state database",
+        )],
+    }
+}
+
+/// Whoever copies the folder would have both the sealed values and the key that opens them.
+fn key_folder(config: &Config) -> Finding {
+    let key_file = &config.state.key_file;
+    let shown = key_file.display();
+    let folder = |path: &Path| path.parent().and_then(|folder| folder.canonicalize().ok());
+    let state = sqlite_file(config.state.url.expose());
+    let together = state
+        .as_deref()
+        .and_then(folder)
+        .is_some_and(|state| folder(key_file) == Some(state));
+    if together {
+        Finding::bad(
+            format!(
+                "the key file {shown} lies in the state's folder: a copy of that folder opens every secret"
+            ),
+            "move it elsewhere and set state.key_file, or use a systemd credential",
+        )
+    } else {
+        Finding::good(format!("the key file {shown} lies apart from the state"))
+    }
+}
+
+fn exposure(config: &Config) -> Finding {
+    match config.admin.listen {
+        Some(address) if !is_loopback(address.ip()) => Finding::bad(
+            format!(
+                "the admin API listens on {address} without TLS: tokens cross the network readable"
+            ),
+            "set admin.listen to a loopback address and reach it through a tunnel or a TLS proxy",
+        ),
+        Some(_) => Finding::good("the admin API listens on this machine only"),
+        None => Finding::good("the admin API listens on its socket only"),
+    }
+}
+
+fn disk(folder: &Path) -> Finding {
+    let shown = folder.display();
+    let Ok(space) = rustix::fs::statvfs(folder) else {
+        return Finding::bad(
+            format!("the state's folder {shown} cannot be looked at"),
+            "give the daemon's user access to it",
+        );
+    };
+    let free = space.f_bavail.saturating_mul(space.f_frsize);
+    let mebibytes = free >> 20;
+    if free < SCARCE_BYTES {
+        Finding::bad(
+            format!("only {mebibytes} MiB are free in the state's folder {shown}"),
+            "make room: a full disk stops every run",
+        )
+    } else {
+        Finding::good(format!(
+            "{mebibytes} MiB are free in the state's folder {shown}"
+        ))
+    }
+}
+
+/// The newest audit entry was written in the past, if the clock did not jump back.
+fn clock(now: Timestamp, newest: Option<&AuditEntry>) -> Finding {
+    let hint = "let an NTP client keep the clock: schedules and expiry go by it";
+    if EPOCH.parse().is_ok_and(|epoch: Timestamp| now < epoch) {
+        return Finding::bad(format!("the clock says {now}"), hint);
+    }
+    match newest {
+        Some(entry) if entry.at > now => Finding::bad(
+            format!(
+                "the clock went back: it says {now}, the newest audit entry {}",
+                entry.at
+            ),
+            hint,
+        ),
+        _ => Finding::good(format!("the clock says {now}")),
+    }
+}
+
+fn peers(connections: &[Connection]) -> Vec<Finding> {
+    let unreachable: Vec<Finding> = connections
+        .iter()
+        .filter_map(|connection| {
+            let since = connection.unreachable_since?;
+            Some(Finding::bad(
+                format!(
+                    "{} ({}) does not answer since {since}",
+                    connection.name, connection.url
+                ),
+                "check the peer's daemon and the network between the sites; this site keeps trying",
+            ))
+        })
+        .collect();
+    if unreachable.is_empty() {
+        return vec![Finding::good("every peer answered when it was last called")];
+    }
+    unreachable
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{AuditEntry, clock, disk};
+
+    #[test]
+    fn a_clock_that_went_back_is_noticed() {
+        let entry = AuditEntry {
+            at: "2026-11-21T10:00:00Z".parse().unwrap(),
+            actor: "evenkeel".into(),
+            address: None,
+            action: "x".into(),
+            subject: "y".into(),
+            detail: None,
+        };
+        let ok = |now: &str, newest| clock(now.parse().unwrap(), newest).ok;
+        assert!(ok("2026-11-21T10:00:01Z", Some(&entry)));
+        assert!(!ok("2026-11-21T09:59:59Z", Some(&entry)));
+        assert!(!ok("1970-01-01T00:00:09Z", None));
+        assert!(ok("2026-11-21T10:00:00Z", None));
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_a_finding() {
+        assert!(!disk(Path::new("/nowhere/at/all")).ok);
+    }
+}

@@ -1,0 +1,4 @@
+//! Attacks: what strangers and approved peers with bad intent send. Nothing of it may stop, fill or fool a site.
+
+mod sender;
+mod stranger;
