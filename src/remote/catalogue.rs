@@ -26,7 +26,7 @@ pub(super) fn excess(catalogue: &Catalogue) -> Option<&'static str> {
     let mut keys = std::iter::once(&catalogue.primary_key)
         .chain(&catalogue.unique)
         .chain(catalogue.foreign_keys.iter().flat_map(both_ends));
-    if !keys.all(is_key) {
+    if !keys.all(|key| is_key(key)) {
         return Some("a key with more columns, or longer names, than any database takes");
     }
     let has_names = catalogue.columns.iter().all(is_column)
@@ -42,7 +42,7 @@ fn both_ends(foreign: &CatalogueForeignKey) -> [&Vec<String>; 2] {
     [&foreign.columns, &foreign.foreign_columns]
 }
 
-fn is_key(columns: &Vec<String>) -> bool {
+fn is_key(columns: &[String]) -> bool {
     columns.len() <= KEY_COLUMNS && columns.iter().all(|name| is_name(name))
 }
 
