@@ -45,7 +45,7 @@ pub fn load(file: Option<&Path>) -> Result<Config, ConfigFaults> {
 /// The faults of that section, and of a file that cannot be read.
 pub fn state(file: Option<&Path>) -> Result<State, ConfigFaults> {
     let mut reader = reader(file, variables());
-    let state = read_state(&mut reader);
+    let state = read_state(&mut reader, None);
     finish(state, reader.finish_part()).map(|(state, _)| state)
 }
 
@@ -63,7 +63,7 @@ pub fn admin_socket(file: Option<&Path>) -> Result<PathBuf, ConfigFaults> {
         file
     };
     let mut reader = reader(file, variables());
-    let state = read_state(&mut reader);
+    let state = read_state(&mut reader, None);
     let socket = read_socket(&mut reader, state.as_ref());
     finish(Some(socket), reader.finish_part()).map(|(socket, _)| socket)
 }
@@ -97,7 +97,7 @@ fn reader(file: Option<&Path>, variables: HashMap<String, String>) -> Reader {
 fn build(mut reader: Reader) -> Result<Config, ConfigFaults> {
     let site = read_site(&mut reader);
     let server = read_server(&mut reader);
-    let state = read_state(&mut reader);
+    let state = read_state(&mut reader, site.as_ref());
     let admin = read_admin(&mut reader, state.as_ref());
     let peer = Peer {
         enabled: reader.optional("peer.enabled", switch).unwrap_or(true),
@@ -254,14 +254,39 @@ fn read_socket(reader: &mut Reader, state: Option<&State>) -> PathBuf {
     folder.join("admin.sock")
 }
 
-fn read_state(reader: &mut Reader) -> Option<State> {
-    let url = reader.required("state.url", "has no value", |value| database(value, false));
+fn read_state(reader: &mut Reader, site: Option<&Site>) -> Option<State> {
+    let url = reader.required("state.url", "has no value", |value| {
+        let state = database(value, false)?;
+        let own = site.is_none_or(|site| !is_same_database(&site.database, &state));
+        own.then_some(state).ok_or_else(|| {
+            "is the site's own database, whose tables peers may be granted; name another".to_owned()
+        })
+    });
     let named = reader.value("state.key_file", String::new(), filled);
     let credential = key_credential().filter(|_| !reader.is_set("state.key_file"));
     Some(State {
         url: url?,
         key_file: credential.unwrap_or_else(|| PathBuf::from(named)),
     })
+}
+
+/// Whether both URLs lead to one database, as far as they show.
+fn is_same_database(one: &Secret<String>, other: &Secret<String>) -> bool {
+    let place = |url: &Secret<String>| {
+        let options = postgres_options(url.expose()).ok()?;
+        let host = options.get_socket().map_or_else(
+            || options.get_host().to_owned(),
+            |socket| socket.display().to_string(),
+        );
+        let database = options
+            .get_database()
+            .unwrap_or_else(|| options.get_username());
+        Some((host, options.get_port(), database.to_owned()))
+    };
+    match (sqlite_file(one.expose()), sqlite_file(other.expose())) {
+        (Some(one), Some(other)) => one == other,
+        _ => place(one).is_some_and(|one| place(other) == Some(one)),
+    }
 }
 
 fn read_limits(reader: &mut Reader) -> Limits {

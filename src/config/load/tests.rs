@@ -60,8 +60,8 @@ fn the_least_configuration_gives_the_defaults() {
     assert_eq!(config.healing.interval, Duration::from_secs(60));
     assert_eq!(config.runs.parallel, 2);
     assert_eq!(config.runs.give_up_after, Duration::from_secs(900));
-    assert_eq!(config.apply.transaction_rows, 100_000);
-    assert_eq!(config.apply.transaction_bytes, 64 << 20);
+    assert_eq!(config.apply.transaction_rows, 1_000_000);
+    assert_eq!(config.apply.transaction_bytes, 256 << 20);
     assert_eq!(config.quarantine.max_rows, 1_000);
     assert_eq!(config.log.format, LogFormat::Text);
     assert!(!config.site.name.is_empty());
@@ -209,5 +209,26 @@ fn the_withheld_list_keeps_the_usual_business_tables() {
         "payments",
     ] {
         assert!(!includes(name), "{name}");
+    }
+}
+
+#[test]
+fn the_state_never_lies_in_the_sites_own_database() {
+    for (site, state) in [
+        ("sqlite:///srv/shop.db", "sqlite:///srv/shop.db"),
+        (
+            "postgresql://shop@localhost/shop",
+            "postgres://evenkeel@localhost:5432/shop",
+        ),
+    ] {
+        let text = format!(
+            "[site]\nurl = \"https://a.example\"\ndatabase = \"{site}\"\n[state]\nurl = \"{state}\"\n"
+        );
+        let (_folder, reader) = reader_of(&text, &[]);
+        let faults = build(reader).unwrap_err().to_string();
+        assert!(
+            faults.contains("state.url") && faults.contains("own database"),
+            "{faults}"
+        );
     }
 }
