@@ -44,8 +44,13 @@ pub(super) async fn run(output: Output, keep: bool) -> anyhow::Result<Exit> {
         began: Instant::now(),
     };
     let ended = tokio::select! {
-        told = stage.play(keep) => told,
+        told = stage.play() => told,
         stopped = stopped() => stopped.and(Err(Failure::told("stopped before the end").into())),
+    };
+    // Not within the story: there Ctrl-C would be a story cut short.
+    let ended = match ended {
+        Ok(()) if keep => stage.stay().await,
+        ended => ended,
     };
     stage.giver.stop().await;
     stage.receiver.stop().await;
@@ -74,18 +79,19 @@ struct Stage {
 }
 
 impl Stage {
-    async fn play(&mut self, keep: bool) -> anyhow::Result<()> {
+    async fn play(&mut self) -> anyhow::Result<()> {
         self.start().await?;
         let connection = self.connect().await?;
         let order = order();
         self.pull_first(&connection, &order).await?;
         self.pull_changes(&connection, &order).await?;
-        self.compare()?;
-        if keep {
-            self.invite()?;
-            stopped().await?;
-        }
-        Ok(())
+        self.compare()
+    }
+
+    /// Both sites stay up until Ctrl-C.
+    async fn stay(&self) -> anyhow::Result<()> {
+        self.invite()?;
+        stopped().await
     }
 
     async fn start(&mut self) -> anyhow::Result<()> {
