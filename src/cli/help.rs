@@ -24,7 +24,7 @@ pub(super) const APPROVE: &str = "\
 
 /// Below `tables --help`.
 pub(super) const TABLES: &str = "\
-Rows are the databases' own estimates; `?`: there is none yet (PostgreSQL makes one with `analyze`, SQLite has none).
+Rows here are the database's own estimate; `?`: it has none (SQLite keeps none, PostgreSQL makes one with `analyze`).
 `-`: no such table on that side. Comparison: only_there (missing here), equal, different, or unknown (never compared).";
 
 /// Below `pull --help`.
