@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use jiff::SignedDuration;
 
+use crate::cli::help;
 use crate::model::role::Role;
 use crate::model::run::{ConflictStrategy, SyncMode};
 use crate::model::table::TableName;
 
 /// Synchronizes database tables between sites that trust each other.
 #[derive(Debug, Parser)]
-#[command(name = "evenkeel", version, max_term_width = 100)]
+#[command(name = "evenkeel", version, max_term_width = 100, after_help = help::EVENKEEL)]
 pub struct Arguments {
     /// Settings of the daemon [default: /etc/evenkeel/evenkeel.toml]
     #[arg(long, global = true, value_name = "FILE")]
@@ -49,6 +50,7 @@ pub enum Command {
     #[command(subcommand)]
     Token(TokenCommand),
     /// Give tables of this site to the site at URL
+    #[command(after_help = help::CONNECT)]
     Connect(ConnectArguments),
     /// List connections, or act on one
     Connections {
@@ -57,6 +59,7 @@ pub enum Command {
         command: Option<ConnectionCommand>,
     },
     /// The tables of a connection: the peer's beside ours, or what the peer sees
+    #[command(after_help = help::TABLES)]
     Tables {
         /// Its name or id
         connection: String,
@@ -74,11 +77,12 @@ pub enum Command {
         connection: String,
         /// The table
         table: TableName,
-        /// Rows at most
+        /// Rows at most, 1 to 100
         #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
         limit: u32,
     },
     /// Pull tables once, and wait for the end
+    #[command(after_help = help::PULL)]
     Pull(PullArguments),
     /// List runs, or act on one
     Runs {
@@ -93,6 +97,7 @@ pub enum Command {
         command: Option<SettingsCommand>,
     },
     /// What is late, failed, waiting, quarantined or unreachable
+    #[command(after_help = help::STATUS)]
     Status,
     /// Check the set-up
     Doctor,
@@ -111,6 +116,7 @@ pub enum ConfigCommand {
 #[derive(Debug, Subcommand)]
 pub enum TokenCommand {
     /// Make a token and print it, once
+    #[command(after_help = help::TOKEN)]
     Create {
         /// What it may do: admin, operator or viewer
         #[arg(long)]
@@ -118,7 +124,7 @@ pub enum TokenCommand {
         /// Who or what it is for
         #[arg(long)]
         name: String,
-        /// When it stops working, such as 90d, or a date
+        /// When it stops working: 90d, 12h, a date (its first moment in UTC) or a time [default: never]
         #[arg(long, value_name = "D")]
         expires: Option<String>,
     },
@@ -146,7 +152,7 @@ pub struct GivenTables {
 /// `connect …`
 #[derive(Debug, Args)]
 pub struct ConnectArguments {
-    /// Where the peer is reached
+    /// Where the peer is reached, such as https://hq.example.com
     pub url: String,
     /// The tables.
     #[command(flatten)]
@@ -154,8 +160,8 @@ pub struct ConnectArguments {
     /// What to call the connection here [default: the peer's host]
     #[arg(long)]
     pub name: Option<String>,
-    /// Wait until the peer's administrator has approved, at most D (such as 10m)
-    #[arg(long, value_name = "D", num_args = 0..=1, require_equals = true)]
+    /// Wait until the peer's administrator has approved, at most D (30s, 10m, 2h) [default: without end]
+    #[arg(long, value_name = "D", num_args = 0..=1, require_equals = true, value_parser = patience)]
     #[expect(
         clippy::option_option,
         reason = "absent, without a bound, and with one"
@@ -175,6 +181,7 @@ pub enum ConnectionCommand {
         id: String,
     },
     /// Let a pending connection begin
+    #[command(after_help = help::APPROVE)]
     Approve {
         /// Its name or id
         id: String,
@@ -191,6 +198,7 @@ pub enum ConnectionCommand {
         id: String,
     },
     /// Change its name, URL or grant
+    #[command(after_help = help::EDIT)]
     Edit {
         /// Its name or id
         id: String,
@@ -204,7 +212,7 @@ pub enum ConnectionCommand {
         #[command(flatten)]
         given: GivenTables,
     },
-    /// Halt it until it is reactivated
+    /// Halt it until it is reactivated; nothing is pulled meanwhile
     Suspend {
         /// Its name or id
         id: String,
@@ -217,7 +225,7 @@ pub enum ConnectionCommand {
         /// Its name or id
         id: String,
     },
-    /// End it for good
+    /// End it for good, but keep it in the list
     Revoke {
         /// Its name or id
         id: String,
@@ -225,7 +233,7 @@ pub enum ConnectionCommand {
         #[arg(long)]
         reason: Option<String>,
     },
-    /// End and forget it
+    /// End it for good and forget it; tables and rows stay
     Delete {
         /// Its name or id
         id: String,
@@ -242,7 +250,7 @@ pub enum ConnectionCommand {
 pub struct PullArguments {
     /// The connection's name or id
     pub connection: String,
-    /// The tables
+    /// The tables, separated by spaces
     #[arg(required = true)]
     pub tables: Vec<TableName>,
     /// Which rows may be written: upsert, insert or update
@@ -251,7 +259,7 @@ pub struct PullArguments {
     /// What becomes of rows that differ here: overwrite, skip or merge
     #[arg(long, default_value_t, value_name = "STRATEGY")]
     pub conflict: ConflictStrategy,
-    /// Make tables that are missing here
+    /// Make tables that are missing here, after showing the statements and asking
     #[arg(long)]
     pub create: bool,
     /// Write although another connection writes these tables
@@ -270,7 +278,7 @@ pub enum RunCommand {
         /// Its id, which may be shortened
         id: String,
     },
-    /// Ask a run to stop
+    /// Ask a run to stop; what it has committed stays
     Cancel {
         /// Its id, which may be shortened
         id: String,
@@ -286,6 +294,7 @@ pub enum RunCommand {
 #[derive(Debug, Subcommand)]
 pub enum SettingsCommand {
     /// Change one: enabled, incoming_mode or incoming_password
+    #[command(after_help = help::SETTINGS)]
     Set {
         /// Which
         key: String,
@@ -295,6 +304,14 @@ pub enum SettingsCommand {
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
     },
+}
+
+/// A span of time above nothing.
+fn patience(text: &str) -> Result<SignedDuration, String> {
+    text.parse()
+        .ok()
+        .filter(SignedDuration::is_positive)
+        .ok_or_else(|| "write 30s, 10m or 2h".to_owned())
 }
 
 #[cfg(test)]
@@ -346,6 +363,7 @@ mod tests {
             "",
             "pull hq",
             "pull hq orders --mode mirror",
+            "connect https://a --all-tables --wait=10",
             "connect https://a --tables x --all-tables",
             "records hq orders --limit 0",
             "token create --role root --name x",

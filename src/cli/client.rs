@@ -9,7 +9,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use url::Url;
 
-use crate::base::cause::last_cause;
+use crate::base::cause::{first_cause, last_cause};
 use crate::base::secret::Secret;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::fields::{list, text};
@@ -147,16 +147,26 @@ impl Client {
         }
     }
 
-    fn unreachable(&self, err: &reqwest::Error) -> Failure {
+    fn unreachable(&self, err: &(dyn std::error::Error + 'static)) -> Failure {
         let cause = last_cause(err);
         Failure {
             exit: Exit::Unreachable,
             words: format!(
-                "the daemon cannot be reached: tried {}: {cause}\nIs it running (`evenkeel serve`)? Name it with --config FILE, or --server URL and EVENKEEL_TOKEN.",
-                self.tried
+                "the daemon cannot be reached: tried {}: {cause}\n{}",
+                self.tried,
+                if is_denied(err) {
+                    "Root, the daemon's user and its group may use the socket: try sudo, or --server URL and EVENKEEL_TOKEN."
+                } else {
+                    "Is it running (`evenkeel serve`)? Name it with --config FILE, or --server URL and EVENKEEL_TOKEN."
+                }
             ),
         }
     }
+}
+
+fn is_denied(err: &(dyn std::error::Error + 'static)) -> bool {
+    first_cause::<std::io::Error>(err)
+        .is_some_and(|err| err.kind() == std::io::ErrorKind::PermissionDenied)
 }
 
 fn builder() -> reqwest::ClientBuilder {
@@ -172,6 +182,9 @@ fn failure_of(status: StatusCode, problem: &Value) -> Failure {
     let said = [text(problem, "detail"), text(problem, "title")];
     let mut words = match said.into_iter().find(|words| !words.is_empty()) {
         Some(words) => words.to_owned(),
+        None if status == StatusCode::NOT_FOUND => {
+            "what answers there is no admin API; name the address in admin.listen (server.listen is for peers)".to_owned()
+        }
         None => format!("the daemon answered {status}"),
     };
     for error in list(problem, "errors") {
@@ -183,6 +196,9 @@ fn failure_of(status: StatusCode, problem: &Value) -> Failure {
     }
     if !text(problem, "hint").is_empty() {
         words.push_str(&format!("\n  {}", text(problem, "hint")));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        words.push_str("\n  set EVENKEEL_TOKEN to what `evenkeel token create` printed on the daemon's machine");
     }
     let kind = text(problem, "type").rsplit(['/', ':', '#']).next();
     let exit = match (status.as_u16(), kind.unwrap_or_default()) {

@@ -36,7 +36,7 @@ pub(super) async fn run(context: &Context, arguments: ConnectArguments) -> anyho
             order.password = password::ask(context, &format!("Password of {}:", url.host()))?;
             register(&client, &order).await?
         }
-        other => other?,
+        other => other.map_err(with_way_out)?,
     };
     match arguments.wait {
         Some(bound) if text(&connection, "status") == "pending" => {
@@ -81,6 +81,31 @@ fn wants_password(err: &anyhow::Error) -> bool {
     failure.is_some_and(|failure| {
         failure.exit == Exit::Refused && failure.words.contains("Password required")
     })
+}
+
+/// Says what can be done about the peer's terse words.
+fn with_way_out(err: anyhow::Error) -> anyhow::Error {
+    let Some(failure) = err.downcast_ref::<Failure>() else {
+        return err;
+    };
+    let hint = match failure.words.as_str() {
+        words if words.contains("Password required") => {
+            "ask its administrator for the password; give it with --password-file or EVENKEEL_PASSWORD"
+        }
+        words if words.contains("Invalid password") => {
+            "ask its administrator for the right password"
+        }
+        words if words.contains("not allowed") || words.contains("is disabled") => {
+            "ask its administrator: there, `evenkeel settings` shows what this site's requests meet"
+        }
+        _ => return err,
+    };
+    let words = format!("{}\n  {hint}", failure.words);
+    Failure {
+        exit: failure.exit,
+        words,
+    }
+    .into()
 }
 
 async fn wait(
@@ -140,7 +165,7 @@ fn next_step(connection: &Value) -> String {
             }
         ),
         "pending" => format!(
-            "The administrator of {} has to approve it: there, `evenkeel connections`, then `evenkeel connections approve ID`.",
+            "The administrator of {} has to approve it: there, `evenkeel connections`, then `evenkeel connections approve NAME`.",
             field("url")
         ),
         status => format!("The connection is {status}: {}", field("status_reason")),

@@ -80,7 +80,13 @@ pub(super) async fn run(
 /// All connections, newest first.
 pub(super) async fn show_all(client: &Client, output: Output) -> anyhow::Result<()> {
     let rows = client.list(&["connections"], &[], usize::MAX).await?;
-    Ok(output.list(&rows, &COLUMNS)?)
+    output.list(&rows, &COLUMNS)?;
+    if rows.is_empty() {
+        output.note(
+            "No connections yet: on the site that gives, `evenkeel connect URL --tables a,b`.",
+        );
+    }
+    Ok(())
 }
 
 /// Lets a pending connection begin, with another grant than the one it has when `grant` is given.
@@ -91,6 +97,16 @@ pub(super) async fn approve(
     grant: Option<Value>,
     unproved: bool,
 ) -> anyhow::Result<()> {
+    if text(row, "status") == "severed" {
+        let name = text(row, "name");
+        return Err(Failure {
+            exit: Exit::Refused,
+            words: format!(
+                "the peer has ended {name}; `evenkeel connections` shows whether it asked anew under another name, `evenkeel connections delete {name}` forgets this one"
+            ),
+        }
+        .into());
+    }
     let mut body = json!({});
     if let Some(fields) = body.as_object_mut() {
         if let Some(grant) = grant {

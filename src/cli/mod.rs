@@ -14,6 +14,7 @@ mod doctor;
 mod exit;
 mod fields;
 mod grants;
+mod help;
 mod owner;
 mod password;
 mod print;
@@ -44,7 +45,7 @@ pub async fn run(arguments: Arguments) -> Exit {
         Ok(exit) => exit,
         Err(err) if is_closed_pipe(&err) => Exit::Done,
         Err(err) => {
-            output.note(&format!("error: {err:#}"));
+            output.note(&format!("error: {}", told(&err)));
             err.downcast_ref::<Failure>()
                 .map_or(Exit::Told, |failure| failure.exit)
         }
@@ -82,8 +83,39 @@ async fn dispatch(arguments: Arguments, output: Output) -> anyhow::Result<Exit> 
     }
 }
 
+/// The error and its causes, each said once: some messages hold their cause's words already.
+fn told(err: &anyhow::Error) -> String {
+    let mut words = String::new();
+    for cause in err.chain().map(ToString::to_string) {
+        if words.is_empty() {
+            words = cause;
+        } else if !words.contains(&cause) {
+            words = format!("{words}: {cause}");
+        }
+    }
+    words
+}
+
 /// Whoever read our output has had enough, as `head` does.
 fn is_closed_pipe(err: &anyhow::Error) -> bool {
     err.downcast_ref::<io::Error>()
         .is_some_and(|err| err.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use anyhow::Context as _;
+
+    use super::told;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let cause = || io::Error::other("port taken");
+        let again = Err::<(), _>(cause()).context("listen: port taken");
+        assert_eq!(told(&again.unwrap_err()), "listen: port taken");
+        let apart = Err::<(), _>(cause()).context("listen");
+        assert_eq!(told(&apart.unwrap_err()), "listen: port taken");
+    }
 }

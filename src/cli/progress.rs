@@ -115,7 +115,7 @@ fn progress_line(progress: &Value) -> String {
         None => format!("{rows} rows"),
     };
     let mut parts = vec![rows];
-    if let Some(speed) = optional_number(progress, "rows_per_second") {
+    if let Some(speed) = optional_number(progress, "rows_per_second").filter(|speed| *speed > 0) {
         parts.push(format!("{} rows/s", grouped(speed)));
     }
     parts.push(sized(number(progress, "bytes")));

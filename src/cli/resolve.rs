@@ -32,7 +32,12 @@ pub(super) fn pick<'a>(noun: &str, wanted: &str, items: &'a [Value]) -> Result<&
     match found.as_slice() {
         [item] => Ok(item),
         [] => Err(Failure::usage(format!(
-            "there is no {noun} `{wanted}`; `evenkeel {noun}s` lists them"
+            "there is no {noun} `{wanted}`; `evenkeel {}` lists them",
+            if noun == "token" {
+                "token list".to_owned()
+            } else {
+                format!("{noun}s")
+            }
         ))),
         several => {
             let lines = several.iter().map(|item| {

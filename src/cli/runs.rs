@@ -36,7 +36,13 @@ const ERRORS: [Column; 4] = [
 pub(super) async fn run(context: &Context, command: Option<RunCommand>) -> anyhow::Result<Exit> {
     let (client, output) = (context.client()?, context.output);
     match command {
-        None => output.list(&client.list(&["runs"], &[], SHOWN).await?, &RUNS)?,
+        None => {
+            let runs = client.list(&["runs"], &[], SHOWN).await?;
+            output.list(&runs, &RUNS)?;
+            if runs.is_empty() {
+                output.note("No runs yet: `evenkeel pull CONNECTION TABLE...` makes one.");
+            }
+        }
         Some(RunCommand::Show { id }) => {
             let id = resolve::run(&client, &id).await?;
             let mut run = client.get(&["runs", &id]).await?;
@@ -69,6 +75,9 @@ pub(super) async fn run(context: &Context, command: Option<RunCommand>) -> anyho
                 .list(&["runs", &id, "errors"], &[], usize::MAX)
                 .await?;
             output.list(&rows, &ERRORS)?;
+            if rows.is_empty() {
+                output.note("The run left no row out.");
+            }
         }
     }
     Ok(Exit::Done)

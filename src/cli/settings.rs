@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::cli::arguments::SettingsCommand;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::fields::text;
 use crate::cli::{connections, password};
 use crate::model::policy::IncomingMode;
 
@@ -37,7 +38,19 @@ pub(super) async fn run(
         }
     };
     connections::show(context.output, &settings)?;
+    if needs_password(&settings) {
+        context.output.note(
+            "No password is set: sites that register are refused until `evenkeel settings set incoming_password`.",
+        );
+    }
     Ok(Exit::Done)
+}
+
+fn needs_password(settings: &Value) -> bool {
+    let set = settings
+        .get("incoming_password_set")
+        .and_then(Value::as_bool);
+    text(settings, "incoming_mode") == "require_password" && set == Some(false)
 }
 
 fn parsed(key: &str, value: Option<&str>) -> Result<Value, Failure> {

@@ -66,21 +66,16 @@ impl Finding {
 /// What there is to tell of these connections and runs (newest first).
 fn findings(connections: &[Value], runs: &[Value]) -> Vec<Finding> {
     let mut found: Vec<Finding> = connections.iter().flat_map(of_connection).collect();
-    let name_of = |id: &str| {
-        let connection = connections
-            .iter()
-            .find(|connection| text(connection, "id") == id);
-        connection
-            .map_or(id, |connection| text(connection, "name"))
-            .to_owned()
-    };
     let mut settled = HashSet::new();
     for run in runs {
-        found.extend(of_run(
-            run,
-            &name_of(text(run, "connection_id")),
-            &mut settled,
-        ));
+        let id = text(run, "connection_id");
+        let known = connections
+            .iter()
+            .find(|connection| text(connection, "id") == id);
+        // Nothing can be done any more about a run whose connection was deleted.
+        if let Some(connection) = known {
+            found.extend(of_run(run, text(connection, "name"), &mut settled));
+        }
     }
     found
 }
@@ -104,6 +99,10 @@ fn of_connection(connection: &Value) -> Vec<Finding> {
             format!("{} asks to be connected", field("url")),
             format!("evenkeel connections approve {name} (or reject)"),
         ),
+        // Who was never reached cannot have been asked.
+        "pending" if !text(connection, "unreachable_since").is_empty() => {
+            (String::new(), String::new())
+        }
         "pending" => (
             "waits for the peer's administrator".to_owned(),
             format!("ask them to approve it ({})", field("url")),
@@ -327,21 +326,27 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_until_a_newer_run_had_the_last_word_about_its_tables() {
+        let known = [connection("active", "active", "active")];
         let failed = run("1", "failed", &["a", "b"]);
         assert!(
-            told(&[], std::slice::from_ref(&failed))[0]
+            told(&known, std::slice::from_ref(&failed))[0]
                 .0
                 .contains("run of a, b failed: no key")
         );
         let newer = run("2", "completed", &["a"]);
-        assert!(told(&[], &[newer, failed])[0].0.contains("run of b failed"));
+        assert_eq!(told(&[], std::slice::from_ref(&failed)), [], "deleted");
+        assert!(
+            told(&known, &[newer, failed])[0]
+                .0
+                .contains("run of b failed")
+        );
         let quarantined = run("3", "completed_with_errors", &["a"]);
         assert!(
-            told(&[], &[quarantined])[0]
+            told(&known, &[quarantined])[0]
                 .0
                 .contains("3 rows quarantined in a")
         );
         let waiting = run("4", "pending", &["a"]);
-        assert!(told(&[], &[waiting])[0].0.contains("run waits: no key"));
+        assert!(told(&known, &[waiting])[0].0.contains("run waits: no key"));
     }
 }

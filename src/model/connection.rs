@@ -178,7 +178,7 @@ pub enum Decision {
 
 /// A decision that does not fit the connection's state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a connection that is {local} on this side cannot be {verb}")]
+#[error("a connection that is {local} on this side cannot be {verb}{}", way_out(*.local))]
 pub struct NotAllowed {
     /// Our own status of it.
     pub local: Status,
@@ -202,6 +202,18 @@ pub fn decide(local: Status, decision: Decision) -> Result<Status, NotAllowed> {
             local,
             verb: verb(decision),
         }),
+    }
+}
+
+/// What can be done instead.
+fn way_out(local: Status) -> &'static str {
+    match local {
+        Status::Pending => "; approve or reject it",
+        Status::Active => "; suspend or revoke it",
+        Status::Suspended => "; reactivate or revoke it",
+        Status::Expired | Status::Severed | Status::Revoked => {
+            "; delete it, and let the giving site connect anew"
+        }
     }
 }
 

@@ -59,7 +59,9 @@ pub enum StoreError {
     #[error(transparent)]
     Secret(#[from] crate::base::secret::SecretError),
     /// A connection of this name exists.
-    #[error("a connection named `{0}` exists already; choose another name")]
+    #[error(
+        "a connection named `{0}` exists already; choose another name (--name), or change that one with `evenkeel connections edit {0}`"
+    )]
     NameTaken(String),
     /// A stored value is none this program wrote.
     #[error("the state database holds a value this version cannot read: {0}")]

@@ -30,7 +30,9 @@ pub enum SyncError {
         name: String,
     },
     /// The connection is not active.
-    #[error("connection {name} is {status}; that is {whose} decision")]
+    #[error(
+        "connection {name} is {status}; that is {whose} decision; `evenkeel status` tells what to do"
+    )]
     NotActive {
         /// Its name.
         name: String,

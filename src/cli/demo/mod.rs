@@ -241,21 +241,18 @@ impl Stage {
     fn invite(&self) -> anyhow::Result<()> {
         let socket = self.receiver.socket();
         let (config, socket) = (self.receiver.config(), socket.display());
+        // Nobody has installed it yet.
+        let program = std::env::current_exe()?;
+        let evenkeel = format!("{} --config {}", program.display(), config.display());
         self.tell("Both sites stay up until Ctrl-C. Try, in another terminal:")?;
         for command in [
             format!("curl -s {}/sync/api/status", self.giver.url),
             format!("curl -s --unix-socket {socket} http://localhost/api/v1/connections"),
             format!("curl -s --unix-socket {socket} http://localhost/api/v1/runs"),
-            format!("evenkeel --config {} tables newyork", config.display()),
-            format!(
-                "evenkeel --config {} records newyork flights",
-                config.display()
-            ),
-            format!(
-                "evenkeel --config {} pull newyork flights",
-                config.display()
-            ),
-            format!("evenkeel --config {} status", config.display()),
+            format!("{evenkeel} tables newyork"),
+            format!("{evenkeel} records newyork flights"),
+            format!("{evenkeel} pull newyork flights"),
+            format!("{evenkeel} status"),
         ] {
             self.output.line(&format!("    {command}"))?;
         }

@@ -25,7 +25,7 @@ pub(super) fn check(location: &Location) -> Result<Vec<Finding>, EngineError> {
     let connection = match location.open_reader() {
         Ok(connection) => connection,
         Err(err) => {
-            let hint = "check site.database and the rights of the user this daemon runs as; the file is never made here";
+            let hint = "check site.database and the rights of the user this daemon runs as; the file is never made here: `sqlite3 FILE 'pragma journal_mode = wal'` makes an empty one";
             return Ok(vec![Finding::bad(err.to_string(), hint)]);
         }
     };

@@ -23,7 +23,7 @@ pub(super) fn checked_url(ctx: &Ctx, text: &str) -> Result<PeerUrl, SyncError> {
         .is_some_and(|address| !may_call(address, allowed))
     {
         return Err(invalid(format!(
-            "{} is a private or loopback address and its network is not in outgoing.allowed_networks",
+            "{} is a private or loopback address; if it is meant to be called, name its network in outgoing.allowed_networks, such as [\"192.168.0.0/16\"], and restart the daemon",
             url.host()
         )));
     }

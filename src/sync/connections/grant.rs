@@ -32,7 +32,7 @@ pub(super) async fn checked_grant(ctx: &Ctx, grant: Grant) -> Result<Grant, Sync
             .collect();
         if !unknown.is_empty() {
             return Err(invalid(format!(
-                "this site has no table {}; `evenkeel doctor` tells which schemas it looks at",
+                "this site has no table {}; check the spelling, and that its schema is in site.schemas (empty: the default schema)",
                 unknown.join(", ")
             )));
         }

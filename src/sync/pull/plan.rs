@@ -110,7 +110,7 @@ fn refused(table: &TableName, err: RemoteError) -> SyncError {
         } if message.contains("authorised") => (
             "not_granted",
             format!("{host} does not grant it to this site"),
-            "ask its administrator: there, evenkeel connections edit",
+            "check the spelling (`evenkeel tables CONNECTION` lists what is granted), or ask its administrator: there, `evenkeel connections edit CONNECTION --tables` and the whole new list",
         ),
         _ => return err.into(),
     };

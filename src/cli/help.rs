@@ -1,0 +1,54 @@
+//! What `--help` says below the list of options: examples, words and their meaning. Texts only.
+
+/// Below `evenkeel --help`.
+pub(super) const EVENKEEL: &str = "\
+Exit codes: 0 done; 1 a run that did not complete, or status and doctor with something to tell;
+2 wrong usage, configuration or unknown id; 3 the daemon cannot be reached; 4 refused.
+Data goes to stdout (on a pipe: columns separated by tabs, no titles), everything else to stderr.
+Root, the daemon's user and its group may use the socket; --server needs EVENKEEL_TOKEN.";
+
+/// Below `connect --help`.
+pub(super) const CONNECT: &str = "\
+Example: evenkeel connect https://hq.example.com --tables customers,orders --wait=10m
+The password, if the peer wants one, is asked for, or comes from --password-file or EVENKEEL_PASSWORD.
+Exit code 0 also when the peer's administrator has yet to approve; 4 when the peer refuses or --wait ends before.";
+
+/// Below `connections edit --help`.
+pub(super) const EDIT: &str = "\
+--tables is the whole new list: what it does not name is no longer given.
+Example: evenkeel connections edit hq --tables customers,orders,items";
+
+/// Below `connections approve --help`.
+pub(super) const APPROVE: &str = "\
+--tables and --all-tables are for a peer that asks to receive. A peer that gives chose its tables itself.";
+
+/// Below `tables --help`.
+pub(super) const TABLES: &str = "\
+Rows are the databases' own estimates; `?`: there is none yet (PostgreSQL makes one with `analyze`, SQLite has none).
+`-`: no such table on that side. Comparison: only_there (missing here), equal, different, or unknown (never compared).";
+
+/// Below `pull --help`.
+pub(super) const PULL: &str = "\
+Modes: upsert adds missing rows and updates rows that differ; insert only adds; update only updates.
+Conflicts, where a row differs: overwrite takes the peer's values; skip leaves ours; merge takes the peer's values
+except its NULLs. Rows are never deleted.
+Tables named together are written parents first, whatever the order they are named in.
+Ctrl-C ends the waiting, not the run. What cannot be reached is tried again for 15 minutes (runs.give_up_after).
+Example: evenkeel pull berlin customers orders --create";
+
+/// Below `token create --help`.
+pub(super) const TOKEN: &str = "\
+viewer reads; operator also runs pulls; admin does everything.
+Example: EVENKEEL_TOKEN=$(evenkeel token create --role viewer --name monitoring --expires 90d)";
+
+/// Below `settings set --help`.
+pub(super) const SETTINGS: &str = "\
+enabled            true or false: whether the peer API answers
+incoming_mode      require_approval, auto_accept, require_password or deny_all
+incoming_password  asked for, or --password-file, or EVENKEEL_PASSWORD; \"\" removes it
+Example: evenkeel settings set incoming_mode deny_all";
+
+/// Below `status --help`.
+pub(super) const STATUS: &str = "\
+Exit code 0 when there is nothing to tell, else 1. A failed run is told until a newer run of the same tables ends well,
+its connection is deleted, or 30 days are over.";
