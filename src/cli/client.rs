@@ -147,7 +147,7 @@ impl Client {
         }
     }
 
-    fn unreachable(&self, err: &reqwest::Error) -> Failure {
+    fn unreachable(&self, err: &(dyn std::error::Error + 'static)) -> Failure {
         let cause = last_cause(err);
         Failure {
             exit: Exit::Unreachable,
@@ -164,7 +164,7 @@ impl Client {
     }
 }
 
-fn is_denied(err: &reqwest::Error) -> bool {
+fn is_denied(err: &(dyn std::error::Error + 'static)) -> bool {
     first_cause::<std::io::Error>(err)
         .is_some_and(|err| err.kind() == std::io::ErrorKind::PermissionDenied)
 }
