@@ -152,7 +152,7 @@ pub struct GivenTables {
 /// `connect …`
 #[derive(Debug, Args)]
 pub struct ConnectArguments {
-    /// Where the peer is reached, such as https://hq.example.com
+    /// Where the peer is reached, such as `https://hq.example.com`
     pub url: String,
     /// The tables.
     #[command(flatten)]
