@@ -122,10 +122,16 @@ async fn wait(ctx: &Ctx) -> Result<(), AppError> {
     };
     let mut terminate = signal(SignalKind::terminate()).map_err(handler)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(handler)?;
-    tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
-        () = ctx.store.lock_lost() => Err(AppError::LockLost),
+    let mut hang_up = signal(SignalKind::hangup()).map_err(handler)?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            () = ctx.store.lock_lost() => return Err(AppError::LockLost),
+            _ = hang_up.recv() => {
+                tracing::warn!("SIGHUP: this version reads its settings only at its start; restart it for changed ones");
+            }
+        }
     }
 }
 
