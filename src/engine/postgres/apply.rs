@@ -137,9 +137,12 @@ impl Applier {
     fn room(&self) -> Room {
         let budget = self.writer.budget();
         let open = self.open.unwrap_or(Room { rows: 0, bytes: 0 });
-        let left = |budget: u64, used: u64| budget.saturating_sub(used);
-        let rows = left(budget.transaction_rows, open.rows + self.chunk.rows);
-        let bytes = left(budget.transaction_bytes, open.bytes + self.chunk.bytes);
+        let rows = budget
+            .transaction_rows
+            .saturating_sub(open.rows + self.chunk.rows);
+        let bytes = budget
+            .transaction_bytes
+            .saturating_sub(open.bytes + self.chunk.bytes);
         Room {
             rows,
             bytes: bytes.min(CHUNK_BYTES.saturating_sub(self.chunk.bytes)),

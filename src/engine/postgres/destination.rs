@@ -9,8 +9,9 @@ use sqlx::Row;
 use crate::engine::driver::ApplyJob;
 use crate::engine::error::EngineError;
 use crate::engine::postgres::connect::{Session, sql};
-use crate::engine::postgres::fault::{fault, is_missing_table};
+use crate::engine::postgres::fault::fault;
 use crate::engine::postgres::introspect;
+use crate::engine::postgres::lock::{LockMode, locked};
 use crate::engine::postgres::stage::{KeyColumn, Statements};
 use crate::model::run::ConflictStrategy;
 use crate::model::table::{Column, Table, TableName};
@@ -49,23 +50,7 @@ pub(super) async fn prepare(
     let name = &job.table.name;
     let engine = |err| fault(err, name);
     session.run(BEGIN).await.map_err(engine)?;
-    let mut lock = sql();
-    lock.push("lock table ")
-        .table(name)
-        .push(" in row exclusive mode");
-    if let Err(err) = session.execute(&lock).await {
-        let missing = is_missing_table(&err);
-        return Err(if missing {
-            EngineError::NoTable(name.clone())
-        } else {
-            fault(err, name)
-        });
-    }
-    let connection = session.raw().map_err(engine)?;
-    let table = introspect::table(connection, schemas, name)
-        .await
-        .map_err(engine)?;
-    let table = table.ok_or_else(|| EngineError::NoTable(name.clone()))?;
+    let table = locked(session, schemas, name, LockMode::RowExclusive).await?;
     if let Some(reason) = &table.not_writable {
         return Err(refuse(&table, reason.clone()));
     }

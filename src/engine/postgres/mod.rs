@@ -14,6 +14,7 @@ mod fault;
 mod foreign_key;
 mod held;
 mod introspect;
+mod lock;
 mod read;
 mod select;
 mod settle;

@@ -14,6 +14,7 @@ use crate::engine::postgres::connect::{Session, sql};
 use crate::engine::postgres::cutter::{CutFault, Cutter};
 use crate::engine::postgres::fault::{fault, is_missing_table};
 use crate::engine::postgres::introspect;
+use crate::engine::postgres::lock::{LockMode, locked};
 use crate::engine::postgres::select::copy_out;
 use crate::engine::sql::Sql;
 use crate::model::table::{NeutralType, Table, TableName};
@@ -63,23 +64,7 @@ async fn begin(
         .run("begin isolation level repeatable read, read only")
         .await
         .map_err(engine)?;
-    let mut lock = sql();
-    lock.push("lock table ")
-        .table(name)
-        .push(" in access share mode");
-    if let Err(err) = session.execute(&lock).await {
-        let missing = is_missing_table(&err);
-        return Err(if missing {
-            EngineError::NoTable(name.clone())
-        } else {
-            fault(err, name)
-        });
-    }
-    let connection = session.raw().map_err(engine)?;
-    let table = introspect::table(connection, schemas, name)
-        .await
-        .map_err(engine)?;
-    let table = table.ok_or_else(|| EngineError::NoTable(name.clone()))?;
+    let table = locked(session, schemas, name, LockMode::AccessShare).await?;
     let wanted = selection
         .columns
         .iter()
