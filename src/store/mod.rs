@@ -7,6 +7,7 @@ mod audit;
 mod connection;
 mod lock;
 mod open;
+mod outcome;
 mod pool;
 mod quarantine;
 mod record;

@@ -10,6 +10,7 @@ pub mod error;
 pub mod pull;
 pub mod retry;
 pub mod serve;
+pub mod status;
 
 use std::net::IpAddr;
 use std::sync::Arc;
