@@ -13,6 +13,7 @@ use crate::base::secret::{MasterKey, SecretError};
 use crate::base::task::{Tasks, Waker};
 use crate::config::Config;
 use crate::engine::{self, EngineError};
+use crate::jobs::alerter::Alerter;
 use crate::jobs::healer::Healer;
 use crate::jobs::runner::Runner;
 use crate::remote::{Remote, RemoteError};
@@ -89,9 +90,11 @@ pub async fn serve(config: Config, standby: bool) -> Result<(), AppError> {
         tasks: Tasks::default(),
         runner: Waker::default(),
         healer: Waker::default(),
+        alerter: Waker::default(),
         active: ActiveRuns::default(),
     });
 
+    let alerter = Alerter::new(Arc::clone(&ctx))?;
     let listeners = Listeners::bind(&ctx.config).await?;
     listeners.write_down(&ctx.config)?;
     let (server, admin) = (listeners.server_address(), listeners.admin_address());
@@ -100,6 +103,7 @@ pub async fn serve(config: Config, standby: bool) -> Result<(), AppError> {
         .repeat(Arc::new(Runner::new(Arc::clone(&ctx))), ctx.runner.clone());
     ctx.tasks
         .repeat(Arc::new(Healer::new(Arc::clone(&ctx))), ctx.healer.clone());
+    ctx.tasks.repeat(Arc::new(alerter), ctx.alerter.clone());
     tracing::info!(site = ctx.config.site.name, ?server, ?admin, socket = %ctx.config.admin.socket.display(), "evenkeel is up");
 
     let ended = wait(&ctx).await;

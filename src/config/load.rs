@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 
 use crate::base::secret::Secret;
 use crate::base::telemetry::LogFormat;
+use crate::config::alerts::read_alerts;
 use crate::config::environment::key_credential;
 use crate::config::fault::{ConfigFault, ConfigFaults};
 use crate::config::layers::layered;
@@ -120,6 +121,7 @@ fn build(mut reader: Reader) -> Result<Config, ConfigFaults> {
     let healing = Healing {
         interval: span(&mut reader, "healing.interval"),
     };
+    let alerts = read_alerts(&mut reader);
     let withheld = reader.value("grants.withheld", Vec::new(), list);
     let limits = read_limits(&mut reader);
     let runs = Runs {
@@ -148,6 +150,7 @@ fn build(mut reader: Reader) -> Result<Config, ConfigFaults> {
         incoming,
         outgoing,
         healing,
+        alerts,
         grants: Grants {
             withheld: Withheld::new(&withheld),
         },

@@ -3,6 +3,7 @@
 //! `load` layers the sources, `reader` turns text into checked values. Nothing here opens a database or a port.
 //! Invariant: a `Config` cannot be wrong; secrets in it do not print; the environment is read here and nowhere else.
 
+mod alerts;
 mod environment;
 mod fault;
 mod layers;
@@ -22,6 +23,7 @@ use crate::model::grant::Withheld;
 use crate::model::policy::IncomingMode;
 use crate::model::url::PeerUrl;
 
+pub use alerts::{AlertChannel, Alerts};
 pub use environment::{Access, access};
 pub use fault::{ConfigFault, ConfigFaults};
 pub use load::{DEFAULT_FILE, DEFAULT_TEXT, admin_socket, load, sqlite_file, state};
@@ -42,6 +44,7 @@ pub struct Config {
     pub incoming: Incoming,
     pub outgoing: Outgoing,
     pub healing: Healing,
+    pub alerts: Alerts,
     pub grants: Grants,
     pub limits: Limits,
     pub runs: Runs,

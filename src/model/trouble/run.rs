@@ -61,10 +61,7 @@ fn waiting(run: &Run, connection: &Connection) -> Option<Trouble> {
         .as_ref()
         .map_or_else(String::new, |hint| format!("{hint}; "));
     let gone = connection.unreachable_since.is_some()
-        && matches!(
-            error.code.as_str(),
-            "peer_unreachable" | "peer_no_api" | "stream_cut"
-        );
+        && (error.code.starts_with("peer_") || error.code == "stream_cut");
     Some(Trouble {
         since: Some(run.created_at),
         next_attempt_at: run.next_attempt_at,

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::support::{postgres, sqlite};
 
+mod alert;
 mod connection;
 mod decision;
 mod open;
