@@ -9,14 +9,16 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::fields::{list, shown, text};
 use crate::cli::print::Output;
 use crate::cli::{progress, report, resolve};
+use crate::model::order::TableOrder;
 use crate::model::run::RunOrder;
+use crate::model::table::TableName;
 
 /// Pulls and waits for the end.
 pub(super) async fn run(context: &Context, arguments: PullArguments) -> anyhow::Result<Exit> {
     let (client, output) = (context.client()?, context.output);
     let connection = resolve::connection(&client, &arguments.connection).await?;
     let order = RunOrder {
-        tables: arguments.tables,
+        tables: arguments.tables.into_iter().map(TableOrder::of).collect(),
         sync_mode: arguments.mode,
         conflict_strategy: arguments.conflict,
         create_missing: arguments.create,
@@ -44,7 +46,7 @@ fn left(id: &str) -> String {
 /// Starts the run.
 pub(super) async fn start(client: &Client, id: &str, order: &RunOrder) -> anyhow::Result<Value> {
     let body = json!({
-        "tables": order.tables,
+        "tables": names(order),
         "sync_mode": order.sync_mode,
         "conflict_strategy": order.conflict_strategy,
         "create_missing": order.create_missing,
@@ -84,9 +86,17 @@ pub(super) async fn creation(client: &Client, id: &str, order: &RunOrder) -> any
     client
         .post(
             &["connections", id, "creation"],
-            &json!({"tables": order.tables}),
+            &json!({"tables": names(order)}),
         )
         .await
+}
+
+fn names(order: &RunOrder) -> Vec<&TableName> {
+    order
+        .tables
+        .iter()
+        .map(|table| &table.source_table)
+        .collect()
 }
 
 /// The plan of a creation as a person reads it.

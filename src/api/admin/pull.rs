@@ -13,6 +13,7 @@ use crate::api::admin::request::{JsonBody, id};
 use crate::api::admin::runs::RunView;
 use crate::api::auth::Caller;
 use crate::api::problem::Problem;
+use crate::model::order::TableOrder;
 use crate::model::run::{ConflictStrategy, RunOrder, SyncMode};
 use crate::model::table::TableName;
 use crate::sync::{Ctx, pull};
@@ -100,7 +101,10 @@ fn order_of(body: PullBody) -> Result<RunOrder, Problem> {
         AskedApply::No => return Err(later("apply", "no")),
     }
     Ok(RunOrder {
-        tables: named(body.tables)?,
+        tables: named(body.tables)?
+            .into_iter()
+            .map(TableOrder::of)
+            .collect(),
         sync_mode,
         conflict_strategy,
         create_missing: body.create_missing,

@@ -21,7 +21,9 @@ pub async fn order(
 ) -> Result<Run, SyncError> {
     receiver(ctx, connection).await?;
     let mut seen = std::collections::HashSet::new();
-    asked.tables.retain(|table| seen.insert(table.clone()));
+    asked
+        .tables
+        .retain(|table| seen.insert(table.destination().clone()));
     if asked.tables.is_empty() {
         return Err(SyncError::Invalid {
             field: "tables",
@@ -29,7 +31,7 @@ pub async fn order(
         });
     }
     if !asked.shared {
-        refuse_second_writer(ctx, connection, &asked.tables).await?;
+        refuse_second_writer(ctx, connection, &asked.destinations()).await?;
     }
     let run = new_run(connection, asked, actor, Timestamp::now());
     ctx.store.insert_run(&run).await?;
