@@ -11,7 +11,6 @@ use crate::cli::print::Output;
 use crate::cli::{progress, report, resolve};
 use crate::model::order::TableOrder;
 use crate::model::run::RunOrder;
-use crate::model::table::TableName;
 
 /// Pulls and waits for the end.
 pub(super) async fn run(context: &Context, arguments: PullArguments) -> anyhow::Result<Exit> {
@@ -46,7 +45,7 @@ fn left(id: &str) -> String {
 /// Starts the run.
 pub(super) async fn start(client: &Client, id: &str, order: &RunOrder) -> anyhow::Result<Value> {
     let body = json!({
-        "tables": names(order),
+        "tables": order.tables,
         "sync_mode": order.sync_mode,
         "conflict_strategy": order.conflict_strategy,
         "create_missing": order.create_missing,
@@ -86,17 +85,9 @@ pub(super) async fn creation(client: &Client, id: &str, order: &RunOrder) -> any
     client
         .post(
             &["connections", id, "creation"],
-            &json!({"tables": names(order)}),
+            &json!({"tables": order.tables}),
         )
         .await
-}
-
-fn names(order: &RunOrder) -> Vec<&TableName> {
-    order
-        .tables
-        .iter()
-        .map(|table| &table.source_table)
-        .collect()
 }
 
 /// The plan of a creation as a person reads it.

@@ -7,6 +7,7 @@ pub mod connections;
 pub mod contract;
 pub mod doctor;
 pub mod error;
+mod mapping;
 pub mod pull;
 pub mod retry;
 pub mod serve;
