@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::base::secret::Secret;
+use crate::base::secret::{KeyPlace, Secret};
 use crate::base::telemetry::LogFormat;
 use crate::config::environment::key_credential;
 use crate::config::fault::{ConfigFault, ConfigFaults};
@@ -266,7 +266,10 @@ fn read_state(reader: &mut Reader, site: Option<&Site>) -> Option<State> {
     let credential = key_credential().filter(|_| !reader.is_set("state.key_file"));
     Some(State {
         url: url?,
-        key_file: credential.unwrap_or_else(|| PathBuf::from(named)),
+        key: credential.map_or_else(
+            || KeyPlace::File(PathBuf::from(named)),
+            KeyPlace::Credential,
+        ),
     })
 }
 

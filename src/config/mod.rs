@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::base::secret::Secret;
+use crate::base::secret::{KeyPlace, Secret};
 use crate::base::telemetry::LogFormat;
 use crate::model::grant::Withheld;
 use crate::model::policy::IncomingMode;
@@ -87,7 +87,7 @@ pub struct Admin {
 #[expect(missing_docs, reason = "explained in config/evenkeel.toml")]
 pub struct State {
     pub url: Secret<String>,
-    pub key_file: PathBuf,
+    pub key: KeyPlace,
 }
 
 /// `[peer]`
