@@ -107,6 +107,7 @@ pub async fn serve(config: Config, standby: bool) -> Result<(), AppError> {
     ctx.tasks
         .repeat(Arc::new(Healer::new(Arc::clone(&ctx))), ctx.healer.clone());
     let socket = ctx.config.admin.socket.display();
+    ctx.tasks.spawn("first look", first_look(Arc::clone(&ctx)));
     tracing::info!(site = ctx.config.site.name, server, admin, %socket, "evenkeel is up");
 
     let ended = wait(&ctx, &up).await;
@@ -121,6 +122,14 @@ pub async fn serve(config: Config, standby: bool) -> Result<(), AppError> {
     }
     ctx.store.close().await;
     ended
+}
+
+/// Says at once what a run or a peer would only find later.
+async fn first_look(ctx: Arc<Ctx>) {
+    let look = ctx.driver.version();
+    if let Some(Err(err)) = ctx.tasks.stopping().run_until_cancelled(look).await {
+        tracing::warn!(%err, "the site database does not answer: runs wait and peers are refused until it does; start it or correct site.database, `evenkeel doctor` tells more");
+    }
 }
 
 /// Waits for the end; meanwhile tells the service manager that the daemon is ready, and that it lives.

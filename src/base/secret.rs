@@ -340,9 +340,6 @@ mod tests {
         // As an access list shows.
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o440)).unwrap();
         let key = MasterKey::load(&credential).unwrap();
-        assert_eq!(
-            key.lookup("x"),
-            MasterKey::from_bytes(&[7; 32]).lookup("x")
-        );
+        assert_eq!(key.lookup("x"), MasterKey::from_bytes(&[7; 32]).lookup("x"));
     }
 }

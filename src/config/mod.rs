@@ -24,7 +24,7 @@ use crate::model::url::PeerUrl;
 
 pub use environment::{Access, access};
 pub use fault::{ConfigFault, ConfigFaults};
-pub use load::{DEFAULT_FILE, DEFAULT_TEXT, admin_socket, load, sqlite_file, state};
+pub use load::{DEFAULT_FILE, DEFAULT_TEXT, admin_socket, is_closed, load, sqlite_file, state};
 pub use postgres::{InvalidPostgresUrl, postgres_options};
 
 /// Everything an operator can set. Keys and defaults stand in `config/evenkeel.toml`.

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::{
-    DEFAULT_TEXT, Duration, IncomingMode, KeyPlace, LogFormat, Path, PathBuf, RUN_FOLDER, Reader, Secret,
-    State, build, read_socket, reader,
+    DEFAULT_TEXT, Duration, IncomingMode, KeyPlace, LogFormat, Path, PathBuf, RUN_FOLDER, Reader,
+    Secret, State, build, read_socket, reader,
 };
 
 fn variables(pairs: &[(&str, &str)]) -> HashMap<String, String> {
