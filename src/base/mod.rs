@@ -3,5 +3,6 @@
 pub mod backoff;
 pub mod cause;
 pub mod secret;
+pub mod service;
 pub mod task;
 pub mod telemetry;

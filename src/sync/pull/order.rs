@@ -96,6 +96,10 @@ fn new_run(connection: ConnectionId, order: RunOrder, actor: &Actor, now: Timest
     }
 }
 
+/// What no table takes over from a peer, whether the peer's has it or not: of these it does not even tell.
+const NEVER_TAKEN: &str =
+    "of every table: defaults, checks, and indexes that are no keys; add those this site needs";
+
 /// What `create_missing` would make for these tables, without making it.
 ///
 /// # Errors
@@ -108,7 +112,11 @@ pub async fn plan_creation(
     let connection = receiver(ctx, id).await?;
     let source = Source::open(ctx, &connection).await?;
     let sides = plan::look(ctx, tables.iter(), tables, &source).await?;
-    Ok(ctx.driver.plan_creation(&plan::missing(&sides)).await?)
+    let mut creation = ctx.driver.plan_creation(&plan::missing(&sides)).await?;
+    if !creation.statements.is_empty() {
+        creation.left_out.push(NEVER_TAKEN.to_owned());
+    }
+    Ok(creation)
 }
 
 /// Stops a run: a waiting one at once, a running one after rolling back its open transaction.
