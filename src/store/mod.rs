@@ -8,6 +8,7 @@ mod connection;
 mod key;
 mod lock;
 mod open;
+mod outcome;
 mod pool;
 mod quarantine;
 mod record;

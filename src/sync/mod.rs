@@ -11,6 +11,7 @@ mod mapping;
 pub mod pull;
 pub mod retry;
 pub mod serve;
+pub mod status;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -124,11 +124,7 @@ pub async fn plan_creation(
 /// # Errors
 /// When there is no such run or it is over already.
 pub async fn cancel(ctx: &Ctx, id: RunId, actor: &Actor) -> Result<Run, SyncError> {
-    let unknown = || SyncError::Unknown {
-        what: "run",
-        name: id.to_string(),
-    };
-    let run = ctx.store.run(id).await?.ok_or_else(unknown)?;
+    let run = existing_run(ctx, id).await?;
     if !ctx.store.request_cancel(id, Timestamp::now()).await? {
         return Err(SyncError::RunOver {
             run: id,
@@ -137,5 +133,30 @@ pub async fn cancel(ctx: &Ctx, id: RunId, actor: &Actor) -> Result<Run, SyncErro
     }
     ctx.audit(actor, "run.cancel", &id.to_string(), None).await;
     ctx.active.cancel(id);
-    ctx.store.run(id).await?.ok_or_else(unknown)
+    existing_run(ctx, id).await
+}
+
+/// Lets `status` tell no more of a run that is over. What it left undone stays undone.
+///
+/// # Errors
+/// When there is no such run or it is not over.
+pub async fn dismiss(ctx: &Ctx, id: RunId, actor: &Actor) -> Result<Run, SyncError> {
+    let run = existing_run(ctx, id).await?;
+    if !run.status.is_final() {
+        return Err(SyncError::RunNotOver {
+            run: id,
+            status: run.status,
+        });
+    }
+    ctx.store.dismiss_run(id, Timestamp::now()).await?;
+    ctx.audit(actor, "run.dismiss", &id.to_string(), None).await;
+    Ok(run)
+}
+
+async fn existing_run(ctx: &Ctx, id: RunId) -> Result<Run, SyncError> {
+    let run = ctx.store.run(id).await?;
+    run.ok_or_else(|| SyncError::Unknown {
+        what: "run",
+        name: id.to_string(),
+    })
 }

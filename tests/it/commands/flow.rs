@@ -122,6 +122,9 @@ fn first_connection(way: Way, from: Kind, to: Kind) {
 }
 
 fn again_and_history(way: Way, hq: &Site, berlin: &Site) {
+    let tables = lines(&done(way, hq, &["--json", "tables", "berlin"]));
+    let counted = [&tables[0]["local"]["rows"], &tables[1]["local"]["rows"]];
+    assert_eq!(counted, [2, 3], "as the pull counted them: {tables:#?}");
     let again = done(way, hq, &["--json", "pull", "berlin", "orders"]);
     let run_json = lines(&again).pop().unwrap();
     assert_eq!(run_json["status"], "completed", "{run_json:#}");

@@ -17,6 +17,7 @@ use crate::support::{postgres, sqlite};
 mod connection;
 mod decision;
 mod open;
+mod outcome;
 mod record;
 mod run;
 mod writer;
