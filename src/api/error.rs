@@ -81,6 +81,7 @@ impl From<StoreError> for Problem {
             | StoreError::Url(_)
             | StoreError::Newer { .. }
             | StoreError::InUse(_)
+            | StoreError::OtherKey
             | StoreError::Secret(_)
             | StoreError::Corrupt(_)
             | StoreError::Io { .. } => Self::internal(&err),

@@ -9,6 +9,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::fields::{list, shown, text};
 use crate::cli::print::Output;
 use crate::cli::{progress, report, resolve};
+use crate::model::order::TableOrder;
 use crate::model::run::RunOrder;
 
 /// Pulls and waits for the end.
@@ -16,15 +17,19 @@ pub(super) async fn run(context: &Context, arguments: PullArguments) -> anyhow::
     let (client, output) = (context.client()?, context.output);
     let connection = resolve::connection(&client, &arguments.connection).await?;
     let order = RunOrder {
-        tables: arguments.tables,
+        tables: arguments.tables.into_iter().map(TableOrder::of).collect(),
         sync_mode: arguments.mode,
         conflict_strategy: arguments.conflict,
         create_missing: arguments.create,
         shared: arguments.shared,
     };
     let id = text(&connection, "id");
-    if order.create_missing && !arguments.yes {
-        confirm_creation(&client, output, id, &order).await?;
+    if order.create_missing {
+        let plan = creation(&client, id, &order).await?;
+        if !list(&plan, "statements").is_empty() {
+            output.note(&described(&plan));
+            confirm_creation(output, arguments.yes)?;
+        }
     }
     let run = start(&client, id, &order).await?;
     let ended = tokio::select! {
@@ -53,17 +58,10 @@ pub(super) async fn start(client: &Client, id: &str, order: &RunOrder) -> anyhow
     client.post(&["connections", id, "pull"], &body).await
 }
 
-async fn confirm_creation(
-    client: &Client,
-    output: Output,
-    id: &str,
-    order: &RunOrder,
-) -> anyhow::Result<()> {
-    let plan = creation(client, id, order).await?;
-    if list(&plan, "statements").is_empty() {
+fn confirm_creation(output: Output, confirmed: bool) -> anyhow::Result<()> {
+    if confirmed {
         return Ok(());
     }
-    output.note(&described(&plan));
     if !output.can_ask() {
         return Err(
             Failure::usage("nobody can be asked whether to make these tables: use --yes").into(),

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::base::secret::Secret;
+use crate::base::secret::{KeyPlace, Secret};
 use crate::base::telemetry::LogFormat;
 use crate::model::grant::Withheld;
 use crate::model::policy::IncomingMode;
@@ -26,7 +26,7 @@ use crate::model::url::PeerUrl;
 pub use alerts::{AlertChannel, Alerts};
 pub use environment::{Access, access};
 pub use fault::{ConfigFault, ConfigFaults};
-pub use load::{DEFAULT_FILE, DEFAULT_TEXT, admin_socket, load, sqlite_file, state};
+pub use load::{DEFAULT_FILE, DEFAULT_TEXT, admin_socket, is_closed, load, sqlite_file, state};
 pub use postgres::{InvalidPostgresUrl, postgres_options};
 
 /// Everything an operator can set. Keys and defaults stand in `config/evenkeel.toml`.
@@ -90,7 +90,7 @@ pub struct Admin {
 #[expect(missing_docs, reason = "explained in config/evenkeel.toml")]
 pub struct State {
     pub url: Secret<String>,
-    pub key_file: PathBuf,
+    pub key: KeyPlace,
 }
 
 /// `[peer]`

@@ -51,7 +51,7 @@ impl Runner {
     }
 
     async fn start(&self, mut run: Run, now: Timestamp) -> Result<(), StoreError> {
-        let active = match self.ctx.active.begin(run.id, &run.order.tables) {
+        let active = match self.ctx.active.begin(run.id, &run.order.destinations()) {
             Ok(active) => active,
             Err(busy) => {
                 let waits = RunError {

@@ -2,9 +2,11 @@
 
 pub mod alert;
 pub mod connection;
+pub mod filter;
 pub mod finding;
 pub mod grant;
 pub mod id;
+pub mod order;
 pub mod outcome;
 pub mod policy;
 pub mod role;

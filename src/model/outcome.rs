@@ -67,7 +67,9 @@ pub fn outcomes(run: &Run, now: Timestamp) -> Vec<Outcome> {
     };
     if run.tables.is_empty() {
         let tables = run.order.tables.iter().filter(|_| speaks(run.status));
-        return tables.map(|table| outcome(table, run.status)).collect();
+        return tables
+            .map(|table| outcome(table.destination(), run.status))
+            .collect();
     }
     let tables = run.tables.iter().filter(|table| speaks(table.status));
     tables

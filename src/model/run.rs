@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::id::{ConnectionId, RunId, TransferId};
+use crate::model::order::TableOrder;
 use crate::model::table::TableName;
 use crate::model::word::words;
 
@@ -208,8 +209,8 @@ impl RunTable {
 /// What to pull and how; fixed when the run is made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunOrder {
-    /// The tables, as the request named them.
-    pub tables: Vec<TableName>,
+    /// The tables, in the order of the request.
+    pub tables: Vec<TableOrder>,
     /// Which rows may be written.
     pub sync_mode: SyncMode,
     /// What becomes of differing rows.
@@ -251,6 +252,17 @@ pub struct Run {
     pub tables: Vec<RunTable>,
     /// A person asked for it to stop.
     pub cancel_requested: bool,
+}
+
+impl RunOrder {
+    /// The tables it writes.
+    #[must_use]
+    pub fn destinations(&self) -> Vec<TableName> {
+        self.tables
+            .iter()
+            .map(|table| table.destination().clone())
+            .collect()
+    }
 }
 
 impl Run {

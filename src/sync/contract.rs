@@ -21,7 +21,7 @@ pub struct Contract {
     pub key: Vec<String>,
 }
 
-/// Agrees on a contract.
+/// Agrees on a contract over every column of the source, by the first key both sides have.
 ///
 /// # Errors
 /// [`SyncError::Contract`] naming table and column and what to do.
@@ -30,6 +30,17 @@ pub fn agree(
     target: &Table,
     target_engine: Engine,
     mode: SyncMode,
+) -> Result<Contract, SyncError> {
+    agree_by(source, target, target_engine, mode, None)
+}
+
+/// As [`agree`], by the key `wanted` where one is.
+pub(super) fn agree_by(
+    source: &Catalogue,
+    target: &Table,
+    target_engine: Engine,
+    mode: SyncMode,
+    wanted: Option<&[String]>,
 ) -> Result<Contract, SyncError> {
     let table = &target.name;
     if let Some(reason) = &target.not_writable {
@@ -62,7 +73,8 @@ pub fn agree(
         sent.push(there);
         written.push(column.clone());
     }
-    let key = common_key(source, target, &sent).ok_or_else(|| no_key(source, target))?;
+    let key =
+        common_key(source, target, &sent, wanted).ok_or_else(|| no_key(source, target, wanted))?;
     Ok(Contract {
         source: sent,
         target: written,
@@ -71,14 +83,15 @@ pub fn agree(
     })
 }
 
-/// Makes sure that a table made here after `source` will have a key by which rows are matched.
-///
-/// # Errors
-/// [`SyncError::Contract`] when it will not.
-pub fn refuse_keyless(source: &Catalogue, made: &Table) -> Result<(), SyncError> {
+/// Makes sure that a table made here after `source` will have a key by which rows are matched: `wanted` where one is.
+pub(super) fn refuse_keyless(
+    source: &Catalogue,
+    made: &Table,
+    wanted: Option<&[String]>,
+) -> Result<(), SyncError> {
     let sent: Vec<Column> = source.columns.iter().map(source_column).collect();
-    let key = common_key(source, made, &sent);
-    key.map(drop).ok_or_else(|| no_key(source, made))
+    let key = common_key(source, made, &sent, wanted);
+    key.map(drop).ok_or_else(|| no_key(source, made, wanted))
 }
 
 impl Contract {
@@ -189,8 +202,14 @@ fn refuse_unfilled(table: &TableName, column: &Column, mode: SyncMode) -> Result
     Ok(())
 }
 
-/// A key of the destination that is one of the source too, the destination's primary key first.
-fn common_key(source: &Catalogue, target: &Table, sent: &[Column]) -> Option<Vec<String>> {
+/// A key of the destination that is one of the source too, the destination's primary key first; only `wanted` where
+/// one is.
+fn common_key(
+    source: &Catalogue,
+    target: &Table,
+    sent: &[Column],
+    wanted: Option<&[String]>,
+) -> Option<Vec<String>> {
     let travels = |name: &String| sent.iter().any(|column| &column.name == name);
     let not_null = |name: &String| {
         source
@@ -206,6 +225,7 @@ fn common_key(source: &Catalogue, target: &Table, sent: &[Column]) -> Option<Vec
     target
         .usable_keys()
         .map(|key| &key.columns)
+        .filter(|columns| wanted.is_none_or(|wanted| same_columns(columns, wanted)))
         .find(|columns| columns.iter().all(travels) && is_source_key(columns))
         .cloned()
 }
@@ -214,7 +234,7 @@ fn same_columns(one: &[String], other: &[String]) -> bool {
     one.len() == other.len() && one.iter().all(|name| other.contains(name))
 }
 
-fn no_key(source: &Catalogue, target: &Table) -> SyncError {
+fn no_key(source: &Catalogue, target: &Table, wanted: Option<&[String]>) -> SyncError {
     let describe = |keys: Vec<String>| {
         if keys.is_empty() {
             "none".to_owned()
@@ -225,8 +245,18 @@ fn no_key(source: &Catalogue, target: &Table) -> SyncError {
     let there = std::iter::once(&source.primary_key)
         .chain(&source.unique)
         .filter(|key| !key.is_empty());
+    let (fault, hint) = match wanted {
+        None => (
+            "no usable key".to_owned(),
+            "add the same primary key on both sides",
+        ),
+        Some(wanted) => (
+            format!("`primary_key` ({}) cannot be used", listed(wanted)),
+            "name one of the keys that both sides have, or none",
+        ),
+    };
     let message = format!(
-        "no usable key: rows are matched by a primary key or a unique key without NULL that both sides have; there: {}; here: {}",
+        "{fault}: rows are matched by a primary key or a unique key without NULL that both sides have; there: {}; here: {}",
         describe(there.map(|key| format!("({})", key.join(", "))).collect()),
         describe(
             target
@@ -235,15 +265,16 @@ fn no_key(source: &Catalogue, target: &Table) -> SyncError {
                 .collect()
         ),
     );
-    refuse(
-        &target.name,
-        "no_key",
-        message,
-        "add the same primary key on both sides",
-    )
+    refuse(&target.name, "no_key", message, hint)
 }
 
-fn refuse(table: &TableName, code: &'static str, message: String, hint: &str) -> SyncError {
+/// The refusal of a contract over `table`.
+pub(super) fn refuse(
+    table: &TableName,
+    code: &'static str,
+    message: String,
+    hint: &str,
+) -> SyncError {
     SyncError::Contract {
         table: table.clone(),
         code,
@@ -253,7 +284,7 @@ fn refuse(table: &TableName, code: &'static str, message: String, hint: &str) ->
 }
 
 /// The first few, and how many more: a peer may name thousands.
-fn listed(names: &[impl AsRef<str>]) -> String {
+pub(super) fn listed(names: &[impl AsRef<str>]) -> String {
     let first: Vec<&str> = names.iter().take(10).map(AsRef::as_ref).collect();
     match names.len().saturating_sub(first.len()) {
         0 => first.join(", "),
@@ -266,121 +297,4 @@ fn plural<'a>(count: usize, one: &'a str, many: &'a str) -> &'a str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::agree;
-    use crate::model::run::SyncMode;
-    use crate::model::table::{Column, Engine, NeutralType, Table, TableName, UniqueKey};
-    use crate::sync::SyncError;
-    use crate::wire::messages::{Catalogue, CatalogueColumn};
-
-    fn here(columns: &[(&str, NeutralType)], key: &[&str]) -> Table {
-        let column = |&(name, kind): &(&str, NeutralType)| Column {
-            name: name.to_owned(),
-            kind,
-            native: kind.name().to_owned(),
-            precision: None,
-            scale: None,
-            length: None,
-            nullable: !key.contains(&name),
-            generated: false,
-            identity: false,
-            has_default: false,
-        };
-        let key: Vec<String> = key.iter().map(|name| (*name).to_owned()).collect();
-        Table {
-            name: TableName::bare("orders"),
-            columns: columns.iter().map(column).collect(),
-            primary_key: (!key.is_empty()).then_some(UniqueKey {
-                columns: key,
-                folded: false,
-            }),
-            unique: vec![],
-            foreign_keys: vec![],
-            triggers: vec![],
-            row_estimate: None,
-            size_bytes: None,
-            not_writable: None,
-        }
-    }
-
-    fn there(columns: &[(&str, NeutralType)], key: &[&str]) -> Catalogue {
-        let table = here(columns, key);
-        let column = |column: &Column| CatalogueColumn {
-            name: column.name.clone(),
-            kind: column.kind,
-            native: column.native.clone(),
-            precision: None,
-            scale: None,
-            length: None,
-            nullable: column.nullable,
-            generated: false,
-            identity: false,
-        };
-        Catalogue {
-            engine: Engine::Postgres,
-            columns: table.columns.iter().map(column).collect(),
-            primary_key: table.primary_key.map(|key| key.columns).unwrap_or_default(),
-            unique: vec![],
-            foreign_keys: vec![],
-            row_estimate: None,
-        }
-    }
-
-    const ID: (&str, NeutralType) = ("id", NeutralType::Int8);
-    const NOTE: (&str, NeutralType) = ("note", NeutralType::Text);
-
-    fn fault(source: &Catalogue, target: &Table, mode: SyncMode) -> (&'static str, String) {
-        match agree(source, target, Engine::Postgres, mode) {
-            Err(SyncError::Contract { code, message, .. }) => (code, message),
-            other => panic!("expected a refusal, got {other:?}"),
-        }
-    }
-
-    #[test]
-    fn columns_travel_in_the_order_of_the_destination() {
-        let contract = agree(
-            &there(&[NOTE, ID], &["id"]),
-            &here(&[ID, ("local", NeutralType::Text), NOTE], &["id"]),
-            Engine::Postgres,
-            SyncMode::Upsert,
-        )
-        .unwrap();
-        assert_eq!(contract.column_names(), ["id", "note"]);
-        assert_eq!(contract.key, ["id"]);
-        assert!(contract.conversion.is_pass());
-    }
-
-    #[test]
-    fn what_cannot_fit_is_refused_by_name_before_any_row() {
-        let source = there(&[ID, NOTE], &["id"]);
-        let mut unwritable = here(&[ID, NOTE], &["id"]);
-        unwritable.not_writable = Some("it has inheritance children".to_owned());
-        let mut unfilled = here(&[ID, NOTE, ("local", NeutralType::Text)], &["id"]);
-        unfilled.columns[2].nullable = false;
-        let cases = [
-            (here(&[ID], &["id"]), "missing_column", "note"),
-            (
-                here(&[ID, ("note", NeutralType::Int4)], &["id"]),
-                "kind_mismatch",
-                "note",
-            ),
-            (here(&[ID, NOTE], &[]), "no_key", "there: (id); here: none"),
-            (here(&[ID, NOTE], &["note"]), "no_key", "here: (note)"),
-            (unwritable, "not_writable", "inheritance"),
-            (unfilled, "unfilled_column", "local"),
-        ];
-        for (target, code, named) in cases {
-            let (found, message) = fault(&source, &target, SyncMode::Upsert);
-            assert_eq!(found, code);
-            assert!(message.contains(named), "{code}: {message}");
-        }
-    }
-
-    #[test]
-    fn a_column_that_only_inserts_need_does_not_stop_updates() {
-        let mut target = here(&[ID, NOTE, ("local", NeutralType::Text)], &["id"]);
-        target.columns[2].nullable = false;
-        let source = there(&[ID, NOTE], &["id"]);
-        assert!(agree(&source, &target, Engine::Postgres, SyncMode::Update).is_ok());
-    }
-}
+mod tests;

@@ -8,6 +8,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use crate::base::command::is_runnable;
+use crate::base::secret::KeyPlace;
 use crate::config::{AlertChannel, Config, sqlite_file};
 use crate::model::connection::Connection;
 use crate::model::finding::Finding;
@@ -36,12 +37,16 @@ pub async fn findings(ctx: &Ctx) -> Vec<Finding> {
 /// What can be told of the key file without a daemon.
 #[must_use]
 pub fn key_findings(config: &Config) -> Vec<Finding> {
-    let key_file = &config.state.key_file;
+    let key_file = config.state.key.path();
     let shown = key_file.display();
-    let Ok(metadata) = std::fs::metadata(key_file) else {
-        return vec![Finding::good(format!(
-            "the key file {shown} is made when the daemon first starts"
-        ))];
+    let metadata = match std::fs::metadata(key_file) {
+        Ok(metadata) => metadata,
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => {
+            let made = format!("the key file {shown} is made when the daemon first starts");
+            return vec![Finding::good(made)];
+        }
+        // Whoever may not look at it can tell nothing of it, and that is as it should be.
+        Err(_) => return Vec::new(),
     };
     let mut findings = vec![key_folder(config)];
     if metadata.permissions().mode() & 0o077 != 0 {
@@ -86,7 +91,12 @@ async fn state(ctx: &Ctx) -> Vec<Finding> {
 
 /// Whoever copies the folder would have both the sealed values and the key that opens them.
 fn key_folder(config: &Config) -> Finding {
-    let key_file = &config.state.key_file;
+    let key_file = match &config.state.key {
+        KeyPlace::File(path) => path,
+        KeyPlace::Credential(_) => {
+            return Finding::good("the key is a systemd credential, apart from the state");
+        }
+    };
     let shown = key_file.display();
     let folder = |path: &Path| path.parent().and_then(|folder| folder.canonicalize().ok());
     let state = sqlite_file(config.state.url.expose());

@@ -8,6 +8,7 @@ pub mod connections;
 pub mod contract;
 pub mod doctor;
 pub mod error;
+mod mapping;
 pub mod pull;
 pub mod retry;
 pub mod serve;

@@ -13,15 +13,15 @@ use crate::api::admin::request::{JsonBody, id};
 use crate::api::admin::runs::RunView;
 use crate::api::auth::Caller;
 use crate::api::problem::Problem;
+use crate::model::order::TableOrder;
 use crate::model::run::{ConflictStrategy, RunOrder, SyncMode};
-use crate::model::table::TableName;
 use crate::sync::{Ctx, pull};
 
 /// What a request may ask for; some of it comes in a later version and is refused by name until then.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PullBody {
-    tables: Vec<TableName>,
+    tables: Vec<TableOrder>,
     #[serde(default)]
     sync_mode: AskedMode,
     #[serde(default)]
@@ -111,7 +111,7 @@ fn order_of(body: PullBody) -> Result<RunOrder, Problem> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CreationBody {
-    tables: Vec<TableName>,
+    tables: Vec<TableOrder>,
 }
 
 #[derive(Serialize)]
@@ -134,13 +134,19 @@ pub(super) async fn creation(
     }))
 }
 
-fn named(tables: Vec<TableName>) -> Result<Vec<TableName>, Problem> {
+/// At least one table, and none of this site twice.
+fn named(tables: Vec<TableOrder>) -> Result<Vec<TableOrder>, Problem> {
     if tables.is_empty() {
         return Err(Problem::invalid("tables", "must name at least one table"));
     }
     for (at, table) in tables.iter().enumerate() {
-        if tables.iter().take(at).any(|earlier| earlier == table) {
-            let message = format!("{table} is named twice");
+        let written = table.destination();
+        if tables
+            .iter()
+            .take(at)
+            .any(|earlier| earlier.destination() == written)
+        {
+            let message = format!("{written} would be written twice");
             return Err(Problem::invalid(format!("tables[{at}]"), message));
         }
     }

@@ -19,6 +19,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::fields::{list, number, text};
 use crate::cli::print::{Output, grouped};
 use crate::cli::{connect, connections, grants, progress, pull, report};
+use crate::model::order::TableOrder;
 use crate::model::run::{ConflictStrategy, RunOrder, SyncMode};
 use crate::model::table::TableName;
 use data::{Change, TABLES};
@@ -287,7 +288,7 @@ fn order() -> RunOrder {
     RunOrder {
         tables: TABLES
             .iter()
-            .map(|table| TableName::bare(table.name))
+            .map(|table| TableOrder::of(TableName::bare(table.name)))
             .collect(),
         sync_mode: SyncMode::default(),
         conflict_strategy: ConflictStrategy::default(),

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::connection::{Connection, Status};
+use crate::model::order::TableOrder;
 use crate::model::outcome::Outcome;
 use crate::model::run::{ConflictStrategy, Run, RunStatus, SyncMode};
 use crate::model::table::TableName;
@@ -54,7 +55,7 @@ pub(super) fn troubles(
 
 fn waiting(run: &Run, connection: &Connection) -> Option<Trouble> {
     let error = run.error.as_ref()?;
-    let tables: Vec<&TableName> = run.order.tables.iter().collect();
+    let tables = destinations(run);
     let id = run.id;
     let hint = error
         .hint
@@ -113,7 +114,7 @@ fn about(
         cause: format!(
             "{event}:{}:{}",
             run.connection_id,
-            digest(&run.order.tables)
+            digest(&destinations(run))
         ),
         event,
         what: format!("{} from {}", named(tables), connection.name),
@@ -125,8 +126,14 @@ fn about(
     }
 }
 
+/// The tables the run writes, as they are called here.
+fn destinations(run: &Run) -> Vec<&TableName> {
+    let tables = run.order.tables.iter();
+    tables.map(TableOrder::destination).collect()
+}
+
 /// The same for every run of the same tables, and short however many they are.
-fn digest(tables: &[TableName]) -> String {
+fn digest(tables: &[&TableName]) -> String {
     let mut names: Vec<String> = tables.iter().map(ToString::to_string).collect();
     names.sort();
     let hash = blake3::hash(names.join("\n").as_bytes());

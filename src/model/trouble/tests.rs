@@ -6,6 +6,7 @@ use super::{Event, Known, Trouble, shell_word, troubles};
 use crate::model::connection::{Auth, Connection, Direction, Identity, Status, Totals};
 use crate::model::grant::Grant;
 use crate::model::id::{ConnectionId, RunId};
+use crate::model::order::TableOrder;
 use crate::model::outcome::outcomes;
 use crate::model::run::{Progress, Run, RunError, RunOrder, RunStatus, RunTable, SyncMode};
 use crate::model::table::TableName;
@@ -80,7 +81,7 @@ fn run(connection: &Connection, status: RunStatus, tables: &[&str]) -> Run {
         }),
         tables: tables.iter().map(table).collect(),
         order: RunOrder {
-            tables,
+            tables: tables.into_iter().map(TableOrder::of).collect(),
             sync_mode: SyncMode::Upsert,
             conflict_strategy: Default::default(),
             create_missing: false,

@@ -18,7 +18,7 @@ mod register;
 mod tell;
 mod verify;
 
-pub use decide::{decide, delete};
+pub use decide::{decide, delete, may_decide};
 pub use edit::{Edit, edit};
 pub use give::{NewConnection, give};
 pub use heard::{hear_deletion, hear_status, note_contact, tell_status};

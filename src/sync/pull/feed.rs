@@ -101,13 +101,11 @@ impl Feed {
             .contract
             .source
             .iter()
+            .zip(&self.contract.target)
             .zip(fields)
-            .filter(|(column, _)| self.contract.key.contains(&column.name))
-            .map(|(column, field)| {
-                (
-                    column.name.clone(),
-                    field_to_text(column.kind, field).into(),
-                )
+            .filter(|((_, here), _)| self.contract.key.contains(&here.name))
+            .map(|((there, here), field)| {
+                (here.name.clone(), field_to_text(there.kind, field).into())
             })
             .collect();
         Ok(QuarantinedRow {

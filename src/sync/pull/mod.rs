@@ -78,9 +78,8 @@ fn prepare(run: &mut Run) {
     if run.tables.is_empty() {
         run.tables = run
             .order
-            .tables
-            .iter()
-            .cloned()
+            .destinations()
+            .into_iter()
             .map(RunTable::waiting)
             .collect();
     }

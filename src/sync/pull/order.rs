@@ -1,9 +1,12 @@
 //! Ordering a pull: everything that can be refused at once is refused here, before a run exists.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 
 use crate::engine::driver::Creation;
 use crate::model::id::{ConnectionId, RunId};
+use crate::model::order::TableOrder;
 use crate::model::run::{Progress, Run, RunOrder, RunStatus};
 use crate::model::table::TableName;
 use crate::sync::pull::{Source, plan, receiver};
@@ -16,25 +19,40 @@ use crate::sync::{Actor, Ctx, SyncError};
 pub async fn order(
     ctx: &Ctx,
     connection: ConnectionId,
-    mut asked: RunOrder,
+    asked: RunOrder,
     actor: &Actor,
 ) -> Result<Run, SyncError> {
     receiver(ctx, connection).await?;
-    let mut seen = std::collections::HashSet::new();
-    asked.tables.retain(|table| seen.insert(table.clone()));
-    if asked.tables.is_empty() {
+    let destinations = asked.destinations();
+    refuse_unclear(&destinations)?;
+    if asked.tables.iter().any(|table| table.row_filter.is_some()) {
         return Err(SyncError::Invalid {
             field: "tables",
-            message: "name at least one table".to_owned(),
+            message: "`row_filter` is not supported by this version".to_owned(),
         });
     }
     if !asked.shared {
-        refuse_second_writer(ctx, connection, &asked.tables).await?;
+        refuse_second_writer(ctx, connection, &destinations).await?;
     }
     let run = new_run(connection, asked, actor, Timestamp::now());
     ctx.store.insert_run(&run).await?;
     ctx.runner.wake();
     Ok(run)
+}
+
+/// A run writes at least one table, and none of them twice.
+fn refuse_unclear(destinations: &[TableName]) -> Result<(), SyncError> {
+    let mut seen = HashSet::new();
+    let repeated = destinations.iter().find(|table| !seen.insert(*table));
+    let message = match repeated {
+        Some(table) => format!("{table} would be written twice by one run"),
+        None if destinations.is_empty() => "name at least one table".to_owned(),
+        None => return Ok(()),
+    };
+    Err(SyncError::Invalid {
+        field: "tables",
+        message,
+    })
 }
 
 async fn refuse_second_writer(
@@ -78,6 +96,10 @@ fn new_run(connection: ConnectionId, order: RunOrder, actor: &Actor, now: Timest
     }
 }
 
+/// What no table takes over from a peer, whether the peer's has it or not: of these it does not even tell.
+const NEVER_TAKEN: &str =
+    "of every table: defaults, checks, and indexes that are no keys; add those this site needs";
+
 /// What `create_missing` would make for these tables, without making it.
 ///
 /// # Errors
@@ -85,12 +107,16 @@ fn new_run(connection: ConnectionId, order: RunOrder, actor: &Actor, now: Timest
 pub async fn plan_creation(
     ctx: &Ctx,
     id: ConnectionId,
-    tables: &[TableName],
+    tables: &[TableOrder],
 ) -> Result<Creation, SyncError> {
     let connection = receiver(ctx, id).await?;
     let source = Source::open(ctx, &connection).await?;
-    let sides = plan::look(ctx, tables, &source).await?;
-    Ok(ctx.driver.plan_creation(&plan::missing(&sides)).await?)
+    let sides = plan::look(ctx, tables.iter(), tables, &source).await?;
+    let mut creation = ctx.driver.plan_creation(&plan::missing(&sides)).await?;
+    if !creation.statements.is_empty() {
+        creation.left_out.push(NEVER_TAKEN.to_owned());
+    }
+    Ok(creation)
 }
 
 /// Stops a run: a waiting one at once, a running one after rolling back its open transaction.

@@ -1,25 +1,28 @@
 //! Before any row moves: both catalogues, missing tables made, a contract for each table, parents first.
 
 use crate::engine::driver::NewTable;
+use crate::model::order::TableOrder;
 use crate::model::run::Run;
-use crate::model::table::{ForeignKey, Table, TableName, UniqueKey, parents_first};
+use crate::model::table::{Table, TableName, parents_first};
 use crate::remote::RemoteError;
-use crate::sync::contract::{Contract, agree, refuse_keyless, source_column};
+use crate::sync::contract::Contract;
+use crate::sync::mapping::MappedSource;
 use crate::sync::pull::{Source, is_done};
 use crate::sync::{Ctx, SyncError};
-use crate::wire::messages::Catalogue;
 
 /// One table to pull.
 pub(super) struct TablePull {
+    /// Its name at the source.
+    pub(super) source: TableName,
     pub(super) target: Table,
     pub(super) contract: Contract,
     pub(super) rows_estimate: Option<u64>,
 }
 
 /// A table as both sides know it.
-pub(super) struct Sides {
-    name: TableName,
-    there: Catalogue,
+pub(super) struct Sides<'a> {
+    order: &'a TableOrder,
+    there: MappedSource,
     here: Option<Table>,
 }
 
@@ -29,30 +32,28 @@ pub(super) async fn make(
     run: &mut Run,
     source: &Source,
 ) -> Result<Vec<TablePull>, SyncError> {
-    let waiting: Vec<TableName> = run
-        .tables
-        .iter()
-        .filter(|table| !is_done(table.status))
-        .map(|table| table.table.clone())
-        .collect();
-    let mut sides = look(ctx, &waiting, source).await?;
+    let is_waiting = |order: &&TableOrder| {
+        let mut done = run.tables.iter().filter(|table| is_done(table.status));
+        !done.any(|table| table.table == *order.destination())
+    };
+    let tables = &run.order.tables;
+    let mut sides = look(ctx, tables.iter().filter(is_waiting), tables, source).await?;
     if run.order.create_missing {
         refuse_before_making(ctx, run, &sides)?;
         create(ctx, &mut sides).await?;
     }
     let mut pulls = Vec::with_capacity(sides.len());
     for side in sides {
-        let target = side.here.ok_or_else(|| missing_here(&side.name))?;
-        let contract = agree(
-            &side.there,
-            &target,
-            ctx.driver.engine(),
-            run.order.sync_mode,
-        )?;
+        let target = side
+            .here
+            .ok_or_else(|| missing_here(side.order.destination()))?;
+        let (engine, mode) = (ctx.driver.engine(), run.order.sync_mode);
+        let contract = side.there.agree(&target, engine, mode)?;
         pulls.push(TablePull {
+            source: side.order.source_table.clone(),
             target,
             contract,
-            rows_estimate: side.there.row_estimate,
+            rows_estimate: side.there.row_estimate(),
         });
     }
     // A peer may estimate anything, so that the sum may be beyond all numbers.
@@ -67,14 +68,16 @@ pub(super) async fn make(
         .collect())
 }
 
-/// Asks both sides for each table.
-pub(super) async fn look(
+/// Asks both sides for each of `wanted`, which are among the tables of `run`.
+pub(super) async fn look<'a>(
     ctx: &Ctx,
-    tables: &[TableName],
+    wanted: impl Iterator<Item = &'a TableOrder>,
+    run: &[TableOrder],
     source: &Source,
-) -> Result<Vec<Sides>, SyncError> {
-    let mut sides = Vec::with_capacity(tables.len());
-    for name in tables {
+) -> Result<Vec<Sides<'a>>, SyncError> {
+    let mut sides = Vec::new();
+    for order in wanted {
+        let name = &order.source_table;
         let (_, catalogue) = source
             .peer
             .schema(&source.token_hash, name)
@@ -84,9 +87,9 @@ pub(super) async fn look(
             source.host_error("it describes its tables without the `evenkeel` object; pulling from other software comes later")
         })?;
         sides.push(Sides {
-            name: name.clone(),
-            there,
-            here: ctx.driver.table(name).await?,
+            order,
+            there: MappedSource::new(there, order, run)?,
+            here: ctx.driver.table(order.destination()).await?,
         });
     }
     Ok(sides)
@@ -123,40 +126,42 @@ fn refused(table: &TableName, err: RemoteError) -> SyncError {
 }
 
 /// No table is made for a run that cannot be done as a whole.
-fn refuse_before_making(ctx: &Ctx, run: &Run, sides: &[Sides]) -> Result<(), SyncError> {
+fn refuse_before_making(ctx: &Ctx, run: &Run, sides: &[Sides<'_>]) -> Result<(), SyncError> {
+    let engine = ctx.driver.engine();
     for side in sides {
         match &side.here {
             Some(target) => {
-                let engine = ctx.driver.engine();
-                agree(&side.there, target, engine, run.order.sync_mode).map(drop)?;
+                let agreed = side.there.agree(target, engine, run.order.sync_mode);
+                agreed.map(drop)?;
             }
-            None => refuse_keyless(&side.there, &described(&side.name, &side.there))?,
+            None => side.there.refuse_making(engine)?,
         }
     }
     Ok(())
 }
 
-async fn create(ctx: &Ctx, sides: &mut [Sides]) -> Result<(), SyncError> {
+async fn create(ctx: &Ctx, sides: &mut [Sides<'_>]) -> Result<(), SyncError> {
     let new = missing(sides);
     if new.is_empty() {
         return Ok(());
     }
     ctx.driver.create(&new).await?;
     for side in sides.iter_mut().filter(|side| side.here.is_none()) {
-        tracing::info!(table = %side.name, "made a table that was missing");
-        side.here = ctx.driver.table(&side.name).await?;
+        let table = side.order.destination();
+        tracing::info!(%table, "made a table that was missing");
+        side.here = ctx.driver.table(table).await?;
     }
     Ok(())
 }
 
 /// The tables that are missing here, parents first.
-pub(super) fn missing(sides: &[Sides]) -> Vec<NewTable> {
+pub(super) fn missing(sides: &[Sides<'_>]) -> Vec<NewTable> {
     let new: Vec<NewTable> = sides
         .iter()
         .filter(|side| side.here.is_none())
         .map(|side| NewTable {
-            table: described(&side.name, &side.there),
-            source: side.there.engine,
+            table: side.there.described(),
+            source: side.there.engine(),
         })
         .collect();
     let tables: Vec<Table> = new.iter().map(|new| new.table.clone()).collect();
@@ -164,41 +169,6 @@ pub(super) fn missing(sides: &[Sides]) -> Vec<NewTable> {
         .into_iter()
         .filter_map(|at| new.get(at).cloned())
         .collect()
-}
-
-/// A peer's table in our words. Nothing of it is trusted: `create` takes only names, neutral types and keys.
-fn described(name: &TableName, there: &Catalogue) -> Table {
-    let key = |columns: &Vec<String>| UniqueKey {
-        columns: columns.clone(),
-        folded: false,
-    };
-    Table {
-        name: name.clone(),
-        columns: there.columns.iter().map(source_column).collect(),
-        primary_key: Some(&there.primary_key)
-            .filter(|columns| !columns.is_empty())
-            .map(key),
-        unique: there
-            .unique
-            .iter()
-            .filter(|columns| **columns != there.primary_key)
-            .map(key)
-            .collect(),
-        foreign_keys: there
-            .foreign_keys
-            .iter()
-            .map(|foreign| ForeignKey {
-                columns: foreign.columns.clone(),
-                table: foreign.table.clone(),
-                foreign_columns: foreign.foreign_columns.clone(),
-                on_delete: foreign.on_delete.clone(),
-            })
-            .collect(),
-        triggers: Vec::new(),
-        row_estimate: None,
-        size_bytes: None,
-        not_writable: None,
-    }
 }
 
 fn missing_here(table: &TableName) -> SyncError {

@@ -128,7 +128,7 @@ async fn stream(
     let columns = pull.contract.column_names();
     let rows = source
         .peer
-        .rows(&source.token_hash, name, &columns, strategy)
+        .rows(&source.token_hash, &pull.source, &columns, strategy)
         .await?;
     if !pull.contract.matches(rows.head()) {
         return Err(EngineError::SchemaChanged(name.clone()).into());

@@ -88,7 +88,10 @@ fn first_connection(way: Way, from: Kind, to: Kind) {
     assert!(tables[1]["local"].is_null(), "{tables:#?}");
     let schema = done(way, &hq, &["schema", "berlin", "orders"]);
     assert_eq!(schema.stdout.lines().count(), 3, "{schema:#?}");
-    assert!(schema.stdout.contains("total\tnumeric"), "{schema:#?}");
+    assert!(
+        schema.stdout.contains("total\tnumeric(12,2)"),
+        "{schema:#?}"
+    );
     let records = lines(&done(
         way,
         &hq,
@@ -105,6 +108,11 @@ fn first_connection(way: Way, from: Kind, to: Kind) {
     assert!(
         pulled.stdout.contains("orders") && pulled.stdout.contains("customers"),
         "{pulled:#?}"
+    );
+    let told = pulled.stderr.to_lowercase();
+    assert!(
+        told.contains("create table") && told.contains("left out"),
+        "--yes does not ask, but it tells: {pulled:#?}"
     );
     let said = format!("{}{}", pulled.stdout, pulled.stderr);
     assert!(said.contains("applied, not yet verified"), "{pulled:#?}");

@@ -6,5 +6,6 @@ mod bad_store;
 mod create;
 mod flights;
 mod kill;
+mod mapping;
 mod modes;
 mod runs;

@@ -4,6 +4,7 @@ use evenkeel::base::secret::{MasterKey, Secret};
 use evenkeel::model::connection::{Auth, Connection, Direction, Identity, Status, Totals};
 use evenkeel::model::grant::Grant;
 use evenkeel::model::id::{ConnectionId, RunId};
+use evenkeel::model::order::TableOrder;
 use evenkeel::model::run::{Progress, Run, RunError, RunOrder, RunStatus, RunTable};
 use evenkeel::model::table::TableName;
 use evenkeel::model::url::PeerUrl;
@@ -172,7 +173,10 @@ fn new_run(connection: ConnectionId) -> Run {
         id: RunId::generate(),
         connection_id: connection,
         order: RunOrder {
-            tables: vec![table("orders"), table("shop.items")],
+            tables: vec![
+                TableOrder::of(table("orders")),
+                TableOrder::of(table("shop.items")),
+            ],
             sync_mode: Default::default(),
             conflict_strategy: Default::default(),
             create_missing: true,

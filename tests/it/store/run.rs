@@ -1,6 +1,7 @@
 //! Runs: a queue in which a run has one starter, and a history in which the final stays as it is.
 
 use evenkeel::model::connection::Connection;
+use evenkeel::model::order::TableOrder;
 use evenkeel::model::run::{
     Changes, ConflictStrategy, Progress, Run, RunOrder, RunStatus, RunTable, SyncMode,
 };
@@ -49,7 +50,7 @@ async fn every_field_of_a_run_comes_back(state: State) {
     let plain = stored_run(&store).await;
     let full = Run {
         order: RunOrder {
-            tables: vec![table("\"a.b\"")],
+            tables: vec![TableOrder::of(table("\"a.b\""))],
             sync_mode: SyncMode::Update,
             conflict_strategy: ConflictStrategy::Merge,
             create_missing: false,

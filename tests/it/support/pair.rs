@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::daemon::{Output, Site, SiteBuilder};
 use super::database::Database;
+use super::http::Answer;
 use super::proxy::Proxy;
 use super::wait;
 
@@ -104,11 +105,24 @@ impl Pair {
 
     /// Orders a pull by the admin API and returns the run's id without waiting.
     pub fn order(&self, tables: &[&str]) -> String {
-        let id = connection(&self.taker, self.giver.name())["id"].clone();
-        let target = format!("/connections/{}/pull", id.as_str().expect("an id"));
-        let made = self.taker.post(&target, &json!({ "tables": tables }));
+        let made = self.ask(&json!({ "tables": tables }));
         let run = made.expect(201).json();
         run["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Asks the admin API for a pull and returns its answer.
+    pub fn ask(&self, body: &Value) -> Answer {
+        let id = connection(&self.taker, self.giver.name())["id"].clone();
+        let target = format!("/connections/{}/pull", id.as_str().expect("an id"));
+        self.taker.post(&target, body)
+    }
+
+    /// Pulls by the admin API, `body` saying what; returns the run as it ended.
+    pub fn pull_as(&self, body: &Value) -> Value {
+        let run = self.ask(body).expect(201).json();
+        let id = run["id"].as_str().expect("an id");
+        let is_over = |run: &Value| !run["completed_at"].is_null();
+        self.run_until(id, "the run is over", is_over)
     }
 
     /// The run as it stands.

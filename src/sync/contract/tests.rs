@@ -1,0 +1,118 @@
+//! What two catalogues agree on, and what they do not.
+
+use super::agree;
+use crate::model::run::SyncMode;
+use crate::model::table::{Column, Engine, NeutralType, Table, TableName, UniqueKey};
+use crate::sync::SyncError;
+use crate::wire::messages::{Catalogue, CatalogueColumn};
+
+fn here(columns: &[(&str, NeutralType)], key: &[&str]) -> Table {
+    let column = |&(name, kind): &(&str, NeutralType)| Column {
+        name: name.to_owned(),
+        kind,
+        native: kind.name().to_owned(),
+        precision: None,
+        scale: None,
+        length: None,
+        nullable: !key.contains(&name),
+        generated: false,
+        identity: false,
+        has_default: false,
+    };
+    let key: Vec<String> = key.iter().map(|name| (*name).to_owned()).collect();
+    Table {
+        name: TableName::bare("orders"),
+        columns: columns.iter().map(column).collect(),
+        primary_key: (!key.is_empty()).then_some(UniqueKey {
+            columns: key,
+            folded: false,
+        }),
+        unique: vec![],
+        foreign_keys: vec![],
+        triggers: vec![],
+        row_estimate: None,
+        size_bytes: None,
+        not_writable: None,
+    }
+}
+
+fn there(columns: &[(&str, NeutralType)], key: &[&str]) -> Catalogue {
+    let table = here(columns, key);
+    let column = |column: &Column| CatalogueColumn {
+        name: column.name.clone(),
+        kind: column.kind,
+        native: column.native.clone(),
+        precision: None,
+        scale: None,
+        length: None,
+        nullable: column.nullable,
+        generated: false,
+        identity: false,
+    };
+    Catalogue {
+        engine: Engine::Postgres,
+        columns: table.columns.iter().map(column).collect(),
+        primary_key: table.primary_key.map(|key| key.columns).unwrap_or_default(),
+        unique: vec![],
+        foreign_keys: vec![],
+        row_estimate: None,
+    }
+}
+
+const ID: (&str, NeutralType) = ("id", NeutralType::Int8);
+const NOTE: (&str, NeutralType) = ("note", NeutralType::Text);
+
+fn fault(source: &Catalogue, target: &Table, mode: SyncMode) -> (&'static str, String) {
+    match agree(source, target, Engine::Postgres, mode) {
+        Err(SyncError::Contract { code, message, .. }) => (code, message),
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+}
+
+#[test]
+fn columns_travel_in_the_order_of_the_destination() {
+    let contract = agree(
+        &there(&[NOTE, ID], &["id"]),
+        &here(&[ID, ("local", NeutralType::Text), NOTE], &["id"]),
+        Engine::Postgres,
+        SyncMode::Upsert,
+    )
+    .unwrap();
+    assert_eq!(contract.column_names(), ["id", "note"]);
+    assert_eq!(contract.key, ["id"]);
+    assert!(contract.conversion.is_pass());
+}
+
+#[test]
+fn what_cannot_fit_is_refused_by_name_before_any_row() {
+    let source = there(&[ID, NOTE], &["id"]);
+    let mut unwritable = here(&[ID, NOTE], &["id"]);
+    unwritable.not_writable = Some("it has inheritance children".to_owned());
+    let mut unfilled = here(&[ID, NOTE, ("local", NeutralType::Text)], &["id"]);
+    unfilled.columns[2].nullable = false;
+    let cases = [
+        (here(&[ID], &["id"]), "missing_column", "note"),
+        (
+            here(&[ID, ("note", NeutralType::Int4)], &["id"]),
+            "kind_mismatch",
+            "note",
+        ),
+        (here(&[ID, NOTE], &[]), "no_key", "there: (id); here: none"),
+        (here(&[ID, NOTE], &["note"]), "no_key", "here: (note)"),
+        (unwritable, "not_writable", "inheritance"),
+        (unfilled, "unfilled_column", "local"),
+    ];
+    for (target, code, named) in cases {
+        let (found, message) = fault(&source, &target, SyncMode::Upsert);
+        assert_eq!(found, code);
+        assert!(message.contains(named), "{code}: {message}");
+    }
+}
+
+#[test]
+fn a_column_that_only_inserts_need_does_not_stop_updates() {
+    let mut target = here(&[ID, NOTE, ("local", NeutralType::Text)], &["id"]);
+    target.columns[2].nullable = false;
+    let source = there(&[ID, NOTE], &["id"]);
+    assert!(agree(&source, &target, Engine::Postgres, SyncMode::Update).is_ok());
+}
