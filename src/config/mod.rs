@@ -7,6 +7,7 @@ mod environment;
 mod fault;
 mod layers;
 mod load;
+mod mysql;
 mod postgres;
 mod reader;
 
@@ -25,6 +26,7 @@ use crate::model::url::PeerUrl;
 pub use environment::{Access, access};
 pub use fault::{ConfigFault, ConfigFaults};
 pub use load::{DEFAULT_FILE, DEFAULT_TEXT, admin_socket, load, sqlite_file, state};
+pub use mysql::{InvalidMysqlUrl, mysql_options};
 pub use postgres::{InvalidPostgresUrl, postgres_options};
 
 /// Everything an operator can set. Keys and defaults stand in `config/evenkeel.toml`.
