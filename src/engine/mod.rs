@@ -2,6 +2,7 @@
 //!
 //! Knows SQL and nothing of peers, runs or HTTP.
 
+mod check;
 pub mod driver;
 pub mod error;
 pub mod mysql;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlPool, MySqlPoolOptions, MySqlRow};
 use sqlx::pool::PoolConnection;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, MySql};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, FromRow, MySql};
 
 use crate::base::secret::Secret;
 use crate::config::mysql_options;
@@ -129,6 +129,16 @@ impl Session {
     pub(super) async fn one(&mut self, query: &Sql) -> Result<MySqlRow, sqlx::Error> {
         let query = AssertSqlSafe(query.text().to_owned());
         self.raw()?.fetch_one(sqlx::raw_sql(query)).await
+    }
+
+    /// Runs a built query; its rows, whose values come as text.
+    pub(super) async fn all<T>(&mut self, query: &Sql) -> Result<Vec<T>, sqlx::Error>
+    where
+        T: for<'r> FromRow<'r, MySqlRow>,
+    {
+        let query = AssertSqlSafe(query.text().to_owned());
+        let rows = self.raw()?.fetch_all(sqlx::raw_sql(query)).await?;
+        rows.iter().map(T::from_row).collect()
     }
 
     /// Gives the connection back; only after everything begun in it has ended.

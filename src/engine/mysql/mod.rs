@@ -3,13 +3,18 @@
 //! Invariant: nothing stays behind in the database but the rows that were to be written; names are always qualified.
 
 mod apply;
+mod catalogue;
 mod check;
 mod connect;
 mod create;
+mod definition;
 mod fault;
+mod image;
 mod introspect;
 mod read;
 mod schemas;
+mod select;
+mod types;
 
 use sqlx::mysql::MySqlPool;
 use tokio::sync::watch;
@@ -71,8 +76,7 @@ impl Driver for MysqlDriver {
 
     async fn tables(&self) -> Result<Vec<Table>, EngineError> {
         let mut session = Session::open(&self.pool).await?;
-        let connection = session.raw().map_err(|err| fault::general(&err))?;
-        let tables = introspect::tables(connection, &self.schemas)
+        let tables = introspect::tables(&mut session, &self.schemas)
             .await
             .map_err(|err| fault::general(&err))?;
         session.release();
@@ -81,8 +85,7 @@ impl Driver for MysqlDriver {
 
     async fn table(&self, name: &TableName) -> Result<Option<Table>, EngineError> {
         let mut session = Session::open(&self.pool).await?;
-        let connection = session.raw().map_err(|err| fault::fault(err, name))?;
-        let table = introspect::table(connection, &self.schemas, name)
+        let table = introspect::table(&mut session, &self.schemas, name)
             .await
             .map_err(|err| fault::fault(err, name))?;
         session.release();

@@ -29,6 +29,15 @@ impl Schemas {
         }
     }
 
+    /// One database and no server.
+    #[cfg(test)]
+    pub(super) fn of_default(name: &str) -> Self {
+        Self {
+            default: name.to_owned(),
+            all: vec![name.to_owned()],
+        }
+    }
+
     /// Their names.
     pub(super) fn all(&self) -> &[String] {
         &self.all
