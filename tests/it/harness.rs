@@ -10,7 +10,7 @@ use crate::support::proxy::{Link, Proxy};
 use crate::support::{flights, mariadb, postgres, sqlite, wait};
 
 #[test]
-fn every_flight_of_2013_loads_into_both_engines_and_reads_back_equal() {
+fn every_flight_of_2013_loads_into_every_engine_and_reads_back_equal() {
     let url = flights::postgres_database();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("site.db");
@@ -32,6 +32,7 @@ fn every_flight_of_2013_loads_into_both_engines_and_reads_back_equal() {
     }
     assert_eq!(sqlite::query(&path, "pragma foreign_key_check"), "");
     flights::assert_equal(&url, &format!("sqlite://{}", path.display()));
+    flights::assert_equal(&url, &flights::mariadb_database());
 }
 
 #[test]

@@ -68,6 +68,31 @@ pub fn try_query(url: &str, sql: &str) -> Result<String, String> {
     }
 }
 
+/// Loads `csv` (with a header line, `NA` as NULL) into `table` of the database at `url`; `columns` are names and types.
+pub fn load_csv(url: &str, table: &str, columns: &[(&str, &str)], csv: &[u8]) {
+    let names = columns.iter().map(|(name, _)| format!("@{name}"));
+    let names: Vec<String> = names.collect();
+    let values = columns.iter().map(|(name, kind)| match *kind {
+        "timestamptz" => format!("{name} = replace(nullif(@{name}, 'NA'), 'Z', '')"),
+        _ => format!("{name} = nullif(@{name}, 'NA')"),
+    });
+    let values: Vec<String> = values.collect();
+    let load = format!(
+        "load data local infile '/dev/stdin' into table {table} character set utf8mb4
+         fields terminated by ',' optionally enclosed by '\"' escaped by '' ignore 1 lines ({}) set {}",
+        names.join(", "),
+        values.join(", ")
+    );
+    let mut client = client(url);
+    client.args(["--local-infile=1", "--execute", &load]);
+    let output = fed(&mut client, csv);
+    assert!(
+        output.status.success(),
+        "{load}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
 /// One line of the client's batch output: tabs between cells, in which tabs, line ends and backslashes are escaped.
 fn line(text: &str) -> String {
     let cells = text.split('\t').map(|cell| match cell {
