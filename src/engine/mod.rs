@@ -3,8 +3,10 @@
 //! Knows SQL and nothing of peers, runs or HTTP.
 
 mod check;
+mod chunk;
 pub mod driver;
 pub mod error;
+mod held;
 pub mod mysql;
 pub mod postgres;
 pub mod sql;

@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlPool, MySqlPoolOptions, MySqlRow};
+use sqlx::mysql::{
+    MySqlArguments, MySqlConnectOptions, MySqlConnection, MySqlPool, MySqlPoolOptions, MySqlRow,
+};
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, FromRow, MySql};
 
@@ -123,6 +125,17 @@ impl Session {
             .execute(sqlx::raw_sql(statement))
             .await?
             .rows_affected())
+    }
+
+    /// Runs a built statement, prepared, with its parameters; how many rows it met.
+    pub(super) async fn execute_with(
+        &mut self,
+        statement: &Sql,
+        arguments: MySqlArguments,
+    ) -> Result<u64, sqlx::Error> {
+        let statement = AssertSqlSafe(statement.text().to_owned());
+        let query = sqlx::query_with(statement, arguments);
+        Ok(query.execute(self.raw()?).await?.rows_affected())
     }
 
     /// Runs a built query that answers with one row, whose values come as text.

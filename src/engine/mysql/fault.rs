@@ -24,6 +24,8 @@ pub(super) struct Refusal {
     pub(super) column: Option<String>,
     /// The database's words.
     pub(super) reason: String,
+    /// It may fit once other rows are there, or are other ones.
+    pub(super) may_fit_later: bool,
 }
 
 impl From<EngineError> for Fault {
@@ -190,7 +192,13 @@ fn refusal(err: &sqlx::Error) -> Option<Refusal> {
     (kind_of(database) == Kind::Data).then(|| Refusal {
         column: column(database.message()),
         reason: words(database),
+        may_fit_later: may_fit_later(database.number(), database.code().unwrap_or_default()),
     })
+}
+
+/// Unique values that are taken, parents that are missing or still pointed to, and what triggers refuse.
+fn may_fit_later(number: u16, state: &str) -> bool {
+    matches!(number, 1062 | 1216..=1217 | 1451..=1452 | 1586 | 1761..=1762) || state == "45000"
 }
 
 fn database(err: &sqlx::Error) -> Option<&MySqlDatabaseError> {

@@ -8,6 +8,7 @@ mod check;
 mod connect;
 mod create;
 mod definition;
+mod encoder;
 mod fault;
 mod image;
 mod introspect;
@@ -15,6 +16,7 @@ mod read;
 mod schemas;
 mod select;
 mod types;
+mod value;
 
 use sqlx::mysql::MySqlPool;
 use tokio::sync::watch;

@@ -248,7 +248,7 @@ impl Reader {
 }
 
 /// The bytes of a value; `None` is NULL. The driver takes a zero date for NULL as well: its bytes tell them apart.
-fn raw(row: &MySqlRow, at: usize) -> Result<Option<&[u8]>, sqlx::Error> {
+pub(super) fn raw(row: &MySqlRow, at: usize) -> Result<Option<&[u8]>, sqlx::Error> {
     let value = row.try_get_raw(at)?;
     if value.is_null() {
         return Ok(<&[u8] as Decode<'_, MySql>>::decode(value).ok());

@@ -1,5 +1,6 @@
 //! The MySQL driver against a real MariaDB.
 
+mod apply;
 mod catalogue;
 mod check;
 mod faults;
