@@ -5,6 +5,7 @@
 pub mod driver;
 pub mod error;
 pub mod postgres;
+mod scope;
 pub mod sql;
 pub mod sqlite;
 

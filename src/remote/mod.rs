@@ -11,7 +11,7 @@ mod rows;
 mod transport;
 
 pub use error::RemoteError;
-pub use peer::{Peer, RegisterRequest, Verified};
+pub use peer::{Peer, RegisterRequest, RowsRequest, Verified};
 pub use rows::IncomingRows;
 
 use std::sync::Arc;
