@@ -41,6 +41,9 @@ impl From<SyncError> for Problem {
             SyncError::RunOver { .. } => {
                 Self::conflict("run-over", "The run has ended already", &err)
             }
+            SyncError::RunNotOver { .. } => {
+                Self::conflict("run-not-over", "The run is not over yet", &err)
+            }
             SyncError::Cancelled => Self::conflict("cancelled", "The run was cancelled", &err),
             SyncError::Stopping => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -78,6 +81,7 @@ impl From<StoreError> for Problem {
             | StoreError::Url(_)
             | StoreError::Newer { .. }
             | StoreError::InUse(_)
+            | StoreError::OtherKey
             | StoreError::Secret(_)
             | StoreError::Corrupt(_)
             | StoreError::Io { .. } => Self::internal(&err),

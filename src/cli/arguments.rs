@@ -283,6 +283,11 @@ pub enum RunCommand {
         /// Its id, which may be shortened
         id: String,
     },
+    /// Let `status` tell no more of a run that failed or left rows out
+    Dismiss {
+        /// Its id, which may be shortened
+        id: String,
+    },
     /// The rows a run could not write, and why
     Errors {
         /// Its id, which may be shortened
@@ -346,6 +351,7 @@ mod tests {
             "records hq orders --limit 3",
             "pull hq orders items --create --mode insert --conflict skip --shared --yes --json",
             "runs errors 0193",
+            "runs dismiss 0193",
             "settings set incoming_mode deny_all",
             "status --server http://127.0.0.1:7441",
             "doctor",

@@ -14,6 +14,7 @@ use crate::base::task::Task;
 use crate::model::run::{Run, RunError, RunStatus};
 use crate::store::StoreError;
 use crate::sync::active::ActiveRun;
+use crate::sync::connections::note_absence;
 use crate::sync::retry::{NextStep, assess, next_attempt};
 use crate::sync::{Ctx, SyncError, pull};
 
@@ -111,6 +112,7 @@ async fn attempt(ctx: &Ctx, mut run: Run, active: ActiveRun) {
         tracing::error!(run = %run.id, %err, "a run's outcome was not written down");
     }
     ctx.runner.wake();
+    ctx.alerter.wake();
 }
 
 /// A run that panicked must not hold its tables until the next start, and not be tried again after it.
@@ -139,6 +141,9 @@ async fn conclude(ctx: &Ctx, run: &mut Run, done: Result<(), SyncError>) -> Resu
         tracing::info!(run = %run.id, status = %run.status, "run ended");
         return ctx.store.finish_run(run, now).await;
     };
+    if let Err(fault) = note_absence(ctx, run.connection_id, &err, now).await {
+        tracing::error!(connection = %run.connection_id, %fault, "that a peer did not answer was not written down");
+    }
     let (error, step) = assess(&err);
     match err {
         SyncError::Stopping => return ctx.store.postpone_run(run, now, &error, now).await,

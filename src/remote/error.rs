@@ -73,6 +73,21 @@ pub enum RemoteError {
 }
 
 impl RemoteError {
+    /// Whether nobody was there: no answer, nothing that knows the API, or only a proxy before the peer (RFC 9110,
+    /// section 15.6).
+    #[must_use]
+    pub fn is_absence(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::NoApi { .. }
+                | Self::Refused {
+                    status: 502..=504,
+                    ..
+                }
+        )
+    }
+
     /// Whether the peer answered at all.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {

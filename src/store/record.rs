@@ -57,6 +57,17 @@ impl Record {
         T::try_from(self.number(column)?).map_err(|_| self.corrupt(column, "a count"))
     }
 
+    /// Like [`Self::count`], where the column may be NULL.
+    pub(super) fn optional_count<T: TryFrom<i64>>(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<T>, StoreError> {
+        let number: Option<i64> = column!(self, column, "a count")?;
+        number
+            .map(|number| T::try_from(number).map_err(|_| self.corrupt(column, "a count")))
+            .transpose()
+    }
+
     pub(super) fn time(&self, column: &'static str) -> Result<Timestamp, StoreError> {
         let micros = self.number(column)?;
         self.timestamp(column, micros)
@@ -142,6 +153,11 @@ pub(super) fn optional_micros(time: Option<Timestamp>) -> Option<i64> {
 /// A count as it is stored.
 pub(super) fn bigint(count: u64) -> Result<i64, StoreError> {
     i64::try_from(count).map_err(|fault| sqlx::Error::Encode(fault.into()).into())
+}
+
+/// Like [`bigint`], NULL for none.
+pub(super) fn optional_bigint(count: Option<u64>) -> Result<Option<i64>, StoreError> {
+    count.map(bigint).transpose()
 }
 
 /// A list or object as it is stored.

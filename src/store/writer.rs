@@ -6,15 +6,21 @@
 use jiff::Timestamp;
 
 use crate::model::id::ConnectionId;
+use crate::model::outcome::{Outcome, outcomes};
 use crate::model::run::{Run, RunStatus, RunTable};
 use crate::model::table::TableName;
+use crate::store::outcome::note_outcome;
 use crate::store::pool::{fetch_optional, on_pool};
 use crate::store::record::{Record, micros, to_json};
 use crate::store::{Store, StoreError};
 
-/// Runs an update of a run, and in the same transaction notes the tables it wrote, as written since it was made.
+/// A run that goes on has no last word.
+const NOTHING_YET: &[Outcome] = &[];
+
+/// Runs an update of a run, and in the same transaction notes the tables it wrote, as written since it was made, and
+/// what it says about them now that it ended.
 macro_rules! update_run {
-    ($store:expr, $run:expr, $sql:expr $(, $value:expr)* $(,)?) => {
+    ($store:expr, $run:expr, $outcomes:expr, $sql:expr $(, $value:expr)* $(,)?) => {
         on_pool!($store, |db| {
             let mut tx = db.begin().await?;
             let updated = sqlx::query($sql)$(.bind($value))*.execute(&mut *tx).await?;
@@ -31,6 +37,9 @@ macro_rules! update_run {
                     .execute(&mut *tx)
                     .await?;
                 }
+                for outcome in $outcomes {
+                    note_outcome!(outcome, &mut *tx);
+                }
             }
             tx.commit().await?;
         })
@@ -46,6 +55,7 @@ impl Store {
         update_run!(
             self,
             run,
+            NOTHING_YET,
             "update run
             set progress = $2,
                 tables = $3
@@ -58,7 +68,8 @@ impl Store {
         Ok(())
     }
 
-    /// Writes status, tables, progress and error of a run that became final, and notes what it wrote to.
+    /// Writes status, tables, progress and error of a run that became final, and notes what it wrote to and what it
+    /// says about its tables.
     ///
     /// # Errors
     /// When the database fails.
@@ -66,6 +77,7 @@ impl Store {
         update_run!(
             self,
             run,
+            &outcomes(run, now),
             "update run
             set status = $2,
                 completed_at = $3,

@@ -91,6 +91,14 @@ pub enum SyncError {
         /// How it ended.
         status: RunStatus,
     },
+    /// The run is not over yet.
+    #[error("run {run} is {status}; `evenkeel runs cancel {run}` stops it")]
+    RunNotOver {
+        /// The run.
+        run: RunId,
+        /// Where it is.
+        status: RunStatus,
+    },
     /// A person stopped it.
     #[error("cancelled")]
     Cancelled,

@@ -71,6 +71,7 @@ pub fn assess(err: &SyncError) -> (RunError, NextStep) {
         }
         SyncError::OtherWriter { .. } => ("other_writer", None, NextStep::GiveUp),
         SyncError::RunOver { .. } => ("run_over", None, NextStep::GiveUp),
+        SyncError::RunNotOver { .. } => ("run_not_over", None, NextStep::GiveUp),
         SyncError::Cancelled => ("cancelled", None, NextStep::GiveUp),
         SyncError::Stopping => ("daemon_stopping", None, NextStep::Retry),
     };

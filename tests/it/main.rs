@@ -16,6 +16,7 @@
 )]
 
 mod admin;
+mod alerts;
 mod attacks;
 mod commands;
 mod engine;

@@ -10,6 +10,7 @@ mod request;
 mod runs;
 mod settings;
 mod site;
+mod status;
 mod tables;
 mod tokens;
 mod transfers;
@@ -59,6 +60,7 @@ fn viewers() -> Router<Arc<Ctx>> {
         .route("/settings", get(settings::show))
         .route("/audit", get(audit::list))
         .route("/doctor", get(doctor::show))
+        .route("/status", get(status::show))
         .route_layer(middleware::from_fn_with_state(Role::Viewer, auth::require))
 }
 
@@ -68,6 +70,7 @@ fn operators() -> Router<Arc<Ctx>> {
         .route("/connections/{id}/pull", post(pull::order))
         .route("/connections/{id}/creation", post(pull::creation))
         .route("/runs/{id}/cancel", post(runs::cancel))
+        .route("/runs/{id}/dismiss", post(runs::dismiss))
         .route_layer(middleware::from_fn_with_state(
             Role::Operator,
             auth::require,

@@ -1,7 +1,7 @@
 //! Answers and refusals in the published form: `application/json; charset=utf-8`, `success` first among the keys.
 
 use axum::body::Body;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
@@ -10,20 +10,22 @@ use serde_json::{Value, json};
 use crate::engine::EngineError;
 use crate::sync::serve::ServeError;
 
+/// When a caller who has too many streams may try again: one of them is likely to have ended by then.
+const BUSY_SECONDS: u64 = 10;
+
 /// A request that is not granted: a status and the published body.
 #[derive(Debug, PartialEq)]
 pub(super) struct Refusal {
     status: StatusCode,
     body: Value,
+    /// Seconds.
+    retry_after: Option<u64>,
 }
 
 impl Refusal {
     /// `{"success":false,"error":words}`.
     pub(super) fn new(status: StatusCode, words: &str) -> Self {
-        Self {
-            status,
-            body: json!({"success": false, "error": words}),
-        }
+        Self::exactly(status, json!({"success": false, "error": words}))
     }
 
     /// The peer API is switched off.
@@ -49,7 +51,17 @@ impl Refusal {
 
     /// Exactly this body.
     pub(super) fn exactly(status: StatusCode, body: Value) -> Self {
-        Self { status, body }
+        Self {
+            status,
+            body,
+            retry_after: None,
+        }
+    }
+
+    /// The same, for a caller who should come again after so many seconds.
+    fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
     }
 
     /// Our own fault, logged here; the peer hears only `words`.
@@ -80,7 +92,8 @@ impl Refusal {
                 StatusCode::TOO_MANY_REQUESTS,
                 "Too many streams at once; try again later",
             )
-            .with("error_code", "too_many_streams".into()),
+            .with("error_code", "too_many_streams".into())
+            .retry_after(BUSY_SECONDS),
             ServeError::Engine(EngineError::Unreachable(_) | EngineError::Lost(_)) => {
                 tracing::warn!(%err, "a peer's request failed");
                 Self::new(
@@ -96,7 +109,13 @@ impl Refusal {
 
     /// The HTTP answer.
     pub(super) fn into_answer(self) -> Response {
-        json_answer(self.status, &self.body)
+        let mut answer = json_answer(self.status, &self.body);
+        if let Some(seconds) = self.retry_after {
+            answer
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        answer
     }
 }
 

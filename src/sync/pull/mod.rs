@@ -21,7 +21,7 @@ use crate::sync::connections::existing;
 use crate::sync::{Ctx, SyncError};
 
 pub use offer::{OfferedSchema, OfferedTable, offered_records, offered_schema, offered_tables};
-pub use order::{cancel, order, plan_creation};
+pub use order::{cancel, dismiss, order, plan_creation};
 
 /// The sender of a run: where to ask, and as whom.
 pub(super) struct Source {
@@ -55,6 +55,10 @@ pub async fn execute(
         Ok((source, plan))
     };
     let (source, plan) = or_stopped(ctx, cancel, planning).await?;
+    if connection.unreachable_since.is_some() {
+        let now = Timestamp::now();
+        ctx.store.set_contact(connection.id, None, now).await?;
+    }
     let attempt = Attempt {
         ctx,
         connection: &connection,

@@ -90,6 +90,10 @@ fn new_run(connection: ConnectionId, order: RunOrder, actor: &Actor, now: Timest
     }
 }
 
+/// What no table takes over from a peer, whether the peer's has it or not: of these it does not even tell.
+const NEVER_TAKEN: &str =
+    "of every table: defaults, checks, and indexes that are no keys; add those this site needs";
+
 /// What `create_missing` would make for these tables, without making it.
 ///
 /// # Errors
@@ -102,7 +106,11 @@ pub async fn plan_creation(
     let connection = receiver(ctx, id).await?;
     let source = Source::open(ctx, &connection).await?;
     let sides = plan::look(ctx, tables.iter(), tables, &source).await?;
-    Ok(ctx.driver.plan_creation(&plan::missing(&sides)).await?)
+    let mut creation = ctx.driver.plan_creation(&plan::missing(&sides)).await?;
+    if !creation.statements.is_empty() {
+        creation.left_out.push(NEVER_TAKEN.to_owned());
+    }
+    Ok(creation)
 }
 
 /// Stops a run: a waiting one at once, a running one after rolling back its open transaction.
@@ -110,11 +118,7 @@ pub async fn plan_creation(
 /// # Errors
 /// When there is no such run or it is over already.
 pub async fn cancel(ctx: &Ctx, id: RunId, actor: &Actor) -> Result<Run, SyncError> {
-    let unknown = || SyncError::Unknown {
-        what: "run",
-        name: id.to_string(),
-    };
-    let run = ctx.store.run(id).await?.ok_or_else(unknown)?;
+    let run = existing_run(ctx, id).await?;
     if !ctx.store.request_cancel(id, Timestamp::now()).await? {
         return Err(SyncError::RunOver {
             run: id,
@@ -123,5 +127,30 @@ pub async fn cancel(ctx: &Ctx, id: RunId, actor: &Actor) -> Result<Run, SyncErro
     }
     ctx.audit(actor, "run.cancel", &id.to_string(), None).await;
     ctx.active.cancel(id);
-    ctx.store.run(id).await?.ok_or_else(unknown)
+    existing_run(ctx, id).await
+}
+
+/// Lets `status` tell no more of a run that is over. What it left undone stays undone.
+///
+/// # Errors
+/// When there is no such run or it is not over.
+pub async fn dismiss(ctx: &Ctx, id: RunId, actor: &Actor) -> Result<Run, SyncError> {
+    let run = existing_run(ctx, id).await?;
+    if !run.status.is_final() {
+        return Err(SyncError::RunNotOver {
+            run: id,
+            status: run.status,
+        });
+    }
+    ctx.store.dismiss_run(id, Timestamp::now()).await?;
+    ctx.audit(actor, "run.dismiss", &id.to_string(), None).await;
+    Ok(run)
+}
+
+async fn existing_run(ctx: &Ctx, id: RunId) -> Result<Run, SyncError> {
+    let run = ctx.store.run(id).await?;
+    run.ok_or_else(|| SyncError::Unknown {
+        what: "run",
+        name: id.to_string(),
+    })
 }

@@ -92,7 +92,13 @@ fn what_is_left_out_is_said_before_anything_is_made() {
         let statements = asked.stderr.to_lowercase();
         let (owners, pets) = (statements.find("owners\""), statements.find("pets\""));
         assert!(owners < pets, "parents first: {statements}");
-        for word in ["create table", "Left out", "unpulled"] {
+        for word in [
+            "create table",
+            "Left out",
+            "unpulled",
+            "defaults",
+            "indexes",
+        ] {
             assert!(
                 asked.stderr.contains(word),
                 "{to:?}: `{word}` is missing: {asked:#?}"

@@ -12,3 +12,4 @@ pub mod postgres;
 pub mod proxy;
 pub mod sqlite;
 pub mod wait;
+pub mod webhook;
