@@ -9,6 +9,7 @@ pub mod error;
 mod held;
 pub mod mysql;
 pub mod postgres;
+mod scope;
 pub mod sql;
 pub mod sqlite;
 

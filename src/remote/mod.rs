@@ -13,7 +13,7 @@ mod transport;
 mod webhook;
 
 pub use error::RemoteError;
-pub use peer::{Peer, RegisterRequest, Verified};
+pub use peer::{Peer, RegisterRequest, RowsRequest, Verified};
 pub use rows::IncomingRows;
 pub use webhook::Webhook;
 

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::filter::Filter;
 use crate::model::table::{Engine, NeutralType, TableName};
 use crate::model::word::words;
 
@@ -101,8 +102,11 @@ pub struct Head {
     pub table: TableName,
     /// In the order of the fields of each row.
     pub columns: Vec<HeadColumn>,
-    /// The engine's estimate of the rows to come.
+    /// The engine's estimate of the table's rows.
     pub rows_estimate: Option<u64>,
+    /// The row filter that was asked for and that all rows to come pass; a sender that knows none does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Filter>,
 }
 
 /// One column of a [`Head`].

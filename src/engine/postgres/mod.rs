@@ -15,6 +15,7 @@ mod held;
 mod introspect;
 mod lock;
 mod read;
+mod scope;
 mod select;
 mod settle;
 mod stage;

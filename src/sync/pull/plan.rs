@@ -1,6 +1,7 @@
 //! Before any row moves: both catalogues, missing tables made, a contract for each table, parents first.
 
 use crate::engine::driver::NewTable;
+use crate::model::filter::Filter;
 use crate::model::order::TableOrder;
 use crate::model::run::Run;
 use crate::model::table::{Table, TableName, parents_first};
@@ -9,11 +10,16 @@ use crate::sync::contract::Contract;
 use crate::sync::mapping::MappedSource;
 use crate::sync::pull::{Source, is_done};
 use crate::sync::{Ctx, SyncError};
+use crate::wire::scope::Scope;
 
 /// One table to pull.
 pub(super) struct TablePull {
     /// Its name at the source.
     pub(super) source: TableName,
+    /// The rows that travel; `None`: all.
+    pub(super) filter: Option<Filter>,
+    /// The same, to be held against the rows that come.
+    pub(super) scope: Option<Scope>,
     pub(super) target: Table,
     pub(super) contract: Contract,
     pub(super) rows_estimate: Option<u64>,
@@ -51,6 +57,8 @@ pub(super) async fn make(
         let contract = side.there.agree(&target, engine, mode)?;
         pulls.push(TablePull {
             source: side.order.source_table.clone(),
+            filter: side.order.row_filter.clone(),
+            scope: side.there.scope().cloned(),
             target,
             contract,
             rows_estimate: side.there.row_estimate(),

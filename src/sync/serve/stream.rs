@@ -12,17 +12,16 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::engine::EngineError;
-use crate::engine::driver::{Flow, RowFilter, RowStream, Selection};
+use crate::engine::driver::{Flow, RowStream, Selection};
 use crate::model::connection::{Connection, Status};
 use crate::model::run::Transfer;
 use crate::model::table::{NeutralType, Table, TableName};
 use crate::sync::Ctx;
-use crate::sync::serve::access::{ClientKind, granted_table, is_visible};
+use crate::sync::serve::access::{ClientKind, granted_table, is_visible, sent_columns};
 use crate::sync::serve::fault::ServeError;
-use crate::sync::serve::filter::KeyFilter;
+use crate::sync::serve::filter::WantedRows;
 use crate::sync::serve::history;
 use crate::sync::serve::places::Place;
-use crate::sync::serve::records::sent_columns;
 use crate::wire::InvalidValue;
 use crate::wire::frame::{FrameKind, FrameWriter, RowSum};
 use crate::wire::messages::{Head, HeadColumn, StreamFault, StreamFaultCode};
@@ -41,7 +40,7 @@ pub struct StreamOrder {
     /// Just these, in this order; `None`: all that can be sent.
     pub columns: Option<Vec<String>>,
     /// Only these rows.
-    pub filter: Option<KeyFilter>,
+    pub rows: WantedRows,
     /// Payloads may go as zstd.
     pub compress: bool,
 }
@@ -58,12 +57,9 @@ pub async fn open_stream(
     order: StreamOrder,
 ) -> Result<mpsc::Receiver<Bytes>, ServeError> {
     let table = granted_table(ctx, connection, client, name).await?;
-    let rows = match &order.filter {
-        Some(filter) => filter.on(&table)?,
-        None => RowFilter::All,
-    };
+    let rows = order.rows.on(&table)?;
     let columns = wanted_columns(&table, order.columns)?;
-    let head = head(&table, &columns);
+    let head = head(&table, &columns, order.rows);
     let place = Place::take(connection.id)?;
     let rows = ctx
         .driver
@@ -118,7 +114,7 @@ fn wanted_columns(
         .collect()
 }
 
-fn head(table: &Table, columns: &[(String, NeutralType)]) -> Head {
+fn head(table: &Table, columns: &[(String, NeutralType)], rows: WantedRows) -> Head {
     Head {
         table: table.name.clone(),
         columns: columns
@@ -129,6 +125,10 @@ fn head(table: &Table, columns: &[(String, NeutralType)]) -> Head {
             })
             .collect(),
         rows_estimate: table.row_estimate,
+        filter: match rows {
+            WantedRows::Matching(filter) => Some(filter),
+            WantedRows::All | WantedRows::Keys(_) => None,
+        },
     }
 }
 

@@ -12,6 +12,7 @@ mod keys;
 mod large;
 mod random;
 mod same;
+mod scope;
 
 use std::collections::BTreeMap;
 
