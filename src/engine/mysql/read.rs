@@ -22,6 +22,7 @@ use crate::model::table::{NeutralType, Table, TableName};
 use crate::wire::frame::{MAX_ROW_BYTES, TARGET_BYTES};
 use crate::wire::json::field_to_text;
 use crate::wire::row::{RowWriter, split_tuple};
+use crate::wire::scope::Condition;
 
 /// Characters of a key's value that a message shows.
 const SHOWN_KEY: usize = 64;
@@ -94,8 +95,14 @@ async fn begin(
 
 struct Reader {
     table: TableName,
+    /// Those that are sent, and behind them those that conditions are about.
     columns: Vec<(String, NeutralType)>,
     forms: Vec<Form>,
+    /// How many are sent; each has its form.
+    sent: usize,
+    conditions: Vec<Condition>,
+    /// Where conditions are checked here, rows to leave out and then to send at most.
+    page: Option<(u64, u64)>,
     /// Where the columns of a key stand among those that are read.
     key: Vec<usize>,
 }
@@ -107,12 +114,18 @@ impl Reader {
         table: Table,
     ) -> Result<(Self, Sql), EngineError> {
         let statement = select::query(schemas, selection, &table)?;
-        let forms = selection
-            .columns
+        let conditions = selection.rows.conditions().to_vec();
+        let asked = conditions
+            .iter()
+            .map(|condition| (condition.column.clone(), condition.kind));
+        let columns: Vec<(String, NeutralType)> =
+            selection.columns.iter().cloned().chain(asked).collect();
+        let forms = columns
             .iter()
             .filter_map(|(name, _)| table.column(name))
             .map(|column| Form::of(column).0)
             .collect();
+        let page = selection.page.as_ref().filter(|_| !conditions.is_empty());
         let key = table.usable_keys().next();
         let key = key.iter().flat_map(|key| &key.columns).filter_map(|name| {
             let mut columns = selection.columns.iter();
@@ -120,8 +133,11 @@ impl Reader {
         });
         let reader = Self {
             key: key.collect(),
-            columns: selection.columns.clone(),
+            sent: selection.columns.len(),
+            page: page.map(|page| (page.offset, page.limit)),
+            columns,
             forms,
+            conditions,
             table: table.name,
         };
         Ok((reader, statement))
@@ -166,7 +182,20 @@ impl Reader {
         let query = sqlx::query(AssertSqlSafe(statement.text().to_owned())).persistent(false);
         let mut rows = query.fetch(connection);
         let mut writer = RowWriter::default();
+        let (mut skip, mut left) = self.page.unwrap_or((0, u64::MAX));
         while let Some(row) = rows.try_next().await.map_err(engine)? {
+            if !self.passes(&row)? {
+                continue;
+            }
+            if skip > 0 {
+                skip -= 1;
+                continue;
+            }
+            // The rest is read all the same: the connection is of use again only at its end.
+            if left == 0 {
+                continue;
+            }
+            left -= 1;
             self.write(&row, &mut writer)?;
             if writer.len() >= TARGET_BYTES {
                 // A receiver that is gone is noticed by `run`.
@@ -179,20 +208,31 @@ impl Reader {
         Ok(())
     }
 
+    fn passes(&self, row: &MySqlRow) -> Result<bool, EngineError> {
+        for (at, condition) in (self.sent..).zip(&self.conditions) {
+            let mut writer = RowWriter::default();
+            writer.begin(1);
+            self.field(row, at, &mut writer)?;
+            let batch = writer.take();
+            let (fields, _) = split_tuple(&batch.data)
+                .map_err(|err| self.unreadable(row, at, &err.to_string()))?;
+            let holds = condition.holds(fields.first().copied().flatten());
+            if !holds.map_err(|err| self.unreadable(row, at, &err.to_string()))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     fn write(&self, row: &MySqlRow, writer: &mut RowWriter) -> Result<(), EngineError> {
         let before = writer.len();
-        let count = u16::try_from(self.forms.len()).map_err(|_| EngineError::Statement {
+        let count = u16::try_from(self.sent).map_err(|_| EngineError::Statement {
             table: self.table.to_string(),
             message: "it has too many columns".to_owned(),
         })?;
         writer.begin(count);
-        for (at, form) in self.forms.iter().enumerate() {
-            match raw(row, at).map_err(|err| fault(err, &self.table))? {
-                None => writer.field(None),
-                Some(bytes) => {
-                    put(*form, bytes, writer).map_err(|reason| self.unreadable(row, at, reason))?;
-                }
-            }
+        for at in 0..self.sent {
+            self.field(row, at, writer)?;
         }
         let bytes = writer.len() - before;
         if bytes > MAX_ROW_BYTES {
@@ -204,6 +244,15 @@ impl Reader {
             });
         }
         Ok(())
+    }
+
+    fn field(&self, row: &MySqlRow, at: usize, writer: &mut RowWriter) -> Result<(), EngineError> {
+        let bytes = raw(row, at).map_err(|err| fault(err, &self.table))?;
+        let (Some(bytes), Some(form)) = (bytes, self.forms.get(at)) else {
+            writer.field(None);
+            return Ok(());
+        };
+        put(*form, bytes, writer).map_err(|reason| self.unreadable(row, at, reason))
     }
 
     fn unreadable(&self, row: &MySqlRow, at: usize, reason: &str) -> EngineError {

@@ -8,15 +8,18 @@ use crate::engine::driver::{KeyValue, RowFilter, Selection};
 use crate::engine::error::EngineError;
 use crate::engine::mysql::schemas::Schemas;
 use crate::engine::mysql::types::Form;
+use crate::engine::scope::push_rule;
 use crate::engine::sql::Sql;
 use crate::model::table::{Column, NeutralType, Table};
+use crate::wire::scope::{Condition, Rule, Scalar};
 use crate::wire::{datetime, numeric};
 
 /// Digits of a decimal, and those of them that may stand after the point.
 const MOST_DIGITS: usize = 65;
 const MOST_SCALE: usize = 30;
 
-/// `select ...` for `selection` of `table`.
+/// `select ...` for `selection` of `table`: its columns, and behind them those its conditions are about. A page of rows
+/// that conditions choose has no limit here: whoever reads them counts those that pass.
 ///
 /// # Errors
 /// [`EngineError::SchemaChanged`] when the table lacks a column asked for.
@@ -27,12 +30,17 @@ pub(super) fn query(
 ) -> Result<Sql, EngineError> {
     let mut sql = schemas.sql();
     sql.push("select ");
-    if selection.columns.is_empty() {
+    let conditions = selection.rows.conditions();
+    if selection.columns.is_empty() && conditions.is_empty() {
         sql.push("1");
     }
-    let columns = selection.columns.iter();
-    let columns: Vec<&Column> = columns
-        .map(|(name, _)| column(table, name))
+    let asked = conditions.iter().map(|condition| &condition.column);
+    let columns: Vec<&Column> = selection
+        .columns
+        .iter()
+        .map(|(name, _)| name)
+        .chain(asked)
+        .map(|name| column(table, name))
         .collect::<Result<_, _>>()?;
     sql.list(columns, ", ", |sql, column| {
         let (_, cast) = Form::of(column);
@@ -50,8 +58,10 @@ pub(super) fn query(
         if !order.is_empty() {
             sql.push(" order by ").list(order, ", ", ordered);
         }
-        sql.push(" limit ").number(page.limit);
-        sql.push(" offset ").number(page.offset);
+        if conditions.is_empty() {
+            sql.push(" limit ").number(page.limit);
+            sql.push(" offset ").number(page.offset);
+        }
     }
     Ok(sql)
 }
@@ -93,6 +103,7 @@ fn filter(
                 }
             }
         }
+        RowFilter::Matching(scope) => narrow(schemas, sql, scope.conditions()),
         RowFilter::After { columns, values } => {
             let columns = columns.iter().map(|name| column(table, name));
             let columns: Vec<&Column> = columns.collect::<Result<_, _>>()?;
@@ -115,6 +126,45 @@ fn filter(
         }
     }
     Ok(())
+}
+
+/// The conditions that mean here what they mean everywhere, so that fewer rows are sent. All conditions are held against
+/// each row that is read.
+fn narrow(schemas: &Schemas, sql: &mut Sql, conditions: &[Condition]) {
+    let is_plain = |condition: &&Condition| {
+        use NeutralType::{Date, Timestamp, Timestamptz};
+        match condition.rule {
+            // A zero date is null and not null at once.
+            Rule::IsNull(_) => !matches!(condition.kind, Date | Timestamp | Timestamptz),
+            Rule::OneOf(_) | Rule::Range(..) => {
+                condition.kind.is_integer() || condition.kind == NeutralType::Text
+            }
+        }
+    };
+    for (at, condition) in conditions.iter().filter(is_plain).enumerate() {
+        sql.push(if at == 0 { " where " } else { " and " });
+        let is_text = condition.kind == NeutralType::Text;
+        let operand = |sql: &mut Sql| {
+            if is_text {
+                sql.push("cast(convert(").ident(&condition.column);
+                sql.push(" using utf8mb4) as binary)");
+            } else {
+                sql.ident(&condition.column);
+            }
+        };
+        push_rule(sql, &condition.rule, operand, |value| {
+            let mut literal = schemas.sql();
+            match value {
+                Scalar::Integer(number) => literal.number(*number),
+                Scalar::Bytes(bytes) => literal
+                    .push("unhex(")
+                    .literal(&hex::encode(bytes))
+                    .push(")"),
+                Scalar::Bool(_) | Scalar::Float(_) | Scalar::Numeric(_) => return None,
+            };
+            Some(literal)
+        });
+    }
 }
 
 fn one_of(sql: &mut Sql, column: &Column, values: &[Sql]) {
