@@ -2,6 +2,7 @@
 
 use evenkeel::engine::driver::{Driver, RowCount};
 use evenkeel::model::table::{NeutralType, TableName};
+use sqlx::{Connection, Executor};
 
 use super::{database, driver, table};
 use crate::support::mariadb;
@@ -242,4 +243,15 @@ async fn rows_are_counted_up_to_a_bound_and_estimated_beyond() {
     assert!(!estimated.exact && (70..=200).contains(&estimated.rows));
     let err = site.count(&TableName::bare("none"), 10).await.unwrap_err();
     assert!(err.to_string().contains("none"), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_table_does_not_hold_up_the_catalogue() {
+    let (url, site) = database("create table t (id int primary key)");
+    let mut holder = sqlx::MySqlConnection::connect(&url).await.unwrap();
+    holder
+        .execute(sqlx::raw_sql("lock tables t write"))
+        .await
+        .unwrap();
+    assert_eq!(site.tables().await.unwrap().len(), 1);
 }
