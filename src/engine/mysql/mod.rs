@@ -135,6 +135,6 @@ impl Driver for MysqlDriver {
     }
 
     async fn create(&self, tables: &[NewTable]) -> Result<(), EngineError> {
-        create::create(&self.pool, &self.schemas, tables).await
+        create::create(&self.pool, &self.tasks, &self.schemas, tables).await
     }
 }

@@ -23,6 +23,7 @@ const SETTINGS: &[&str] = &[
     "--skip-log-bin",
     "--performance-schema=off",
     "--max-connections=300",
+    "--max-allowed-packet=64M",
     "--innodb-buffer-pool-size=64M",
     "--innodb-log-file-size=96M",
     "--key-buffer-size=1M",
@@ -262,7 +263,11 @@ fn client(url: &str) -> Command {
     client
         .arg("--no-defaults")
         .args(["--batch", "--skip-column-names", "--comments"])
-        .args(["--connect-timeout=10", "--default-character-set=utf8mb4"])
+        .args([
+            "--connect-timeout=10",
+            "--max-allowed-packet=64M",
+            "--default-character-set=utf8mb4",
+        ])
         .arg("--init-command=set time_zone = '+00:00'")
         .arg(format!("--user={}", url.username()))
         .arg(format!("--host={}", url.host_str().expect("a host")))

@@ -31,7 +31,7 @@ async fn the_check_names_engines_triggers_missing_rights_and_tables_without_a_ke
             true,
             "table t has triggers that fire when rows arrive: stamped",
         ),
-        (true, "max_allowed_packet is 16777216"),
+        (true, "max_allowed_packet is 67108864"),
         (true, "the server is strict"),
         (false, "no usable key: keyless"),
         (
