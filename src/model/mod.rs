@@ -2,6 +2,7 @@
 
 pub mod alert;
 pub mod connection;
+pub mod fault;
 pub mod filter;
 pub mod finding;
 pub mod grant;

@@ -1,5 +1,7 @@
 //! What can go wrong in a call to a peer.
 
+use crate::wire::messages::PublishedRefusal;
+
 /// A fault of a call to a peer.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum RemoteError {
@@ -88,6 +90,15 @@ impl RemoteError {
                     ..
                 }
         )
+    }
+
+    /// Which of the published refusals it is.
+    #[must_use]
+    pub fn published(&self) -> Option<PublishedRefusal> {
+        match self {
+            Self::Refused { message, .. } => message.parse().ok(),
+            _ => None,
+        }
     }
 
     /// Whether the peer answered at all.

@@ -3,6 +3,7 @@
 //! A mapping lists the columns that travel, all of them. Pure. Invariant: what the source is asked for goes by its own
 //! names; everything else, keys, refusals and tables made here, by the destination's.
 
+use crate::model::fault::FaultCode;
 use crate::model::filter::Filter;
 use crate::model::order::{FieldMapping, TableOrder};
 use crate::model::run::SyncMode;
@@ -183,7 +184,7 @@ impl MappedSource {
         let Some(column) = target.column(here) else {
             return Err(refuse(
                 &target.name,
-                "missing_column",
+                FaultCode::MissingColumn,
                 format!("source column {source} is mapped to {here}, which is missing here"),
                 "add it here, or map the column to one that exists",
             ));
@@ -191,7 +192,7 @@ impl MappedSource {
         match field.type_cast {
             Some(cast) if !holds(column.kind, cast) => Err(refuse(
                 &target.name,
-                "kind_mismatch",
+                FaultCode::KindMismatch,
                 format!(
                     "column {here} is {} here, and `type_cast` says {}",
                     column.native,
@@ -207,7 +208,7 @@ impl MappedSource {
         let cast = field.type_cast.unwrap_or(from);
         refuse(
             &self.table,
-            "kind_mismatch",
+            FaultCode::KindMismatch,
             format!(
                 "source column {} is {}, which cannot become {} without losing values",
                 field.source_column,
@@ -242,7 +243,7 @@ fn scope_of(there: &Catalogue, table: &TableName, filter: &Filter) -> Result<Sco
         let hint = "correct the filter; it goes by the columns of the source";
         refuse(
             table,
-            "invalid_filter",
+            FaultCode::InvalidFilter,
             format!("row filter: {unfit}"),
             hint,
         )
@@ -272,7 +273,7 @@ fn refuse_unsent(
         }
     };
     let hint = "correct the mapping";
-    Err(refuse(table, "unknown_column", message, hint))
+    Err(refuse(table, FaultCode::UnknownColumn, message, hint))
 }
 
 /// Whether a column of type `held` takes every value of type `cast`, and is what a person means by it: engines have

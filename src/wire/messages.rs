@@ -149,6 +149,31 @@ words! {
     }
 }
 
+/// The refusals whose words are part of the published protocol, and the only thing that tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is its words")]
+pub enum PublishedRefusal {
+    Disabled,
+    IncomingNotAllowed,
+    PasswordRequired,
+    PasswordInvalid,
+    ConnectionUnknown,
+    ConnectionNotActive,
+    TableNotGranted,
+    TableUnknown,
+}
+
+words! {
+    PublishedRefusal {
+        Disabled = "DB Sync module is disabled",
+        IncomingNotAllowed = "Incoming connections are not allowed",
+        PasswordRequired = "Password required", PasswordInvalid = "Invalid password",
+        ConnectionUnknown = "Invalid connection", ConnectionNotActive = "Connection is not active",
+        TableNotGranted = "This connection is not authorised to access that table",
+        TableUnknown = "Table not found",
+    }
+}
+
 /// The payload of an `error` frame.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamFault {

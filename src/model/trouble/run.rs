@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::connection::{Connection, Status};
+use crate::model::fault::FaultCode;
 use crate::model::order::TableOrder;
 use crate::model::outcome::Outcome;
 use crate::model::run::{ConflictStrategy, Run, RunStatus, SyncMode};
@@ -62,7 +63,7 @@ fn waiting(run: &Run, connection: &Connection) -> Option<Trouble> {
         .as_ref()
         .map_or_else(String::new, |hint| format!("{hint}; "));
     let gone = connection.unreachable_since.is_some()
-        && (error.code.starts_with("peer_") || error.code == "stream_cut");
+        && (error.code.starts_with("peer_") || error.code == FaultCode::StreamCut.as_str());
     Some(Trouble {
         since: Some(run.created_at),
         next_attempt_at: run.next_attempt_at,

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::engine::driver::Flow;
 use crate::engine::error::EngineError;
+use crate::model::fault::FaultCode;
 use crate::model::run::QuarantinedRow;
 use crate::model::table::TableName;
 use crate::remote::IncomingRows;
@@ -154,7 +155,7 @@ impl Feed {
     fn refusal(&self, message: String) -> SyncError {
         SyncError::Contract {
             table: self.table.clone(),
-            code: "peer_nonsense",
+            code: FaultCode::PeerNonsense,
             message,
             hint: "look at the peer's log and version".to_owned(),
         }

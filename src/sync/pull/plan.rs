@@ -1,6 +1,7 @@
 //! Before any row moves: both catalogues, missing tables made, a contract for each table, parents first.
 
 use crate::engine::driver::NewTable;
+use crate::model::fault::FaultCode;
 use crate::model::filter::Filter;
 use crate::model::order::TableOrder;
 use crate::model::run::Run;
@@ -10,6 +11,7 @@ use crate::sync::contract::Contract;
 use crate::sync::mapping::MappedSource;
 use crate::sync::pull::{Source, is_done};
 use crate::sync::{Ctx, SyncError};
+use crate::wire::messages::PublishedRefusal;
 use crate::wire::scope::Scope;
 
 /// One table to pull.
@@ -109,20 +111,19 @@ fn refused(table: &TableName, err: RemoteError) -> SyncError {
         RemoteError::Refused {
             status: 404, host, ..
         } => (
-            "unknown_table",
+            FaultCode::UnknownTable,
             format!("{host} has no table of this name"),
             "see what it offers: evenkeel tables",
         ),
-        RemoteError::Refused {
-            status: 403,
-            host,
-            message,
-            ..
-        } if message.contains("authorised") => (
-            "not_granted",
-            format!("{host} does not grant it to this site"),
-            "check the spelling (`evenkeel tables CONNECTION` lists what is granted), or ask its administrator: there, `evenkeel connections edit CONNECTION --tables` and the whole new list",
-        ),
+        RemoteError::Refused { host, .. }
+            if err.published() == Some(PublishedRefusal::TableNotGranted) =>
+        {
+            (
+                FaultCode::NotGranted,
+                format!("{host} does not grant it to this site"),
+                "check the spelling (`evenkeel tables CONNECTION` lists what is granted), or ask its administrator: there, `evenkeel connections edit CONNECTION --tables` and the whole new list",
+            )
+        }
         _ => return err.into(),
     };
     SyncError::Contract {
@@ -182,7 +183,7 @@ pub(super) fn missing(sides: &[Sides<'_>]) -> Vec<NewTable> {
 fn missing_here(table: &TableName) -> SyncError {
     SyncError::Contract {
         table: table.clone(),
-        code: "missing_here",
+        code: FaultCode::MissingHere,
         message: "this site's database has no such table".to_owned(),
         hint: "make it, or let --create make it".to_owned(),
     }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::engine::EngineError;
 use crate::engine::driver::{Flow, RowStream, Selection};
 use crate::model::connection::{Connection, Status};
+use crate::model::fault::FaultCode;
 use crate::model::run::Transfer;
 use crate::model::table::{NeutralType, Table, TableName};
 use crate::sync::Ctx;
@@ -24,7 +25,7 @@ use crate::sync::serve::history;
 use crate::sync::serve::places::Place;
 use crate::wire::InvalidValue;
 use crate::wire::frame::{FrameKind, FrameWriter, RowSum};
-use crate::wire::messages::{Head, HeadColumn, StreamFault, StreamFaultCode};
+use crate::wire::messages::{Head, HeadColumn, PublishedRefusal, StreamFault, StreamFaultCode};
 use crate::wire::row::RowBatch;
 
 /// Pieces of frames between the reader and the network.
@@ -156,7 +157,7 @@ impl Sending {
         let fault = match sent {
             Ok(()) => None,
             Err(Halt::ClientGone) => Some((
-                "client_gone",
+                FaultCode::ClientGone.as_str(),
                 "the peer went away before the end".to_owned(),
             )),
             Err(Halt::Fault(code, words)) => {
@@ -260,13 +261,13 @@ impl Sending {
         })?;
         let active = connection.filter(|connection| connection.status() == Status::Active);
         let Some(connection) = active else {
-            let words = "Connection is not active".to_owned();
+            let words = PublishedRefusal::ConnectionNotActive.to_string();
             return Err(Halt::Fault(StreamFaultCode::ConnectionNotActive, words));
         };
         if is_visible(&self.ctx, &connection, self.client, &self.transfer.table) {
             Ok(())
         } else {
-            let words = "This connection is not authorised to access that table".to_owned();
+            let words = PublishedRefusal::TableNotGranted.to_string();
             Err(Halt::Fault(StreamFaultCode::TableNotGranted, words))
         }
     }
