@@ -43,9 +43,6 @@ const MAX_STREAMS: u32 = 32;
 const MAX_RESET_STREAMS: usize = 20;
 const STREAM_WINDOW: u32 = 64 << 10;
 const CONNECTION_WINDOW: u32 = 256 << 10;
-/// A caller that does not answer a ping is gone, or stuck in the middle of a header.
-const PING_EVERY: Duration = Duration::from_secs(20);
-const PONG_WITHIN: Duration = Duration::from_secs(10);
 
 /// What one listener goes by.
 #[derive(Clone)]
@@ -240,8 +237,9 @@ impl Visit {
         let service = service_fn(move |request| answered(all.clone(), origin, request));
         let connection = http2::Builder::new(streams.clone())
             .timer(TokioTimer::new())
-            .keep_alive_interval(PING_EVERY)
-            .keep_alive_timeout(PONG_WITHIN)
+            // In the middle of a head nobody can answer a ping (RFC 9113 section 4.3): one that trickles in is cut too.
+            .keep_alive_interval(self.header_timeout)
+            .keep_alive_timeout(self.header_timeout)
             .max_concurrent_streams(MAX_STREAMS)
             .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
             .max_local_error_reset_streams(MAX_RESET_STREAMS)

@@ -75,7 +75,7 @@ impl Resolve for Resolver {
                 .filter(|address| check(address).is_ok())
                 .collect();
             if let Some(refusal) = refusal.filter(|_| checked.is_empty()) {
-                return Err(Box::new(refusal).into());
+                return Err(refusal.into());
             }
             let addresses: Addrs = Box::new(checked.into_iter());
             Ok(addresses)

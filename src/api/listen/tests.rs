@@ -1,5 +1,8 @@
 //! The accept loops in place: a tiny router on real sockets.
 
+mod http2;
+mod tls;
+
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

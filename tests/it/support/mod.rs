@@ -11,4 +11,5 @@ pub mod ports;
 pub mod postgres;
 pub mod proxy;
 pub mod sqlite;
+pub mod tls;
 pub mod wait;
