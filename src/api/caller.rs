@@ -16,7 +16,6 @@ use ipnet::IpNet;
 
 use crate::api::Audience;
 use crate::api::problem::Problem;
-use crate::config::Config;
 use crate::model::url::is_loopback;
 use crate::sync::Ctx;
 
@@ -57,7 +56,13 @@ pub(super) async fn refuse_open_links(
     let (link, sender) = (extensions.get::<Link>(), extensions.get::<CallerAddress>());
     if let (Some(Link::Open), Some(&CallerAddress(sender))) = (link, sender)
         && !takes_no_secret(request.uri().path())
-        && !may_send_openly(sender, &ctx.config)
+        && !may_send_openly(
+            sender,
+            [
+                &ctx.config.server.trusted_proxies,
+                &ctx.config.outgoing.allowed_networks,
+            ],
+        )
     {
         let words = format!(
             "plain HTTP from {} is not served, because a token could be read on the way; call the https URL of this site",
@@ -72,12 +77,10 @@ fn takes_no_secret(path: &str) -> bool {
     WITHOUT_SECRETS.contains(&path) || path.ends_with(STATUS)
 }
 
-fn may_send_openly(sender: IpAddr, config: &Config) -> bool {
+fn may_send_openly(sender: IpAddr, named: [&[IpNet]; 2]) -> bool {
     let sender = sender.to_canonical();
-    let within = |networks: &[IpNet]| networks.iter().any(|network| network.contains(&sender));
-    is_loopback(sender)
-        || within(&config.server.trusted_proxies)
-        || within(&config.outgoing.allowed_networks)
+    let mut networks = named.into_iter().flatten();
+    is_loopback(sender) || networks.any(|network| network.contains(&sender))
 }
 
 /// Replaces a trusted proxy's address by that of whom it stands for.
@@ -163,7 +166,10 @@ fn without_port(host: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{HeaderMap, IpAddr, IpNet, Request, hosts, is_own_host, origin};
+    use super::{
+        HeaderMap, IpAddr, IpNet, Request, hosts, is_own_host, may_send_openly, origin,
+        takes_no_secret,
+    };
     use axum::body::Body;
 
     #[test]
@@ -180,6 +186,38 @@ mod tests {
             }
             let request = request.body(Body::empty()).unwrap();
             assert_eq!(hosts(&request).collect::<Vec<_>>(), expected);
+        }
+    }
+
+    #[test]
+    fn plain_http_is_served_where_nobody_else_can_read_it() {
+        let proxies: Vec<IpNet> = vec!["203.0.113.7/32".parse().unwrap()];
+        let named: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap()];
+        for (sender, served) in [
+            ("127.0.0.1", true),
+            ("::ffff:127.0.0.1", true),
+            ("::1", true),
+            ("203.0.113.7", true),
+            ("203.0.113.8", false),
+            ("::ffff:10.1.1.1", true),
+            ("192.168.1.1", false),
+            ("2001:db8::1", false),
+        ] {
+            let sender = sender.parse().unwrap();
+            assert_eq!(
+                may_send_openly(sender, [&proxies, &named]),
+                served,
+                "{sender}"
+            );
+        }
+        for (path, open) in [
+            ("/healthz", true),
+            ("/phoenix_kit/sync/api/status", true),
+            ("/sync/api/register-connection", false),
+            ("/api/v1/site", false),
+            ("/healthz/", false),
+        ] {
+            assert_eq!(takes_no_secret(path), open, "{path}");
         }
     }
 

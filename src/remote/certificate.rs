@@ -15,6 +15,9 @@ pub(super) fn fault_of_certificate(host: &str, err: &rustls::Error) -> Option<St
         CertificateError::UnknownIssuer => {
             "it is signed by an authority that this site does not know; if that authority is your own, name the file with its certificate in outgoing.ca_file".to_owned()
         }
+        CertificateError::BadSignature => {
+            "it is signed by another authority than the one this site knows under that name; if that authority is your own, name the file with its present certificate in outgoing.ca_file".to_owned()
+        }
         CertificateError::NotValidForName => {
             format!("it is not for {host}; call the peer by a name in its certificate, or have its administrator get one for {host}")
         }

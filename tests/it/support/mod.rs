@@ -3,6 +3,7 @@
 pub mod cleanup;
 pub mod daemon;
 pub mod database;
+pub mod encrypted;
 pub mod flights;
 pub mod http;
 pub mod impostor;

@@ -33,11 +33,11 @@ impl Authority {
     /// A new one.
     pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "an authority of a test");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
+        // Authorities are told apart by their names before their keys.
+        let name = format!("authority {:?}", key.public_key_raw());
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self {
             issuer: CertifiedIssuer::self_signed(params, key).expect("an authority"),
         }
