@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::api::{self, Audience, Terms};
 use crate::base::certificate::{CertificateError, CertificateFiles, LiveCertificate, authorities};
@@ -77,6 +77,8 @@ pub async fn serve(loaded: Loaded, reloads: Reloads, standby: bool) -> Result<()
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    // Unheard it would end the process; one that starts or stands by hears it once it is up.
+    let hang_up = signal(SignalKind::hangup()).map_err(no_handler)?;
     let config = loaded.config;
     let key = MasterKey::load_or_create(&config.state.key_file)?;
     let store = Store::open_as_daemon(&config.state.url, key, standby).await?;
@@ -122,7 +124,7 @@ pub async fn serve(loaded: Loaded, reloads: Reloads, standby: bool) -> Result<()
         .repeat(Arc::new(Healer::new(Arc::clone(&ctx))), ctx.healer.clone());
     tracing::info!(site = ctx.config.site.name, ?server, ?admin, socket = %ctx.config.admin.socket.display(), "evenkeel is up");
 
-    let ended = wait(&ctx, reloads, loaded.reading).await;
+    let ended = wait(&ctx, hang_up, reloads, loaded.reading).await;
     tracing::info!("stopping");
     let patience = ctx.live.now().limits.drain_timeout + Duration::from_secs(5);
     if !ctx.tasks.stop(patience).await {
@@ -142,14 +144,21 @@ fn shown(
     Ok(certificate.map(|certificate| Arc::new(LiveCertificate::new(certificate))))
 }
 
-async fn wait(ctx: &Ctx, reloads: Reloads, mut running: Reading) -> Result<(), AppError> {
-    let handler = |source| AppError::Io {
+fn no_handler(source: std::io::Error) -> AppError {
+    AppError::Io {
         what: "signal handler".to_owned(),
         source,
-    };
-    let mut terminate = signal(SignalKind::terminate()).map_err(handler)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(handler)?;
-    let mut hang_up = signal(SignalKind::hangup()).map_err(handler)?;
+    }
+}
+
+async fn wait(
+    ctx: &Ctx,
+    mut hang_up: Signal,
+    reloads: Reloads,
+    mut running: Reading,
+) -> Result<(), AppError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(no_handler)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_handler)?;
     loop {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),

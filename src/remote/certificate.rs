@@ -80,3 +80,31 @@ fn time(at: UnixTime) -> impl Display {
     let seconds = i64::try_from(at.as_secs()).unwrap_or(i64::MAX);
     Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls::CertificateError;
+
+    use super::{fault_of_certificate, named};
+
+    #[test]
+    fn names_are_shown_bare_and_not_all_of_them() {
+        let names = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            named(&names)
+        };
+        let (dns, ip) = ("DnsName(\"a.example\")", "IpAddress(127.0.0.1)");
+        assert_eq!(names(&[dns, ip]), "a.example, 127.0.0.1");
+        assert_eq!(names(&[]), "no name");
+        let many = names(&[dns; 7]);
+        assert!(many.ends_with("a.example, others"), "{many}");
+    }
+
+    #[test]
+    fn only_faults_of_certificates_are_told_as_such() {
+        let fault = |err: &rustls::Error| fault_of_certificate("hq", err);
+        let revoked = fault(&CertificateError::Revoked.into()).unwrap();
+        assert!(revoked.contains("must replace it"), "{revoked}");
+        assert_eq!(fault(&rustls::Error::HandshakeNotComplete), None);
+    }
+}
