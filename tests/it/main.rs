@@ -26,4 +26,5 @@ mod pull;
 mod service;
 mod store;
 mod support;
+mod tls;
 mod values;
