@@ -10,5 +10,7 @@ pub(crate) mod ports;
 pub(crate) mod postgres;
 #[path = "../tests/it/support/sqlite.rs"]
 pub(crate) mod sqlite;
+#[path = "../tests/it/support/tls.rs"]
+pub(crate) mod tls;
 #[path = "../tests/it/support/wait.rs"]
 pub(crate) mod wait;

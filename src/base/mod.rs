@@ -2,6 +2,8 @@
 
 pub mod backoff;
 pub mod cause;
+pub mod certificate;
 pub mod secret;
 pub mod task;
 pub mod telemetry;
+pub mod trust;

@@ -47,6 +47,6 @@ impl Task for Healer {
             }
             Err(err) => tracing::error!(%err, "the healer cannot read the connections"),
         }
-        self.ctx.config.healing.interval
+        self.ctx.live.now().healing.interval
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Looks, and changes nothing. Invariant: a check that cannot be made is a finding, never a failed request.
 
+mod links;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -10,7 +12,6 @@ use jiff::Timestamp;
 use crate::config::{Config, sqlite_file};
 use crate::model::connection::Connection;
 use crate::model::finding::Finding;
-use crate::model::url::is_loopback;
 use crate::store::{AuditEntry, ListPage, StoreError};
 use crate::sync::Ctx;
 
@@ -24,16 +25,22 @@ pub async fn findings(ctx: &Ctx) -> Vec<Finding> {
     let config = &ctx.config;
     let mut findings = database(ctx).await;
     findings.push(key_folder(config));
-    findings.push(exposure(config));
+    findings.extend(links::findings(ctx).await);
     let state_file = sqlite_file(config.state.url.expose());
     findings.extend(state_file.as_deref().and_then(Path::parent).map(disk));
     findings.extend(state(ctx).await);
     findings
 }
 
-/// What can be told of the key file without a daemon.
+/// What can be told of the files the settings name without a daemon.
 #[must_use]
-pub fn key_findings(config: &Config) -> Vec<Finding> {
+pub fn file_findings(config: &Config) -> Vec<Finding> {
+    let mut findings = key_findings(config);
+    findings.extend(links::file_findings(config));
+    findings
+}
+
+fn key_findings(config: &Config) -> Vec<Finding> {
     let key_file = &config.state.key_file;
     let shown = key_file.display();
     let Ok(metadata) = std::fs::metadata(key_file) else {
@@ -101,19 +108,6 @@ fn key_folder(config: &Config) -> Finding {
         )
     } else {
         Finding::good(format!("the key file {shown} lies apart from the state"))
-    }
-}
-
-fn exposure(config: &Config) -> Finding {
-    match config.admin.listen {
-        Some(address) if !is_loopback(address.ip()) => Finding::bad(
-            format!(
-                "the admin API listens on {address} without TLS: tokens cross the network readable"
-            ),
-            "set admin.listen to a loopback address and reach it through a tunnel or a TLS proxy",
-        ),
-        Some(_) => Finding::good("the admin API listens on this machine only"),
-        None => Finding::good("the admin API listens on its socket only"),
     }
 }
 

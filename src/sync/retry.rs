@@ -142,6 +142,11 @@ fn remote(err: &RemoteError) -> (RunError, NextStep) {
         RemoteError::Forbidden { .. } | RemoteError::Unencrypted { .. } => {
             ("address_forbidden", None, NextStep::GiveUp)
         }
+        RemoteError::Untrusted { .. } => (
+            "peer_untrusted",
+            Some("the run goes on by itself once the certificate is accepted"),
+            NextStep::Retry,
+        ),
         RemoteError::Unreachable { .. } => (
             "peer_unreachable",
             Some("the run goes on by itself once the peer answers"),
