@@ -3,6 +3,7 @@
 pub mod cleanup;
 pub mod daemon;
 pub mod database;
+pub mod encrypted;
 pub mod flights;
 pub mod http;
 pub mod impostor;
@@ -11,4 +12,5 @@ pub mod ports;
 pub mod postgres;
 pub mod proxy;
 pub mod sqlite;
+pub mod tls;
 pub mod wait;
