@@ -206,6 +206,16 @@ impl Alert {
         }
     }
 
+    /// While it is being said, which may take as long as `limit`: should nobody note how that went, it is not said
+    /// again before.
+    #[must_use]
+    pub fn being_said(&self, now: Timestamp, limit: Duration) -> Self {
+        Self {
+            next_attempt_at: Some(later(now, limit)),
+            ..self.clone()
+        }
+    }
+
     /// After `next` was said; `None` when nothing is left to say.
     #[must_use]
     pub fn said(self, next: Next) -> Option<Self> {

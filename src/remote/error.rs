@@ -6,7 +6,9 @@ use crate::wire::messages::PublishedRefusal;
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum RemoteError {
     /// The client itself cannot be made.
-    #[error("the HTTP client cannot be set up: {0}")]
+    #[error(
+        "the HTTP client cannot be set up: {0}; it needs the system's certificates of authorities (package ca-certificates)"
+    )]
     Setup(String),
     /// The address must not be called.
     #[error(

@@ -1,6 +1,6 @@
 //! Alerts: what stands is noted, and the administrator's command or web address is told what is due.
 //!
-//! Told first and noted then: killed in between, the next start tells it once more. What is to be told stands in
+//! Told first and noted as told then: killed in between, the next start tells it once more. What is to be told stands in
 //! `model/alert.rs`. Invariant: a notice holds what `status` shows, and nothing else.
 
 use futures_util::StreamExt as _;
@@ -124,9 +124,12 @@ async fn tell(ctx: &Ctx, channel: &Channel, alert: Alert) -> Result<(), StoreErr
     let Some(notice) = alert.notice(next) else {
         return Ok(());
     };
+    // A state that cannot be written is found out now, not after each of many calls.
+    let begun = alert.being_said(Timestamp::now(), ctx.config.alerts.timeout);
+    ctx.store.put_alert(&begun).await?;
     let told = tokio::select! {
         told = channel.tell(&notice, &ctx.config) => told,
-        () = ctx.tasks.stopping().cancelled_owned() => return Ok(()),
+        () = ctx.tasks.stopping().cancelled_owned() => return ctx.store.put_alert(&alert).await,
     };
     let cause = alert.cause.clone();
     let left = match told {

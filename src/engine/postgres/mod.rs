@@ -5,7 +5,6 @@
 mod apply;
 mod catalogue;
 mod check;
-mod chunk;
 mod connect;
 mod create;
 mod cutter;

@@ -66,6 +66,30 @@ j; json text; '{}' ~ 'null'
 o; mood; 'sad' ~ 'glad' ~ 7 ~ 7.5
 r; ; '(,)' ~ '(1,2)'";
 
+/// The same for MariaDB, which knows neither NaN nor infinities nor years before Christ.
+const MARIADB: &str = r"
+b; boolean; true ~ false
+i2; smallint; -32768 ~ 0 ~ 7 ~ 32767
+i8; bigint; -9223372036854775808 ~ -1 ~ 7 ~ 9223372036854775807
+f4; float; -0e0 ~ 0.1 ~ 1e38 ~ 3
+f8; double; -0e0 ~ 0.1 ~ 1e300 ~ 5e-324
+n; decimal(60,30); 0.10 ~ 0.1 ~ 12345678901234567890.123456789 ~ -1e-20 ~ 0
+n2; decimal(12,2); 0.1 ~ -5 ~ 12345.67
+t; longtext; 'a' ~ 'A' ~ 'a ' ~ '' ~ 'é' ~ concat('e', _utf8mb4 x'CC81') ~ 'it''s \' ~ concat('a', x'00')
+v; varchar(8) collate utf8mb4_general_ci; 'a' ~ 'A' ~ 'a ' ~ 'é'
+c; char(4); 'a' ~ 'A' ~ '' ~ 'é'
+p; varchar(8) character set latin1; 'a' ~ 'a ' ~ '' ~ 'é'
+s; tinytext; 'a' ~ 'A'
+d; date; '2013-02-28' ~ '1000-01-01'
+tm; time(6); '00:00' ~ '10:00:00.000001'
+ts; datetime(6); '2013-02-28 10:00:00' ~ '2013-02-28 10:00:01'
+tz; timestamp(6) null; '2013-02-28 10:00:00' ~ '2013-02-28 12:00:00'
+x; longblob; x'00ff' ~ x'' ~ 'a'
+u; uuid; '00000000-0000-0000-0000-000000000abc' ~ 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+j; json; '{}' ~ 'null'
+o; enum('sad', 'glad'); 'sad' ~ 'glad'
+r; varchar(8); '(,)' ~ '(1,2)'";
+
 /// Values of each column as a filter writes them, some of which no row has; behind `ranges` also for those.
 const WRITTEN: &str = r#"
 b; ; true ~ false
@@ -154,6 +178,7 @@ fn filled(kind: Kind, random: &mut Random) -> String {
              create type duo as (a integer, b integer);",
         ),
         Kind::Sqlite => (cells(SQLITE), ""),
+        Kind::Mariadb => (cells(MARIADB), ""),
     };
     let columns: Vec<String> = pools
         .iter()
