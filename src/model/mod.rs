@@ -9,6 +9,7 @@ pub mod order;
 pub mod policy;
 pub mod role;
 pub mod run;
+pub mod schedule;
 pub mod table;
 pub mod url;
 pub mod word;
