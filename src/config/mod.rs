@@ -143,6 +143,7 @@ pub struct Limits {
 pub struct Runs {
     pub parallel: usize,
     pub give_up_after: Duration,
+    pub jitter: Duration,
 }
 
 /// `[apply]`

@@ -1,6 +1,8 @@
-//! What runs by itself: the runner carries out runs, the healer tells peers what they have yet to hear.
+//! What runs by itself: the scheduler makes the runs of syncs, the runner carries runs out, the healer tells peers what
+//! they have yet to hear.
 //!
 //! Each is woken by timer and by signal, takes no input, and finds its work in the state.
 
 pub mod healer;
 pub mod runner;
+pub mod scheduler;

@@ -10,6 +10,7 @@ pub mod policy;
 pub mod role;
 pub mod run;
 pub mod schedule;
+pub mod sync;
 pub mod table;
 pub mod url;
 pub mod word;

@@ -117,12 +117,8 @@ impl Schedule {
     /// The same times by the clock of another zone, by its IANA name.
     ///
     /// # Errors
-    /// When there is no such zone, or the schedule has one already.
+    /// When there is no such zone.
     pub fn in_zone(self, name: &str) -> Result<Self, InvalidSchedule> {
-        if self.zone_name != UTC {
-            let message = format!("the schedule names a time zone already, {}", self.zone_name);
-            return Err(InvalidSchedule(message));
-        }
         Self::new(self.rule, Some(name))
     }
 

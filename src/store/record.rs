@@ -57,6 +57,17 @@ impl Record {
         T::try_from(self.number(column)?).map_err(|_| self.corrupt(column, "a count"))
     }
 
+    /// Like [`Self::count`], where the column may be NULL.
+    pub(super) fn optional_count<T: TryFrom<i64>>(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<T>, StoreError> {
+        let number: Option<i64> = column!(self, column, "a number")?;
+        number
+            .map(|number| T::try_from(number).map_err(|_| self.corrupt(column, "a count")))
+            .transpose()
+    }
+
     pub(super) fn time(&self, column: &'static str) -> Result<Timestamp, StoreError> {
         let micros = self.number(column)?;
         self.timestamp(column, micros)

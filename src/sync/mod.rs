@@ -11,6 +11,7 @@ mod mapping;
 pub mod pull;
 pub mod retry;
 pub mod serve;
+pub mod syncs;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -41,6 +42,8 @@ pub struct Ctx {
     pub tasks: Tasks,
     /// Wakes the runner: a run was made or became due.
     pub runner: Waker,
+    /// Wakes the scheduler: a sync was changed, or may go on.
+    pub scheduler: Waker,
     /// Wakes the healing loop: a peer has something to hear.
     pub healer: Waker,
     /// The runs at work.
