@@ -1,6 +1,7 @@
 //! The daemon's whole life, top to bottom: state, database, listeners, tasks; then waiting; then stopping.
 
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +11,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::api::{self, Audience, ListenLimits};
 use crate::base::secret::{MasterKey, SecretError};
+use crate::base::service;
 use crate::base::task::{Tasks, Waker};
 use crate::config::Config;
 use crate::engine::{self, EngineError};
+use crate::jobs::alerter::Alerter;
 use crate::jobs::healer::Healer;
 use crate::jobs::runner::Runner;
 use crate::jobs::scheduler::Scheduler;
@@ -20,6 +23,9 @@ use crate::remote::{Remote, RemoteError};
 use crate::store::{Store, StoreError};
 use crate::sync::Ctx;
 use crate::sync::active::ActiveRuns;
+
+/// How long closing the state may take once everything else has ended.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// Why the daemon did not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +70,7 @@ pub enum AppError {
 /// # Errors
 /// See [`AppError`].
 pub async fn serve(config: Config, standby: bool) -> Result<(), AppError> {
-    let key = MasterKey::load_or_create(&config.state.key_file)?;
+    let key = MasterKey::load(&config.state.key)?;
     let store = Store::open_as_daemon(&config.state.url, key, standby).await?;
     let now = Timestamp::now();
     let identity = store.site_identity(now).await?;
@@ -91,12 +97,15 @@ pub async fn serve(config: Config, standby: bool) -> Result<(), AppError> {
         runner: Waker::default(),
         scheduler: Waker::default(),
         healer: Waker::default(),
+        alerter: Waker::default(),
         active: ActiveRuns::default(),
     });
 
+    let alerter = Alerter::new(Arc::clone(&ctx))?;
     let listeners = Listeners::bind(&ctx.config).await?;
     listeners.write_down(&ctx.config)?;
     let (server, admin) = (listeners.server_address(), listeners.admin_address());
+    let up = listeners.in_words(&ctx.config);
     listeners.serve(&ctx);
     ctx.tasks
         .repeat(Arc::new(Runner::new(Arc::clone(&ctx))), ctx.runner.clone());
@@ -104,11 +113,15 @@ pub async fn serve(config: Config, standby: bool) -> Result<(), AppError> {
     ctx.tasks.repeat(Arc::new(scheduler), ctx.scheduler.clone());
     ctx.tasks
         .repeat(Arc::new(Healer::new(Arc::clone(&ctx))), ctx.healer.clone());
-    tracing::info!(site = ctx.config.site.name, ?server, ?admin, socket = %ctx.config.admin.socket.display(), "evenkeel is up");
+    ctx.tasks.repeat(Arc::new(alerter), ctx.alerter.clone());
+    let socket = ctx.config.admin.socket.display();
+    ctx.tasks.spawn("first look", first_look(Arc::clone(&ctx)));
+    tracing::info!(site = ctx.config.site.name, server, admin, %socket, "evenkeel is up");
 
-    let ended = wait(&ctx).await;
-    tracing::info!("stopping");
+    let ended = wait(&ctx, &up).await;
     let patience = ctx.config.limits.drain_timeout + Duration::from_secs(5);
+    tracing::info!("stopping");
+    service::stopping(patience + CLOSING);
     if !ctx.tasks.stop(patience).await {
         tracing::warn!(
             ?patience,
@@ -119,7 +132,16 @@ pub async fn serve(config: Config, standby: bool) -> Result<(), AppError> {
     ended
 }
 
-async fn wait(ctx: &Ctx) -> Result<(), AppError> {
+/// Says at once what a run or a peer would only find later.
+async fn first_look(ctx: Arc<Ctx>) {
+    let look = ctx.driver.version();
+    if let Some(Err(err)) = ctx.tasks.stopping().run_until_cancelled(look).await {
+        tracing::warn!(%err, "the site database does not answer: runs wait and peers are refused until it does; start it or correct site.database, `evenkeel doctor` tells more");
+    }
+}
+
+/// Waits for the end; meanwhile tells the service manager that the daemon is ready, and that it lives.
+async fn wait(ctx: &Arc<Ctx>, up: &str) -> Result<(), AppError> {
     let handler = |source| AppError::Io {
         what: "signal handler".to_owned(),
         source,
@@ -127,13 +149,33 @@ async fn wait(ctx: &Ctx) -> Result<(), AppError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(handler)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(handler)?;
     let mut hang_up = signal(SignalKind::hangup()).map_err(handler)?;
+    let watched = service::watchdog();
+    let mut beat = tokio::time::interval(watched.unwrap_or(Duration::from_secs(3_600)));
+    let mut ready = pin!(api::until_ready(Arc::clone(ctx)));
+    let mut is_ready = false;
+    // Polled on, never begun again: it counts how long the state is away.
+    let mut lock_lost = pin!(ctx.store.lock_lost());
     loop {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
-            () = ctx.store.lock_lost() => return Err(AppError::LockLost),
+            () = &mut lock_lost => return Err(AppError::LockLost),
+            () = &mut ready, if !is_ready => {
+                is_ready = true;
+                service::ready(up);
+            }
             _ = hang_up.recv() => {
+                service::reloading();
                 tracing::warn!("SIGHUP: this version reads its settings only at its start; restart it for changed ones");
+                if is_ready {
+                    service::ready(up);
+                }
+            }
+            _ = beat.tick(), if watched.is_some() => {
+                // This loop lives; whether the workers do shows when one of them takes a task.
+                if ctx.tasks.spawn("sign of life", async {}).await.is_ok() {
+                    service::alive();
+                }
             }
         }
     }
@@ -189,6 +231,16 @@ impl Listeners {
             .local_addr()
             .ok()
             .map(|address| address.to_string())
+    }
+
+    /// For the service manager's status line.
+    fn in_words(&self, config: &Config) -> String {
+        let peers = self.server_address().unwrap_or_default();
+        let socket = config.admin.socket.display();
+        match self.admin_address() {
+            Some(admin) => format!("peers on {peers}, people on {admin} and {socket}"),
+            None => format!("peers on {peers}, people on {socket}"),
+        }
     }
 
     /// Writes the bound addresses beside the socket, for scripts that let the system choose a port.

@@ -16,6 +16,8 @@ use crate::sync::Ctx;
 
 /// A database that takes longer to answer counts as down.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How often [`until_ready`] looks.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// `GET /healthz`: the process answers.
 pub(super) async fn healthz() -> Json<Value> {
@@ -48,27 +50,39 @@ pub(super) struct Report {
     database: &'static str,
 }
 
+/// Waits until `/readyz` answers 200.
+pub async fn until_ready(ctx: Arc<Ctx>) {
+    let readiness = Readiness::begin(ctx);
+    while !look(&readiness).await.ready {
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
 /// `GET /readyz`: 200 once the state answers and the second in which the daemon started has passed.
 ///
 /// The site database does not count: without it the daemon still answers peers, and heals when it is back.
 pub(super) async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, Json<Report>) {
-    let Readiness { ctx, started_at } = readiness;
-    let (state, database) = tokio::join!(
-        tokio::time::timeout(PATIENCE, ctx.store.ping()),
-        tokio::time::timeout(PATIENCE, ctx.driver.version()),
-    );
-    let report = report(
-        matches!(state, Ok(Ok(_))),
-        matches!(database, Ok(Ok(_))),
-        started_at,
-        Timestamp::now(),
-    );
+    let report = look(&readiness).await;
     let status = if report.ready {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
     (status, Json(report))
+}
+
+async fn look(readiness: &Readiness) -> Report {
+    let Readiness { ctx, started_at } = readiness;
+    let (state, database) = tokio::join!(
+        tokio::time::timeout(PATIENCE, ctx.store.ping()),
+        tokio::time::timeout(PATIENCE, ctx.driver.version()),
+    );
+    report(
+        matches!(state, Ok(Ok(_))),
+        matches!(database, Ok(Ok(_))),
+        *started_at,
+        Timestamp::now(),
+    )
 }
 
 fn report(state: bool, database: bool, started_at: Timestamp, now: Timestamp) -> Report {

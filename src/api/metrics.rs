@@ -22,8 +22,9 @@ use prometheus_client::registry::Registry;
 use crate::api::Audience;
 use crate::api::problem::Problem;
 use crate::model::connection::Direction;
+use crate::model::trouble::{Event, Trouble};
 use crate::store::{ListPage, RunFilter, StoreError};
-use crate::sync::Ctx;
+use crate::sync::{Ctx, status};
 
 const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// As many of each kind are looked at for one answer.
@@ -162,6 +163,11 @@ async fn register_state(
     );
     registry.register("runs", "Runs of the last 24 hours by status", runs);
     registry.register(
+        "status",
+        "What `evenkeel status` tells, by event",
+        troubles(&status::status(ctx, now).await?),
+    );
+    registry.register(
         "transferred_rows",
         "Rows moved over the present connections",
         rows,
@@ -172,6 +178,17 @@ async fn register_state(
         bytes,
     );
     Ok(())
+}
+
+/// Every kind is there, so that a rule over one has something to compare with.
+fn troubles(told: &[Trouble]) -> Gauges {
+    let gauges = Gauges::default();
+    for event in Event::ALL {
+        let count = told.iter().filter(|trouble| trouble.event == event).count();
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        gauges.get_or_create(&[label("event", event)]).set(count);
+    }
+    gauges
 }
 
 fn first<Id>(limit: u32) -> ListPage<Id> {

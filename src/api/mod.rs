@@ -17,6 +17,7 @@ mod problem;
 mod stall;
 
 pub use caller::{CallerAddress, CallerProcess};
+pub use health::until_ready;
 pub use listen::{ListenLimits, bind_unix, serve_tcp, serve_unix};
 pub use problem::{FieldError, Problem};
 

@@ -2,6 +2,8 @@
 
 pub mod backoff;
 pub mod cause;
+pub mod command;
 pub mod secret;
+pub mod service;
 pub mod task;
 pub mod telemetry;

@@ -56,6 +56,26 @@ impl<'de, T: Zeroize + serde::Deserialize<'de>> serde::Deserialize<'de> for Secr
     }
 }
 
+/// Where the key lies that seals what the state keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyPlace {
+    /// A file of ours: made when it is missing, refused when others than its owner may read it.
+    File(PathBuf),
+    /// A file the service manager made for this process and guards (systemd.exec(5), `LoadCredential=`). Its mode says
+    /// little: where the manager gives the right to read by an access list, that list shows as rights of the group.
+    Credential(PathBuf),
+}
+
+impl KeyPlace {
+    /// The file itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::File(path) | Self::Credential(path) => path,
+        }
+    }
+}
+
 /// What can go wrong with the key file or with a sealed value.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
@@ -135,27 +155,18 @@ impl MasterKey {
         }
     }
 
-    /// Reads the key file, or creates it with mode 0600 when it is missing.
+    /// Reads the key; a missing file of ours is created first, with mode 0600.
     ///
     /// # Errors
-    /// When the file cannot be read or made, is readable by others, or holds something else.
-    pub fn load_or_create(path: &Path) -> Result<Self, SecretError> {
-        let io = |source| SecretError::Io {
-            path: path.to_owned(),
-            source,
+    /// When the file cannot be read or made, is ours and readable by others, or holds something else.
+    pub fn load(place: &KeyPlace) -> Result<Self, SecretError> {
+        let text = match place {
+            KeyPlace::File(path) => text_of_file(path)?,
+            KeyPlace::Credential(path) => read(path)?,
         };
-        match std::fs::metadata(path) {
-            Ok(metadata) if metadata.permissions().mode() & 0o077 != 0 => {
-                return Err(SecretError::Exposed(path.to_owned()));
-            }
-            Ok(_) => {}
-            Err(err) if err.kind() == std::io::ErrorKind::NotFound => create(path)?,
-            Err(err) => return Err(io(err)),
-        }
-        let text = Secret::new(std::fs::read_to_string(path).map_err(io)?);
         let mut bytes = [0; 32];
         hex::decode_to_slice(text.expose().trim(), &mut bytes)
-            .map_err(|_| SecretError::Malformed(path.to_owned()))?;
+            .map_err(|_| SecretError::Malformed(place.path().to_owned()))?;
         let key = Self::from_bytes(&bytes);
         bytes.zeroize();
         Ok(key)
@@ -217,11 +228,37 @@ impl MasterKey {
     }
 }
 
-fn create(path: &Path) -> Result<(), SecretError> {
-    let io = |source| SecretError::Io {
+/// The characters of the key file, which is created first when it is missing; for whoever hands the key on.
+///
+/// # Errors
+/// When the file cannot be read or made, or is readable by others.
+pub fn text_of_file(path: &Path) -> Result<Secret<String>, SecretError> {
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.permissions().mode() & 0o077 != 0 => {
+            return Err(SecretError::Exposed(path.to_owned()));
+        }
+        Ok(_) => {}
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => create(path)?,
+        Err(err) => return Err(fault_at(path)(err)),
+    }
+    read(path)
+}
+
+fn read(path: &Path) -> Result<Secret<String>, SecretError> {
+    std::fs::read_to_string(path)
+        .map(Secret::new)
+        .map_err(fault_at(path))
+}
+
+fn fault_at(path: &Path) -> impl Fn(std::io::Error) -> SecretError + Copy {
+    move |source| SecretError::Io {
         path: path.to_owned(),
         source,
-    };
+    }
+}
+
+fn create(path: &Path) -> Result<(), SecretError> {
+    let io = fault_at(path);
     let mut bytes = random_bytes()?;
     let text = Secret::new(hex::encode(bytes));
     bytes.zeroize();
@@ -239,7 +276,7 @@ fn create(path: &Path) -> Result<(), SecretError> {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use super::{MasterKey, Secret, SecretError, new_token, token_hash};
+    use super::{KeyPlace, MasterKey, Secret, SecretError, new_token, token_hash};
 
     #[test]
     fn a_secret_prints_as_stars() {
@@ -278,13 +315,31 @@ mod tests {
     fn a_key_file_is_made_once_and_refused_when_others_may_read_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret.key");
-        let first = MasterKey::load_or_create(&path).unwrap();
-        let again = MasterKey::load_or_create(&path).unwrap();
+        let file = KeyPlace::File(path.clone());
+        let first = MasterKey::load(&file).unwrap();
+        let again = MasterKey::load(&file).unwrap();
         assert_eq!(first.lookup("x"), again.lookup("x"));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
         assert!(matches!(
-            MasterKey::load_or_create(&path),
+            MasterKey::load(&file),
             Err(SecretError::Exposed(_))
         ));
+    }
+
+    #[test]
+    fn a_credential_is_the_managers_to_guard_and_never_made_here() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("evenkeel.key");
+        let credential = KeyPlace::Credential(path.clone());
+        assert!(matches!(
+            MasterKey::load(&credential),
+            Err(SecretError::Io { .. })
+        ));
+        assert!(!path.exists());
+        std::fs::write(&path, "07".repeat(32)).unwrap();
+        // As an access list shows.
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o440)).unwrap();
+        let key = MasterKey::load(&credential).unwrap();
+        assert_eq!(key.lookup("x"), MasterKey::from_bytes(&[7; 32]).lookup("x"));
     }
 }

@@ -290,6 +290,11 @@ pub enum RunCommand {
         /// Its id, which may be shortened
         id: String,
     },
+    /// Let `status` tell no more of a run that failed or left rows out
+    Dismiss {
+        /// Its id, which may be shortened
+        id: String,
+    },
     /// The rows a run could not write, and why
     Errors {
         /// Its id, which may be shortened
@@ -353,6 +358,7 @@ mod tests {
             "records hq orders --limit 3",
             "pull hq orders items --create --mode insert --conflict skip --shared --yes --json",
             "runs errors 0193",
+            "runs dismiss 0193",
             "sync create nightly --from hq --table orders --table items=hq_items --schedule daily@06:00 --timezone Europe/Berlin",
             "sync create week --from hq --table orders --schedule weekly:monday@06:00 --mode insert --conflict skip --shared",
             "sync list --json",

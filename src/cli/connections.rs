@@ -97,16 +97,6 @@ pub(super) async fn approve(
     grant: Option<Value>,
     unproved: bool,
 ) -> anyhow::Result<()> {
-    if text(row, "status") == "severed" {
-        let name = text(row, "name");
-        return Err(Failure {
-            exit: Exit::Refused,
-            words: format!(
-                "the peer has ended {name}; `evenkeel connections` shows whether it asked anew under another name, `evenkeel connections delete {name}` forgets this one"
-            ),
-        }
-        .into());
-    }
     let mut body = json!({});
     if let Some(fields) = body.as_object_mut() {
         if let Some(grant) = grant {

@@ -3,18 +3,20 @@
 use serde_json::{Value, json};
 
 use crate::cli::context::Context;
-use crate::cli::exit::Exit;
+use crate::cli::exit::{Exit, Failure};
 use crate::cli::fields::{list, text};
 use crate::config::{Config, ConfigFault, ConfigFaults};
 use crate::model::finding::Finding;
 use crate::sync::doctor::key_findings;
 
-/// Prints every finding; exit code 1 if one is not well.
+/// Prints every finding; exit code 1 if one is not well, 3 if the daemon cannot be reached.
 pub(super) async fn run(context: &Context) -> anyhow::Result<Exit> {
     let mut findings = Vec::new();
-    // The settings and files of this machine are not those of a daemon elsewhere.
-    let here = context.server().is_none();
-    let config = here.then(|| crate::config::load(context.config.as_deref()));
+    let mut exit = Exit::Told;
+    // The settings and files of this machine are not those of a daemon elsewhere, and may not be this user's to read.
+    let file = context.config.as_deref();
+    let here = context.server().is_none() && !crate::config::is_closed(file);
+    let config = here.then(|| crate::config::load(file));
     findings.extend(config.iter().flat_map(of_settings));
     match remote(context).await {
         Ok(answer) => findings.extend(list(&answer, "findings").iter().map(read)),
@@ -26,6 +28,10 @@ pub(super) async fn run(context: &Context) -> anyhow::Result<Exit> {
                 what: what.to_owned(),
                 hint: (!hint.is_empty()).then(|| hint.to_owned()),
             });
+            let failure = err.downcast_ref::<Failure>();
+            if failure.is_some_and(|failure| failure.exit == Exit::Unreachable) {
+                exit = Exit::Unreachable;
+            }
             // What the daemon would have told of its files, as far as it can be seen from here.
             findings.extend(config.iter().flatten().flat_map(key_findings));
         }
@@ -40,7 +46,7 @@ pub(super) async fn run(context: &Context) -> anyhow::Result<Exit> {
         }
     }
     let well = findings.iter().all(|finding| finding.ok);
-    Ok(if well { Exit::Done } else { Exit::Told })
+    Ok(if well { Exit::Done } else { exit })
 }
 
 async fn remote(context: &Context) -> anyhow::Result<Value> {

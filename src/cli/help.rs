@@ -24,8 +24,10 @@ pub(super) const APPROVE: &str = "\
 
 /// Below `tables --help`.
 pub(super) const TABLES: &str = "\
-Rows here are the database's own estimate; `?`: it has none (SQLite keeps none, PostgreSQL makes one with `analyze`).
-`-`: no such table on that side. Comparison: only_there (missing here), equal, different, or unknown (never compared).";
+Rows here are as the last pull counted them, else the database's own estimate; `?`: neither knows (SQLite keeps no
+estimate, PostgreSQL makes one with `analyze`). `-`: no such table on that side.
+Comparison, by the last pull: only_there (missing here), different (it left rows as they are), equal (proved), or
+unknown (nothing proves it).";
 
 /// Below `pull --help`.
 pub(super) const PULL: &str = "\
@@ -58,5 +60,6 @@ Example: evenkeel settings set incoming_mode deny_all";
 
 /// Below `status --help`.
 pub(super) const STATUS: &str = "\
-Exit code 0 when there is nothing to tell, else 1. A failed run is told until a newer run of the same tables ends well,
-its connection is deleted, or 30 days are over.";
+Exit code 0 when there is nothing to tell, else 1. What a run left undone is told until a newer run of the same tables
+ends well, somebody knows (`evenkeel runs dismiss ID`), or its connection is deleted or ended; a failure at most 7 days.
+With --json: event (such as run_failed, for scripts), what, message, since, next_attempt_at, hint, and cause, its key.";

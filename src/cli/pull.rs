@@ -24,8 +24,12 @@ pub(super) async fn run(context: &Context, arguments: PullArguments) -> anyhow::
         shared: arguments.shared,
     };
     let id = text(&connection, "id");
-    if order.create_missing && !arguments.yes {
-        confirm_creation(&client, output, id, &order).await?;
+    if order.create_missing {
+        let plan = creation(&client, id, &order).await?;
+        if !list(&plan, "statements").is_empty() {
+            output.note(&described(&plan));
+            confirm_creation(output, arguments.yes)?;
+        }
     }
     let run = start(&client, id, &order).await?;
     wait(&client, output, &run).await
@@ -59,17 +63,10 @@ pub(super) async fn start(client: &Client, id: &str, order: &RunOrder) -> anyhow
     client.post(&["connections", id, "pull"], &body).await
 }
 
-async fn confirm_creation(
-    client: &Client,
-    output: Output,
-    id: &str,
-    order: &RunOrder,
-) -> anyhow::Result<()> {
-    let plan = creation(client, id, order).await?;
-    if list(&plan, "statements").is_empty() {
+fn confirm_creation(output: Output, confirmed: bool) -> anyhow::Result<()> {
+    if confirmed {
         return Ok(());
     }
-    output.note(&described(&plan));
     if !output.can_ask() {
         return Err(
             Failure::usage("nobody can be asked whether to make these tables: use --yes").into(),

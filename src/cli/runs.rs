@@ -1,4 +1,4 @@
-//! `runs`: the history, one run, its quarantined rows; and asking a run to stop.
+//! `runs`: the history, one run, its quarantined rows; asking a run to stop, and letting a failure be.
 
 use serde_json::{Value, json};
 
@@ -68,6 +68,14 @@ pub(super) async fn run(context: &Context, command: Option<RunCommand>) -> anyho
                 output.object(&run)?;
             }
             output.note("Asked it to stop; what was committed stays.");
+        }
+        Some(RunCommand::Dismiss { id }) => {
+            let id = resolve::run(&client, &id).await?;
+            let run = client.post(&["runs", &id, "dismiss"], &json!({})).await?;
+            if output.json {
+                output.object(&run)?;
+            }
+            output.note("`evenkeel status` tells of it no more; what it left undone stays undone.");
         }
         Some(RunCommand::Errors { id }) => {
             let id = resolve::run(&client, &id).await?;

@@ -30,9 +30,12 @@ const TABLES: [Column; 7] = [
     }),
 ];
 
+/// Where [`typed`] leaves the type as a person writes it.
+const TYPE: &str = "shown_type";
+
 const COLUMNS: [Column; 4] = [
     ("column", |item| either(item, "name", "column_name")),
-    ("type", |item| either(item, "type", "data_type")),
+    ("type", |item| text(item, TYPE).to_owned()),
     ("null", |item| {
         match either(item, "nullable", "is_nullable").as_str() {
             "true" | "YES" => "yes".to_owned(),
@@ -73,11 +76,46 @@ pub(super) async fn schema(
         context.output.object(&schema)?;
         return Ok(Exit::Done);
     }
-    context.output.list(list(&schema, "columns"), &COLUMNS)?;
+    context.output.list(&typed(&schema), &COLUMNS)?;
     if let Some(key) = shown_at(&schema, "primary_key").filter(|key| !key.is_empty()) {
         context.output.note(&format!("Primary key: {key}"));
     }
     Ok(Exit::Done)
+}
+
+/// The columns, each with its type as a person writes it: with length, or precision and scale.
+fn typed(schema: &Value) -> Vec<Value> {
+    let catalogue = at(schema, "evenkeel.columns").and_then(Value::as_array);
+    list(schema, "columns")
+        .iter()
+        .map(|column| {
+            let name = either(column, "name", "column_name");
+            let same = |entry: &&Value| text(entry, "name") == name;
+            let entry = catalogue.and_then(|entries| entries.iter().find(same));
+            let mut column = column.clone();
+            let shown = type_of(&column, entry.unwrap_or(&Value::Null));
+            if let Some(fields) = column.as_object_mut() {
+                fields.insert(TYPE.to_owned(), Value::from(shown));
+            }
+            column
+        })
+        .collect()
+}
+
+/// `entry` is the column in an Evenkeel's catalogue, which knows more than what the protocol publishes.
+fn type_of(column: &Value, entry: &Value) -> String {
+    let name = either(column, "type", "data_type");
+    let number = |field: &str| optional_number(entry, field);
+    match (text(entry, "type"), number("precision"), number("scale")) {
+        // The protocol calls it text.
+        ("other", ..) => text(entry, "native").to_owned(),
+        ("numeric", Some(precision), Some(scale)) => format!("{name}({precision},{scale})"),
+        ("numeric", Some(precision), None) => format!("{name}({precision})"),
+        _ => match optional_number(column, "character_maximum_length") {
+            Some(length) => format!("{name}({length})"),
+            None => name,
+        },
+    }
 }
 
 /// The first rows of one table.
@@ -143,4 +181,49 @@ fn either(item: &Value, name: &str, other: &str) -> String {
     shown_at(item, name)
         .or_else(|| shown_at(item, other))
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Value, type_of};
+
+    #[test]
+    fn a_type_is_shown_with_its_length_or_precision() {
+        let published = |name: &str, length: Value| json!({"data_type": name, "character_maximum_length": length});
+        let catalogue = |kind: &str, precision: Value, scale: Value| json!({"type": kind, "native": "mood", "precision": precision, "scale": scale});
+        let none = || Value::Null;
+        for (column, entry, expected) in [
+            (
+                published("numeric", none()),
+                catalogue("numeric", json!(12), json!(2)),
+                "numeric(12,2)",
+            ),
+            (
+                published("numeric", none()),
+                catalogue("numeric", none(), none()),
+                "numeric",
+            ),
+            (
+                published("character varying", json!(40)),
+                catalogue("text", none(), none()),
+                "character varying(40)",
+            ),
+            (
+                published("text", none()),
+                catalogue("other", none(), none()),
+                "mood",
+            ),
+            // A peer that is no Evenkeel.
+            (
+                published("character varying", json!(40)),
+                none(),
+                "character varying(40)",
+            ),
+            (published("bigint", none()), none(), "bigint"),
+        ] {
+            assert_eq!(type_of(&column, &entry), expected);
+        }
+    }
 }

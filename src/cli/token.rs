@@ -62,7 +62,7 @@ async fn open(context: &Context) -> anyhow::Result<Store> {
     let state = crate::config::state(context.config.as_deref())
         .map_err(|faults| Failure::usage(faults.to_string()))?;
     crate::cli::owner::become_owner(&state)?;
-    let key = MasterKey::load_or_create(&state.key_file)?;
+    let key = MasterKey::load(&state.key)?;
     Ok(Store::open_beside(&state.url, key).await?)
 }
 

@@ -1,16 +1,19 @@
 //! Builds a [`Config`] from `config/evenkeel.toml` (the defaults), the operator's file and the environment.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::base::secret::Secret;
+use crate::base::secret::{KeyPlace, Secret};
 use crate::base::telemetry::LogFormat;
+use crate::config::alerts::read_alerts;
 use crate::config::environment::key_credential;
 use crate::config::fault::{ConfigFault, ConfigFaults};
 use crate::config::layers::layered;
+use crate::config::mysql::mysql_options;
 use crate::config::postgres::postgres_options;
 use crate::config::reader::{
     Reader, bytes, duration, filled, list, networks, number, parsed, switch, text,
@@ -54,10 +57,8 @@ pub fn state(file: Option<&Path>) -> Result<State, ConfigFaults> {
 /// # Errors
 /// The faults of `admin.socket` and `state.url`, and of a file that cannot be read.
 pub fn admin_socket(file: Option<&Path>) -> Result<PathBuf, ConfigFaults> {
-    let default = Path::new(DEFAULT_FILE);
     // A caller who may not read the daemon's settings can still be let in at the default socket.
-    let closed = file.is_none() && default.exists() && std::fs::File::open(default).is_err();
-    let file = if closed {
+    let file = if is_closed(file) {
         Some(Path::new("/dev/null"))
     } else {
         file
@@ -66,6 +67,13 @@ pub fn admin_socket(file: Option<&Path>) -> Result<PathBuf, ConfigFaults> {
     let state = read_state(&mut reader, None);
     let socket = read_socket(&mut reader, state.as_ref());
     finish(Some(socket), reader.finish_part()).map(|(socket, _)| socket)
+}
+
+/// Whether the settings are in [`DEFAULT_FILE`], and this user may not read them.
+#[must_use]
+pub fn is_closed(file: Option<&Path>) -> bool {
+    let opened = || std::fs::File::open(DEFAULT_FILE);
+    file.is_none() && opened().is_err_and(|err| err.kind() == ErrorKind::PermissionDenied)
 }
 
 /// The file a SQLite URL names; `None` when the URL is not one.
@@ -120,6 +128,7 @@ fn build(mut reader: Reader) -> Result<Config, ConfigFaults> {
     let healing = Healing {
         interval: span(&mut reader, "healing.interval"),
     };
+    let alerts = read_alerts(&mut reader);
     let withheld = reader.value("grants.withheld", Vec::new(), list);
     let limits = read_limits(&mut reader);
     let runs = Runs {
@@ -152,6 +161,7 @@ fn build(mut reader: Reader) -> Result<Config, ConfigFaults> {
         incoming,
         outgoing,
         healing,
+        alerts,
         grants: Grants {
             withheld: Withheld::new(&withheld),
         },
@@ -270,7 +280,10 @@ fn read_state(reader: &mut Reader, site: Option<&Site>) -> Option<State> {
     let credential = key_credential().filter(|_| !reader.is_set("state.key_file"));
     Some(State {
         url: url?,
-        key_file: credential.unwrap_or_else(|| PathBuf::from(named)),
+        key: credential.map_or_else(
+            || KeyPlace::File(PathBuf::from(named)),
+            KeyPlace::Credential,
+        ),
     })
 }
 
@@ -359,9 +372,11 @@ fn database(value: &config::ValueKind, is_site: bool) -> Result<Secret<String>, 
             Ok(_) => Ok(Secret::new(url)),
             Err(err) => Err(err.to_string()),
         },
-        "mysql" | "mariadb" if is_site => {
-            Err("MySQL and MariaDB are not supported by this version".to_owned())
-        }
+        "mysql" | "mariadb" if is_site => match mysql_options(&url) {
+            Ok(_) => Ok(Secret::new(url)),
+            Err(err) => Err(err.to_string()),
+        },
+        _ if is_site => Err("must begin with postgresql://, mysql:// or sqlite://".to_owned()),
         _ => Err("must begin with postgresql:// or sqlite://".to_owned()),
     }
 }

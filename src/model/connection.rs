@@ -178,27 +178,37 @@ pub enum Decision {
 
 /// A decision that does not fit the connection's state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a connection that is {local} on this side cannot be {verb}{}", way_out(*.local))]
-pub struct NotAllowed {
-    /// Our own status of it.
-    pub local: Status,
-    /// What was asked for.
-    pub verb: &'static str,
+pub enum NotAllowed {
+    /// What this side decided before stands against it.
+    #[error("a connection that is {local} on this side cannot be {verb}{}", way_out(*.local))]
+    Here {
+        /// Our own status of it.
+        local: Status,
+        /// What was asked for.
+        verb: &'static str,
+    },
+    /// The peer has ended it, and no word of ours brings it back.
+    #[error(
+        "the peer has ended this connection; `evenkeel connections` shows whether it asked anew under another name, `evenkeel connections delete` forgets this one"
+    )]
+    Ended,
 }
 
-/// Our status after `decision`. Repeating a decision changes nothing; `revoked` is final.
+/// Our status after `decision`, which follows from our own; `remote` is the peer's. Repeating a decision changes
+/// nothing; `revoked` is final.
 ///
 /// # Errors
 /// When the decision does not fit.
-pub fn decide(local: Status, decision: Decision) -> Result<Status, NotAllowed> {
-    use Status::{Active, Pending, Revoked, Suspended};
+pub fn decide(local: Status, remote: Status, decision: Decision) -> Result<Status, NotAllowed> {
+    use Status::{Active, Pending, Revoked, Severed, Suspended};
     match (decision, local) {
+        (Decision::Approve, Pending | Active) if remote == Severed => Err(NotAllowed::Ended),
         (Decision::Approve, Pending | Active) | (Decision::Reactivate, Suspended | Active) => {
             Ok(Active)
         }
         (Decision::Reject, Pending) | (Decision::Revoke, _) => Ok(Revoked),
         (Decision::Suspend, Active | Suspended) => Ok(Suspended),
-        (decision, local) => Err(NotAllowed {
+        (decision, local) => Err(NotAllowed::Here {
             local,
             verb: verb(decision),
         }),
@@ -229,7 +239,7 @@ fn verb(decision: Decision) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Decision, Status, decide};
+    use super::{Decision, NotAllowed, Status, decide};
 
     #[test]
     fn the_stricter_word_rules() {
@@ -252,10 +262,10 @@ mod tests {
             Decision::Suspend,
             Decision::Reactivate,
         ] {
-            assert!(decide(Status::Revoked, decision).is_err());
+            assert!(decide(Status::Revoked, Status::Active, decision).is_err());
         }
         assert_eq!(
-            decide(Status::Revoked, Decision::Revoke),
+            decide(Status::Revoked, Status::Active, Decision::Revoke),
             Ok(Status::Revoked)
         );
     }
@@ -263,13 +273,28 @@ mod tests {
     #[test]
     fn only_a_pending_connection_can_be_rejected() {
         assert_eq!(
-            decide(Status::Pending, Decision::Reject),
+            decide(Status::Pending, Status::Active, Decision::Reject),
             Ok(Status::Revoked)
         );
-        let refused = decide(Status::Active, Decision::Reject).unwrap_err();
+        let refused = decide(Status::Active, Status::Active, Decision::Reject).unwrap_err();
         assert_eq!(
             refused.to_string(),
             "a connection that is active on this side cannot be rejected; suspend or revoke it"
+        );
+    }
+    #[test]
+    fn what_the_peer_has_ended_cannot_be_approved_but_everything_else() {
+        let outcome = |local, decision| decide(local, Status::Severed, decision);
+        for local in [Status::Pending, Status::Active] {
+            assert_eq!(outcome(local, Decision::Approve), Err(NotAllowed::Ended));
+        }
+        assert_eq!(
+            outcome(Status::Suspended, Decision::Reactivate),
+            Ok(Status::Active)
+        );
+        assert_eq!(
+            outcome(Status::Pending, Decision::Reject),
+            Ok(Status::Revoked)
         );
     }
 }

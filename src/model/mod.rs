@@ -1,16 +1,20 @@
 //! Plain values and the rules between them: no IO, no async; `now` is an argument.
 
+pub mod alert;
 pub mod connection;
+pub mod fault;
 pub mod filter;
 pub mod finding;
 pub mod grant;
 pub mod id;
 pub mod order;
+pub mod outcome;
 pub mod policy;
 pub mod role;
 pub mod run;
 pub mod schedule;
 pub mod sync;
 pub mod table;
+pub mod trouble;
 pub mod url;
 pub mod word;

@@ -3,10 +3,13 @@
 //! Times are microseconds UTC, set by Rust; ids are UUIDv7 as text; lists and objects are JSON as text. It decides
 //! nothing. Invariant: nobody migrates without holding the lock, and one daemon holds it for life.
 
+mod alert;
 mod audit;
 mod connection;
+mod key;
 mod lock;
 mod open;
+mod outcome;
 mod pool;
 mod quarantine;
 mod record;
@@ -57,6 +60,11 @@ pub enum StoreError {
         "another evenkeel daemon is active on this state ({0}); stop it, or start this one with --standby to wait for its end"
     )]
     InUse(String),
+    /// The state was made with another key.
+    #[error(
+        "the state was made with another key than the one given (state.key_file, or the systemd credential evenkeel.key); restore that key from its backup, or start with an empty state"
+    )]
+    OtherKey,
     /// Sealing or opening failed.
     #[error(transparent)]
     Secret(#[from] crate::base::secret::SecretError),
@@ -104,8 +112,8 @@ impl Store {
     /// A SQLite state is copied aside before a migration. With `standby` waits for the lock, however long that takes.
     ///
     /// # Errors
-    /// [`StoreError::Newer`] before anything is touched, [`StoreError::InUse`] when another daemon is active; else
-    /// what kept the state from being opened.
+    /// [`StoreError::Newer`] before anything is touched, [`StoreError::InUse`] when another daemon is active,
+    /// [`StoreError::OtherKey`] when `key` is not the one this state was made with; else what kept it from being opened.
     pub async fn open_as_daemon(
         url: &Secret<String>,
         key: MasterKey,
@@ -122,29 +130,31 @@ impl Store {
         if address.is_behind().await? {
             address.migrate().await?;
         }
-        let pool = address.open().await?;
-        Ok(Self {
-            pool,
+        let store = Self {
+            pool: address.open().await?,
             key,
             lock: Some(lock),
-        })
+        };
+        store.check_key().await?;
+        Ok(store)
     }
 
     /// Opens the state beside a daemon that may be running, for commands such as `token create`; migrates a state that
     /// is empty or behind, which no daemon of this version is active on.
     ///
     /// # Errors
-    /// [`StoreError::Newer`] before anything is touched, [`StoreError::InUse`] when an older daemon is active; else
-    /// what kept the state from being opened.
+    /// [`StoreError::Newer`] before anything is touched, [`StoreError::InUse`] when an older daemon is active,
+    /// [`StoreError::OtherKey`] when `key` is not the one this state was made with; else what kept it from being opened.
     pub async fn open_beside(url: &Secret<String>, key: MasterKey) -> Result<Self, StoreError> {
         let address = Address::parse(url)?;
         address.catch_up().await?;
-        let pool = address.open().await?;
-        Ok(Self {
-            pool,
+        let store = Self {
+            pool: address.open().await?,
             key,
             lock: None,
-        })
+        };
+        store.check_key().await?;
+        Ok(store)
     }
 
     /// Whether the database answers, for readiness.

@@ -15,6 +15,7 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::time::Instant;
 
 use crate::base::secret::Secret;
+use crate::base::service;
 use crate::config::postgres_options;
 use crate::store::StoreError;
 use crate::store::lock::{self, Lock};
@@ -96,7 +97,12 @@ impl Address {
             }
             if !waits {
                 tracing::info!("another daemon is active on this state; standing by");
+                // To stand by is all that a standby has to be ready for.
+                service::ready("standing by: another daemon is active on this state");
                 waits = true;
+            }
+            if service::watchdog().is_some() {
+                service::alive();
             }
             tokio::time::sleep(STANDBY).await;
         }

@@ -62,7 +62,7 @@ impl Record {
         &self,
         column: &'static str,
     ) -> Result<Option<T>, StoreError> {
-        let number: Option<i64> = column!(self, column, "a number")?;
+        let number: Option<i64> = column!(self, column, "a count")?;
         number
             .map(|number| T::try_from(number).map_err(|_| self.corrupt(column, "a count")))
             .transpose()
@@ -153,6 +153,11 @@ pub(super) fn optional_micros(time: Option<Timestamp>) -> Option<i64> {
 /// A count as it is stored.
 pub(super) fn bigint(count: u64) -> Result<i64, StoreError> {
     i64::try_from(count).map_err(|fault| sqlx::Error::Encode(fault.into()).into())
+}
+
+/// Like [`bigint`], NULL for none.
+pub(super) fn optional_bigint(count: Option<u64>) -> Result<Option<i64>, StoreError> {
+    count.map(bigint).transpose()
 }
 
 /// A list or object as it is stored.

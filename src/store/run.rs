@@ -135,6 +135,30 @@ impl Store {
             .transpose()
     }
 
+    /// Runs that `status` has something to tell of, newest first: those that wait after a fault, and those whose word
+    /// about a table is the last one, not good, and not dismissed.
+    ///
+    /// # Errors
+    /// When the database fails or what it holds cannot be read.
+    pub async fn runs_to_tell(&self) -> Result<Vec<Run>, StoreError> {
+        let rows = fetch_all!(
+            self,
+            select_run!(
+                "where (status = 'pending' and error is not null)
+                  or id in (
+                    select run_id
+                    from outcome
+                    where status <> 'completed'
+                      and dismissed_at is null
+                  )
+                order by id desc"
+            )
+        );
+        rows.into_iter()
+            .map(|row| run(&Record::new("run", "id", row)))
+            .collect()
+    }
+
     /// Pending runs due at `now`, oldest first.
     ///
     /// # Errors
@@ -246,6 +270,28 @@ impl Store {
             id.to_string(),
             to_json(error)?,
             micros(next_attempt_at)
+        );
+        Ok(())
+    }
+
+    /// The peer answers again: its runs that wait are due at once, whatever they wait for.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn hurry_runs(
+        &self,
+        connection: ConnectionId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        execute!(
+            self,
+            "update run
+            set next_attempt_at = $2
+            where connection_id = $1
+              and status = 'pending'
+              and next_attempt_at > $2",
+            connection.to_string(),
+            micros(now)
         );
         Ok(())
     }

@@ -7,9 +7,11 @@
 use jiff::Timestamp;
 
 use crate::model::id::ConnectionId;
+use crate::model::outcome::outcomes;
 use crate::model::run::{Run, RunStatus, RunTable};
 use crate::model::sync::Consequence;
 use crate::model::table::TableName;
+use crate::store::outcome::note_outcome;
 use crate::store::pool::{fetch_optional, on_pool};
 use crate::store::record::{Record, micros, optional_json, to_json};
 use crate::store::{Store, StoreError};
@@ -124,8 +126,8 @@ impl Store {
         Ok(())
     }
 
-    /// Writes status, tables, progress and error of a run that became final, notes what it wrote to, and changes its
-    /// sync as `consequence` says.
+    /// Writes status, tables, progress and error of a run that became final, notes what it wrote to and what it says
+    /// about its tables, and changes its sync as `consequence` says.
     ///
     /// # Errors
     /// When the database fails.
@@ -158,6 +160,9 @@ impl Store {
             .await?;
             if finished.rows_affected() > 0 {
                 note_written!(tx, run);
+                for outcome in outcomes(run, now) {
+                    note_outcome!(outcome, &mut *tx);
+                }
                 follow!(tx, run, consequence, now);
             }
             tx.commit().await?;

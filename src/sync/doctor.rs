@@ -7,7 +7,9 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use crate::config::{Config, sqlite_file};
+use crate::base::command::is_runnable;
+use crate::base::secret::KeyPlace;
+use crate::config::{AlertChannel, Config, sqlite_file};
 use crate::model::connection::Connection;
 use crate::model::finding::Finding;
 use crate::model::url::is_loopback;
@@ -25,6 +27,7 @@ pub async fn findings(ctx: &Ctx) -> Vec<Finding> {
     let mut findings = database(ctx).await;
     findings.push(key_folder(config));
     findings.push(exposure(config));
+    findings.push(alerts(config));
     let state_file = sqlite_file(config.state.url.expose());
     findings.extend(state_file.as_deref().and_then(Path::parent).map(disk));
     findings.extend(state(ctx).await);
@@ -34,12 +37,16 @@ pub async fn findings(ctx: &Ctx) -> Vec<Finding> {
 /// What can be told of the key file without a daemon.
 #[must_use]
 pub fn key_findings(config: &Config) -> Vec<Finding> {
-    let key_file = &config.state.key_file;
+    let key_file = config.state.key.path();
     let shown = key_file.display();
-    let Ok(metadata) = std::fs::metadata(key_file) else {
-        return vec![Finding::good(format!(
-            "the key file {shown} is made when the daemon first starts"
-        ))];
+    let metadata = match std::fs::metadata(key_file) {
+        Ok(metadata) => metadata,
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => {
+            let made = format!("the key file {shown} is made when the daemon first starts");
+            return vec![Finding::good(made)];
+        }
+        // Whoever may not look at it can tell nothing of it, and that is as it should be.
+        Err(_) => return Vec::new(),
     };
     let mut findings = vec![key_folder(config)];
     if metadata.permissions().mode() & 0o077 != 0 {
@@ -84,7 +91,12 @@ async fn state(ctx: &Ctx) -> Vec<Finding> {
 
 /// Whoever copies the folder would have both the sealed values and the key that opens them.
 fn key_folder(config: &Config) -> Finding {
-    let key_file = &config.state.key_file;
+    let key_file = match &config.state.key {
+        KeyPlace::File(path) => path,
+        KeyPlace::Credential(_) => {
+            return Finding::good("the key is a systemd credential, apart from the state");
+        }
+    };
     let shown = key_file.display();
     let folder = |path: &Path| path.parent().and_then(|folder| folder.canonicalize().ok());
     let state = sqlite_file(config.state.url.expose());
@@ -101,6 +113,22 @@ fn key_folder(config: &Config) -> Finding {
         )
     } else {
         Finding::good(format!("the key file {shown} lies apart from the state"))
+    }
+}
+
+fn alerts(config: &Config) -> Finding {
+    match &config.alerts.channel {
+        None => Finding::good("nobody is alerted: [alerts] names no command and no url"),
+        Some(AlertChannel::Url(_)) => Finding::good("alerts go to the address in alerts.url"),
+        Some(AlertChannel::Command {
+            program,
+            environment,
+            ..
+        }) if is_runnable(program, environment) => Finding::good(format!("alerts go to {program}")),
+        Some(AlertChannel::Command { program, .. }) => Finding::bad(
+            format!("the alert command {program} is no program this daemon may run"),
+            format!("correct alerts.command, or: chmod +x {program}"),
+        ),
     }
 }
 

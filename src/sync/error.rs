@@ -2,6 +2,7 @@
 
 use crate::engine::EngineError;
 use crate::model::connection::{NotAllowed, Status};
+use crate::model::fault::FaultCode;
 use crate::model::id::RunId;
 use crate::model::run::RunStatus;
 use crate::model::table::TableName;
@@ -66,8 +67,8 @@ pub enum SyncError {
     Contract {
         /// Here.
         table: TableName,
-        /// For scripts: `missing_here`, `no_key`, `missing_column`, `kind_mismatch`, `not_writable`, ...
-        code: &'static str,
+        /// For scripts.
+        code: FaultCode,
         /// What does not fit.
         message: String,
         /// What to do.
@@ -99,6 +100,14 @@ pub enum SyncError {
         /// The run.
         run: RunId,
         /// How it ended.
+        status: RunStatus,
+    },
+    /// The run is not over yet.
+    #[error("run {run} is {status}; `evenkeel runs cancel {run}` stops it")]
+    RunNotOver {
+        /// The run.
+        run: RunId,
+        /// Where it is.
         status: RunStatus,
     },
     /// A person stopped it.

@@ -204,7 +204,10 @@ pub(super) async fn approve(
             grant: Some(grant),
             ..Edit::default()
         };
-        connections::edit(&ctx, id("connection", &text)?, changes, &caller.actor).await?;
+        let id = id("connection", &text)?;
+        // A refused approval changes nothing, the grant neither.
+        connections::may_decide(&ctx, id, Decision::Approve).await?;
+        connections::edit(&ctx, id, changes, &caller.actor).await?;
     }
     decide(&ctx, &text, Decision::Approve, None, &caller).await
 }

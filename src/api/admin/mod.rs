@@ -10,6 +10,7 @@ mod request;
 mod runs;
 mod settings;
 mod site;
+mod status;
 mod syncs;
 mod tables;
 mod tokens;
@@ -64,6 +65,7 @@ fn viewers() -> Router<Arc<Ctx>> {
         .route("/settings", get(settings::show))
         .route("/audit", get(audit::list))
         .route("/doctor", get(doctor::show))
+        .route("/status", get(status::show))
         .route_layer(middleware::from_fn_with_state(Role::Viewer, auth::require))
 }
 
@@ -77,6 +79,7 @@ fn operators() -> Router<Arc<Ctx>> {
         .route("/syncs/{id}", delete(syncs::delete))
         .route("/syncs/{id}/trigger", post(syncs::trigger))
         .route("/runs/{id}/cancel", post(runs::cancel))
+        .route("/runs/{id}/dismiss", post(runs::dismiss))
         .route_layer(middleware::from_fn_with_state(
             Role::Operator,
             auth::require,

@@ -213,6 +213,17 @@ pub(super) async fn cancel(
     Ok(Json(run.into()))
 }
 
+/// POST /runs/{id}/dismiss
+pub(super) async fn dismiss(
+    State(ctx): State<Arc<Ctx>>,
+    Extension(caller): Extension<Caller>,
+    Path(text): Path<String>,
+    JsonBody(Nothing {}): JsonBody<Nothing>,
+) -> Result<Json<RunView>, Problem> {
+    let run = pull::dismiss(&ctx, id("run", &text)?, &caller.actor).await?;
+    Ok(Json(run.into()))
+}
+
 /// A quarantined row: its key and why, never its other values.
 #[derive(Serialize)]
 pub(super) struct QuarantinedView {

@@ -82,7 +82,15 @@ async fn given(ctx: &Ctx, connection: &Connection) -> Result<Vec<TableView>, Pro
 
 impl From<OfferedTable> for TableView {
     fn from(offered: OfferedTable) -> Self {
-        let OfferedTable { listed, here, .. } = offered;
+        let OfferedTable {
+            listed,
+            here,
+            outcome,
+            ..
+        } = offered;
+        let compared = outcome.as_ref().filter(|_| here.is_some());
+        let comparison = compared.and_then(|outcome| outcome.comparison);
+        let counted = compared.and_then(|outcome| outcome.rows);
         Self {
             table: listed.name,
             peer: Some(SideView {
@@ -90,16 +98,21 @@ impl From<OfferedTable> for TableView {
                 size_bytes: listed.size_bytes,
                 primary_key: offered.primary_key,
             }),
-            // Nothing compares yet: a table that is here may be equal or not.
-            comparison: here.as_ref().map_or("only_there", |_| "unknown"),
+            compared_at: compared
+                .filter(|_| comparison.is_some())
+                .map(|outcome| outcome.ended_at),
+            comparison: match (&here, comparison) {
+                (None, _) => "only_there",
+                (Some(_), Some(known)) => known.as_str(),
+                (Some(_), None) => "unknown",
+            },
             local: here.as_ref().map(|table| SideView {
-                rows: table.row_estimate,
+                rows: counted.or(table.row_estimate),
                 size_bytes: table.size_bytes,
                 primary_key: key_of(table),
             }),
             triggers: here.map_or_else(Vec::new, |table| table.triggers),
             granted: true,
-            compared_at: None,
         }
     }
 }

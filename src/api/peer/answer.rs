@@ -1,7 +1,7 @@
 //! Answers and refusals in the published form: `application/json; charset=utf-8`, `success` first among the keys.
 
 use axum::body::Body;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
@@ -9,28 +9,31 @@ use serde_json::{Value, json};
 
 use crate::engine::EngineError;
 use crate::sync::serve::ServeError;
+use crate::wire::messages::PublishedRefusal;
+
+/// When a caller who has too many streams may try again: one of them is likely to have ended by then.
+const BUSY_SECONDS: u64 = 10;
 
 /// A request that is not granted: a status and the published body.
 #[derive(Debug, PartialEq)]
 pub(super) struct Refusal {
     status: StatusCode,
     body: Value,
+    /// Seconds.
+    retry_after: Option<u64>,
 }
 
 impl Refusal {
     /// `{"success":false,"error":words}`.
     pub(super) fn new(status: StatusCode, words: &str) -> Self {
-        Self {
-            status,
-            body: json!({"success": false, "error": words}),
-        }
+        Self::exactly(status, json!({"success": false, "error": words}))
     }
 
     /// The peer API is switched off.
     pub(super) fn disabled() -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "DB Sync module is disabled",
+            PublishedRefusal::Disabled.as_str(),
         )
     }
 
@@ -49,7 +52,17 @@ impl Refusal {
 
     /// Exactly this body.
     pub(super) fn exactly(status: StatusCode, body: Value) -> Self {
-        Self { status, body }
+        Self {
+            status,
+            body,
+            retry_after: None,
+        }
+    }
+
+    /// The same, for a caller who should come again after so many seconds.
+    fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
     }
 
     /// Our own fault, logged here; the peer hears only `words`.
@@ -61,15 +74,19 @@ impl Refusal {
     /// What a data endpoint answers; `words` where the fault is ours.
     pub(super) fn of_serving(err: &ServeError, words: &'static str) -> Self {
         match err {
-            ServeError::UnknownConnection => {
-                Self::new(StatusCode::UNAUTHORIZED, "Invalid connection")
-            }
-            ServeError::NotActive => Self::new(StatusCode::FORBIDDEN, "Connection is not active"),
-            ServeError::NotGranted(_) => Self::new(
-                StatusCode::FORBIDDEN,
-                "This connection is not authorised to access that table",
+            ServeError::UnknownConnection => published(
+                StatusCode::UNAUTHORIZED,
+                PublishedRefusal::ConnectionUnknown,
             ),
-            ServeError::NoTable(_) => Self::new(StatusCode::NOT_FOUND, "Table not found"),
+            ServeError::NotActive => {
+                published(StatusCode::FORBIDDEN, PublishedRefusal::ConnectionNotActive)
+            }
+            ServeError::NotGranted(_) => {
+                published(StatusCode::FORBIDDEN, PublishedRefusal::TableNotGranted)
+            }
+            ServeError::NoTable(_) => {
+                published(StatusCode::NOT_FOUND, PublishedRefusal::TableUnknown)
+            }
             ServeError::Filter(fault) => Self::new(StatusCode::BAD_REQUEST, &fault.to_string())
                 .with("error_code", fault.code().into()),
             ServeError::UnknownColumn(_) => Self::new(StatusCode::BAD_REQUEST, &err.to_string())
@@ -80,7 +97,8 @@ impl Refusal {
                 StatusCode::TOO_MANY_REQUESTS,
                 "Too many streams at once; try again later",
             )
-            .with("error_code", "too_many_streams".into()),
+            .with("error_code", "too_many_streams".into())
+            .retry_after(BUSY_SECONDS),
             ServeError::Engine(EngineError::Unreachable(_) | EngineError::Lost(_)) => {
                 tracing::warn!(%err, "a peer's request failed");
                 Self::new(
@@ -96,8 +114,18 @@ impl Refusal {
 
     /// The HTTP answer.
     pub(super) fn into_answer(self) -> Response {
-        json_answer(self.status, &self.body)
+        let mut answer = json_answer(self.status, &self.body);
+        if let Some(seconds) = self.retry_after {
+            answer
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        answer
     }
+}
+
+fn published(status: StatusCode, refusal: PublishedRefusal) -> Refusal {
+    Refusal::new(status, refusal.as_str())
 }
 
 /// A 200 with `body`.

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::{
-    DEFAULT_TEXT, Duration, IncomingMode, LogFormat, Path, PathBuf, RUN_FOLDER, Reader, Secret,
-    State, build, read_socket, reader,
+    DEFAULT_TEXT, Duration, IncomingMode, KeyPlace, LogFormat, Path, PathBuf, RUN_FOLDER, Reader,
+    Secret, State, build, read_socket, reader,
 };
 
 fn variables(pairs: &[(&str, &str)]) -> HashMap<String, String> {
@@ -54,10 +54,16 @@ fn the_least_configuration_gives_the_defaults() {
         config.state.url.expose(),
         "sqlite:///var/lib/evenkeel/state.db"
     );
-    assert_eq!(config.state.key_file, Path::new("/etc/evenkeel/secret.key"));
+    assert_eq!(
+        config.state.key,
+        KeyPlace::File(PathBuf::from("/etc/evenkeel/secret.key"))
+    );
     assert!(config.peer.enabled);
     assert_eq!(config.incoming.mode, IncomingMode::RequireApproval);
     assert_eq!(config.healing.interval, Duration::from_secs(60));
+    assert!(config.alerts.channel.is_none());
+    assert_eq!(config.alerts.after, Duration::from_secs(30));
+    assert_eq!(config.alerts.timeout, Duration::from_secs(10));
     assert_eq!(config.runs.parallel, 2);
     assert_eq!(config.runs.give_up_after, Duration::from_secs(900));
     assert_eq!(config.runs.jitter, Duration::from_secs(300));
@@ -137,7 +143,7 @@ fn all_faults_are_reported_at_once_with_key_and_place() {
 #[test]
 fn no_fault_and_no_debug_shows_a_database_url() {
     for url in [
-        "mysql://u:hunter2@h/d",
+        "mysql://u:hunter2@h",
         "hunter2",
         "postgresql://u:hunter2@:x/y",
         "sqlite:",
@@ -159,7 +165,7 @@ fn no_fault_and_no_debug_shows_a_database_url() {
 fn the_socket_lies_where_it_is_named_or_beside_a_sqlite_state() {
     let state = |url: &str| State {
         url: Secret::new(url.to_owned()),
-        key_file: PathBuf::new(),
+        key: KeyPlace::File(PathBuf::new()),
     };
     let socket = |named: &str, url: &str| {
         let (_folder, mut reader) = reader_of(&format!("[admin]\nsocket = \"{named}\"\n"), &[]);

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::model::connection::{self, Connection, Decision};
+use crate::model::connection::{self, Connection, Decision, Status};
 use crate::model::id::ConnectionId;
 use crate::sync::connections::lookup::existing;
 use crate::sync::{Actor, Ctx, SyncError};
@@ -18,8 +18,7 @@ pub async fn decide(
     reason: Option<&str>,
     actor: &Actor,
 ) -> Result<Connection, SyncError> {
-    let known = existing(ctx, id).await?;
-    let status = connection::decide(known.local_status, decision)?;
+    let (known, status) = outcome(ctx, id, decision).await?;
     if status == known.local_status {
         return Ok(known);
     }
@@ -43,6 +42,24 @@ pub async fn decide(
     // Runs of a connection that is no longer active end, those of one that became active may begin.
     ctx.runner.wake();
     existing(ctx, id).await
+}
+
+/// Whether the decision fits, without carrying it out.
+///
+/// # Errors
+/// When there is no such connection or the decision does not fit.
+pub async fn may_decide(ctx: &Ctx, id: ConnectionId, decision: Decision) -> Result<(), SyncError> {
+    outcome(ctx, id, decision).await.map(drop)
+}
+
+async fn outcome(
+    ctx: &Ctx,
+    id: ConnectionId,
+    decision: Decision,
+) -> Result<(Connection, Status), SyncError> {
+    let known = existing(ctx, id).await?;
+    let status = connection::decide(known.local_status, known.remote_status, decision)?;
+    Ok((known, status))
 }
 
 /// Deletes the connection here at once and lets the peer know in the background.

@@ -21,7 +21,7 @@ use crate::sync::connections::existing;
 use crate::sync::{Ctx, SyncError};
 
 pub use offer::{OfferedSchema, OfferedTable, offered_records, offered_schema, offered_tables};
-pub use order::{cancel, order, plan_creation};
+pub use order::{cancel, dismiss, order, plan_creation};
 pub(in crate::sync) use order::{refuse_unclear, taken};
 
 /// The sender of a run: where to ask, and as whom.
@@ -56,6 +56,10 @@ pub async fn execute(
         Ok((source, plan))
     };
     let (source, plan) = or_stopped(ctx, cancel, planning).await?;
+    if connection.unreachable_since.is_some() {
+        let now = Timestamp::now();
+        ctx.store.set_contact(connection.id, None, now).await?;
+    }
     let attempt = Attempt {
         ctx,
         connection: &connection,

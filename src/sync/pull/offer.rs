@@ -9,6 +9,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::model::connection::Connection;
+use crate::model::outcome::Outcome;
 use crate::model::table::{Table, TableName};
 use crate::remote::RemoteError;
 use crate::sync::pull::Source;
@@ -29,6 +30,8 @@ pub struct OfferedTable {
     pub primary_key: Option<Vec<String>>,
     /// The table of the same name here.
     pub here: Option<Table>,
+    /// What the last run said about it; `None` before the first.
+    pub outcome: Option<Outcome>,
 }
 
 /// The tables the peer offers. Without the site database they are still told, each as missing here.
@@ -47,6 +50,11 @@ pub async fn offered_tables(
         .into_iter()
         .map(|table| (table.name.to_string(), table))
         .collect();
+    let outcomes = ctx.store.outcomes(connection.id).await?;
+    let mut outcomes: BTreeMap<String, Outcome> = outcomes
+        .into_iter()
+        .map(|outcome| (outcome.table.to_string(), outcome))
+        .collect();
     let source = Source::open(ctx, connection).await?;
     let listed = source.peer.tables(&source.token_hash).await?;
     let mut keys = primary_keys(&source, &listed).await;
@@ -55,6 +63,7 @@ pub async fn offered_tables(
         .map(|listed| OfferedTable {
             primary_key: keys.remove(&listed.name),
             here: here.remove(&listed.name),
+            outcome: outcomes.remove(&listed.name),
             listed,
         })
         .collect())

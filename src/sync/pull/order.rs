@@ -35,12 +35,6 @@ pub async fn order(
 
 /// A run writes at least one table, and none of them twice.
 pub(in crate::sync) fn refuse_unclear(asked: &RunOrder) -> Result<(), SyncError> {
-    if asked.tables.iter().any(|table| table.row_filter.is_some()) {
-        return Err(SyncError::Invalid {
-            field: "tables",
-            message: "`row_filter` is not supported by this version".to_owned(),
-        });
-    }
     let destinations = asked.destinations();
     let mut seen = HashSet::new();
     let repeated = destinations.iter().find(|table| !seen.insert(*table));
@@ -85,6 +79,10 @@ pub(in crate::sync) async fn taken(
     })
 }
 
+/// What no table takes over from a peer, whether the peer's has it or not: of these it does not even tell.
+const NEVER_TAKEN: &str =
+    "of every table: defaults, checks, and indexes that are no keys; add those this site needs";
+
 /// What `create_missing` would make for these tables, without making it.
 ///
 /// # Errors
@@ -97,7 +95,11 @@ pub async fn plan_creation(
     let connection = receiver(ctx, id).await?;
     let source = Source::open(ctx, &connection).await?;
     let sides = plan::look(ctx, tables.iter(), tables, &source).await?;
-    Ok(ctx.driver.plan_creation(&plan::missing(&sides)).await?)
+    let mut creation = ctx.driver.plan_creation(&plan::missing(&sides)).await?;
+    if !creation.statements.is_empty() {
+        creation.left_out.push(NEVER_TAKEN.to_owned());
+    }
+    Ok(creation)
 }
 
 /// Stops a run: a waiting one at once, a running one after rolling back its open transaction.
@@ -105,11 +107,7 @@ pub async fn plan_creation(
 /// # Errors
 /// When there is no such run or it is over already.
 pub async fn cancel(ctx: &Ctx, id: RunId, actor: &Actor) -> Result<Run, SyncError> {
-    let unknown = || SyncError::Unknown {
-        what: "run",
-        name: id.to_string(),
-    };
-    let run = ctx.store.run(id).await?.ok_or_else(unknown)?;
+    let run = existing_run(ctx, id).await?;
     if !ctx.store.request_cancel(id, Timestamp::now()).await? {
         return Err(SyncError::RunOver {
             run: id,
@@ -118,5 +116,30 @@ pub async fn cancel(ctx: &Ctx, id: RunId, actor: &Actor) -> Result<Run, SyncErro
     }
     ctx.audit(actor, "run.cancel", &id.to_string(), None).await;
     ctx.active.cancel(id);
-    ctx.store.run(id).await?.ok_or_else(unknown)
+    existing_run(ctx, id).await
+}
+
+/// Lets `status` tell no more of a run that is over. What it left undone stays undone.
+///
+/// # Errors
+/// When there is no such run or it is not over.
+pub async fn dismiss(ctx: &Ctx, id: RunId, actor: &Actor) -> Result<Run, SyncError> {
+    let run = existing_run(ctx, id).await?;
+    if !run.status.is_final() {
+        return Err(SyncError::RunNotOver {
+            run: id,
+            status: run.status,
+        });
+    }
+    ctx.store.dismiss_run(id, Timestamp::now()).await?;
+    ctx.audit(actor, "run.dismiss", &id.to_string(), None).await;
+    Ok(run)
+}
+
+async fn existing_run(ctx: &Ctx, id: RunId) -> Result<Run, SyncError> {
+    let run = ctx.store.run(id).await?;
+    run.ok_or_else(|| SyncError::Unknown {
+        what: "run",
+        name: id.to_string(),
+    })
 }

@@ -3,6 +3,7 @@
 use crate::admin::site;
 use crate::support::daemon::Site;
 use crate::support::http::Request;
+use crate::support::wait;
 
 #[test]
 fn a_site_says_who_it_is() {
@@ -33,6 +34,27 @@ fn a_daemon_is_ready_without_its_site_database_and_says_that_it_is_down() {
             .any(|finding| finding["ok"] == false && finding["hint"].is_string())
     );
     assert!(!findings.to_string().contains("nobody@"), "{findings}");
+}
+
+#[test]
+fn a_daemon_that_does_not_find_its_site_database_says_so_once_at_its_start() {
+    let site = Site::builder("berlin")
+        .database("postgresql://nobody@127.0.0.1:1/nothing")
+        .start();
+    let warning = "the site database does not answer";
+    wait::until("the warning", wait::LONG, || {
+        site.log().contains(warning).then_some(())
+    });
+    let log = site.log();
+    assert_eq!(log.matches(warning).count(), 1, "{log}");
+    assert!(
+        log.contains("WARN") && log.contains("evenkeel doctor"),
+        "{log}"
+    );
+    assert!(
+        !log.contains("nobody@") && !log.contains("Some("),
+        "lines are for people, and name no database's URL: {log}"
+    );
 }
 
 #[test]

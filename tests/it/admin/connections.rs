@@ -1,5 +1,6 @@
 //! `/connections`: what an administrator decides, and what a wrong wish is told.
 
+use evenkeel::base::secret::token_hash;
 use serde_json::{Value, json};
 
 use crate::admin::{orders, problem, site};
@@ -58,6 +59,29 @@ fn a_pending_connection_is_approved_suspended_reactivated_and_ended_for_good() {
     assert_eq!(renamed.expect(200).json()["name"], "office");
     site.admin("DELETE", &target, None).expect(200);
     problem(site.admin("GET", &target, None), 404, "not-found");
+}
+
+#[test]
+fn what_the_peer_has_ended_is_not_approved_by_api_nor_by_command() {
+    let site = site();
+    let id = registered(&site, "hq.example");
+    let told = json!({
+        "sender_url": "https://hq.example",
+        "auth_token_hash": token_hash(&format!("{:-<43}", "hq.example")).expose(),
+        "status": "revoked",
+    });
+    let request = Request::new("POST", "/sync/api/update-status").json(&told);
+    site.peer(&request).unwrap().expect(200);
+    let before = site.get(&format!("/connections/{id}"));
+    assert_eq!(before["status"], "severed");
+    let refused = problem(act(&site, &id, "approve", &json!({})), 409, "decision");
+    let words = refused["detail"].as_str().unwrap();
+    assert!(words.contains("the peer has ended"), "{words}");
+    let by_command = site.cli(&["connections", "approve", "hq.example"]);
+    assert_eq!(by_command.code, 4, "{by_command:#?}");
+    assert!(by_command.stderr.contains(words), "{by_command:#?}");
+    assert_eq!(site.get(&format!("/connections/{id}")), before);
+    act(&site, &id, "reject", &json!({})).expect(200);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod connections;
 mod listeners;
 mod lists;
 mod settings;
+mod status;
 
 use serde_json::{Value, json};
 

@@ -164,6 +164,12 @@ fn a_daemon_that_is_not_there_is_named_with_what_was_tried() {
         assert_eq!(output.code, 3, "{command}: {output:#?}");
         assert!(output.stderr.contains(&socket), "{command}: {output:#?}");
     }
+    // What can be checked without the daemon still is.
+    let doctor = site.cli(&["doctor"]);
+    assert_eq!(doctor.code, 3, "{doctor:#?}");
+    for words in ["ok  the settings are valid", &socket, "the key file"] {
+        assert!(doctor.stdout.contains(words), "{words}: {doctor:#?}");
+    }
     let elsewhere = site.cli(&["--server", "http://127.0.0.1:9", "connections"]);
     assert_eq!(elsewhere.code, 3, "{elsewhere:#?}");
     assert!(

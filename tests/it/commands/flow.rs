@@ -88,7 +88,10 @@ fn first_connection(way: Way, from: Kind, to: Kind) {
     assert!(tables[1]["local"].is_null(), "{tables:#?}");
     let schema = done(way, &hq, &["schema", "berlin", "orders"]);
     assert_eq!(schema.stdout.lines().count(), 3, "{schema:#?}");
-    assert!(schema.stdout.contains("total\tnumeric"), "{schema:#?}");
+    assert!(
+        schema.stdout.contains("total\tnumeric(12,2)"),
+        "{schema:#?}"
+    );
     let records = lines(&done(
         way,
         &hq,
@@ -106,6 +109,11 @@ fn first_connection(way: Way, from: Kind, to: Kind) {
         pulled.stdout.contains("orders") && pulled.stdout.contains("customers"),
         "{pulled:#?}"
     );
+    let told = pulled.stderr.to_lowercase();
+    assert!(
+        told.contains("create table") && told.contains("left out"),
+        "--yes does not ask, but it tells: {pulled:#?}"
+    );
     let said = format!("{}{}", pulled.stdout, pulled.stderr);
     assert!(said.contains("applied, not yet verified"), "{pulled:#?}");
     let cents = "select id, cast(round(total * 100) as integer) from orders order by id";
@@ -114,6 +122,9 @@ fn first_connection(way: Way, from: Kind, to: Kind) {
 }
 
 fn again_and_history(way: Way, hq: &Site, berlin: &Site) {
+    let tables = lines(&done(way, hq, &["--json", "tables", "berlin"]));
+    let counted = [&tables[0]["local"]["rows"], &tables[1]["local"]["rows"]];
+    assert_eq!(counted, [2, 3], "as the pull counted them: {tables:#?}");
     let again = done(way, hq, &["--json", "pull", "berlin", "orders"]);
     let run_json = lines(&again).pop().unwrap();
     assert_eq!(run_json["status"], "completed", "{run_json:#}");

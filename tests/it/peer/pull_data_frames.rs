@@ -1,5 +1,8 @@
 //! `POST pull-data` as frames
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
 use serde_json::{Value, json};
 
 use evenkeel::wire::frame::{Frame, FrameKind, FrameReader, MEDIA_TYPE, RowSum};
@@ -7,7 +10,7 @@ use evenkeel::wire::row::{RowBatch, split_tuple};
 
 use super::{Giving, giving};
 use crate::support::http::{Answer, Request};
-use crate::support::sqlite;
+use crate::support::{sqlite, wait};
 
 fn stream(giving: &Giving, fields: Value) -> Answer {
     let request = Request::new("POST", "/sync/api/pull-data")
@@ -137,4 +140,43 @@ fn a_large_table_streams_whole() {
     assert_eq!(RowSum::from_end(&end.payload).unwrap().rows, 100_003);
     let batches = frames.iter().filter(|frame| frame.kind == FrameKind::Rows);
     assert!(batches.count() > 1);
+}
+
+#[test]
+fn one_stream_too_many_is_told_when_to_come_again() {
+    let giving = giving(json!(["words"]));
+    // More than what lies between a reader and a caller who takes nothing.
+    sqlite::execute(
+        &giving.site.site_database(),
+        "insert into words
+         with recursive n (i) as (select 1 union all select i + 1 from n where i < 20000)
+         select hex(randomblob(1000)) from n",
+    );
+    let fields = json!({"table_name": "words"});
+    let held: Vec<TcpStream> = (0..4).map(|_| begun(&giving, &fields)).collect();
+    let refused = stream(&giving, fields.clone()).expect(429);
+    assert_eq!(refused.json()["error_code"], "too_many_streams");
+    let pause = refused.header("retry-after").expect("a pause");
+    assert!((1..=60).contains(&pause.parse().unwrap()), "{pause}");
+    drop(held);
+    wait::until("a place is free again", wait::LONG, || {
+        (stream(&giving, fields.clone()).status == 200).then_some(())
+    });
+}
+
+/// A stream of which only the first bytes are taken.
+fn begun(giving: &Giving, fields: &Value) -> TcpStream {
+    let address = giving.site.url();
+    let mut stream = TcpStream::connect(address.trim_start_matches("http://")).unwrap();
+    stream.set_read_timeout(Some(wait::LONG)).unwrap();
+    let body = giving.body(fields.clone()).to_string();
+    let head = format!(
+        "POST /sync/api/pull-data HTTP/1.1\r\nhost: berlin\r\naccept: {MEDIA_TYPE}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all((head + &body).as_bytes()).unwrap();
+    let mut first = [0; 12];
+    stream.read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+    stream
 }

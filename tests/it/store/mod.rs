@@ -14,9 +14,11 @@ use tempfile::TempDir;
 
 use crate::support::{postgres, sqlite};
 
+mod alert;
 mod connection;
 mod decision;
 mod open;
+mod outcome;
 mod record;
 mod run;
 mod sync;

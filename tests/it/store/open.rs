@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use evenkeel::base::secret::Secret;
+use evenkeel::base::secret::{MasterKey, Secret};
 use evenkeel::store::{Store, StoreError};
 
 use super::{State, at, key, on_both_stores, stored_connection};
@@ -18,6 +18,7 @@ on_both_stores!(
     a_newer_schema_is_refused_and_left_alone,
     a_state_that_is_behind_is_not_migrated_under_a_daemon,
     an_open_state_answers,
+    a_state_opens_only_with_the_key_it_was_made_with,
 );
 
 async fn everything_is_there_after_a_restart(state: State) {
@@ -92,7 +93,7 @@ async fn a_newer_schema_is_refused_and_left_alone(state: State) {
     store.close().await;
     drop(store);
     state.execute(
-        "update _sqlx_migrations set version = 9999 where version = 1;
+        "update _sqlx_migrations set version = 9999 where version > 1;
         drop table audit;",
     );
     for opened in [state.try_open().await, state.open_beside().await] {
@@ -102,8 +103,10 @@ async fn a_newer_schema_is_refused_and_left_alone(state: State) {
             "{refused}"
         );
     }
-    let newest = "select max(version) from _sqlx_migrations";
-    assert_eq!(state.query(newest), "9999");
+    assert_eq!(
+        state.query("select max(version) from _sqlx_migrations"),
+        "9999"
+    );
 }
 
 async fn a_state_that_is_behind_is_not_migrated_under_a_daemon(state: State) {
@@ -120,6 +123,20 @@ async fn a_state_that_is_behind_is_not_migrated_under_a_daemon(state: State) {
 
 async fn an_open_state_answers(state: State) {
     state.open().await.ping().await.unwrap();
+}
+
+async fn a_state_opens_only_with_the_key_it_was_made_with(state: State) {
+    let first = state.open_beside().await.unwrap();
+    first.close().await;
+    let other = || MasterKey::from_bytes(&[8; 32]);
+    for opened in [
+        Store::open_beside(&state.url, other()).await,
+        Store::open_as_daemon(&state.url, other(), false).await,
+    ] {
+        let refused = opened.err().expect("another key");
+        assert!(matches!(refused, StoreError::OtherKey), "{refused}");
+    }
+    state.open().await;
 }
 
 #[tokio::test]

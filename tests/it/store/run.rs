@@ -17,6 +17,7 @@ on_both_stores!(
     a_run_is_due_when_its_next_attempt_has_come,
     a_postponed_run_keeps_its_error_and_what_it_did,
     a_waiting_run_counts_no_attempt,
+    a_peer_that_is_back_makes_its_runs_due_at_once,
     a_pending_run_is_cancelled_at_once_and_a_running_one_when_it_stops,
     a_final_run_stays_as_it_is,
     a_run_found_running_is_taken_over,
@@ -231,6 +232,28 @@ async fn a_waiting_run_counts_no_attempt(state: State) {
     assert_eq!((found.status, found.attempt), (RunStatus::Pending, 0));
     assert_eq!(found.error.unwrap().code, "waiting_for_run");
     assert_eq!(found.next_attempt_at, Some(at(9)));
+}
+
+async fn a_peer_that_is_back_makes_its_runs_due_at_once(state: State) {
+    let store = state.open().await;
+    let waiting = stored_run(&store).await;
+    let other = stored_connection(&store, "madrid").await;
+    let elsewhere = new_run(other.id);
+    store.insert_run(&elsewhere).await.unwrap();
+    for run in [&waiting, &elsewhere] {
+        let error = error("peer_unreachable");
+        store.set_waiting(run.id, &error, at(90)).await.unwrap();
+    }
+    assert_eq!(store.due_runs(at(50)).await.unwrap(), []);
+    store
+        .hurry_runs(waiting.connection_id, at(50))
+        .await
+        .unwrap();
+    let due = store.due_runs(at(50)).await.unwrap();
+    assert_eq!(
+        due.iter().map(|run| run.id).collect::<Vec<_>>(),
+        [waiting.id]
+    );
 }
 
 async fn a_pending_run_is_cancelled_at_once_and_a_running_one_when_it_stops(state: State) {

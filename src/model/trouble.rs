@@ -1,0 +1,141 @@
+//! What a person should know of: everything that is late, failed, waiting, quarantined or unreachable.
+//!
+//! Decides from values alone; `status`, `/metrics` and the alerts all tell what stands here. Invariant: a cause is
+//! told once, keeps its key for as long as it stands, and says what to do.
+
+mod connection;
+mod run;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+
+use crate::model::connection::Connection;
+use crate::model::id::ConnectionId;
+use crate::model::outcome::Outcome;
+use crate::model::run::Run;
+use crate::model::word::words;
+
+/// What kind of thing it is; the word that scripts and alerts go by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// A peer asks for a connection and waits for this site's administrator.
+    ConnectionPending,
+    /// The peer's administrator has yet to approve a connection made here.
+    ConnectionWaiting,
+    /// One of the administrators halted a connection.
+    ConnectionSuspended,
+    /// A connection's time is over.
+    ConnectionExpired,
+    /// The peer ended a connection.
+    ConnectionSevered,
+    /// Calls to a peer fail.
+    PeerUnreachable,
+    /// A run is tried again later, or waits for another one.
+    RunWaiting,
+    /// A run gave up.
+    RunFailed,
+    /// A run left rows out.
+    RowsQuarantined,
+    /// What the administrator should have been told could not be.
+    AlertsUndelivered,
+}
+
+words! {
+    Event {
+        ConnectionPending = "connection_pending", ConnectionWaiting = "connection_waiting",
+        ConnectionSuspended = "connection_suspended", ConnectionExpired = "connection_expired",
+        ConnectionSevered = "connection_severed", PeerUnreachable = "peer_unreachable",
+        RunWaiting = "run_waiting", RunFailed = "run_failed", RowsQuarantined = "rows_quarantined",
+        AlertsUndelivered = "alerts_undelivered",
+    }
+}
+
+impl Event {
+    /// Every kind there is.
+    pub const ALL: [Self; 10] = [
+        Self::ConnectionPending,
+        Self::ConnectionWaiting,
+        Self::ConnectionSuspended,
+        Self::ConnectionExpired,
+        Self::ConnectionSevered,
+        Self::PeerUnreachable,
+        Self::RunWaiting,
+        Self::RunFailed,
+        Self::RowsQuarantined,
+        Self::AlertsUndelivered,
+    ];
+}
+
+/// One thing a person should know of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Its key: the event and what it is about, by ids that outlive a change of names.
+    pub cause: String,
+    /// What kind of thing it is.
+    pub event: Event,
+    /// What it is about, by the names people know.
+    pub what: String,
+    /// Since when it is so, where that is known.
+    pub since: Option<Timestamp>,
+    /// When the daemon tries again by itself.
+    pub next_attempt_at: Option<Timestamp>,
+    /// What happened.
+    pub message: String,
+    /// What to do, with the command to type.
+    pub hint: String,
+    /// The cause of the trouble this one comes from and goes away with.
+    pub follows: Option<String>,
+}
+
+/// What is known of this site's connections and runs.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// All that are not deleted.
+    pub connections: Vec<Connection>,
+    /// Those that are not `completed` and that nobody dismissed.
+    pub outcomes: Vec<Outcome>,
+    /// The runs that `outcomes` come from, and those that wait, newest first.
+    pub runs: Vec<Run>,
+}
+
+impl Known {
+    fn connection(&self, id: ConnectionId) -> Option<&Connection> {
+        self.connections
+            .iter()
+            .find(|connection| connection.id == id)
+    }
+}
+
+/// What there is to tell at `now`.
+#[must_use]
+pub fn troubles(known: &Known, now: Timestamp) -> Vec<Trouble> {
+    let mut told: Vec<Trouble> = known
+        .connections
+        .iter()
+        .flat_map(connection::troubles)
+        .collect();
+    told.extend(known.runs.iter().flat_map(|run| {
+        let connection = known.connection(run.connection_id);
+        // Nothing can be done any more about a run whose connection was deleted.
+        connection
+            .into_iter()
+            .flat_map(|connection| run::troubles(run, connection, &known.outcomes, now))
+    }));
+    let mut causes = HashSet::new();
+    told.retain(|trouble| causes.insert(trouble.cause.clone()));
+    told
+}
+
+/// `word` as a shell takes it for one.
+fn shell_word(word: &str) -> String {
+    let is_plain = |character: char| character.is_alphanumeric() || "._-:/@+".contains(character);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
