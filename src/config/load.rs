@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
@@ -16,7 +17,7 @@ use crate::config::live::{Live, read_live};
 use crate::config::mysql::mysql_options;
 use crate::config::postgres::postgres_options;
 use crate::config::reader::{
-    Reader, bytes, filled, list, networks, number, parsed, span, switch, text,
+    Reader, bytes, duration, filled, list, networks, number, parsed, span, switch, text,
 };
 use crate::config::tls::{Files, read_ca_file, read_tls};
 use crate::config::{
@@ -139,6 +140,10 @@ fn build(mut reader: Reader, files: Files) -> Result<Loaded, ConfigFaults> {
     let runs = Runs {
         parallel: reader.value("runs.parallel", 1, |value| number(value, &(1..=64))),
         give_up_after: span(&mut reader, "runs.give_up_after"),
+        jitter: reader.value("runs.jitter", Duration::ZERO, |value| match text(value) {
+            Ok(none) if none.trim() == "0s" => Ok(Duration::ZERO),
+            _ => duration(value),
+        }),
     };
     let apply = Apply {
         transaction_rows: reader.value("apply.transaction_rows", 1, |value| {
