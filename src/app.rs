@@ -18,6 +18,7 @@ use crate::engine::{self, EngineError};
 use crate::jobs::alerter::Alerter;
 use crate::jobs::healer::Healer;
 use crate::jobs::runner::Runner;
+use crate::jobs::scheduler::Scheduler;
 use crate::remote::{Remote, RemoteError};
 use crate::store::{Store, StoreError};
 use crate::sync::Ctx;
@@ -94,6 +95,7 @@ pub async fn serve(config: Config, standby: bool) -> Result<(), AppError> {
         identity,
         tasks: Tasks::default(),
         runner: Waker::default(),
+        scheduler: Waker::default(),
         healer: Waker::default(),
         alerter: Waker::default(),
         active: ActiveRuns::default(),
@@ -107,6 +109,8 @@ pub async fn serve(config: Config, standby: bool) -> Result<(), AppError> {
     listeners.serve(&ctx);
     ctx.tasks
         .repeat(Arc::new(Runner::new(Arc::clone(&ctx))), ctx.runner.clone());
+    let scheduler = Scheduler::new(Arc::clone(&ctx));
+    ctx.tasks.repeat(Arc::new(scheduler), ctx.scheduler.clone());
     ctx.tasks
         .repeat(Arc::new(Healer::new(Arc::clone(&ctx))), ctx.healer.clone());
     ctx.tasks.repeat(Arc::new(alerter), ctx.alerter.clone());

@@ -38,6 +38,10 @@ impl From<SyncError> for Problem {
                         "set \"shared\": true (--shared) if both sites are meant to write it",
                     )
             }
+            SyncError::RunGoesOn { run, .. } => {
+                let hint = format!("wait for its end, or stop it: evenkeel runs cancel {run}");
+                Self::conflict("run-goes-on", "The sync runs already", &err).with_hint(hint)
+            }
             SyncError::RunOver { .. } => {
                 Self::conflict("run-over", "The run has ended already", &err)
             }
@@ -71,7 +75,9 @@ fn contract_kind(code: &str) -> &'static str {
 impl From<StoreError> for Problem {
     fn from(err: StoreError) -> Self {
         match err {
-            StoreError::NameTaken(_) => Self::conflict("name-taken", "The name is taken", &err),
+            StoreError::NameTaken(_) | StoreError::SyncNameTaken(_) => {
+                Self::conflict("name-taken", "The name is taken", &err)
+            }
             StoreError::Database(_) => Self::unavailable(
                 "state-unavailable",
                 "The daemon's own state cannot be read or written",

@@ -73,6 +73,12 @@ impl Client {
             .await
     }
 
+    /// Changes fields of what takes a whole object elsewhere.
+    pub(super) async fn put(&self, path: &[&str], body: &Value) -> anyhow::Result<Value> {
+        self.call(Method::PUT, self.url(path, &[])?, Some(body))
+            .await
+    }
+
     /// Changes fields.
     pub(super) async fn patch(&self, path: &[&str], body: &Value) -> anyhow::Result<Value> {
         self.call(Method::PATCH, self.url(path, &[])?, Some(body))

@@ -133,6 +133,10 @@ fn build(mut reader: Reader) -> Result<Config, ConfigFaults> {
     let runs = Runs {
         parallel: reader.value("runs.parallel", 1, |value| number(value, &(1..=64))),
         give_up_after: span(&mut reader, "runs.give_up_after"),
+        jitter: reader.value("runs.jitter", Duration::ZERO, |value| match text(value) {
+            Ok(none) if none.trim() == "0s" => Ok(Duration::ZERO),
+            _ => duration(value),
+        }),
     };
     let apply = Apply {
         transaction_rows: reader.value("apply.transaction_rows", 1, |value| {

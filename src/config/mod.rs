@@ -146,6 +146,7 @@ pub struct Limits {
 pub struct Runs {
     pub parallel: usize,
     pub give_up_after: Duration,
+    pub jitter: Duration,
 }
 
 /// `[apply]`

@@ -13,6 +13,7 @@ pub mod pull;
 pub mod retry;
 pub mod serve;
 pub mod status;
+pub mod syncs;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -43,6 +44,8 @@ pub struct Ctx {
     pub tasks: Tasks,
     /// Wakes the runner: a run was made or became due.
     pub runner: Waker,
+    /// Wakes the scheduler: a sync was changed, or may go on.
+    pub scheduler: Waker,
     /// Wakes the healing loop: a peer has something to hear.
     pub healer: Waker,
     /// Wakes the alerter: what there is to tell may have changed.

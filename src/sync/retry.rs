@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::base::backoff::jittered;
 use crate::engine::EngineError;
 use crate::model::run::{Run, RunError, pause_after};
+use crate::model::sync::CONNECTION_NOT_ACTIVE;
 use crate::remote::RemoteError;
 use crate::sync::SyncError;
 use crate::wire::messages::StreamFaultCode;
@@ -20,7 +21,8 @@ pub enum NextStep {
     GiveUp,
 }
 
-/// When a run is tried again after a fault that may pass; `None` when its patience is over.
+/// When a run is tried again after a fault that may pass; `None` when its patience is over: a one-off's `patience`, a
+/// scheduled run's when the next time of its sync comes.
 /// `random` lies in `0.0..1.0`.
 #[must_use]
 pub fn next_attempt(
@@ -38,10 +40,11 @@ pub fn next_attempt(
     let next = now
         .checked_add(jittered(pause_after(run.attempt), random).max(asked))
         .ok()?;
-    let last = run
-        .created_at
-        .checked_add(patience)
-        .unwrap_or(Timestamp::MAX);
+    let last = run.give_up_at.unwrap_or_else(|| {
+        run.created_at
+            .checked_add(patience)
+            .unwrap_or(Timestamp::MAX)
+    });
     (next <= last).then_some(next)
 }
 
@@ -52,9 +55,13 @@ pub fn assess(err: &SyncError) -> (RunError, NextStep) {
         SyncError::Store(_) => ("state", Some("look at the daemon's log"), NextStep::Retry),
         SyncError::Engine(err) => return engine(err),
         SyncError::Remote(err) => return remote(err),
-        SyncError::Unknown { .. } => ("unknown", None, NextStep::GiveUp),
+        SyncError::Unknown { .. } => (
+            "unknown",
+            Some("see: evenkeel connections, evenkeel sync list"),
+            NextStep::GiveUp,
+        ),
         SyncError::NotActive { .. } => (
-            "connection_not_active",
+            CONNECTION_NOT_ACTIVE,
             Some("see: evenkeel connections"),
             NextStep::GiveUp,
         ),
@@ -70,6 +77,7 @@ pub fn assess(err: &SyncError) -> (RunError, NextStep) {
             return (error(code, err, Some(hint)), NextStep::GiveUp);
         }
         SyncError::OtherWriter { .. } => ("other_writer", None, NextStep::GiveUp),
+        SyncError::RunGoesOn { .. } => ("run_goes_on", None, NextStep::GiveUp),
         SyncError::RunOver { .. } => ("run_over", None, NextStep::GiveUp),
         SyncError::RunNotOver { .. } => ("run_not_over", None, NextStep::GiveUp),
         SyncError::Cancelled => ("cancelled", None, NextStep::GiveUp),
