@@ -6,8 +6,10 @@
 use jiff::Timestamp;
 
 use crate::model::id::SyncId;
+use crate::model::outcome::outcomes;
 use crate::model::run::Run;
 use crate::model::schedule::Planned;
+use crate::store::outcome::note_outcome;
 use crate::store::pool::{execute, fetch_all, on_pool};
 use crate::store::record::{Record, micros, optional_json, optional_micros, to_json};
 use crate::store::run::insert_run;
@@ -130,7 +132,7 @@ impl Store {
                 return Ok(Taken::TooLate);
             }
             if let Some(run) = turn.replaced {
-                sqlx::query(
+                let ended = sqlx::query(
                     "update run
                     set status = $3,
                         tables = $4,
@@ -147,6 +149,12 @@ impl Store {
                 .bind(micros(now))
                 .execute(&mut *tx)
                 .await?;
+                for outcome in outcomes(run, now)
+                    .iter()
+                    .filter(|_| ended.rows_affected() > 0)
+                {
+                    note_outcome!(outcome, &mut *tx);
+                }
             }
             let begun = match turn.run {
                 Some(run) => add_run!(tx, run, turn.sync),
