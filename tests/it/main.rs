@@ -25,4 +25,5 @@ mod peer;
 mod pull;
 mod store;
 mod support;
+mod syncs;
 mod values;
