@@ -18,3 +18,6 @@ pub mod table;
 pub mod trouble;
 pub mod url;
 pub mod word;
+
+#[cfg(test)]
+mod fixture;
