@@ -11,9 +11,9 @@ fn image(form: Form, raw: &[u8]) -> Result<Vec<u8>, &'static str> {
     writer.begin(1);
     put(form, raw, &mut writer)?;
     let batch = writer.take();
-    let (fields, rest) = split_tuple(&batch.data).unwrap();
-    assert!(rest.is_empty());
-    Ok(fields[0].unwrap().to_vec())
+    let (fields, _) = split_tuple(&batch.data).map_err(|_| "no tuple")?;
+    let bytes = fields.first().copied().flatten().ok_or("no value")?;
+    Ok(bytes.to_vec())
 }
 
 fn text(form: Form, kind: NeutralType, raw: &[u8]) -> Result<String, &'static str> {
