@@ -2,7 +2,7 @@
 //!
 //! The rows of a chunk are looked up by key first, and this program decides what becomes of each; into a table that began
 //! empty they are inserted straight away and looked up only where that clashes. How a chunk is written is
-//! [`write`]'s business, how rows that wait for others get in [`settle`]'s.
+//! [`mod@write`]'s business, how rows that wait for others get in [`settle`]'s.
 //! Invariant: everything is committed in whole transactions within the job's budget, and nothing is after a fault.
 
 mod destination;
