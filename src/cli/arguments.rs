@@ -90,7 +90,7 @@ pub enum Command {
     Pull(PullArguments),
     /// Tables that are pulled by themselves, on a schedule
     #[command(subcommand)]
-    Sync(SyncCommand),
+    Sync(Box<SyncCommand>),
     /// List runs, or act on one
     Runs {
         /// What to do; lists the newest when absent.

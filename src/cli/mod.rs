@@ -77,7 +77,7 @@ async fn dispatch(arguments: Arguments, output: Output) -> anyhow::Result<Exit> 
             limit,
         } => tables::records(&context, &connection, &table, limit).await,
         Command::Pull(arguments) => pull::run(&context, arguments).await,
-        Command::Sync(command) => sync::run(&context, command).await,
+        Command::Sync(command) => sync::run(&context, *command).await,
         Command::Runs { command } => runs::run(&context, command).await,
         Command::Settings { command } => settings::run(&context, command).await,
         Command::Status => status::run(&context).await,

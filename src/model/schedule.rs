@@ -60,7 +60,8 @@ pub struct Schedule {
     rule: Rule,
     zone_name: String,
     zone: TimeZone,
-    calendar: Calendar,
+    /// Large, and schedules are handed about.
+    calendar: Box<Calendar>,
 }
 
 /// A schedule's times, as they were asked for.
@@ -132,7 +133,7 @@ impl Schedule {
             rule,
             zone_name,
             zone,
-            calendar,
+            calendar: Box::new(calendar),
         })
     }
 }

@@ -10,7 +10,7 @@ use crate::model::fault::FaultCode;
 use crate::model::run::{Run, RunError, pause_after};
 use crate::remote::RemoteError;
 use crate::sync::SyncError;
-use crate::wire::messages::StreamFaultCode;
+use crate::wire::messages::{PublishedRefusal, StreamFaultCode};
 
 /// Whether trying again can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,11 +178,13 @@ fn remote(err: &RemoteError) -> (RunError, NextStep) {
             ..
         } => {
             let step = refusal_step(*status, code.as_deref());
-            let mut told = error(
-                code.as_deref().unwrap_or(FaultCode::PeerRefused.as_str()),
-                err,
-                refusal_hint(*status),
-            );
+            // Its administrator's decision has not reached us, or not yet.
+            let ours = match err.published() {
+                Some(PublishedRefusal::ConnectionNotActive) => FaultCode::ConnectionNotActive,
+                _ => FaultCode::PeerRefused,
+            };
+            let code = code.as_deref().unwrap_or(ours.as_str());
+            let mut told = error(code, err, refusal_hint(*status));
             told.retry_after = *retry_after;
             return (told, step);
         }
@@ -259,6 +261,23 @@ mod tests {
                 retry_after: None,
             };
             assert_eq!(assess(&refused.into()).1, expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_peer_that_calls_the_connection_inactive_is_told_apart_from_other_refusals() {
+        for (words, expected) in [
+            ("Connection is not active", "connection_not_active"),
+            ("Invalid connection", "peer_refused"),
+        ] {
+            let refused = RemoteError::Refused {
+                host: "hq.example.com".to_owned(),
+                status: 403,
+                message: words.to_owned(),
+                code: None,
+                retry_after: None,
+            };
+            assert_eq!(assess(&refused.into()).0.code, expected, "{words}");
         }
     }
 }
