@@ -1,5 +1,7 @@
 //! What the figures share: the table `orders`, servers as an operator would run them, and how results are printed.
 
+pub mod mariadb;
+
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 

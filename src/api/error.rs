@@ -139,6 +139,11 @@ impl From<RemoteError> for Problem {
                 Self::refused("address-not-allowed", "The URL must not be called", &err)
                     .about("url", err.to_string())
             }
+            RemoteError::Untrusted { .. } => Self::refused(
+                "peer-untrusted",
+                "The peer's certificate is not accepted",
+                &err,
+            ),
             RemoteError::Unreachable { .. } | RemoteError::Cut { .. } => {
                 Self::refused("peer-unreachable", "The peer cannot be reached", &err).with_hint(
                     "check the URL, the network between the sites, and the peer's daemon",

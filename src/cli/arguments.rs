@@ -27,6 +27,9 @@ pub struct Arguments {
     /// The daemon to talk to, with EVENKEEL_TOKEN [default: EVENKEEL_SERVER, else the socket of --config]
     #[arg(long, global = true, value_name = "URL")]
     pub server: Option<String>,
+    /// Authorities, besides the system's, that may vouch for --server https://... [default: EVENKEEL_CA_FILE]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,

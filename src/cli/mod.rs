@@ -24,6 +24,7 @@ mod report;
 mod resolve;
 mod runs;
 mod serve;
+mod server;
 mod settings;
 mod status;
 mod sync;
@@ -57,6 +58,7 @@ async fn dispatch(arguments: Arguments, output: Output) -> anyhow::Result<Exit> 
     let context = Context {
         config: arguments.config,
         server: arguments.server,
+        ca_file: arguments.ca_file,
         access: crate::config::access(),
         output,
     };

@@ -1,5 +1,5 @@
 //! The healer: tells peers what they have yet to hear - registrations, decisions, deletions - until they confirm it, and
-//! asks those that were silent until they answer.
+//! asks those that were silent until they answer; syncs of a peer that is away for long are halted until it is back.
 //!
 //! An unreachable peer has a next attempt of its own and delays no other.
 
@@ -10,7 +10,7 @@ use futures_util::StreamExt as _;
 use jiff::Timestamp;
 
 use crate::base::task::Task;
-use crate::sync::{Ctx, connections};
+use crate::sync::{Ctx, connections, syncs};
 
 /// Peers told at the same time.
 const AT_ONCE: usize = 16;
@@ -48,7 +48,10 @@ impl Task for Healer {
             }
             Err(err) => tracing::error!(%err, "the healer cannot read the connections"),
         }
+        if let Err(err) = syncs::mind_absences(&self.ctx, now).await {
+            tracing::error!(%err, "the healer cannot see to the syncs of peers that are away");
+        }
         self.ctx.alerter.wake();
-        self.ctx.config.healing.interval
+        self.ctx.live.now().healing.interval
     }
 }

@@ -1,5 +1,6 @@
 //! Plain values and the rules between them: no IO, no async; `now` is an argument.
 
+pub mod absence;
 pub mod alert;
 pub mod connection;
 pub mod fault;
@@ -18,3 +19,6 @@ pub mod table;
 pub mod trouble;
 pub mod url;
 pub mod word;
+
+#[cfg(test)]
+mod fixture;

@@ -5,6 +5,7 @@
 
 mod connection;
 mod run;
+mod sync;
 
 #[cfg(test)]
 mod tests;
@@ -14,9 +15,10 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 
 use crate::model::connection::Connection;
-use crate::model::id::ConnectionId;
+use crate::model::id::{ConnectionId, SyncId};
 use crate::model::outcome::Outcome;
 use crate::model::run::Run;
+use crate::model::sync::SyncDefinition;
 use crate::model::word::words;
 
 /// What kind of thing it is; the word that scripts and alerts go by.
@@ -40,6 +42,10 @@ pub enum Event {
     RunFailed,
     /// A run left rows out.
     RowsQuarantined,
+    /// A sync did not come through for longer than it may.
+    SyncLate,
+    /// A fault halted a sync.
+    SyncError,
     /// What the administrator should have been told could not be.
     AlertsUndelivered,
 }
@@ -50,13 +56,13 @@ words! {
         ConnectionSuspended = "connection_suspended", ConnectionExpired = "connection_expired",
         ConnectionSevered = "connection_severed", PeerUnreachable = "peer_unreachable",
         RunWaiting = "run_waiting", RunFailed = "run_failed", RowsQuarantined = "rows_quarantined",
-        AlertsUndelivered = "alerts_undelivered",
+        SyncLate = "sync_late", SyncError = "sync_error", AlertsUndelivered = "alerts_undelivered",
     }
 }
 
 impl Event {
     /// Every kind there is.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::ConnectionPending,
         Self::ConnectionWaiting,
         Self::ConnectionSuspended,
@@ -66,6 +72,8 @@ impl Event {
         Self::RunWaiting,
         Self::RunFailed,
         Self::RowsQuarantined,
+        Self::SyncLate,
+        Self::SyncError,
         Self::AlertsUndelivered,
     ];
 }
@@ -91,11 +99,13 @@ pub struct Trouble {
     pub follows: Option<String>,
 }
 
-/// What is known of this site's connections and runs.
+/// What is known of this site's connections, syncs and runs.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     /// All that are not deleted.
     pub connections: Vec<Connection>,
+    /// All that are not deleted.
+    pub syncs: Vec<SyncDefinition>,
     /// Those that are not `completed` and that nobody dismissed.
     pub outcomes: Vec<Outcome>,
     /// The runs that `outcomes` come from, and those that wait, newest first.
@@ -108,6 +118,10 @@ impl Known {
             .iter()
             .find(|connection| connection.id == id)
     }
+
+    fn sync(&self, id: SyncId) -> Option<&SyncDefinition> {
+        self.syncs.iter().find(|sync| sync.id == id)
+    }
 }
 
 /// What there is to tell at `now`.
@@ -118,16 +132,36 @@ pub fn troubles(known: &Known, now: Timestamp) -> Vec<Trouble> {
         .iter()
         .flat_map(connection::troubles)
         .collect();
-    told.extend(known.runs.iter().flat_map(|run| {
-        let connection = known.connection(run.connection_id);
-        // Nothing can be done any more about a run whose connection was deleted.
-        connection
-            .into_iter()
-            .flat_map(|connection| run::troubles(run, connection, &known.outcomes, now))
-    }));
+    for sync in &known.syncs {
+        told.extend(sync::trouble(
+            sync,
+            known.connection(sync.connection_id),
+            now,
+        ));
+    }
+    for run in &known.runs {
+        told.extend(of_run(run, known, now));
+    }
     let mut causes = HashSet::new();
     told.retain(|trouble| causes.insert(trouble.cause.clone()));
     told
+}
+
+/// Nothing can be done any more about a run whose connection or sync was deleted.
+fn of_run(run: &Run, known: &Known, now: Timestamp) -> Vec<Trouble> {
+    let Some(connection) = known.connection(run.connection_id) else {
+        return Vec::new();
+    };
+    let sync = run.sync_id.and_then(|id| known.sync(id));
+    if run.sync_id.is_some() && sync.is_none() {
+        return Vec::new();
+    }
+    let case = run::Case {
+        run,
+        connection,
+        sync,
+    };
+    case.troubles(&known.outcomes, now)
 }
 
 /// `word` as a shell takes it for one.

@@ -62,7 +62,7 @@ impl Record {
         &self,
         column: &'static str,
     ) -> Result<Option<T>, StoreError> {
-        let number: Option<i64> = column!(self, column, "a count")?;
+        let number: Option<i64> = column!(self, column, "a number")?;
         number
             .map(|number| T::try_from(number).map_err(|_| self.corrupt(column, "a count")))
             .transpose()

@@ -164,6 +164,9 @@ impl Store {
                     note_outcome!(outcome, &mut *tx);
                 }
                 follow!(tx, run, consequence, now);
+                for outcome in outcomes(run, now) {
+                    note_outcome!(outcome, &mut *tx);
+                }
             }
             tx.commit().await?;
         });

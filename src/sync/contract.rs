@@ -190,7 +190,7 @@ fn refuse_unfilled(table: &TableName, column: &Column, mode: SyncMode) -> Result
     let inserts = mode != SyncMode::Update;
     if inserts && !column.nullable && !column.has_default && !column.identity {
         let message = format!(
-            "column {} exists only here, and takes neither NULL nor a default",
+            "nothing travels to column {}, which takes neither NULL nor a default",
             column.name
         );
         return Err(refuse(

@@ -155,6 +155,11 @@ fn remote(err: &RemoteError) -> (RunError, NextStep) {
         RemoteError::Forbidden { .. } | RemoteError::Unencrypted { .. } => {
             (FaultCode::AddressForbidden, None, NextStep::GiveUp)
         }
+        RemoteError::Untrusted { .. } => (
+            FaultCode::PeerUntrusted,
+            Some("the run goes on by itself once the certificate is accepted"),
+            NextStep::Retry,
+        ),
         RemoteError::Unreachable { .. } => (
             FaultCode::PeerUnreachable,
             Some("the run goes on by itself once the peer answers"),

@@ -27,4 +27,5 @@ mod service;
 mod store;
 mod support;
 mod syncs;
+mod tls;
 mod values;

@@ -159,8 +159,10 @@ fn kind(number: u16, state: &str, message: &str) -> Kind {
         | 3169
         | 4031 => Kind::Lost,
         // No default, a value without a partition, a row too long for its page or the undo log, checks, JSON texts,
-        // geometries, cascades that collide.
+        // geometries, cascades that collide, a text compared with a column whose character set lacks its characters.
         1118
+        | 1267
+        | 1270..=1271
         | 1364
         | 1366..=1367
         | 1411
@@ -218,6 +220,9 @@ fn describe(number: u16, state: &str, message: &str) -> String {
     let (message, _) = message.rsplit_once(" at row ").unwrap_or((message, ""));
     if number == 1526 {
         return "Table has no partition for a value of the row".to_owned();
+    }
+    if matches!(number, 1267 | 1270..=1271) {
+        return "the key has characters that the column's character set lacks".to_owned();
     }
     // What a trigger raises are its author's words.
     if kind(number, state, message) != Kind::Data || state.starts_with("45") {

@@ -6,7 +6,8 @@ use crate::model::connection::{Connection, Status};
 use crate::model::fault::FaultCode;
 use crate::model::order::TableOrder;
 use crate::model::outcome::Outcome;
-use crate::model::run::{ConflictStrategy, Run, RunStatus, SyncMode};
+use crate::model::run::{ConflictStrategy, Run, RunOrder, RunStatus, SyncMode};
+use crate::model::sync::{SyncDefinition, SyncStatus};
 use crate::model::table::TableName;
 use crate::model::trouble::connection::unreachable_cause;
 use crate::model::trouble::{Event, Trouble, shell_word};
@@ -16,115 +17,156 @@ const REMEMBERED: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Tables named in a message at most.
 const NAMED: usize = 5;
 
-/// What `run` leaves to be told; `outcomes` are the last words about tables that are not good.
-pub(super) fn troubles(
-    run: &Run,
-    connection: &Connection,
-    outcomes: &[Outcome],
-    now: Timestamp,
-) -> Vec<Trouble> {
-    if run.status == RunStatus::Pending {
-        return waiting(run, connection).into_iter().collect();
-    }
-    // Over a connection that ended nothing can be repeated.
-    if matches!(connection.status(), Status::Revoked | Status::Severed) {
-        return Vec::new();
-    }
-    let of = |status| {
-        let outcomes = outcomes.iter().filter(move |outcome| {
-            outcome.run_id == run.id && outcome.status == status && outcome.dismissed_at.is_none()
-        });
-        outcomes.map(|outcome| &outcome.table).collect::<Vec<_>>()
-    };
-    let ended = run.completed_at.unwrap_or(run.created_at);
-    let mut told = Vec::new();
-    let failed = of(RunStatus::Failed);
-    if !failed.is_empty() && now.duration_since(ended) <= REMEMBERED {
-        told.push(told_of(run, connection, Event::RunFailed, &failed));
-    }
-    let incomplete = of(RunStatus::CompletedWithErrors);
-    if !incomplete.is_empty() {
-        told.push(told_of(
-            run,
-            connection,
-            Event::RowsQuarantined,
-            &incomplete,
-        ));
-    }
-    told
+/// A run with what it belongs to.
+#[derive(Clone, Copy)]
+pub(super) struct Case<'a> {
+    pub(super) run: &'a Run,
+    pub(super) connection: &'a Connection,
+    /// `None`: it is a one-off.
+    pub(super) sync: Option<&'a SyncDefinition>,
 }
 
-fn waiting(run: &Run, connection: &Connection) -> Option<Trouble> {
-    let error = run.error.as_ref()?;
-    let tables = destinations(run);
-    let id = run.id;
-    let hint = error
-        .hint
-        .as_ref()
-        .map_or_else(String::new, |hint| format!("{hint}; "));
-    let gone = connection.unreachable_since.is_some()
-        && (error.code.starts_with("peer_") || error.code == FaultCode::StreamCut.as_str());
-    Some(Trouble {
-        since: Some(run.created_at),
-        next_attempt_at: run.next_attempt_at,
-        hint: format!("{hint}see: evenkeel runs show {id} (or: evenkeel runs cancel {id})"),
-        follows: gone.then(|| unreachable_cause(connection)),
-        ..about(
-            run,
-            connection,
-            Event::RunWaiting,
-            &tables,
-            format!("run waits: {}", error.message),
-        )
-    })
-}
-
-fn told_of(run: &Run, connection: &Connection, event: Event, tables: &[&TableName]) -> Trouble {
-    let id = run.id;
-    let error = run.error.as_ref();
-    let message = match (event, error) {
-        (Event::RowsQuarantined, _) => format!(
-            "{} rows quarantined in {}",
-            quarantined(run, tables),
-            named(tables)
-        ),
-        (_, Some(error)) => format!("run of {} failed: {}", named(tables), error.message),
-        (_, None) => format!("run of {} failed", named(tables)),
-    };
-    let first = match (event, error.and_then(|error| error.hint.as_ref())) {
-        (Event::RowsQuarantined, _) => format!("evenkeel runs errors {id}"),
-        (_, Some(hint)) => hint.clone(),
-        (_, None) => format!("evenkeel runs show {id}"),
-    };
-    let again = again(run, connection, tables)
-        .map_or_else(String::new, |command| format!("; again: {command}"));
-    Trouble {
-        since: Some(run.completed_at.unwrap_or(run.created_at)),
-        hint: format!("{first}{again} (or: evenkeel runs dismiss {id})"),
-        ..about(run, connection, event, tables, message)
+impl Case<'_> {
+    /// What the run leaves to be told; `outcomes` are the last words about tables that are not good.
+    pub(super) fn troubles(self, outcomes: &[Outcome], now: Timestamp) -> Vec<Trouble> {
+        if self.run.status == RunStatus::Pending {
+            return self.waiting().into_iter().collect();
+        }
+        // Over a connection that ended nothing can be repeated.
+        if matches!(self.connection.status(), Status::Revoked | Status::Severed) {
+            return Vec::new();
+        }
+        let of = |status| {
+            let outcomes = outcomes.iter().filter(move |outcome| {
+                outcome.run_id == self.run.id
+                    && outcome.status == status
+                    && outcome.dismissed_at.is_none()
+                    && self.still_writes(&outcome.table)
+            });
+            outcomes.map(|outcome| &outcome.table).collect::<Vec<_>>()
+        };
+        let (failed, incomplete) = (of(RunStatus::Failed), of(RunStatus::CompletedWithErrors));
+        let failed = (!failed.is_empty() && self.is_failure_news(now))
+            .then(|| self.told_of(Event::RunFailed, &failed));
+        let incomplete =
+            (!incomplete.is_empty()).then(|| self.told_of(Event::RowsQuarantined, &incomplete));
+        failed.into_iter().chain(incomplete).collect()
     }
-}
 
-fn about(
-    run: &Run,
-    connection: &Connection,
-    event: Event,
-    tables: &[&TableName],
-    message: String,
-) -> Trouble {
-    Trouble {
-        cause: format!(
-            "{event}:{}:{}",
-            run.connection_id,
-            digest(&destinations(run))
-        ),
-        event,
-        what: format!("{} from {}", named(tables), connection.name),
-        since: None,
-        next_attempt_at: None,
-        message,
-        hint: String::new(),
-        follows: None,
+    fn still_writes(self, table: &TableName) -> bool {
+        self.sync
+            .is_none_or(|sync| sync.order.destinations().contains(table))
+    }
+
+    /// A sync that a fault halted tells that itself, and one that somebody paused is their business.
+    fn is_failure_news(self, now: Timestamp) -> bool {
+        match self.sync {
+            Some(sync) => sync.status == SyncStatus::Active,
+            None => now.duration_since(self.ended()) <= REMEMBERED,
+        }
+    }
+
+    fn ended(self) -> Timestamp {
+        self.run.completed_at.unwrap_or(self.run.created_at)
+    }
+
+    fn waiting(self) -> Option<Trouble> {
+        let error = self.run.error.as_ref()?;
+        let id = self.run.id;
+        let hint = error
+            .hint
+            .as_ref()
+            .map_or_else(String::new, |hint| format!("{hint}; "));
+        Some(Trouble {
+            since: Some(self.run.created_at),
+            next_attempt_at: self.run.next_attempt_at,
+            hint: format!("{hint}see: evenkeel runs show {id} (or: evenkeel runs cancel {id})"),
+            follows: self.follows(),
+            ..self.about(
+                Event::RunWaiting,
+                &destinations(self.run),
+                format!("run waits: {}", error.message),
+            )
+        })
+    }
+
+    /// The peer's absence, where that is what the run met.
+    fn follows(self) -> Option<String> {
+        let code = self.run.error.as_ref().map(|error| error.code.as_str())?;
+        let gone = self.connection.unreachable_since.is_some()
+            && (code.starts_with("peer_") || code == FaultCode::StreamCut.as_str());
+        gone.then(|| unreachable_cause(self.connection))
+    }
+
+    fn told_of(self, event: Event, tables: &[&TableName]) -> Trouble {
+        let (id, error) = (self.run.id, self.run.error.as_ref());
+        let message = match (event, error) {
+            (Event::RowsQuarantined, _) => format!(
+                "{} rows quarantined in {}",
+                quarantined(self.run, tables),
+                named(tables)
+            ),
+            (_, Some(error)) => format!("run of {} failed: {}", named(tables), error.message),
+            (_, None) => format!("run of {} failed", named(tables)),
+        };
+        let first = match (event, error.and_then(|error| error.hint.as_ref())) {
+            (Event::RowsQuarantined, _) => format!("evenkeel runs errors {id}"),
+            (_, Some(hint)) => hint.clone(),
+            (_, None) => format!("evenkeel runs show {id}"),
+        };
+        let again = self
+            .again(tables)
+            .map_or_else(String::new, |command| format!("; again: {command}"));
+        let next = self.sync.and_then(|sync| sync.next);
+        Trouble {
+            since: Some(self.ended()),
+            next_attempt_at: next.map(|next| next.starts_at),
+            hint: format!("{first}{again} (or: evenkeel runs dismiss {id})"),
+            // A one-off stays undone when the peer is back; a sync runs again by itself.
+            follows: self.sync.and_then(|_| self.follows()),
+            ..self.about(event, tables, message)
+        }
+    }
+
+    fn about(self, event: Event, tables: &[&TableName], message: String) -> Trouble {
+        let (cause, what) = match self.sync {
+            Some(sync) => (
+                format!("{event}:{}", sync.id),
+                format!("sync {}", sync.name),
+            ),
+            None => (
+                format!(
+                    "{event}:{}:{}",
+                    self.run.connection_id,
+                    digest(&destinations(self.run))
+                ),
+                format!("{} from {}", named(tables), self.connection.name),
+            ),
+        };
+        Trouble {
+            cause,
+            event,
+            what,
+            since: None,
+            next_attempt_at: None,
+            message,
+            hint: String::new(),
+            follows: None,
+        }
+    }
+
+    /// The command that does the same once more, for `tables` alone; `None` where no command can say what they asked
+    /// for.
+    fn again(self, tables: &[&TableName]) -> Option<String> {
+        if let Some(sync) = self.sync {
+            return Some(format!("evenkeel sync trigger {}", shell_word(&sync.name)));
+        }
+        let mut ordered = self.run.order.tables.iter();
+        let is_plain = |order: &TableOrder| *order == TableOrder::of(order.destination().clone());
+        if ordered.any(|order| tables.contains(&order.destination()) && !is_plain(order)) {
+            return None;
+        }
+        Some(pull_command(&self.run.order, self.connection, tables))
     }
 }
 
@@ -158,16 +200,9 @@ fn named(tables: &[&TableName]) -> String {
     }
 }
 
-/// The command that orders the same once more, for `tables` alone; `None` where no command can say what they asked for.
-fn again(run: &Run, connection: &Connection, tables: &[&TableName]) -> Option<String> {
-    let mut ordered = run.order.tables.iter();
-    let is_plain = |order: &TableOrder| *order == TableOrder::of(order.destination().clone());
-    if ordered.any(|order| tables.contains(&order.destination()) && !is_plain(order)) {
-        return None;
-    }
+fn pull_command(order: &RunOrder, connection: &Connection, tables: &[&TableName]) -> String {
     let mut words = vec!["evenkeel pull".to_owned(), shell_word(&connection.name)];
     words.extend(tables.iter().map(|table| shell_word(&table.to_string())));
-    let order = &run.order;
     if order.sync_mode != SyncMode::default() {
         words.push(format!("--mode {}", order.sync_mode));
     }
@@ -180,5 +215,5 @@ fn again(run: &Run, connection: &Connection, tables: &[&TableName]) -> Option<St
     if order.shared {
         words.push("--shared".to_owned());
     }
-    Some(words.join(" "))
+    words.join(" ")
 }

@@ -1,57 +1,20 @@
 //! Tests of what is told: each state by its name, when it begins and when it ends.
 
-use jiff::{SignedDuration, Timestamp};
+mod sync;
+
+use jiff::SignedDuration;
 
 use super::{Event, Known, Trouble, shell_word, troubles};
-use crate::model::connection::{Auth, Connection, Direction, Identity, Status, Totals};
-use crate::model::grant::Grant;
-use crate::model::id::{ConnectionId, RunId};
+use crate::model::connection::{Connection, Status};
+use crate::model::fixture::{active, connection, now};
+use crate::model::id::RunId;
 use crate::model::order::TableOrder;
 use crate::model::outcome::outcomes;
 use crate::model::run::{Progress, Run, RunError, RunOrder, RunStatus, RunTable, SyncMode};
 use crate::model::table::TableName;
-use crate::model::url::PeerUrl;
-
-fn now() -> Timestamp {
-    "2026-11-21T10:00:00Z".parse().unwrap()
-}
-
-fn connection(local: Status, remote: Status) -> Connection {
-    Connection {
-        id: ConnectionId::generate(),
-        name: "hq".to_owned(),
-        direction: Direction::Receiver,
-        url: PeerUrl::parse("https://hq.example").unwrap(),
-        remote_prefix: None,
-        local_status: local,
-        remote_status: remote,
-        status_reason: None,
-        auth: Auth::TokenHash,
-        identity: Identity::Proved,
-        requested_from: None,
-        grant: Grant::default(),
-        remote: None,
-        created_at: now(),
-        approved_at: None,
-        approved_by: None,
-        last_contact_at: None,
-        unreachable_since: None,
-        next_attempt_at: None,
-        totals: Totals::default(),
-        epoch: 1,
-        acked_epoch: 1,
-        registered: true,
-        peer_deleted: false,
-        deleted_at: None,
-    }
-}
-
-fn active() -> Connection {
-    connection(Status::Active, Status::Active)
-}
 
 /// A run over `connection` whose tables all ended as it did.
-fn run(connection: &Connection, status: RunStatus, tables: &[&str]) -> Run {
+pub(super) fn run(connection: &Connection, status: RunStatus, tables: &[&str]) -> Run {
     let tables: Vec<TableName> = tables.iter().map(|name| TableName::bare(*name)).collect();
     let table = |name: &TableName| RunTable {
         status,
@@ -95,7 +58,7 @@ fn run(connection: &Connection, status: RunStatus, tables: &[&str]) -> Run {
 }
 
 /// What the state would hold after these runs ended in this order: the newest has the last word about each table.
-fn known(connections: &[&Connection], runs: &[&Run]) -> Known {
+pub(super) fn known(connections: &[&Connection], runs: &[&Run]) -> Known {
     let mut known = Known {
         connections: connections
             .iter()
@@ -113,12 +76,12 @@ fn known(connections: &[&Connection], runs: &[&Run]) -> Known {
     known
 }
 
-fn messages(known: &Known) -> Vec<String> {
+pub(super) fn messages(known: &Known) -> Vec<String> {
     let told = troubles(known, now());
     told.into_iter().map(|trouble| trouble.message).collect()
 }
 
-fn only(known: &Known) -> Trouble {
+pub(super) fn only(known: &Known) -> Trouble {
     let told = troubles(known, now());
     assert_eq!(told.len(), 1, "{told:#?}");
     told.into_iter().next().unwrap()

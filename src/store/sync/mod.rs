@@ -1,8 +1,9 @@
 //! Syncs: what is pulled by itself, and which tables each claims.
 //!
-//! This file adds, reads and changes them, `turn` makes their runs. Invariant: a sync and its claims are written in one
+//! This file adds, reads and changes them, `turn` makes their runs, `absence` halts them. Invariant: a sync and its claims are written in one
 //! transaction.
 
+mod absence;
 mod turn;
 
 use std::time::Duration;

@@ -180,7 +180,7 @@ fn what_a_mapping_cannot_do_is_refused_by_column() {
         (
             order(&[("id", "nr")]),
             "unfilled_column",
-            "label exists only here",
+            "nothing travels to column label",
         ),
         (
             cast("text"),

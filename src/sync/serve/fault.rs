@@ -57,6 +57,9 @@ pub enum FilterFault {
     /// The table does not take the row filter.
     #[error("Invalid filter: {0}")]
     Unfit(#[from] UnfitFilter),
+    /// It is a row filter, and the rows are asked for as JSON.
+    #[error("Invalid filter: `filter` takes frames; with JSON only ids, id_start and id_end do")]
+    NeedsFrames,
     /// The key's type does not take this filter.
     #[error("Filter not supported for this key type")]
     KeyType,
@@ -70,7 +73,9 @@ impl FilterFault {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Invalid | Self::NoFilter(_) | Self::Unfit(_) => "invalid_filter",
+            Self::Invalid | Self::NoFilter(_) | Self::Unfit(_) | Self::NeedsFrames => {
+                "invalid_filter"
+            }
             Self::KeyType => "unsupported_key_type",
             Self::NeedsSingleKey => "filter_needs_single_key",
         }

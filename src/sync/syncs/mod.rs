@@ -2,10 +2,12 @@
 //!
 //! A run of a sync is a run like any other: here it is made, the runner carries it out.
 
+mod absence;
 mod define;
 mod trigger;
 mod turn;
 
+pub use absence::mind_absences;
 pub use define::{Changes, NewSync, create, delete, edit, existing};
 pub use trigger::trigger;
 pub use turn::advance;

@@ -187,6 +187,11 @@ fn a_filter_that_is_deeper_longer_or_wider_than_any_is_refused_at_once() {
         .json(&both);
     let answer = giving.site.peer(&request).unwrap().expect(400).json();
     assert_eq!(answer["error_code"], "invalid_filter");
+    // As JSON there is no row filter: to leave it out would show more than was asked for.
+    let rows = json!({"auth_token_hash": giving.hash, "table_name": "notes", "filter": term("id", "=", json!(1))});
+    let request = Request::new("POST", "/sync/api/pull-data").json(&rows);
+    let answer = giving.site.peer(&request).unwrap().expect(400).json();
+    assert_eq!(answer["error_code"], "invalid_filter");
     // Deeper than any reader of JSON goes.
     let deep = format!(
         r#"{{"auth_token_hash":"{}","table_name":"notes","filter":{}1{}}}"#,

@@ -103,10 +103,8 @@ async fn a_newer_schema_is_refused_and_left_alone(state: State) {
             "{refused}"
         );
     }
-    assert_eq!(
-        state.query("select max(version) from _sqlx_migrations"),
-        "9999"
-    );
+    let newest = "select max(version) from _sqlx_migrations";
+    assert_eq!(state.query(newest), "9999");
 }
 
 async fn a_state_that_is_behind_is_not_migrated_under_a_daemon(state: State) {

@@ -4,8 +4,9 @@ use evenkeel::model::id::ConnectionId;
 use evenkeel::model::outcome::{Comparison, Outcome};
 use evenkeel::model::run::{Changes, Run, RunStatus, RunTable};
 use evenkeel::model::sync::Consequence;
-use evenkeel::store::Store;
+use evenkeel::store::{Store, Taken, Turn};
 
+use super::sync::{planned, run_of, stored_sync};
 use super::{State, at, error, new_run, on_both_stores, stored_connection, table};
 
 on_both_stores!(
@@ -13,6 +14,7 @@ on_both_stores!(
     a_run_made_earlier_never_overrules_one_made_later,
     a_run_that_failed_keeps_the_last_count_and_one_that_was_cancelled_says_nothing,
     a_dismissed_run_is_told_no_more_until_the_next_one_fails,
+    a_run_that_gives_way_to_the_next_says_that_it_failed,
     runs_that_wait_after_a_fault_are_told_newest_first,
 );
 
@@ -126,6 +128,34 @@ async fn a_dismissed_run_is_told_no_more_until_the_next_one_fails(state: State) 
     assert_eq!(store.runs_to_tell().await.unwrap(), []);
     let again = ended(&store, connection, RunStatus::Failed).await;
     assert_eq!(store.outcomes_to_tell().await.unwrap()[0].run_id, again.id);
+}
+
+async fn a_run_that_gives_way_to_the_next_says_that_it_failed(state: State) {
+    let store = state.open().await;
+    let sync = stored_sync(&store, "hourly", &["orders"]).await;
+    let turn = async |due: i64, replaced: Option<&Run>, run: &Run| {
+        let turn = Turn {
+            sync: sync.id,
+            due: planned(due),
+            next: Some(planned(due + 10)),
+            replaced,
+            run: Some(run),
+        };
+        store.take_turn(&turn, at(due + 3)).await.unwrap()
+    };
+    let (first, second) = (run_of(&sync, Some(at(10))), run_of(&sync, Some(at(20))));
+    assert_eq!(turn(10, None, &first).await, Taken::Begun);
+    store.start_run(first.id, at(13)).await.unwrap();
+    store
+        .postpone_run(&first, at(90), &error("peer_unreachable"), at(14))
+        .await
+        .unwrap();
+    let mut given_up = store.run(first.id).await.unwrap().unwrap();
+    given_up.end(RunStatus::Failed);
+    assert_eq!(turn(20, Some(&given_up), &second).await, Taken::Begun);
+    let told = store.outcomes_to_tell().await.unwrap();
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert_eq!((told[0].run_id, told[0].ended_at), (first.id, at(23)));
 }
 
 async fn runs_that_wait_after_a_fault_are_told_newest_first(state: State) {

@@ -51,7 +51,7 @@ async fn every_field_of_a_run_comes_back(state: State) {
     let plain = stored_run(&store).await;
     let full = Run {
         order: RunOrder {
-            tables: vec![TableOrder::of(table("\"a.b\""))],
+            tables: vec![TableOrder::of(table("\"a.b\"")), mapped()],
             sync_mode: SyncMode::Update,
             conflict_strategy: ConflictStrategy::Merge,
             create_missing: false,
@@ -341,4 +341,16 @@ async fn a_run_found_running_is_taken_over(state: State) {
         (found.status, found.completed_at),
         (RunStatus::Cancelled, Some(at(7)))
     );
+}
+
+/// A table that says everything one can.
+fn mapped() -> TableOrder {
+    serde_json::from_value(serde_json::json!({
+        "source_table": "orders", "destination_table": "shop.orders", "primary_key": ["id"],
+        "field_mapping": [{"source_column": "nr", "destination_field": "id", "type_cast": "numeric"}],
+        "row_filter": {"and": [
+            {"column": "n", "op": "<", "value": "0.1234567890123456789"}, {"column": "b", "op": "is_null"},
+        ]},
+    }))
+    .unwrap()
 }

@@ -18,6 +18,7 @@ on_both_stores!(
     what_a_person_changes_is_written_and_nothing_else,
     a_sync_claims_its_tables_until_it_lets_go_of_them,
     of_two_syncs_made_at_once_one_gets_the_table,
+    a_sync_whose_peer_is_away_is_halted_and_due_at_once_when_it_is_back,
     a_state_of_the_first_version_goes_on_with_its_rows,
 );
 
@@ -118,7 +119,7 @@ async fn every_field_of_a_sync_comes_back(state: State) {
     assert_eq!(read(&store, full.id).await, full);
     let all = |before, limit| store.syncs(ListPage { limit, before });
     assert_eq!(all(None, 9).await.unwrap(), [full.clone(), plain.clone()]);
-    assert_eq!(all(None, 1).await.unwrap(), [full.clone()]);
+    assert_eq!(all(None, 1).await.unwrap(), std::slice::from_ref(&full));
     assert_eq!(all(Some(full.id), 9).await.unwrap(), [plain]);
 }
 
@@ -249,11 +250,46 @@ async fn a_state_of_the_first_version_goes_on_with_its_rows(state: State) {
         (None, None, None)
     );
     assert_eq!(run.order.destinations(), [table("orders")]);
-    assert_eq!(store.due_runs(at(0)).await.unwrap(), [run.clone()]);
+    assert_eq!(
+        store.due_runs(at(0)).await.unwrap(),
+        std::slice::from_ref(&run)
+    );
     let sync = new_sync("nightly", run.connection_id, &["orders"]);
     assert_eq!(store.insert_sync(&sync).await.unwrap(), None);
     assert_eq!(turn(&store, &sync, 10, None).await, Taken::Begun);
     if let Some(folder) = &state.folder {
         assert!(folder.path().join("state.db.before-2").exists());
+    }
+}
+
+async fn a_sync_whose_peer_is_away_is_halted_and_due_at_once_when_it_is_back(state: State) {
+    let store = state.open().await;
+    let hourly = stored_sync(&store, "hourly", &["a"]).await;
+    let mut by_hand = new_sync("by hand", hourly.connection_id, &["b"]);
+    (by_hand.schedule, by_hand.next) = (None, None);
+    store.insert_sync(&by_hand).await.unwrap();
+    let (fault, other) = (error("peer_away"), error("no_key"));
+    for sync in [&hourly, &by_hand] {
+        assert!(store.halt_sync(sync.id, &fault).await.unwrap());
+        assert!(!store.halt_sync(sync.id, &other).await.unwrap());
+        let halted = read(&store, sync.id).await;
+        assert_eq!(halted.status, SyncStatus::Error);
+        assert_eq!(
+            (halted.status_error, halted.next),
+            (Some(fault.clone()), None)
+        );
+        assert!(!store.lift_halt(sync.id, &other, at(50)).await.unwrap());
+        assert!(store.lift_halt(sync.id, &fault, at(50)).await.unwrap());
+        assert!(!store.lift_halt(sync.id, &fault, at(60)).await.unwrap());
+        let next = sync.schedule.as_ref().map(|_| Planned {
+            planned_at: at(50),
+            starts_at: at(50),
+        });
+        let expected = SyncDefinition {
+            active_since: Some(at(50)),
+            next,
+            ..sync.clone()
+        };
+        assert_eq!(read(&store, sync.id).await, expected);
     }
 }

@@ -25,6 +25,9 @@ fn trigger(pair: &Pair, sync: &str) -> Value {
     })
 }
 
+/// What lifts the error of a sync.
+type Lift<'a> = &'a dyn Fn(&Pair);
+
 #[test]
 fn a_fault_that_does_not_pass_stops_the_sync_until_somebody_does_something() {
     let pair = stock().start();
@@ -41,11 +44,10 @@ fn a_fault_that_does_not_pass_stops_the_sync_until_somebody_does_something() {
         pair.destination.execute(STOCK);
         assert_eq!(trigger(pair, &sync)["status"], "completed");
     };
-    type Lift<'a> = &'a dyn Fn(&Pair);
     let lifts: [(&str, Lift<'_>); 3] = [
         ("resuming", &|_| drop(put(json!({"status": "active"})))),
         ("an edit", &|_| {
-            drop(put(json!({"description": "the stock"})))
+            drop(put(json!({"description": "the stock"})));
         }),
         ("a run by hand that comes through", &by_trigger),
     ];

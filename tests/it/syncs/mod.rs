@@ -5,6 +5,7 @@ mod commands;
 mod faults;
 mod missed;
 mod schedule;
+mod told;
 
 use serde_json::{Value, json};
 

@@ -215,14 +215,16 @@ fn same_native(column: &Column, server: Server) -> Option<String> {
     }
 }
 
-/// The room that a column has in the narrowest of the keys it belongs to, in characters.
+/// The room that a column has in the narrowest of the keys it belongs to, foreign keys too, in characters.
 fn in_key(table: &Table, name: &str) -> Option<u32> {
-    let keys = table.primary_key.iter().chain(&table.unique);
-    let keys = keys.filter(|key| {
-        can_be_key(table, &key.columns) && key.columns.iter().any(|column| column == name)
+    let own = table.primary_key.iter().chain(&table.unique);
+    let foreign = table.foreign_keys.iter().map(|key| &key.columns);
+    let keys = own.map(|key| &key.columns).chain(foreign);
+    let keys = keys.filter(|columns| {
+        can_be_key(table, columns) && columns.iter().any(|column| column == name)
     });
-    keys.map(|key| {
-        let kinds = key.columns.iter().filter_map(|name| table.column(name));
+    keys.map(|columns| {
+        let kinds = columns.iter().filter_map(|name| table.column(name));
         let wide = kinds.filter(|column| {
             matches!(
                 column.kind,
@@ -230,7 +232,7 @@ fn in_key(table: &Table, name: &str) -> Option<u32> {
             )
         });
         let wide = u32::try_from(wide.count()).unwrap_or(u32::MAX).max(1);
-        let all = u32::try_from(key.columns.len()).unwrap_or(u32::MAX);
+        let all = u32::try_from(columns.len()).unwrap_or(u32::MAX);
         let others = all.saturating_sub(wide).saturating_mul(OTHER_IN_KEY);
         KEY_BYTES.saturating_sub(others) / CHARACTER / wide
     })
@@ -249,3 +251,6 @@ fn key_type(name: &str, length: Option<u32>, room: u32) -> (String, Option<Strin
         ),
     }
 }
+
+#[cfg(test)]
+mod tests;

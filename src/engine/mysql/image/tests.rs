@@ -11,9 +11,11 @@ fn image(form: Form, raw: &[u8]) -> Result<Vec<u8>, &'static str> {
     writer.begin(1);
     put(form, raw, &mut writer)?;
     let batch = writer.take();
-    let (fields, rest) = split_tuple(&batch.data).unwrap();
-    assert!(rest.is_empty());
-    Ok(fields[0].unwrap().to_vec())
+    let fields = split_tuple(&batch.data)
+        .ok()
+        .filter(|(_, rest)| rest.is_empty());
+    let field = fields.and_then(|(fields, _)| fields[0].map(<[u8]>::to_vec));
+    field.ok_or("no field")
 }
 
 fn text(form: Form, kind: NeutralType, raw: &[u8]) -> Result<String, &'static str> {

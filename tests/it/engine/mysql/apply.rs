@@ -2,6 +2,7 @@
 
 mod faults;
 mod keys;
+mod sessions;
 mod silent;
 
 use evenkeel::engine::EngineError;
@@ -50,7 +51,7 @@ async fn apply(
 }
 
 /// Copies `name` from one database to the other.
-async fn copy(from: &MysqlDriver, to: &MysqlDriver, name: &str) -> Applied {
+pub(super) async fn copy(from: &MysqlDriver, to: &MysqlDriver, name: &str) -> Applied {
     let rows = from
         .read(everything(&table(from, name).await))
         .await
@@ -142,6 +143,11 @@ update every set b = 0, bb = b'0', f4 = 3.4028234663852886e38, f8 = -1.797693134
 where id = 2;
 "#;
 
+fn everything_but_key() -> &'static str {
+    "b, bb, i1, i1u, i2, i2u, i3, i4u, i8, i8u, f4, f73, f8, n, n2, c, v, tt, t, l, u3, sj, bin, raw, bl,
+            day, tm, tm0, ts, ts0, tz, y, u, j, e, s, bits, i6, p, g"
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_type_arrives_as_it_was_and_a_second_copy_changes_nothing() {
     let (_, source) = database(&format!("{EVERY_TYPE}{EVERY_VALUE}"));
@@ -155,8 +161,7 @@ async fn every_type_arrives_as_it_was_and_a_second_copy_changes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_type_is_updated_to_what_came_row_by_row_and_many_at_once() {
     for rows in [1, 40] {
-        let columns = "b, bb, i1, i1u, i2, i2u, i3, i4u, i8, i8u, f4, f73, f8, n, n2, c, v, tt, t, l, u3, sj, bin, raw, bl,
-            day, tm, tm0, ts, ts0, tz, y, u, j, e, s, bits, i6, p, g";
+        let columns = everything_but_key();
         let more = format!(
             "{EVERY_TYPE}{EVERY_VALUE} delete from every where id > 1;
              insert into every (id, {columns}) select seq, {columns} from every, seq_1_to_{rows} where seq > 1"
@@ -172,6 +177,33 @@ async fn every_type_is_updated_to_what_came_row_by_row_and_many_at_once() {
         );
         assert_equal(&source, &site, "every").await;
         assert_eq!(counts(&copy(&source, &site, "every").await), (0, 0, 0, 0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn merging_keeps_local_values_of_every_type_row_by_row_and_many_at_once() {
+    for rows in [1, 40] {
+        let columns = everything_but_key();
+        let (_, source) = database(&format!(
+            "{EVERY_TYPE} insert into every (id, tt) select seq, 'new' from seq_1_to_{rows}"
+        ));
+        let full = format!(
+            "{EVERY_TYPE}{EVERY_VALUE} delete from every where id > 1;
+             insert into every (id, {columns}) select seq, {columns} from every, seq_1_to_{rows} where seq > 1;"
+        );
+        let (_, site) = database(&full);
+        let (_, expected) = database(&format!("{full} update every set tt = 'new'"));
+        let incoming = source
+            .read(everything(&table(&source, "every").await))
+            .await;
+        let mut job = job(&table(&site, "every").await, 100);
+        job.conflict = ConflictStrategy::Merge;
+        let applied = apply(&site, job, incoming.unwrap()).await.unwrap();
+        assert_eq!(
+            (counts(&applied), applied.rejected),
+            ((0, rows, 0, 0), vec![])
+        );
+        assert_equal(&expected, &site, "every").await;
     }
 }
 

@@ -4,7 +4,6 @@ use evenkeel::engine::EngineError;
 use evenkeel::engine::driver::{ApplyProgress, Driver, Flow, RowStream};
 use evenkeel::model::table::NeutralType::Int4;
 use evenkeel::wire::row::RowWriter;
-use sqlx::Connection;
 use tokio::sync::{mpsc, watch};
 
 use super::{apply, counts, database, driver, job, stream, table};
@@ -363,22 +362,6 @@ async fn a_table_changed_between_two_transactions_ends_the_work() {
         .unwrap();
     let err = result.unwrap_err();
     assert!(matches!(err, EngineError::SchemaChanged(_)), "{err}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_row_locked_by_another_session_ends_the_work_as_locked() {
-    let (url, site) = database(&format!("{PLAIN}; insert into t values (1, 'here')"));
-    let mut holder = sqlx::MySqlConnection::connect(&url).await.unwrap();
-    sqlx::raw_sql("start transaction; update t set s = 'held' where id = 1")
-        .execute(&mut holder)
-        .await
-        .unwrap();
-    let job = job(&table(&site, "t").await, 10);
-    let err = apply(&site, job, stream(Int4, &[(1, Some("new"))], 1))
-        .await
-        .unwrap_err();
-    assert!(matches!(err, EngineError::Locked { .. }), "{err}");
-    holder.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -266,3 +266,28 @@ async fn a_local_value_that_is_no_value_is_replaced() {
         "1|2024-01-01|1\n2|2024-01-01|1"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_its_column_cannot_hold_is_refused_alone() {
+    for before in ["", "insert into t values ('here', 1)"] {
+        let (url, site) = database(&format!(
+            "create table t (id varchar(9) character set latin1 primary key, v int); {before}"
+        ));
+        let found = table(&site, "t").await;
+        let incoming = ["☃", "ok", "é"].map(|key| vec![Some(text(key)), None]);
+        let applied = apply(&site, job(&found, 10), fields(&incoming, 3))
+            .await
+            .unwrap();
+        assert_eq!(
+            (counts(&applied), applied.rejected.len()),
+            ((2, 0, 0, 0), 1)
+        );
+        assert_eq!(applied.rejected[0].key, serde_json::json!({"id": "☃"}));
+        let reason = &applied.rejected[0].reason;
+        assert!(reason.contains("character set"), "{reason}");
+        assert_eq!(
+            mariadb::query(&url, "select count(*) from t where v is null"),
+            "2"
+        );
+    }
+}

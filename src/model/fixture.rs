@@ -1,0 +1,82 @@
+//! Values that the tests of this layer begin with.
+
+use jiff::Timestamp;
+
+use crate::model::connection::{Auth, Connection, Direction, Identity, Status, Totals};
+use crate::model::grant::Grant;
+use crate::model::id::{ConnectionId, SyncId};
+use crate::model::order::TableOrder;
+use crate::model::run::RunOrder;
+use crate::model::sync::{SyncDefinition, SyncStatus};
+use crate::model::table::TableName;
+use crate::model::url::PeerUrl;
+
+/// An arbitrary moment.
+pub(super) fn now() -> Timestamp {
+    "2026-11-21T10:00:00Z".parse().unwrap()
+}
+
+/// A receiving connection to `hq`, made at [`now`].
+pub(super) fn connection(local: Status, remote: Status) -> Connection {
+    Connection {
+        id: ConnectionId::generate(),
+        name: "hq".to_owned(),
+        direction: Direction::Receiver,
+        url: PeerUrl::parse("https://hq.example").unwrap(),
+        remote_prefix: None,
+        local_status: local,
+        remote_status: remote,
+        status_reason: None,
+        auth: Auth::TokenHash,
+        identity: Identity::Proved,
+        requested_from: None,
+        grant: Grant::default(),
+        remote: None,
+        created_at: now(),
+        approved_at: None,
+        approved_by: None,
+        last_contact_at: None,
+        unreachable_since: None,
+        next_attempt_at: None,
+        totals: Totals::default(),
+        epoch: 1,
+        acked_epoch: 1,
+        registered: true,
+        peer_deleted: false,
+        deleted_at: None,
+    }
+}
+
+/// One that carries rows.
+pub(super) fn active() -> Connection {
+    connection(Status::Active, Status::Active)
+}
+
+/// The active, hourly sync `nightly` of these tables, made at [`now`].
+pub(super) fn sync(connection: &Connection, tables: &[&str]) -> SyncDefinition {
+    let tables = tables.iter().map(|name| TableName::bare(*name));
+    SyncDefinition {
+        id: SyncId::generate(),
+        name: "nightly".to_owned(),
+        description: None,
+        connection_id: connection.id,
+        order: RunOrder {
+            tables: tables.map(TableOrder::of).collect(),
+            sync_mode: Default::default(),
+            conflict_strategy: Default::default(),
+            create_missing: false,
+            shared: false,
+        },
+        schedule: Some("hourly".parse().unwrap()),
+        max_age: None,
+        status: SyncStatus::Active,
+        status_error: None,
+        created_by: "unix:anna".to_owned(),
+        created_at: now(),
+        updated_at: now(),
+        active_since: Some(now()),
+        last_synced_at: None,
+        last_run_id: None,
+        next: None,
+    }
+}
