@@ -152,7 +152,7 @@ impl Store {
     ) -> Result<Option<TableTaken>, StoreError> {
         on_pool!(self, |db| {
             let mut tx = db.begin().await?;
-            sqlx::query(
+            let updated = sqlx::query(
                 "update sync
                 set name = $2,
                     description = $3,
@@ -184,6 +184,10 @@ impl Store {
             .bind(optional_micros(sync.next.map(|next| next.starts_at)))
             .execute(&mut *tx)
             .await?;
+            // A sync that was deleted meanwhile claims nothing.
+            if updated.rows_affected() == 0 {
+                return Ok(None);
+            }
             let claims = sqlx::query(
                 "select sync_id, table_name, connection_id from claim where sync_id = $1",
             )

@@ -206,6 +206,9 @@ async fn a_sync_claims_its_tables_until_it_lets_go_of_them(state: State) {
     assert!(writer("items").await.is_some());
     store.delete_sync(first.id, at(30)).await.unwrap();
     assert_eq!(writer("items").await, None);
+    // Whoever still edits what is gone claims nothing.
+    assert_eq!(store.update_sync(&first).await.unwrap(), None);
+    assert_eq!(writer("items").await, None);
     assert_eq!(store.update_sync(&second).await.unwrap(), None);
 }
 
