@@ -1,5 +1,7 @@
 //! The daemon's whole life, top to bottom: state, database, listeners, tasks; then waiting; then stopping.
 
+mod reload;
+
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
@@ -7,21 +9,25 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::api::{self, Audience, ListenLimits};
+use crate::api::{self, Audience, Terms};
+use crate::base::certificate::{CertificateError, CertificateFiles, LiveCertificate, authorities};
 use crate::base::secret::{MasterKey, SecretError};
 use crate::base::service;
 use crate::base::task::{Tasks, Waker};
-use crate::config::Config;
+use crate::config::{Config, LiveSettings, Loaded, Reading};
 use crate::engine::{self, EngineError};
 use crate::jobs::alerter::Alerter;
 use crate::jobs::healer::Healer;
 use crate::jobs::runner::Runner;
+use crate::jobs::scheduler::Scheduler;
 use crate::remote::{Remote, RemoteError};
 use crate::store::{Store, StoreError};
-use crate::sync::Ctx;
 use crate::sync::active::ActiveRuns;
+use crate::sync::{Certificates, Ctx};
+
+pub use reload::Reloads;
 
 /// How long closing the state may take once everything else has ended.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -41,6 +47,12 @@ pub enum AppError {
     /// The HTTP client.
     #[error(transparent)]
     Remote(#[from] RemoteError),
+    /// A file with certificates that was in order a moment ago.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// TLS itself.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
     /// A listener.
     #[error("{key} = {address}: {source}")]
     Listen {
@@ -64,11 +76,17 @@ pub enum AppError {
     LockLost,
 }
 
-/// Runs the daemon until SIGTERM or SIGINT.
+/// Runs the daemon until SIGTERM or SIGINT; SIGHUP has it read its settings anew by `reloads`.
 ///
 /// # Errors
 /// See [`AppError`].
-pub async fn serve(config: Config, standby: bool) -> Result<(), AppError> {
+pub async fn serve(loaded: Loaded, reloads: Reloads, standby: bool) -> Result<(), AppError> {
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    // Unheard it would end the process; one that starts or stands by hears it once it is up.
+    let hang_up = signal(SignalKind::hangup()).map_err(no_handler)?;
+    let config = loaded.config;
     let key = MasterKey::load(&config.state.key)?;
     let store = Store::open_as_daemon(&config.state.url, key, standby).await?;
     let now = Timestamp::now();
@@ -80,20 +98,26 @@ pub async fn serve(config: Config, standby: bool) -> Result<(), AppError> {
     }
 
     let driver = engine::open(&config.site.database, &config.site.schemas).await?;
-    let outgoing = &config.outgoing;
-    let remote = Remote::new(
-        &outgoing.allowed_networks,
-        outgoing.connect_timeout,
-        outgoing.idle_timeout,
-    )?;
+    let trusted = match &config.outgoing.ca_file {
+        Some(file) => authorities(file)?,
+        None => Vec::new(),
+    };
+    let remote = Remote::new(&config.outgoing, &trusted)?;
+    let certificates = Certificates {
+        server: shown(config.server.tls.as_ref())?,
+        admin: shown(config.admin.tls.as_ref())?,
+    };
     let ctx = Arc::new(Ctx {
         config,
+        live: LiveSettings::new(loaded.live),
+        certificates,
         store,
         driver,
         remote,
         identity,
         tasks: Tasks::default(),
         runner: Waker::default(),
+        scheduler: Waker::default(),
         healer: Waker::default(),
         alerter: Waker::default(),
         active: ActiveRuns::default(),
@@ -104,9 +128,11 @@ pub async fn serve(config: Config, standby: bool) -> Result<(), AppError> {
     listeners.write_down(&ctx.config)?;
     let (server, admin) = (listeners.server_address(), listeners.admin_address());
     let up = listeners.in_words(&ctx.config);
-    listeners.serve(&ctx);
+    listeners.serve(&ctx)?;
     ctx.tasks
         .repeat(Arc::new(Runner::new(Arc::clone(&ctx))), ctx.runner.clone());
+    let scheduler = Scheduler::new(Arc::clone(&ctx));
+    ctx.tasks.repeat(Arc::new(scheduler), ctx.scheduler.clone());
     ctx.tasks
         .repeat(Arc::new(Healer::new(Arc::clone(&ctx))), ctx.healer.clone());
     ctx.tasks.repeat(Arc::new(alerter), ctx.alerter.clone());
@@ -114,8 +140,8 @@ pub async fn serve(config: Config, standby: bool) -> Result<(), AppError> {
     ctx.tasks.spawn("first look", first_look(Arc::clone(&ctx)));
     tracing::info!(site = ctx.config.site.name, server, admin, %socket, "evenkeel is up");
 
-    let ended = wait(&ctx, &up).await;
-    let patience = ctx.config.limits.drain_timeout + Duration::from_secs(5);
+    let ended = wait(&ctx, hang_up, reloads, loaded.reading, &up).await;
+    let patience = ctx.live.now().limits.drain_timeout + Duration::from_secs(5);
     tracing::info!("stopping");
     service::stopping(patience + CLOSING);
     if !ctx.tasks.stop(patience).await {
@@ -136,15 +162,30 @@ async fn first_look(ctx: Arc<Ctx>) {
     }
 }
 
-/// Waits for the end; meanwhile tells the service manager that the daemon is ready, and that it lives.
-async fn wait(ctx: &Arc<Ctx>, up: &str) -> Result<(), AppError> {
-    let handler = |source| AppError::Io {
+fn shown(
+    files: Option<&CertificateFiles>,
+) -> Result<Option<Arc<LiveCertificate>>, CertificateError> {
+    let certificate = files.map(CertificateFiles::load).transpose()?;
+    Ok(certificate.map(|certificate| Arc::new(LiveCertificate::new(certificate))))
+}
+
+fn no_handler(source: std::io::Error) -> AppError {
+    AppError::Io {
         what: "signal handler".to_owned(),
         source,
-    };
-    let mut terminate = signal(SignalKind::terminate()).map_err(handler)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(handler)?;
-    let mut hang_up = signal(SignalKind::hangup()).map_err(handler)?;
+    }
+}
+
+/// Waits for the end; meanwhile tells the service manager that the daemon is ready, and that it lives.
+async fn wait(
+    ctx: &Arc<Ctx>,
+    mut hang_up: Signal,
+    reloads: Reloads,
+    mut running: Reading,
+    up: &str,
+) -> Result<(), AppError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(no_handler)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_handler)?;
     let watched = service::watchdog();
     let mut beat = tokio::time::interval(watched.unwrap_or(Duration::from_secs(3_600)));
     let mut ready = pin!(api::until_ready(Arc::clone(ctx)));
@@ -162,7 +203,7 @@ async fn wait(ctx: &Arc<Ctx>, up: &str) -> Result<(), AppError> {
             }
             _ = hang_up.recv() => {
                 service::reloading();
-                tracing::warn!("SIGHUP: this version reads its settings only at its start; restart it for changed ones");
+                reloads.reload(ctx, &mut running);
                 if is_ready {
                     service::ready(up);
                 }
@@ -255,11 +296,10 @@ impl Listeners {
         })
     }
 
-    fn serve(self, ctx: &Arc<Ctx>) {
+    fn serve(self, ctx: &Arc<Ctx>) -> Result<(), AppError> {
         let peers = api::peer_router(Arc::clone(ctx));
         let people = api::admin_router(Arc::clone(ctx));
-        let limits = |audience| ListenLimits::of(&ctx.config, audience);
-        let (to_peers, to_people) = (limits(Audience::Peers), limits(Audience::People));
+        let (to_peers, to_people) = (to_peers(ctx)?, to_people(ctx)?);
         let (tasks, stop) = (&ctx.tasks, ctx.tasks.stopping());
         let own = || (tasks.clone(), stop.clone());
         let (owner, stopping) = own();
@@ -267,16 +307,37 @@ impl Listeners {
             api::serve_tcp(self.server, peers, to_peers, stopping, &owner).await;
         });
         if let Some(admin) = self.admin {
-            let (people, (owner, stopping)) = (people.clone(), own());
+            let (people, terms, (owner, stopping)) = (people.clone(), to_people.clone(), own());
             tasks.spawn("admin", async move {
-                api::serve_tcp(admin, people, to_people, stopping, &owner).await;
+                api::serve_tcp(admin, people, terms, stopping, &owner).await;
             });
         }
         let (owner, stopping) = own();
         tasks.spawn("socket", async move {
             api::serve_unix(self.socket, people, to_people, stopping, &owner).await;
         });
+        Ok(())
     }
+}
+
+fn to_peers(ctx: &Ctx) -> Result<Terms, rustls::Error> {
+    let shown = ctx.certificates.server.clone();
+    Ok(Terms {
+        audience: Audience::Peers,
+        max_connections: ctx.config.server.max_connections,
+        settings: ctx.live.clone(),
+        tls: shown.map(api::acceptor).transpose()?,
+    })
+}
+
+fn to_people(ctx: &Ctx) -> Result<Terms, rustls::Error> {
+    let shown = ctx.certificates.admin.clone();
+    Ok(Terms {
+        audience: Audience::People,
+        max_connections: ctx.config.admin.max_connections,
+        settings: ctx.live.clone(),
+        tls: shown.map(api::acceptor).transpose()?,
+    })
 }
 
 /// `listening.json` beside the socket.

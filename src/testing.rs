@@ -12,5 +12,7 @@ pub(crate) mod postgres;
 pub(crate) mod program;
 #[path = "../tests/it/support/sqlite.rs"]
 pub(crate) mod sqlite;
+#[path = "../tests/it/support/tls.rs"]
+pub(crate) mod tls;
 #[path = "../tests/it/support/wait.rs"]
 pub(crate) mod wait;

@@ -39,6 +39,10 @@ impl From<SyncError> for Problem {
                         "set \"shared\": true (--shared) if both sites are meant to write it",
                     )
             }
+            SyncError::RunGoesOn { run, .. } => {
+                let hint = format!("wait for its end, or stop it: evenkeel runs cancel {run}");
+                Self::conflict("run-goes-on", "The sync runs already", &err).with_hint(hint)
+            }
             SyncError::RunOver { .. } => {
                 Self::conflict("run-over", "The run has ended already", &err)
             }
@@ -72,7 +76,9 @@ fn contract_kind(code: FaultCode) -> &'static str {
 impl From<StoreError> for Problem {
     fn from(err: StoreError) -> Self {
         match err {
-            StoreError::NameTaken(_) => Self::conflict("name-taken", "The name is taken", &err),
+            StoreError::NameTaken(_) | StoreError::SyncNameTaken(_) => {
+                Self::conflict("name-taken", "The name is taken", &err)
+            }
             StoreError::Database(_) => Self::unavailable(
                 "state-unavailable",
                 "The daemon's own state cannot be read or written",
@@ -133,6 +139,11 @@ impl From<RemoteError> for Problem {
                 Self::refused("address-not-allowed", "The URL must not be called", &err)
                     .about("url", err.to_string())
             }
+            RemoteError::Untrusted { .. } => Self::refused(
+                "peer-untrusted",
+                "The peer's certificate is not accepted",
+                &err,
+            ),
             RemoteError::Unreachable { .. } | RemoteError::Cut { .. } => {
                 Self::refused("peer-unreachable", "The peer cannot be reached", &err).with_hint(
                     "check the URL, the network between the sites, and the peer's daemon",

@@ -3,7 +3,6 @@
 //! Rates and grants are decided further in. Invariant: a body that breaks a bound is refused, never cut short in silence.
 
 use std::any::Any;
-use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -16,22 +15,17 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::DeadlineBody;
 
 use crate::api::Audience;
-use crate::config::Limits;
+use crate::config::LiveSettings;
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct BodyBounds {
-    bytes: usize,
-    time: Duration,
+    settings: LiveSettings,
     audience: Audience,
 }
 
-/// Puts the bounds around `router`; a panic inside it is logged and answered with 500.
-pub(super) fn bounded(router: Router, limits: &Limits, audience: Audience) -> Router {
-    let bounds = BodyBounds {
-        bytes: limits.max_body_bytes,
-        time: limits.body_timeout,
-        audience,
-    };
+/// Puts the bounds around `router`, as `settings` has them when a request comes; a panic inside it is logged and answered with 500.
+pub(super) fn bounded(router: Router, settings: LiveSettings, audience: Audience) -> Router {
+    let bounds = BodyBounds { settings, audience };
     router
         // The bound below holds for every body; axum's own would only cover its extractors.
         .layer(DefaultBodyLimit::disable())
@@ -43,16 +37,18 @@ pub(super) fn bounded(router: Router, limits: &Limits, audience: Audience) -> Ro
 }
 
 async fn bound_body(State(bounds): State<BodyBounds>, request: Request, next: Next) -> Response {
+    let settings = bounds.settings.now();
+    let (bytes, time) = (settings.limits.max_body_bytes, settings.limits.body_timeout);
     let announced = request.body().size_hint().lower();
-    if usize::try_from(announced).is_ok_and(|announced| announced > bounds.bytes) {
-        let words = format!("the body is larger than the {} bytes allowed", bounds.bytes);
+    if usize::try_from(announced).is_ok_and(|announced| announced > bytes) {
+        let words = format!("the body is larger than the {bytes} bytes allowed");
         return bounds
             .audience
             .refusal(StatusCode::PAYLOAD_TOO_LARGE, &words);
     }
     let request = request.map(|body| {
-        let body = DeadlineBody::new(bounds.time, body);
-        Body::new(Limited::new(body, bounds.bytes))
+        let body = DeadlineBody::new(time, body);
+        Body::new(Limited::new(body, bytes))
     });
     next.run(request).await
 }
@@ -67,7 +63,10 @@ fn words_of(panic: &(dyn Any + Send)) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Audience, Body, Duration, Limits, Request, Router, StatusCode, bounded};
+    use std::time::Duration;
+
+    use super::{Audience, Body, LiveSettings, Request, Router, StatusCode, bounded};
+    use crate::config::{Limits, Live};
     use axum::body::{Bytes, to_bytes};
     use axum::routing::post;
     use futures_util::stream;
@@ -83,7 +82,7 @@ mod tests {
         let router = Router::new()
             .route("/length", post(async |body: Bytes| body.len().to_string()))
             .route("/panic", post(async || -> () { panic!("as asked") }));
-        bounded(router, &limits, audience)
+        bounded(router, LiveSettings::new(Live::with(limits)), audience)
     }
 
     async fn ask(audience: Audience, path: &str, body: Body) -> (StatusCode, String) {

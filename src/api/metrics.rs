@@ -24,7 +24,7 @@ use crate::api::problem::Problem;
 use crate::model::connection::Direction;
 use crate::model::trouble::{Event, Trouble};
 use crate::store::{ListPage, RunFilter, StoreError};
-use crate::sync::{Ctx, status};
+use crate::sync::{Certificates, Ctx, status};
 
 const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// As many of each kind are looked at for one answer.
@@ -112,6 +112,7 @@ pub(super) async fn show(State(ctx): State<Arc<Ctx>>) -> Response {
         Info::new([label("version", env!("CARGO_PKG_VERSION"))]),
     );
     Traffic::of_process().register(&mut registry);
+    register_certificates(&ctx.certificates, &mut registry);
     let state = Gauge::<i64>::default();
     match register_state(&ctx, &mut registry, Timestamp::now()).await {
         Ok(()) => drop(state.set(1)),
@@ -123,6 +124,24 @@ pub(super) async fn show(State(ctx): State<Arc<Ctx>>) -> Response {
         Ok(()) => ([(CONTENT_TYPE, MEDIA_TYPE)], text).into_response(),
         Err(err) => Problem::internal(&err).into_response(),
     }
+}
+
+fn register_certificates(certificates: &Certificates, registry: &mut Registry) {
+    let expiry = Gauges::default();
+    for (audience, shown) in [
+        (Audience::Peers, &certificates.server),
+        (Audience::People, &certificates.admin),
+    ] {
+        if let Some(shown) = shown {
+            let gauge = expiry.get_or_create_owned(&[label("listener", audience)]);
+            gauge.set(shown.current().expires_at().as_second());
+        }
+    }
+    registry.register(
+        "certificate_expires_seconds",
+        "When the certificate of a listener expires, in seconds since 1970",
+        expiry,
+    );
 }
 
 async fn register_state(

@@ -7,6 +7,7 @@ mod accounts;
 mod admin;
 mod auth;
 mod caller;
+mod door;
 mod error;
 mod health;
 mod limits;
@@ -15,11 +16,15 @@ mod metrics;
 mod peer;
 mod problem;
 mod stall;
+mod stream;
+mod tls;
 
 pub use caller::{CallerAddress, CallerProcess};
+pub use door::Terms;
 pub use health::until_ready;
-pub use listen::{ListenLimits, bind_unix, serve_tcp, serve_unix};
+pub use listen::{bind_unix, serve_tcp, serve_unix};
 pub use problem::{FieldError, Problem};
+pub use tls::acceptor;
 
 use std::fmt;
 use std::sync::Arc;
@@ -62,6 +67,8 @@ impl Audience {
                 let (kind, title) = match status {
                     StatusCode::PAYLOAD_TOO_LARGE => ("too-large", "The request is too large"),
                     StatusCode::NOT_FOUND => ("not-found", "Not found"),
+                    StatusCode::FORBIDDEN => ("forbidden", "Not allowed"),
+                    StatusCode::SERVICE_UNAVAILABLE => ("busy", "The daemon is busy"),
                     StatusCode::METHOD_NOT_ALLOWED => ("method-not-allowed", "Method not allowed"),
                     _ => ("internal", "Something went wrong inside the daemon"),
                 };
@@ -102,12 +109,17 @@ pub fn admin_router(ctx: Arc<Ctx>) -> Router {
 
 /// What every request goes through, outermost last.
 fn around(router: Router, ctx: Arc<Ctx>, audience: Audience) -> Router {
-    let limits = ctx.config.limits.clone();
-    let router = router.layer(middleware::from_fn_with_state(
-        ctx,
-        caller::see_through_proxies,
-    ));
-    limits::bounded(router, &limits, audience).layer(middleware::from_fn_with_state(
+    let settings = ctx.live.clone();
+    let router = router
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&ctx),
+            caller::see_through_proxies,
+        ))
+        .layer(middleware::from_fn_with_state(
+            (ctx, audience),
+            caller::refuse_open_links,
+        ));
+    limits::bounded(router, settings, audience).layer(middleware::from_fn_with_state(
         audience,
         metrics::count_requests,
     ))

@@ -26,8 +26,13 @@ impl Patience {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    fn is_long(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    /// How long a wait may be that usually may be `usual`.
+    pub(super) fn limit(&self, usual: Duration) -> Duration {
+        if self.0.load(Ordering::Relaxed) {
+            usual.max(STREAM_PATIENCE)
+        } else {
+            usual
+        }
     }
 }
 
@@ -60,11 +65,7 @@ impl<S> Stallable<S> {
             self.deadline = None;
             return written;
         }
-        let patience = if self.patience.is_long() {
-            self.usual.max(STREAM_PATIENCE)
-        } else {
-            self.usual
-        };
+        let patience = self.patience.limit(self.usual);
         let deadline = self
             .deadline
             .get_or_insert_with(|| Box::pin(sleep(patience)));

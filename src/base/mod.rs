@@ -2,8 +2,10 @@
 
 pub mod backoff;
 pub mod cause;
+pub mod certificate;
 pub mod command;
 pub mod secret;
 pub mod service;
 pub mod task;
 pub mod telemetry;
+pub mod trust;

@@ -10,6 +10,10 @@ use crate::model::role::Role;
 use crate::model::run::{ConflictStrategy, SyncMode};
 use crate::model::table::TableName;
 
+mod sync;
+
+pub use sync::{CreateArguments, EditArguments, NewFilter, NewSchedule, SyncCommand, SyncedTable};
+
 /// Synchronizes database tables between sites that trust each other.
 #[derive(Debug, Parser)]
 #[command(name = "evenkeel", version, max_term_width = 100, after_help = help::EVENKEEL)]
@@ -23,6 +27,9 @@ pub struct Arguments {
     /// The daemon to talk to, with EVENKEEL_TOKEN [default: EVENKEEL_SERVER, else the socket of --config]
     #[arg(long, global = true, value_name = "URL")]
     pub server: Option<String>,
+    /// Authorities, besides the system's, that may vouch for --server https://... [default: EVENKEEL_CA_FILE]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -84,6 +91,9 @@ pub enum Command {
     /// Pull tables once, and wait for the end
     #[command(after_help = help::PULL)]
     Pull(PullArguments),
+    /// Tables that are pulled by themselves, on a schedule
+    #[command(subcommand)]
+    Sync(SyncCommand),
     /// List runs, or act on one
     Runs {
         /// What to do; lists the newest when absent.
@@ -352,6 +362,11 @@ mod tests {
             "pull hq orders items --create --mode insert --conflict skip --shared --yes --json",
             "runs errors 0193",
             "runs dismiss 0193",
+            "sync create nightly --from hq --table orders --table items=hq_items --schedule daily@06:00 --timezone Europe/Berlin",
+            "sync create week --from hq --table orders --schedule weekly:monday@06:00 --mode insert --conflict skip --shared",
+            "sync list --json",
+            "sync edit nightly --schedule none --shared=false",
+            "sync trigger nightly",
             "settings set incoming_mode deny_all",
             "status --server http://127.0.0.1:7441",
             "doctor",
@@ -372,6 +387,9 @@ mod tests {
             "connect https://a --all-tables --wait=10",
             "connect https://a --tables x --all-tables",
             "records hq orders --limit 0",
+            "sync create nightly --from hq",
+            "sync create nightly --from hq --table orders --schedule yearly",
+            "sync create nightly --from hq --table orders --timezone Europe/Berlin",
             "token create --role root --name x",
         ] {
             let words = ["evenkeel"].into_iter().chain(line.split_whitespace());

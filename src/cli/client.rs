@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
+use rustls::CertificateError;
+use rustls::pki_types::CertificateDer;
 use serde_json::Value;
 use url::Url;
 
 use crate::base::cause::{first_cause, last_cause};
 use crate::base::secret::Secret;
+use crate::base::trust;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::fields::{list, text};
 
@@ -28,27 +31,26 @@ impl Client {
     /// By the socket at `path`; the daemon knows callers by their user.
     pub(super) fn over_socket(path: &Path) -> anyhow::Result<Self> {
         Ok(Self {
-            http: builder().unix_socket(PathBuf::from(path)).build()?,
+            http: builder(trust::without_authorities()?)
+                .unix_socket(PathBuf::from(path))
+                .build()?,
             base: Url::parse("http://localhost")?,
             token: None,
             tried: format!("the socket {}", path.display()),
         })
     }
 
-    /// By HTTP at `server`, with an admin API token if there is one.
-    pub(super) fn over_http(server: &str, token: Option<Secret<String>>) -> anyhow::Result<Self> {
-        let base = Url::parse(server)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-            .ok_or_else(|| {
-                Failure::usage(format!(
-                    "`{server}` is not the URL of a daemon, such as http://127.0.0.1:7441"
-                ))
-            })?;
+    /// By HTTP at `server`, with an admin API token if there is one, trusting `authorities` besides the system's.
+    /// Who calls makes sure that the token may cross.
+    pub(super) fn over_http(
+        server: &Url,
+        token: Option<Secret<String>>,
+        authorities: &[CertificateDer<'static>],
+    ) -> anyhow::Result<Self> {
         Ok(Self {
-            http: builder().build()?,
-            tried: base.to_string(),
-            base,
+            http: builder(trust::client_config(authorities)?).build()?,
+            tried: server.to_string(),
+            base: server.clone(),
             token,
         })
     }
@@ -70,6 +72,12 @@ impl Client {
     /// Sends `body`.
     pub(super) async fn post(&self, path: &[&str], body: &Value) -> anyhow::Result<Value> {
         self.call(Method::POST, self.url(path, &[])?, Some(body))
+            .await
+    }
+
+    /// Changes fields of what takes a whole object elsewhere.
+    pub(super) async fn put(&self, path: &[&str], body: &Value) -> anyhow::Result<Value> {
+        self.call(Method::PUT, self.url(path, &[])?, Some(body))
             .await
     }
 
@@ -148,18 +156,32 @@ impl Client {
     }
 
     fn unreachable(&self, err: &(dyn std::error::Error + 'static)) -> Failure {
-        let cause = last_cause(err);
-        Failure {
-            exit: Exit::Unreachable,
-            words: format!(
-                "the daemon cannot be reached: tried {}: {cause}\n{}",
-                self.tried,
-                if is_denied(err) {
-                    "Root, the daemon's user and its group may use the socket: try sudo, or --server URL and EVENKEEL_TOKEN."
-                } else {
-                    "Is it running (`evenkeel serve`)? Name it with --config FILE, or --server URL and EVENKEEL_TOKEN."
-                }
-            ),
+        Failure::unreachable(format!(
+            "the daemon cannot be reached: tried {}: {}\n{}",
+            self.tried,
+            last_cause(err),
+            advice(err)
+        ))
+    }
+}
+
+/// What to try when nobody answers as a daemon does.
+fn advice(err: &(dyn std::error::Error + 'static)) -> &'static str {
+    match first_cause(err) {
+        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            "If the authority that signed its certificate is your own, name the file with it: --ca-file FILE, or EVENKEEL_CA_FILE."
+        }
+        Some(rustls::Error::InvalidMessage(_)) => {
+            "It does not speak TLS there: has it admin.tls? Without, write http://."
+        }
+        _ if first_cause::<hyper::Error>(err).is_some_and(hyper::Error::is_parse) => {
+            "It does not speak plain HTTP there: if it has admin.tls, write https://."
+        }
+        _ if is_denied(err) => {
+            "Root, the daemon's user and its group may use the socket: try sudo, or --server URL and EVENKEEL_TOKEN."
+        }
+        _ => {
+            "Is it running (`evenkeel serve`)? Name it with --config FILE, or --server URL and EVENKEEL_TOKEN."
         }
     }
 }
@@ -169,8 +191,10 @@ fn is_denied(err: &(dyn std::error::Error + 'static)) -> bool {
         .is_some_and(|err| err.kind() == std::io::ErrorKind::PermissionDenied)
 }
 
-fn builder() -> reqwest::ClientBuilder {
+fn builder(tls: rustls::ClientConfig) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .http1_only()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(Duration::from_secs(5))
@@ -202,7 +226,7 @@ fn failure_of(status: StatusCode, problem: &Value) -> Failure {
     }
     let kind = text(problem, "type").rsplit(['/', ':', '#']).next();
     let exit = match (status.as_u16(), kind.unwrap_or_default()) {
-        (_, "peer-refused") => Exit::Refused,
+        (_, "peer-refused" | "peer-untrusted") => Exit::Refused,
         // Nothing the caller wrote is wrong.
         (_, "peer-unreachable" | "peer-protocol") => Exit::Told,
         (400 | 404 | 412 | 422, _) => Exit::Usage,
@@ -252,7 +276,8 @@ mod tests {
 
     #[test]
     fn names_are_escaped_in_paths() {
-        let client = Client::over_http("http://h:1/base/", None).unwrap();
+        let server = "http://h:1/base/".parse().unwrap();
+        let client = Client::over_http(&server, None, &[]).unwrap();
         let url = client
             .url(&["connections", "1", "tables", "a/b?c"], &[("limit", "5")])
             .unwrap();
@@ -260,7 +285,6 @@ mod tests {
             url.as_str(),
             "http://h:1/base/api/v1/connections/1/tables/a%2Fb%3Fc?limit=5"
         );
-        assert!(Client::over_http("hq", None).is_err());
     }
 
     #[tokio::test]

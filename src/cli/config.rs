@@ -1,10 +1,11 @@
 //! `config default` and `config check`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::arguments::ConfigCommand;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
+use crate::config::ConfigFault;
 
 /// Prints the defaults, or what is wrong with the settings.
 pub(super) fn run(context: &Context, command: ConfigCommand) -> anyhow::Result<Exit> {
@@ -15,18 +16,22 @@ pub(super) fn run(context: &Context, command: ConfigCommand) -> anyhow::Result<E
             Ok(Exit::Done)
         }
         ConfigCommand::Check => match crate::config::load(context.config.as_deref()) {
-            Ok(_) if output.json => {
-                output.object(&json!({"ok": true}))?;
+            Ok(loaded) if output.json => {
+                let warnings: Vec<Value> = loaded.warnings.iter().map(object).collect();
+                output.object(&json!({"ok": true, "warnings": warnings}))?;
                 Ok(Exit::Done)
             }
-            Ok(_) => {
+            Ok(loaded) => {
                 output.line("ok")?;
+                for warning in &loaded.warnings {
+                    output.note(&format!("warning: {warning}"));
+                }
                 Ok(Exit::Done)
             }
             Err(faults) => {
                 for fault in &faults.0 {
                     if output.json {
-                        output.object(&json!({"key": fault.key, "place": fault.place, "problem": fault.problem}))?;
+                        output.object(&object(fault))?;
                     } else {
                         output.line(&fault.to_string())?;
                     }
@@ -35,4 +40,8 @@ pub(super) fn run(context: &Context, command: ConfigCommand) -> anyhow::Result<E
             }
         },
     }
+}
+
+fn object(fault: &ConfigFault) -> Value {
+    json!({"key": fault.key, "place": fault.place, "problem": fault.problem})
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::cli::client::Client;
 use crate::cli::exit::Failure;
 use crate::cli::print::Output;
+use crate::cli::server;
 use crate::config::Access;
 
 /// The command line's common part and the environment's.
@@ -13,7 +14,9 @@ pub(super) struct Context {
     pub config: Option<PathBuf>,
     /// `--server`.
     pub server: Option<String>,
-    /// `EVENKEEL_SERVER`, `EVENKEEL_TOKEN`, `EVENKEEL_PASSWORD`.
+    /// `--ca-file`.
+    pub ca_file: Option<PathBuf>,
+    /// `EVENKEEL_SERVER`, `EVENKEEL_TOKEN`, `EVENKEEL_CA_FILE`, `EVENKEEL_PASSWORD`.
     pub access: Access,
     /// How to print.
     pub output: Output,
@@ -23,7 +26,12 @@ impl Context {
     /// The daemon: `--server`, `EVENKEEL_SERVER`, else the socket of `--config`, else the default socket.
     pub(super) fn client(&self) -> anyhow::Result<Client> {
         match self.server() {
-            Some(server) => Client::over_http(server, self.access.token.clone()),
+            Some(server) => server::client(
+                server,
+                self.access.token.clone(),
+                self.config.as_deref(),
+                self.ca_file.as_deref().or(self.access.ca_file.as_deref()),
+            ),
             None => {
                 let socket = crate::config::admin_socket(self.config.as_deref())
                     .map_err(|faults| Failure::usage(faults.to_string()))?;

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::fields::{list, text};
-use crate::config::{Config, ConfigFault, ConfigFaults};
+use crate::config::{ConfigFault, ConfigFaults, Loaded};
 use crate::model::finding::Finding;
-use crate::sync::doctor::key_findings;
+use crate::sync::doctor::file_findings;
 
 /// Prints every finding; exit code 1 if one is not well, 3 if the daemon cannot be reached.
 pub(super) async fn run(context: &Context) -> anyhow::Result<Exit> {
@@ -16,7 +16,7 @@ pub(super) async fn run(context: &Context) -> anyhow::Result<Exit> {
     // The settings and files of this machine are not those of a daemon elsewhere, and may not be this user's to read.
     let file = context.config.as_deref();
     let here = context.server().is_none() && !crate::config::is_closed(file);
-    let config = here.then(|| crate::config::load(file));
+    let config = here.then(|| crate::config::settings(file));
     findings.extend(config.iter().flat_map(of_settings));
     match remote(context).await {
         Ok(answer) => findings.extend(list(&answer, "findings").iter().map(read)),
@@ -33,7 +33,8 @@ pub(super) async fn run(context: &Context) -> anyhow::Result<Exit> {
                 exit = Exit::Unreachable;
             }
             // What the daemon would have told of its files, as far as it can be seen from here.
-            findings.extend(config.iter().flatten().flat_map(key_findings));
+            let loaded = config.iter().flatten();
+            findings.extend(loaded.flat_map(|loaded| file_findings(&loaded.config)));
         }
     }
     for finding in &findings {
@@ -74,7 +75,7 @@ fn lines(finding: &Finding) -> Vec<String> {
     lines
 }
 
-fn of_settings(config: &Result<Config, ConfigFaults>) -> Vec<Finding> {
+fn of_settings(config: &Result<Loaded, ConfigFaults>) -> Vec<Finding> {
     match config {
         Ok(_) => vec![Finding::good("the settings are valid")],
         Err(faults) => {
@@ -89,7 +90,7 @@ fn of_settings(config: &Result<Config, ConfigFaults>) -> Vec<Finding> {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use super::{Finding, json, key_findings, lines, read};
+    use super::{Finding, file_findings, json, lines, read};
 
     fn findings(mode: u32, folder_of_key: &str) -> Vec<Finding> {
         let folder = tempfile::tempdir().unwrap();
@@ -104,7 +105,8 @@ mod tests {
             key.display()
         );
         std::fs::write(path("evenkeel.toml"), text).unwrap();
-        key_findings(&crate::config::load(Some(&path("evenkeel.toml"))).unwrap())
+        let loaded = crate::config::load(Some(&path("evenkeel.toml"))).unwrap();
+        file_findings(&loaded.config)
     }
 
     #[test]

@@ -55,6 +55,22 @@ impl Failure {
         }
     }
 
+    /// The daemon does not answer.
+    pub(super) fn unreachable(words: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::Unreachable,
+            words: words.into(),
+        }
+    }
+
+    /// Something must not be done.
+    pub(super) fn refused(words: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::Refused,
+            words: words.into(),
+        }
+    }
+
     /// Something did not end as it should.
     pub(super) fn told(words: impl Into<String>) -> Self {
         Self {

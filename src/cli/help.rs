@@ -38,9 +38,17 @@ Tables named together are written parents first, whatever the order they are nam
 Ctrl-C ends the waiting, not the run. What cannot be reached is tried again for 15 minutes (runs.give_up_after).
 Example: evenkeel pull berlin customers orders --create";
 
+/// Below `sync create --help` and `sync edit --help`.
+pub(super) const SYNC: &str = "\
+A time of day that the clock skips in spring comes at the moment it jumps, one that it shows twice in autumn comes the
+first time; hourly (and cron with * for its hours) comes every real hour. Times missed while the daemon was down are
+made up for by one run. A scheduled run begins up to a tenth of its interval late, at most runs.jitter.
+Modes and conflicts: evenkeel pull --help. Cron has five fields: minute, hour, day of month, month, day of week.
+Example: evenkeel sync create nightly --from berlin --table orders --schedule daily@02:30 --timezone Europe/Berlin";
+
 /// Below `token create --help`.
 pub(super) const TOKEN: &str = "\
-viewer reads; operator also runs pulls; admin does everything.
+viewer reads; operator also runs pulls, and the syncs it made; admin does everything.
 Example: EVENKEEL_TOKEN=$(evenkeel token create --role viewer --name monitoring --expires 90d)";
 
 /// Below `settings set --help`.

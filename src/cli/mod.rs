@@ -24,8 +24,10 @@ mod report;
 mod resolve;
 mod runs;
 mod serve;
+mod server;
 mod settings;
 mod status;
+mod sync;
 mod tables;
 mod token;
 
@@ -56,6 +58,7 @@ async fn dispatch(arguments: Arguments, output: Output) -> anyhow::Result<Exit> 
     let context = Context {
         config: arguments.config,
         server: arguments.server,
+        ca_file: arguments.ca_file,
         access: crate::config::access(),
         output,
     };
@@ -76,6 +79,7 @@ async fn dispatch(arguments: Arguments, output: Output) -> anyhow::Result<Exit> 
             limit,
         } => tables::records(&context, &connection, &table, limit).await,
         Command::Pull(arguments) => pull::run(&context, arguments).await,
+        Command::Sync(command) => sync::run(&context, command).await,
         Command::Runs { command } => runs::run(&context, command).await,
         Command::Settings { command } => settings::run(&context, command).await,
         Command::Status => status::run(&context).await,

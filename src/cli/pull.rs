@@ -32,11 +32,16 @@ pub(super) async fn run(context: &Context, arguments: PullArguments) -> anyhow::
         }
     }
     let run = start(&client, id, &order).await?;
+    wait(&client, output, &run).await
+}
+
+/// Follows a run to its end and reports it.
+pub(super) async fn wait(client: &Client, output: Output, run: &Value) -> anyhow::Result<Exit> {
     let ended = tokio::select! {
-        ended = progress::follow(&client, output, &run) => ended?,
-        _ = tokio::signal::ctrl_c() => return Err(Failure::told(left(text(&run, "id"))).into()),
+        ended = progress::follow(client, output, run) => ended?,
+        _ = tokio::signal::ctrl_c() => return Err(Failure::told(left(text(run, "id"))).into()),
     };
-    report::report(&client, output, &ended).await
+    report::report(client, output, &ended).await
 }
 
 /// What Ctrl-C leaves behind.

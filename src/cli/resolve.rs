@@ -1,4 +1,4 @@
-//! Finds the connection, run or token a person means: by its exact name, its id, or the beginning of its id.
+//! Finds the connection, sync, run or token a person means: by its exact name, its id, or the beginning of its id.
 
 use serde_json::Value;
 
@@ -10,6 +10,12 @@ use crate::cli::fields::text;
 pub(super) async fn connection(client: &Client, wanted: &str) -> anyhow::Result<Value> {
     let all = client.list(&["connections"], &[], usize::MAX).await?;
     Ok(pick("connection", wanted, &all)?.clone())
+}
+
+/// The sync that `wanted` names.
+pub(super) async fn sync(client: &Client, wanted: &str) -> anyhow::Result<Value> {
+    let all = client.list(&["syncs"], &[], usize::MAX).await?;
+    Ok(pick("sync", wanted, &all)?.clone())
 }
 
 /// The id of the run that `wanted` is or begins.
@@ -33,10 +39,9 @@ pub(super) fn pick<'a>(noun: &str, wanted: &str, items: &'a [Value]) -> Result<&
         [item] => Ok(item),
         [] => Err(Failure::usage(format!(
             "there is no {noun} `{wanted}`; `evenkeel {}` lists them",
-            if noun == "token" {
-                "token list".to_owned()
-            } else {
-                format!("{noun}s")
+            match noun {
+                "token" | "sync" => format!("{noun} list"),
+                _ => format!("{noun}s"),
             }
         ))),
         several => {

@@ -12,6 +12,8 @@ pub struct Access {
     pub server: Option<String>,
     /// `EVENKEEL_TOKEN`: an admin API token.
     pub token: Option<Secret<String>>,
+    /// `EVENKEEL_CA_FILE`: authorities that may vouch for the daemon besides the system's, in PEM form.
+    pub ca_file: Option<PathBuf>,
     /// `EVENKEEL_PASSWORD`: for whatever asks for one.
     pub password: Option<Secret<String>>,
 }
@@ -22,6 +24,7 @@ pub fn access() -> Access {
     Access {
         server: variable("EVENKEEL_SERVER"),
         token: variable("EVENKEEL_TOKEN").map(Secret::new),
+        ca_file: variable("EVENKEEL_CA_FILE").map(PathBuf::from),
         password: variable("EVENKEEL_PASSWORD").map(Secret::new),
     }
 }

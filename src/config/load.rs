@@ -13,17 +13,18 @@ use crate::config::alerts::read_alerts;
 use crate::config::environment::key_credential;
 use crate::config::fault::{ConfigFault, ConfigFaults};
 use crate::config::layers::layered;
+use crate::config::live::{Live, read_live};
 use crate::config::mysql::mysql_options;
 use crate::config::postgres::postgres_options;
 use crate::config::reader::{
-    Reader, bytes, duration, filled, list, networks, number, parsed, switch, text,
+    Reader, bytes, duration, filled, list, networks, number, parsed, span, switch, text,
 };
+use crate::config::tls::{Files, read_ca_file, read_tls};
 use crate::config::{
-    Admin, Apply, Config, Grants, Healing, Incoming, Limits, Log, Outgoing, Peer, Quarantine, Runs,
-    Server, Site, State,
+    Admin, Apply, Config, Grants, Loaded, Log, Outgoing, Peer, Quarantine, Runs, Server, Site,
+    State,
 };
 use crate::model::grant::Withheld;
-use crate::model::policy::IncomingMode;
 use crate::model::url::PeerUrl;
 
 /// Where the settings are looked for unless a command names a file.
@@ -35,11 +36,20 @@ pub const DEFAULT_TEXT: &str = include_str!("../../config/evenkeel.toml");
 const RUN_FOLDER: &str = "/run/evenkeel";
 
 /// Reads the settings: defaults, then `file` (or [`DEFAULT_FILE`] if it exists), then `EVENKEEL__SECTION__KEY`.
+/// Certificates and keys that they name are read too.
 ///
 /// # Errors
 /// Every fault at once, with its key and the file or variable.
-pub fn load(file: Option<&Path>) -> Result<Config, ConfigFaults> {
-    build(reader(file, variables()))
+pub fn load(file: Option<&Path>) -> Result<Loaded, ConfigFaults> {
+    build(reader(file, variables()), Files::Opened)
+}
+
+/// As [`load`], for a command that has no need of certificates and perhaps no right to read keys.
+///
+/// # Errors
+/// As [`load`].
+pub fn settings(file: Option<&Path>) -> Result<Loaded, ConfigFaults> {
+    build(reader(file, variables()), Files::Left)
 }
 
 /// Reads `[state]` alone, for commands that work on the state of a site that may not be set up yet.
@@ -76,6 +86,15 @@ pub fn is_closed(file: Option<&Path>) -> bool {
     file.is_none() && opened().is_err_and(|err| err.kind() == ErrorKind::PermissionDenied)
 }
 
+/// The networks of `file` that may be called although they are private; none where that cannot be told.
+#[must_use]
+pub fn allowed_networks(file: Option<&Path>) -> Vec<ipnet::IpNet> {
+    let mut reader = reader(file, variables());
+    reader
+        .optional("outgoing.allowed_networks", networks)
+        .unwrap_or_default()
+}
+
 /// The file a SQLite URL names; `None` when the URL is not one.
 #[must_use]
 pub fn sqlite_file(url: &str) -> Option<PathBuf> {
@@ -102,38 +121,29 @@ fn reader(file: Option<&Path>, variables: HashMap<String, String>) -> Reader {
     Reader::new(settings, faults)
 }
 
-fn build(mut reader: Reader) -> Result<Config, ConfigFaults> {
+fn build(mut reader: Reader, files: Files) -> Result<Loaded, ConfigFaults> {
     let site = read_site(&mut reader);
-    let server = read_server(&mut reader);
+    let server = read_server(&mut reader, files);
     let state = read_state(&mut reader, site.as_ref());
-    let admin = read_admin(&mut reader, state.as_ref());
+    let admin = read_admin(&mut reader, state.as_ref(), files);
     let peer = Peer {
         enabled: reader.optional("peer.enabled", switch).unwrap_or(true),
     };
-    let incoming = Incoming {
-        mode: reader
-            .optional("incoming.mode", |value| {
-                parsed(
-                    value,
-                    "auto_accept, require_approval, require_password or deny_all",
-                )
-            })
-            .unwrap_or(IncomingMode::RequireApproval),
-    };
     let outgoing = Outgoing {
         allowed_networks: reader.value("outgoing.allowed_networks", Vec::new(), networks),
+        ca_file: read_ca_file(&mut reader, files),
         connect_timeout: span(&mut reader, "outgoing.connect_timeout"),
         idle_timeout: span(&mut reader, "outgoing.idle_timeout"),
     };
-    let healing = Healing {
-        interval: span(&mut reader, "healing.interval"),
-    };
     let alerts = read_alerts(&mut reader);
     let withheld = reader.value("grants.withheld", Vec::new(), list);
-    let limits = read_limits(&mut reader);
     let runs = Runs {
         parallel: reader.value("runs.parallel", 1, |value| number(value, &(1..=64))),
         give_up_after: span(&mut reader, "runs.give_up_after"),
+        jitter: reader.value("runs.jitter", Duration::ZERO, |value| match text(value) {
+            Ok(none) if none.trim() == "0s" => Ok(Duration::ZERO),
+            _ => duration(value),
+        }),
     };
     let apply = Apply {
         transaction_rows: reader.value("apply.transaction_rows", 1, |value| {
@@ -147,26 +157,31 @@ fn build(mut reader: Reader) -> Result<Config, ConfigFaults> {
         }),
     };
     let log = read_log(&mut reader);
-    let ((site, state), set_in) = finish(site.zip(state), reader.finish())?;
-    Ok(Config {
-        site,
-        server,
-        admin,
-        state,
-        peer,
-        incoming,
-        outgoing,
-        healing,
-        alerts,
-        grants: Grants {
-            withheld: Withheld::new(&withheld),
+    let live = read_live(&mut reader);
+    let ((site, state), finished) = finish(site.zip(state), reader.finish())?;
+    Ok(Loaded {
+        config: Config {
+            site,
+            server,
+            admin,
+            state,
+            peer,
+            outgoing,
+            alerts,
+            grants: Grants {
+                withheld: Withheld::new(&withheld),
+            },
+            runs,
+            apply,
+            quarantine,
+            log,
         },
-        limits,
-        runs,
-        apply,
-        quarantine,
-        log,
-        set_in,
+        live: Live {
+            set_in: finished.set_in,
+            ..live
+        },
+        warnings: finished.warnings,
+        reading: finished.reading,
     })
 }
 
@@ -211,11 +226,7 @@ fn read_site(reader: &mut Reader) -> Option<Site> {
     })
 }
 
-fn read_server(reader: &mut Reader) -> Server {
-    reader.refuse(
-        "server.tls",
-        "TLS is not supported by this version; put a proxy that ends TLS in front, and name it in server.trusted_proxies",
-    );
+fn read_server(reader: &mut Reader, files: Files) -> Server {
     Server {
         listen: reader.value("server.listen", any_port(), |value| {
             parsed(value, "an address and port such as 127.0.0.1:7440")
@@ -225,10 +236,11 @@ fn read_server(reader: &mut Reader) -> Server {
         max_connections: reader.value("server.max_connections", 1, |value| {
             number(value, &(1..=65_536))
         }),
+        tls: read_tls(reader, "server", files),
     }
 }
 
-fn read_admin(reader: &mut Reader, state: Option<&State>) -> Admin {
+fn read_admin(reader: &mut Reader, state: Option<&State>, files: Files) -> Admin {
     let listen = reader.value("admin.listen", None, |value| {
         if text(value)?.is_empty() {
             return Ok(None);
@@ -245,6 +257,7 @@ fn read_admin(reader: &mut Reader, state: Option<&State>) -> Admin {
         max_connections: reader.value("admin.max_connections", 1, |value| {
             number(value, &(1..=65_536))
         }),
+        tls: read_tls(reader, "admin", files),
     }
 }
 
@@ -302,26 +315,8 @@ fn is_same_database(one: &Secret<String>, other: &Secret<String>) -> bool {
     }
 }
 
-fn read_limits(reader: &mut Reader) -> Limits {
-    Limits {
-        max_body_bytes: reader.value("limits.max_body_bytes", 1, bytes),
-        header_timeout: span(reader, "limits.header_timeout"),
-        body_timeout: span(reader, "limits.body_timeout"),
-        drain_timeout: span(reader, "limits.drain_timeout"),
-    }
-}
-
 fn read_log(reader: &mut Reader) -> Log {
     Log {
-        level: reader.value("log.level", String::new(), |value| {
-            let level = filled(value)?;
-            tracing_subscriber::EnvFilter::try_new(&level)
-                .map(|_| level)
-                .map_err(|_| {
-                    "must be error, warn, info, debug, trace, or a filter such as info,sqlx=debug"
-                        .to_owned()
-                })
-        }),
         format: reader.value("log.format", LogFormat::Text, |value| {
             match text(value)?.as_str() {
                 "text" => Ok(LogFormat::Text),
@@ -330,10 +325,6 @@ fn read_log(reader: &mut Reader) -> Log {
             }
         }),
     }
-}
-
-fn span(reader: &mut Reader, key: &str) -> Duration {
-    reader.value(key, Duration::ZERO, duration)
 }
 
 fn any_port() -> std::net::SocketAddr {

@@ -1,16 +1,20 @@
 //! Settings: a TOML file and the environment become one valid [`Config`], or a list of all faults.
 //!
-//! `load` layers the sources, `reader` turns text into checked values. Nothing here opens a database or a port.
+//! `load` layers the sources, `reader` turns text into checked values, `live` is the part that may change while the
+//! daemon runs. Nothing here opens a database or a port.
 //! Invariant: a `Config` cannot be wrong; secrets in it do not print; the environment is read here and nowhere else.
 
 mod alerts;
 mod environment;
 mod fault;
 mod layers;
+mod live;
 mod load;
 mod mysql;
 mod postgres;
 mod reader;
+mod reading;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,6 +22,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::base::certificate::CertificateFiles;
 use crate::base::secret::{KeyPlace, Secret};
 use crate::base::telemetry::LogFormat;
 use crate::model::grant::Withheld;
@@ -27,11 +32,29 @@ use crate::model::url::PeerUrl;
 pub use alerts::{AlertChannel, Alerts};
 pub use environment::{Access, access};
 pub use fault::{ConfigFault, ConfigFaults};
-pub use load::{DEFAULT_FILE, DEFAULT_TEXT, admin_socket, is_closed, load, sqlite_file, state};
+pub use live::{Live, LiveSettings};
+pub use load::{
+    DEFAULT_FILE, DEFAULT_TEXT, admin_socket, allowed_networks, is_closed, load, settings,
+    sqlite_file, state,
+};
 pub use mysql::{InvalidMysqlUrl, mysql_options};
 pub use postgres::{InvalidPostgresUrl, postgres_options};
+pub use reading::{Changes, Reading};
 
-/// Everything an operator can set. Keys and defaults stand in `config/evenkeel.toml`.
+/// What was read.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What holds until the daemon ends.
+    pub config: Config,
+    /// What holds until it is told to reload.
+    pub live: Live,
+    /// What is valid, but will not serve: a certificate that has expired.
+    pub warnings: Vec<ConfigFault>,
+    /// The values themselves, to be compared with a later reading.
+    pub reading: Reading,
+}
+
+/// What an operator can set, but for the part in [`Live`]. Keys and defaults stand in `config/evenkeel.toml`.
 #[derive(Clone, Debug)]
 #[expect(
     missing_docs,
@@ -43,18 +66,13 @@ pub struct Config {
     pub admin: Admin,
     pub state: State,
     pub peer: Peer,
-    pub incoming: Incoming,
     pub outgoing: Outgoing,
-    pub healing: Healing,
     pub alerts: Alerts,
     pub grants: Grants,
-    pub limits: Limits,
     pub runs: Runs,
     pub apply: Apply,
     pub quarantine: Quarantine,
     pub log: Log,
-    /// Keys set in file or environment, `section.key`, with the place: these cannot be changed by `/settings`.
-    pub set_in: std::collections::BTreeMap<String, String>,
 }
 
 /// `[site]`
@@ -76,6 +94,7 @@ pub struct Server {
     pub prefixes: Vec<String>,
     pub trusted_proxies: Vec<IpNet>,
     pub max_connections: usize,
+    pub tls: Option<CertificateFiles>,
 }
 
 /// `[admin]`: what people reach. `listen` is `None` for the socket only.
@@ -85,6 +104,7 @@ pub struct Admin {
     pub listen: Option<SocketAddr>,
     pub socket: PathBuf,
     pub max_connections: usize,
+    pub tls: Option<CertificateFiles>,
 }
 
 /// `[state]`: the daemon's own database and the key that seals it.
@@ -114,6 +134,7 @@ pub struct Incoming {
 #[expect(missing_docs, reason = "explained in config/evenkeel.toml")]
 pub struct Outgoing {
     pub allowed_networks: Vec<IpNet>,
+    pub ca_file: Option<PathBuf>,
     pub connect_timeout: Duration,
     pub idle_timeout: Duration,
 }
@@ -148,6 +169,7 @@ pub struct Limits {
 pub struct Runs {
     pub parallel: usize,
     pub give_up_after: Duration,
+    pub jitter: Duration,
 }
 
 /// `[apply]`
@@ -165,10 +187,9 @@ pub struct Quarantine {
     pub max_rows: usize,
 }
 
-/// `[log]`
+/// `[log]`, but for its level.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "explained in config/evenkeel.toml")]
 pub struct Log {
-    pub level: String,
     pub format: LogFormat,
 }

@@ -12,14 +12,28 @@ use ipnet::IpNet;
 
 use crate::config::fault::{ConfigFault, ConfigFaults};
 use crate::config::layers::{Setting, Settings};
+use crate::config::reading::Reading;
 
 /// The settings not taken yet, and the faults so far.
 pub(super) struct Reader {
     settings: Settings,
     faults: Vec<ConfigFault>,
+    warnings: Vec<ConfigFault>,
     set_in: BTreeMap<String, String>,
+    reading: Reading,
     #[cfg(test)]
     pub(super) asked: std::rc::Rc<std::cell::RefCell<Vec<String>>>,
+}
+
+/// What a reader without faults has to tell besides the values.
+#[derive(Clone, Debug)]
+pub(super) struct Finished {
+    /// Keys set by file or environment, with the place.
+    pub(super) set_in: BTreeMap<String, String>,
+    /// What is valid, but will not serve.
+    pub(super) warnings: Vec<ConfigFault>,
+    /// Every value as it was read.
+    pub(super) reading: Reading,
 }
 
 impl Reader {
@@ -28,10 +42,16 @@ impl Reader {
             .iter()
             .filter_map(|(key, setting)| Some((key.clone(), setting.place.clone()?)))
             .collect();
+        let values = settings
+            .iter()
+            .map(|(key, setting)| (key.clone(), setting.value.clone()))
+            .collect();
         Self {
             settings,
             faults,
+            warnings: Vec::new(),
             set_in,
+            reading: Reading::new(values),
             #[cfg(test)]
             asked: std::rc::Rc::default(),
         }
@@ -97,23 +117,28 @@ impl Reader {
             .unwrap_or(stand_in)
     }
 
-    /// Refuses `key` and all below it.
-    pub(super) fn refuse(&mut self, key: &str, problem: &str) {
-        let below = format!("{key}.");
-        let named = |candidate: &String| candidate == key || candidate.starts_with(&below);
-        for key in self
-            .settings
-            .keys()
-            .filter(|key| named(key))
-            .cloned()
-            .collect::<Vec<_>>()
-        {
-            self.optional::<()>(&key, |_| Err(problem.to_owned()));
+    /// Adds a fault of `key` that its value alone does not show.
+    pub(super) fn fault(&mut self, key: &str, problem: String) {
+        let fault = self.about(key, problem);
+        self.faults.push(fault);
+    }
+
+    /// Adds what an operator should know of `key`, although it is valid.
+    pub(super) fn warn(&mut self, key: &str, problem: String) {
+        let warning = self.about(key, problem);
+        self.warnings.push(warning);
+    }
+
+    fn about(&self, key: &str, problem: String) -> ConfigFault {
+        ConfigFault {
+            key: key.to_owned(),
+            place: self.set_in.get(key).cloned(),
+            problem,
         }
     }
 
-    /// What is left is unknown. Gives the places of all keys set by file or environment, or all faults.
-    pub(super) fn finish(mut self) -> Result<BTreeMap<String, String>, ConfigFaults> {
+    /// What is left is unknown: a fault. Gives the rest of what is to tell, or all faults.
+    pub(super) fn finish(mut self) -> Result<Finished, ConfigFaults> {
         let unknown = std::mem::take(&mut self.settings);
         self.faults
             .extend(unknown.into_iter().map(|(key, setting)| ConfigFault {
@@ -125,9 +150,13 @@ impl Reader {
     }
 
     /// As [`Self::finish`], for a reader that was asked for a part of the settings only.
-    pub(super) fn finish_part(mut self) -> Result<BTreeMap<String, String>, ConfigFaults> {
+    pub(super) fn finish_part(mut self) -> Result<Finished, ConfigFaults> {
         if self.faults.is_empty() {
-            return Ok(self.set_in);
+            return Ok(Finished {
+                set_in: self.set_in,
+                warnings: self.warnings,
+                reading: self.reading,
+            });
         }
         self.faults.sort();
         Err(ConfigFaults(self.faults))
@@ -221,6 +250,11 @@ pub(super) fn duration(value: &ValueKind) -> Result<Duration, String> {
     .filter(|span| *span > 0)
     .map(Duration::from_millis)
     .ok_or_else(|| "must be a time such as \"500ms\", \"30s\", \"15m\" or \"2h\"".to_owned())
+}
+
+/// As [`duration`], for a key that the built-in file has.
+pub(super) fn span(reader: &mut Reader, key: &str) -> Duration {
+    reader.value(key, Duration::ZERO, duration)
 }
 
 fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {

@@ -49,6 +49,6 @@ impl Task for Healer {
             Err(err) => tracing::error!(%err, "the healer cannot read the connections"),
         }
         self.ctx.alerter.wake();
-        self.ctx.config.healing.interval
+        self.ctx.live.now().healing.interval
     }
 }

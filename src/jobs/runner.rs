@@ -13,6 +13,7 @@ use crate::base::backoff::random_fraction;
 use crate::base::task::Task;
 use crate::model::fault::FaultCode;
 use crate::model::run::{Run, RunError, RunStatus};
+use crate::model::sync::consequence;
 use crate::store::StoreError;
 use crate::sync::active::ActiveRun;
 use crate::sync::connections::note_absence;
@@ -113,6 +114,10 @@ async fn attempt(ctx: &Ctx, mut run: Run, active: ActiveRun) {
         tracing::error!(run = %run.id, %err, "a run's outcome was not written down");
     }
     ctx.runner.wake();
+    if run.sync_id.is_some() {
+        // A sync that this run brought back has no next time yet.
+        ctx.scheduler.wake();
+    }
     ctx.alerter.wake();
 }
 
@@ -126,7 +131,10 @@ async fn give_up(ctx: &Ctx, run: &mut Run) -> Result<(), StoreError> {
         hint: Some("report it with the daemon's log".to_owned()),
         retry_after: None,
     });
-    ctx.store.finish_run(run, Timestamp::now()).await
+    let consequence = consequence(run, true);
+    ctx.store
+        .finish_run(run, consequence, Timestamp::now())
+        .await
 }
 
 async fn conclude(ctx: &Ctx, run: &mut Run, done: Result<(), SyncError>) -> Result<(), StoreError> {
@@ -140,15 +148,16 @@ async fn conclude(ctx: &Ctx, run: &mut Run, done: Result<(), SyncError>) -> Resu
         };
         run.error = None;
         tracing::info!(run = %run.id, status = %run.status, "run ended");
-        return ctx.store.finish_run(run, now).await;
+        let consequence = consequence(run, false);
+        return ctx.store.finish_run(run, consequence, now).await;
     };
     if let Err(fault) = note_absence(ctx, run.connection_id, &err, now).await {
         tracing::error!(connection = %run.connection_id, %fault, "that a peer did not answer was not written down");
     }
     let (error, step) = assess(&err);
-    match err {
+    let status = match err {
         SyncError::Stopping => return ctx.store.postpone_run(run, now, &error, now).await,
-        SyncError::Cancelled => run.status = RunStatus::Cancelled,
+        SyncError::Cancelled => RunStatus::Cancelled,
         _ => {
             let patience = ctx.config.runs.give_up_after;
             let next = next_attempt(run, &error, patience, now, random_fraction());
@@ -156,17 +165,12 @@ async fn conclude(ctx: &Ctx, run: &mut Run, done: Result<(), SyncError>) -> Resu
                 tracing::warn!(run = %run.id, code = error.code, error = error.message, %next, "run will be tried again");
                 return ctx.store.postpone_run(run, next, &error, now).await;
             }
-            run.status = RunStatus::Failed;
             tracing::warn!(run = %run.id, code = error.code, error = error.message, "run failed");
+            RunStatus::Failed
         }
-    }
-    for table in run
-        .tables
-        .iter_mut()
-        .filter(|table| !table.status.is_final())
-    {
-        table.status = run.status;
-    }
+    };
+    run.end(status);
     run.error = Some(error);
-    ctx.store.finish_run(run, now).await
+    let consequence = consequence(run, step == NextStep::GiveUp);
+    ctx.store.finish_run(run, consequence, now).await
 }

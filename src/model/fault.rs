@@ -41,6 +41,7 @@ pub enum FaultCode {
     PeerNonsense,
     PeerRefused,
     PeerUnreachable,
+    PeerUntrusted,
     StreamCut,
     Url,
     // The run itself, and this daemon.
@@ -73,7 +74,7 @@ words! {
         UnreadableValue = "unreadable_value",
         AddressForbidden = "address_forbidden", Client = "client", ClientGone = "client_gone",
         PeerNoApi = "peer_no_api", PeerNonsense = "peer_nonsense", PeerRefused = "peer_refused",
-        PeerUnreachable = "peer_unreachable", StreamCut = "stream_cut", Url = "url",
+        PeerUnreachable = "peer_unreachable", PeerUntrusted = "peer_untrusted", StreamCut = "stream_cut", Url = "url",
         Cancelled = "cancelled", ConnectionNotActive = "connection_not_active", DaemonStopping = "daemon_stopping",
         Internal = "internal", Interrupted = "interrupted", Invalid = "invalid", NotAllowed = "not_allowed",
         OtherWriter = "other_writer", RunNotOver = "run_not_over", RunOver = "run_over", State = "state",

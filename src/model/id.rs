@@ -41,10 +41,21 @@ id! {
     SiteId,
     /// One connection, as this side keeps it.
     ConnectionId,
+    /// One sync.
+    SyncId,
     /// One run.
     RunId,
     /// One transfer.
     TransferId,
     /// One admin API token.
     TokenId,
+}
+
+impl SyncId {
+    /// A number in `0.0..1.0` of its own, that stays the same for life: from the random bits of the identifier.
+    #[must_use]
+    pub fn fraction(self) -> f64 {
+        let [.., a, b, c, d] = *self.0.as_bytes();
+        f64::from(u32::from_be_bytes([a, b, c, d])) / (f64::from(u32::MAX) + 1.0)
+    }
 }

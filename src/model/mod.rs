@@ -12,6 +12,8 @@ pub mod outcome;
 pub mod policy;
 pub mod role;
 pub mod run;
+pub mod schedule;
+pub mod sync;
 pub mod table;
 pub mod trouble;
 pub mod url;

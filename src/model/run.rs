@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::id::{ConnectionId, RunId, TransferId};
+use crate::model::id::{ConnectionId, RunId, SyncId, TransferId};
 use crate::model::order::TableOrder;
 use crate::model::table::TableName;
 use crate::model::word::words;
@@ -232,7 +232,13 @@ pub struct Run {
     pub order: RunOrder,
     /// Its place in its life.
     pub status: RunStatus,
-    /// Who or what made it: `unix:anna`, `token:backup`.
+    /// The sync it belongs to; `None`: a one-off.
+    pub sync_id: Option<SyncId>,
+    /// The time of the sync's schedule it was made for.
+    pub planned_at: Option<Timestamp>,
+    /// When it is tried no more: a scheduled run when its sync's next time comes. `None`: as long as a one-off.
+    pub give_up_at: Option<Timestamp>,
+    /// Who or what made it: `unix:anna`, `token:backup`, `schedule`.
     pub triggered_by: String,
     /// Counts from 1 with the first attempt.
     pub attempt: u32,
@@ -266,6 +272,44 @@ impl RunOrder {
 }
 
 impl Run {
+    /// A one-off run that is due at once.
+    #[must_use]
+    pub fn new(
+        connection_id: ConnectionId,
+        order: RunOrder,
+        triggered_by: &str,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id: RunId::generate(),
+            connection_id,
+            order,
+            status: RunStatus::Pending,
+            sync_id: None,
+            planned_at: None,
+            give_up_at: None,
+            triggered_by: triggered_by.to_owned(),
+            attempt: 0,
+            next_attempt_at: None,
+            created_at: now,
+            started_at: None,
+            completed_at: None,
+            progress: Progress::default(),
+            error: None,
+            tables: Vec::new(),
+            cancel_requested: false,
+        }
+    }
+
+    /// Ends it without success, and with it the tables that are not over yet; `error` as the last attempt left it.
+    pub fn end(&mut self, status: RunStatus) {
+        self.status = status;
+        let open = |table: &&mut RunTable| !table.status.is_final();
+        for table in self.tables.iter_mut().filter(open) {
+            table.status = status;
+        }
+    }
+
     /// Sums over its tables.
     #[must_use]
     pub fn changes(&self) -> Changes {

@@ -26,6 +26,14 @@ pub enum RemoteError {
         /// As in the URL.
         host: String,
     },
+    /// Who answers cannot show that it is the peer.
+    #[error("the certificate of {host} is not accepted: {reason}")]
+    Untrusted {
+        /// As in the URL.
+        host: String,
+        /// What is wrong with it, and what to do, in words.
+        reason: String,
+    },
     /// No answer.
     #[error("{host} cannot be reached: {reason}")]
     Unreachable {

@@ -1,4 +1,5 @@
-//! Which addresses are called: every resolved one is checked, and only checked ones are connected to.
+//! Which addresses are called: every resolved one is checked, and only checked ones are connected to. Without TLS these
+//! are fewer: a name that leads elsewhere by the time of the call is not called.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -9,28 +10,72 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use crate::model::url::{PeerUrl, is_loopback, may_call};
 use crate::remote::error::RemoteError;
 
+/// Which links a client may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Links {
+    /// Encrypted, to whatever may be called at all.
+    Encrypted,
+    /// Not encrypted, so only where nobody else can listen.
+    Private,
+}
+
+impl Links {
+    /// Those of the client for `url`.
+    pub(super) fn of(url: &PeerUrl) -> Self {
+        if url.is_encrypted() {
+            Self::Encrypted
+        } else {
+            Self::Private
+        }
+    }
+
+    fn check(
+        self,
+        host: &str,
+        address: IpAddr,
+        allowed_networks: &[IpNet],
+    ) -> Result<(), RemoteError> {
+        let host = || host.to_owned();
+        if !may_call(address, allowed_networks) {
+            return Err(RemoteError::Forbidden { host: host() });
+        }
+        if self == Self::Private && !is_private_link(address, allowed_networks) {
+            return Err(RemoteError::Unencrypted { host: host() });
+        }
+        Ok(())
+    }
+}
+
 /// Resolves names to the addresses that may be called.
 pub(super) struct Resolver {
+    links: Links,
     allowed_networks: Arc<[IpNet]>,
 }
 
 impl Resolver {
-    pub(super) fn new(allowed_networks: Arc<[IpNet]>) -> Self {
-        Self { allowed_networks }
+    pub(super) fn new(links: Links, allowed_networks: Arc<[IpNet]>) -> Self {
+        Self {
+            links,
+            allowed_networks,
+        }
     }
 }
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let allowed_networks = Arc::clone(&self.allowed_networks);
+        let (links, allowed_networks) = (self.links, Arc::clone(&self.allowed_networks));
         Box::pin(async move {
             let host = name.as_str().to_owned();
-            let found = tokio::net::lookup_host((host.as_str(), 0)).await?;
+            let found: Vec<SocketAddr> =
+                tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
+            let check = |address: &SocketAddr| links.check(&host, address.ip(), &allowed_networks);
+            let refusal = found.iter().find_map(|address| check(address).err());
             let checked: Vec<SocketAddr> = found
-                .filter(|address| may_call(address.ip(), &allowed_networks))
+                .into_iter()
+                .filter(|address| check(address).is_ok())
                 .collect();
-            if checked.is_empty() {
-                return Err(Box::new(RemoteError::Forbidden { host }).into());
+            if let Some(refusal) = refusal.filter(|_| checked.is_empty()) {
+                return Err(refusal.into());
             }
             let addresses: Addrs = Box::new(checked.into_iter());
             Ok(addresses)
@@ -41,10 +86,8 @@ impl Resolve for Resolver {
 /// Checks a host written as an address; the resolver is not asked for those.
 pub(super) fn check_literal(url: &PeerUrl, allowed_networks: &[IpNet]) -> Result<(), RemoteError> {
     match url.address() {
-        Some(address) if !may_call(address, allowed_networks) => Err(RemoteError::Forbidden {
-            host: url.host().to_owned(),
-        }),
-        _ => Ok(()),
+        Some(address) => Links::of(url).check(url.host(), address, allowed_networks),
+        None => Ok(()),
     }
 }
 
@@ -64,6 +107,7 @@ pub(super) async fn addresses(url: &PeerUrl) -> Result<Vec<IpAddr>, RemoteError>
 
 /// Whether a link to `address` is this machine's own or in a network the administrator named.
 pub(super) fn is_private_link(address: IpAddr, allowed_networks: &[IpNet]) -> bool {
+    let address = address.to_canonical();
     is_loopback(address)
         || allowed_networks
             .iter()

@@ -5,6 +5,7 @@
 //! redirects are not followed, and no answer is read beyond its limit.
 
 mod catalogue;
+mod certificate;
 mod error;
 mod guard;
 mod peer;
@@ -18,48 +19,58 @@ pub use rows::IncomingRows;
 pub use webhook::Webhook;
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use reqwest::redirect::Policy;
+use rustls::pki_types::CertificateDer;
 
-use crate::base::cause::last_cause;
+use crate::base::trust;
+use crate::config::Outgoing;
 use crate::model::url::PeerUrl;
+use guard::Links;
 
 /// Calls peers. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Remote {
-    http: reqwest::Client,
+    outgoing: Outgoing,
     allowed_networks: Arc<[IpNet]>,
+    clients: Arc<ArcSwap<Clients>>,
+}
+
+/// One client for each kind of link: which addresses it connects to is decided where it connects.
+#[derive(Debug)]
+struct Clients {
+    encrypted: reqwest::Client,
+    private: reqwest::Client,
 }
 
 impl Remote {
-    /// A client that may also call addresses in `allowed_networks`, and gives up on silence after `idle_timeout`.
+    /// A client that goes by `outgoing`, and trusts `authorities` besides the system's.
     ///
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(
-        allowed_networks: &[IpNet],
-        connect_timeout: Duration,
-        idle_timeout: Duration,
+        outgoing: &Outgoing,
+        authorities: &[CertificateDer<'static>],
     ) -> Result<Self, RemoteError> {
-        let allowed_networks: Arc<[IpNet]> = allowed_networks.into();
-        let http = reqwest::Client::builder()
-            .redirect(Policy::none())
-            .no_proxy()
-            .referer(false)
-            .connect_timeout(connect_timeout)
-            .read_timeout(idle_timeout)
-            .user_agent(concat!("Evenkeel/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(Arc::new(guard::Resolver::new(Arc::clone(
-                &allowed_networks,
-            ))))
-            .build()
-            .map_err(|err| RemoteError::Setup(last_cause(&err)))?;
+        let allowed_networks: Arc<[IpNet]> = outgoing.allowed_networks.as_slice().into();
+        let clients = Clients::new(outgoing, &allowed_networks, authorities)?;
         Ok(Self {
-            http,
+            outgoing: outgoing.clone(),
             allowed_networks,
+            clients: Arc::new(ArcSwap::from_pointee(clients)),
         })
+    }
+
+    /// Trusts `authorities`, and the system's as they are now, from the next connection on.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up; those trusted before are then trusted still.
+    pub fn trust(&self, authorities: &[CertificateDer<'static>]) -> Result<(), RemoteError> {
+        let clients = Clients::new(&self.outgoing, &self.allowed_networks, authorities)?;
+        self.clients.store(Arc::new(clients));
+        Ok(())
     }
 
     /// The peer at `url`, its API found, below `prefix` where that is known. Every call to a peer begins here, because
@@ -71,7 +82,8 @@ impl Remote {
     pub async fn reach(&self, url: &PeerUrl, prefix: Option<&str>) -> Result<Peer, RemoteError> {
         guard::check_literal(url, &self.allowed_networks)?;
         self.check_token_may_cross(url).await?;
-        let mut peer = Peer::new(self.http.clone(), url.clone(), prefix.map(str::to_owned));
+        let http = self.clients.load().of(url);
+        let mut peer = Peer::new(http, url.clone(), prefix.map(str::to_owned));
         peer.find_prefix().await?;
         Ok(peer)
     }
@@ -98,17 +110,68 @@ impl Remote {
     }
 }
 
+impl Clients {
+    fn new(
+        outgoing: &Outgoing,
+        allowed_networks: &Arc<[IpNet]>,
+        authorities: &[CertificateDer<'static>],
+    ) -> Result<Self, RemoteError> {
+        let setup = |reason: &dyn std::fmt::Display| RemoteError::Setup(reason.to_string());
+        let tls = trust::client_config(authorities).map_err(|err| setup(&err))?;
+        let client = |links| {
+            reqwest::Client::builder()
+                .redirect(Policy::none())
+                .no_proxy()
+                .referer(false)
+                .https_only(links == Links::Encrypted)
+                .tls_backend_preconfigured(tls.clone())
+                .http1_only()
+                .connect_timeout(outgoing.connect_timeout)
+                .read_timeout(outgoing.idle_timeout)
+                .user_agent(concat!("Evenkeel/", env!("CARGO_PKG_VERSION")))
+                .dns_resolver(Arc::new(guard::Resolver::new(
+                    links,
+                    Arc::clone(allowed_networks),
+                )))
+                .build()
+                .map_err(|err| setup(&err))
+        };
+        Ok(Self {
+            encrypted: client(Links::Encrypted)?,
+            private: client(Links::Private)?,
+        })
+    }
+
+    fn of(&self, url: &PeerUrl) -> reqwest::Client {
+        match Links::of(url) {
+            Links::Encrypted => self.encrypted.clone(),
+            Links::Private => self.private.clone(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{Remote, RemoteError};
+    use super::{Outgoing, Remote, RemoteError};
     use crate::model::url::PeerUrl;
+
+    fn remote(allowed_networks: &[&str]) -> Remote {
+        let second = Duration::from_secs(1);
+        let allowed_networks = allowed_networks.iter();
+        let outgoing = Outgoing {
+            allowed_networks: allowed_networks.map(|net| net.parse().unwrap()).collect(),
+            ca_file: None,
+            connect_timeout: second,
+            idle_timeout: second,
+        };
+        Remote::new(&outgoing, &[]).unwrap()
+    }
 
     #[tokio::test]
     async fn no_peer_is_called_where_a_token_must_not_cross() {
-        let second = Duration::from_secs(1);
-        let remote = Remote::new(&[], second, second).unwrap();
+        let remote = remote(&[]);
         let reach = async |url: &str| {
             let url = PeerUrl::parse(url).unwrap();
             remote.reach(&url, Some("")).await
@@ -118,5 +181,22 @@ mod tests {
         let private = reach("https://10.0.0.1").await;
         assert!(matches!(private, Err(RemoteError::Forbidden { .. })));
         assert!(reach("https://93.184.216.34").await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_elsewhere_by_the_time_of_the_call_is_not_called_without_tls() {
+        // The check before the call is left out, as when the name led to an allowed address then.
+        let allowed = remote(&["127.0.0.0/8", "::1/128"]);
+        let refused = remote(&[]);
+        for (remote, is_refused) in [(&refused, true), (&allowed, false)] {
+            let url = PeerUrl::parse("http://localhost:9").unwrap();
+            let client = remote.clients.load().of(&url);
+            let err = client.get(url.join("/")).send().await.unwrap_err();
+            let found = crate::base::cause::first_cause::<RemoteError>(&err);
+            assert_eq!(found.is_some(), is_refused, "{err:?}");
+        }
+        let client = &allowed.clients.load().encrypted;
+        let err = client.get("http://localhost:9/").send().await.unwrap_err();
+        assert!(err.is_builder(), "{err:?}");
     }
 }

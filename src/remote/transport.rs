@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::base::cause::{first_cause, last_cause};
 use crate::model::url::PeerUrl;
+use crate::remote::certificate::{fault_of_certificate, fault_of_handshake};
 use crate::remote::error::{RemoteError, error_code, quoted};
 
 /// The way to one peer's API.
@@ -121,10 +122,19 @@ impl Transport {
         if let Some(err) = first_cause::<RemoteError>(err) {
             return err.clone();
         }
-        RemoteError::Unreachable {
-            host: self.host(),
-            reason: last_cause(err),
+        let host = self.host();
+        let of_tls = first_cause::<rustls::Error>(err);
+        if let Some(reason) = of_tls.and_then(|err| fault_of_certificate(&host, err)) {
+            return RemoteError::Untrusted {
+                host,
+                reason: quoted(&reason),
+            };
         }
+        let reason = match of_tls.and_then(fault_of_handshake) {
+            Some(words) => words.to_owned(),
+            None => last_cause(err),
+        };
+        RemoteError::Unreachable { host, reason }
     }
 }
 

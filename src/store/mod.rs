@@ -16,6 +16,7 @@ mod record;
 mod run;
 mod setting;
 mod site;
+mod sync;
 mod token;
 mod transfer;
 mod writer;
@@ -29,6 +30,7 @@ pub use audit::AuditEntry;
 pub use connection::{PeerWord, RegistrationAnswer};
 pub use run::{RunFilter, RunPage};
 pub use site::SiteIdentity;
+pub use sync::{TableTaken, Taken, Turn};
 pub use token::{AdminToken, NewAdminToken};
 
 /// What can go wrong with the state.
@@ -71,6 +73,11 @@ pub enum StoreError {
         "a connection named `{0}` exists already; choose another name (--name), or change that one with `evenkeel connections edit {0}`"
     )]
     NameTaken(String),
+    /// A sync of this name exists.
+    #[error(
+        "a sync named `{0}` exists already; choose another name, or change that one with `evenkeel sync edit {0}`"
+    )]
+    SyncNameTaken(String),
     /// A stored value is none this program wrote.
     #[error("the state database holds a value this version cannot read: {0}")]
     Corrupt(String),

@@ -5,9 +5,9 @@
 
 use jiff::Timestamp;
 
-use crate::model::id::{ConnectionId, RunId};
+use crate::model::id::{ConnectionId, RunId, SyncId};
 use crate::model::run::{Run, RunError, RunStatus};
-use crate::store::pool::{execute, fetch_all, fetch_optional};
+use crate::store::pool::{execute, fetch_all, fetch_optional, on_pool};
 use crate::store::record::{Record, micros, optional_json, optional_micros, to_json};
 use crate::store::{ListPage, Store, StoreError};
 
@@ -17,6 +17,8 @@ pub type RunPage = ListPage<RunId>;
 /// Which runs to list.
 #[derive(Clone, Debug, Default)]
 pub struct RunFilter {
+    /// Only of this sync.
+    pub sync: Option<SyncId>,
     /// Only of this connection.
     pub connection: Option<ConnectionId>,
     /// Only in this status.
@@ -28,13 +30,46 @@ pub struct RunFilter {
 macro_rules! select_run {
     ($rest:literal) => {
         concat!(
-            "select id, connection_id, instructions, status, triggered_by, attempt, next_attempt_at,
-                created_at, started_at, completed_at, progress, error, tables, cancel_requested
+            "select id, connection_id, instructions, status, sync_id, planned_at, give_up_at,
+                triggered_by, attempt, next_attempt_at, created_at, started_at, completed_at,
+                progress, error, tables, cancel_requested
             from run ",
             $rest
         )
     };
 }
+
+/// The statement that adds a run, ended by `$end`, with its values.
+macro_rules! insert_run {
+    ($run:expr, $end:literal) => {
+        sqlx::query(concat!(
+            "insert into run
+                (id, connection_id, instructions, status, sync_id, planned_at, give_up_at,
+                triggered_by, attempt, next_attempt_at, created_at, started_at, completed_at,
+                progress, error, tables, cancel_requested)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ",
+            $end
+        ))
+        .bind($run.id.to_string())
+        .bind($run.connection_id.to_string())
+        .bind(to_json(&$run.order)?)
+        .bind($run.status.as_str())
+        .bind($run.sync_id.map(|id| id.to_string()))
+        .bind(optional_micros($run.planned_at))
+        .bind(optional_micros($run.give_up_at))
+        .bind(&$run.triggered_by)
+        .bind(i64::from($run.attempt))
+        .bind(optional_micros($run.next_attempt_at))
+        .bind(micros($run.created_at))
+        .bind(optional_micros($run.started_at))
+        .bind(optional_micros($run.completed_at))
+        .bind(to_json(&$run.progress)?)
+        .bind(optional_json($run.error.as_ref())?)
+        .bind(to_json(&$run.tables)?)
+        .bind($run.cancel_requested)
+    };
+}
+pub(super) use insert_run;
 
 impl Store {
     /// Adds a pending run.
@@ -42,27 +77,9 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn insert_run(&self, run: &Run) -> Result<(), StoreError> {
-        execute!(
-            self,
-            "insert into run
-                (id, connection_id, instructions, status, triggered_by, attempt, next_attempt_at,
-                created_at, started_at, completed_at, progress, error, tables, cancel_requested)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-            run.id.to_string(),
-            run.connection_id.to_string(),
-            to_json(&run.order)?,
-            run.status.as_str(),
-            &run.triggered_by,
-            i64::from(run.attempt),
-            optional_micros(run.next_attempt_at),
-            micros(run.created_at),
-            optional_micros(run.started_at),
-            optional_micros(run.completed_at),
-            to_json(&run.progress)?,
-            optional_json(run.error.as_ref())?,
-            to_json(&run.tables)?,
-            run.cancel_requested
-        );
+        on_pool!(self, |db| {
+            insert_run!(run, "").execute(db).await?;
+        });
         Ok(())
     }
 
@@ -88,18 +105,34 @@ impl Store {
                   and ($2 is null or status = $2)
                   and ($3 is null or created_at >= $3)
                   and ($4 is null or id < $4)
+                  and ($5 is null or sync_id = $5)
                 order by id desc
-                limit $5"
+                limit $6"
             ),
             filter.connection.map(|id| id.to_string()),
             filter.status.map(RunStatus::as_str),
             optional_micros(filter.since),
             page.before.map(|id| id.to_string()),
+            filter.sync.map(|id| id.to_string()),
             i64::from(page.limit)
         );
         rows.into_iter()
             .map(|row| run(&Record::new("run", "id", row)))
             .collect()
+    }
+
+    /// The run of a sync that is not over, if there is one.
+    ///
+    /// # Errors
+    /// When the database fails or what it holds cannot be read.
+    pub async fn unfinished_run(&self, sync: SyncId) -> Result<Option<Run>, StoreError> {
+        let row = fetch_optional!(
+            self,
+            select_run!("where sync_id = $1 and status in ('pending', 'running')"),
+            sync.to_string()
+        );
+        row.map(|row| run(&Record::new("run", "id", row)))
+            .transpose()
     }
 
     /// Runs that `status` has something to tell of, newest first: those that wait after a fault, and those whose word
@@ -307,6 +340,9 @@ fn run(record: &Record) -> Result<Run, StoreError> {
         connection_id: record.parsed("connection_id")?,
         order: record.json("instructions")?,
         status: record.parsed("status")?,
+        sync_id: record.optional_parsed("sync_id")?,
+        planned_at: record.optional_time("planned_at")?,
+        give_up_at: record.optional_time("give_up_at")?,
         triggered_by: record.text("triggered_by")?,
         attempt: record.count("attempt")?,
         next_attempt_at: record.optional_time("next_attempt_at")?,

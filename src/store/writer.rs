@@ -1,4 +1,5 @@
-//! What a run leaves behind, and with it which connection writes which table: the two-writers rule reads it.
+//! What a run leaves behind: for its sync, and for the two-writers rule, which connection writes which table. A sync
+//! claims its tables for as long as it exists; a one-off run is remembered as long as its connection.
 //!
 //! Invariant: a connection is told only of writers that were there before it, so a table's first writer is never
 //! stopped by one that came later and was let in as shared.
@@ -6,45 +7,96 @@
 use jiff::Timestamp;
 
 use crate::model::id::ConnectionId;
-use crate::model::outcome::{Outcome, outcomes};
+use crate::model::outcome::outcomes;
 use crate::model::run::{Run, RunStatus, RunTable};
+use crate::model::sync::Consequence;
 use crate::model::table::TableName;
 use crate::store::outcome::note_outcome;
 use crate::store::pool::{fetch_optional, on_pool};
-use crate::store::record::{Record, micros, to_json};
+use crate::store::record::{Record, micros, optional_json, to_json};
 use crate::store::{Store, StoreError};
 
-/// A run that goes on has no last word.
-const NOTHING_YET: &[Outcome] = &[];
-
-/// Runs an update of a run, and in the same transaction notes the tables it wrote, as written since it was made, and
-/// what it says about them now that it ended.
-macro_rules! update_run {
-    ($store:expr, $run:expr, $outcomes:expr, $sql:expr $(, $value:expr)* $(,)?) => {
-        on_pool!($store, |db| {
-            let mut tx = db.begin().await?;
-            let updated = sqlx::query($sql)$(.bind($value))*.execute(&mut *tx).await?;
-            if updated.rows_affected() > 0 {
-                for table in $run.tables.iter().filter(|table| has_written(table)) {
-                    sqlx::query(
-                        "insert into writer (table_name, connection_id, since)
-                        values ($1, $2, $3)
-                        on conflict (table_name, connection_id) do nothing",
-                    )
-                    .bind(table.table.to_string())
-                    .bind($run.connection_id.to_string())
-                    .bind(micros($run.created_at))
-                    .execute(&mut *tx)
-                    .await?;
-                }
-                for outcome in $outcomes {
-                    note_outcome!(outcome, &mut *tx);
-                }
-            }
-            tx.commit().await?;
-        })
+/// Notes the tables a one-off run wrote, as written since it was made.
+macro_rules! note_written {
+    ($tx:expr, $run:expr) => {
+        for table in written_by_one_off($run) {
+            sqlx::query(
+                "insert into writer (table_name, connection_id, since)
+                values ($1, $2, $3)
+                on conflict (table_name, connection_id) do nothing",
+            )
+            .bind(table.table.to_string())
+            .bind($run.connection_id.to_string())
+            .bind(micros($run.created_at))
+            .execute(&mut *$tx)
+            .await?;
+        }
     };
 }
+
+/// Changes the sync of a run that ended. A sync that a person changed since the run was made is not stopped by it.
+macro_rules! follow {
+    ($tx:expr, $run:expr, $consequence:expr, $now:expr) => {
+        match ($run.sync_id, $consequence) {
+            (None, _) | (_, Consequence::None) => {}
+            (Some(sync), Consequence::CameThrough) => {
+                sqlx::query(
+                    "update sync
+                    set last_synced_at = $2,
+                        active_since = case when status = 'error' then $2 else active_since end,
+                        status_error = null,
+                        status = case when status = 'error' then 'active' else status end
+                    where id = $1",
+                )
+                .bind(sync.to_string())
+                .bind(micros($now))
+                .execute(&mut *$tx)
+                .await?;
+            }
+            (Some(sync), Consequence::Stops) => {
+                sqlx::query(
+                    "update sync
+                    set status = 'error',
+                        status_error = $3,
+                        next_planned_at = null,
+                        next_sync_at = null
+                    where id = $1
+                      and status in ('active', 'error')
+                      and updated_at <= $2",
+                )
+                .bind(sync.to_string())
+                .bind(micros($run.created_at))
+                .bind(optional_json($run.error.as_ref())?)
+                .execute(&mut *$tx)
+                .await?;
+            }
+        }
+    };
+}
+
+/// The connection that writes table `$1` besides connection `$2`, and did so first.
+pub(super) const OTHER_WRITER: &str = "with writing as (
+        select table_name, connection_id, since from writer
+        union all
+        select table_name, connection_id, since from claim
+    )
+    select other.table_name, other.connection_id
+    from writing other
+    join connection on connection.id = other.connection_id
+    where other.table_name = $1
+      and other.connection_id <> $2
+      and connection.deleted_at is null
+      and connection.local_status <> 'revoked'
+      and connection.remote_status not in ('revoked', 'severed')
+      and not exists (
+        select 1
+        from writing own
+        where own.table_name = $1
+          and own.connection_id = $2
+          and own.since <= other.since
+      )
+    order by other.since
+    limit 1";
 
 impl Store {
     /// Writes progress and tables of a running run, and notes what it wrote to.
@@ -52,53 +104,74 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn save_progress(&self, run: &Run) -> Result<(), StoreError> {
-        update_run!(
-            self,
-            run,
-            NOTHING_YET,
-            "update run
-            set progress = $2,
-                tables = $3
-            where id = $1
-              and status = 'running'",
-            run.id.to_string(),
-            to_json(&run.progress)?,
-            to_json(&run.tables)?
-        );
+        on_pool!(self, |db| {
+            let mut tx = db.begin().await?;
+            let saved = sqlx::query(
+                "update run
+                set progress = $2,
+                    tables = $3
+                where id = $1
+                  and status = 'running'",
+            )
+            .bind(run.id.to_string())
+            .bind(to_json(&run.progress)?)
+            .bind(to_json(&run.tables)?)
+            .execute(&mut *tx)
+            .await?;
+            if saved.rows_affected() > 0 {
+                note_written!(tx, run);
+            }
+            tx.commit().await?;
+        });
         Ok(())
     }
 
-    /// Writes status, tables, progress and error of a run that became final, and notes what it wrote to and what it
-    /// says about its tables.
+    /// Writes status, tables, progress and error of a run that became final, notes what it wrote to and what it says
+    /// about its tables, and changes its sync as `consequence` says.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn finish_run(&self, run: &Run, now: Timestamp) -> Result<(), StoreError> {
-        update_run!(
-            self,
-            run,
-            &outcomes(run, now),
-            "update run
-            set status = $2,
-                completed_at = $3,
-                next_attempt_at = null,
-                progress = $4,
-                tables = $5,
-                error = $6
-            where id = $1
-              and status in ('pending', 'running')",
-            run.id.to_string(),
-            run.status.as_str(),
-            micros(now),
-            to_json(&run.progress)?,
-            to_json(&run.tables)?,
-            run.error.as_ref().map(to_json).transpose()?
-        );
+    pub async fn finish_run(
+        &self,
+        run: &Run,
+        consequence: Consequence,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        on_pool!(self, |db| {
+            let mut tx = db.begin().await?;
+            let finished = sqlx::query(
+                "update run
+                set status = $2,
+                    completed_at = $3,
+                    next_attempt_at = null,
+                    progress = $4,
+                    tables = $5,
+                    error = $6
+                where id = $1
+                  and status in ('pending', 'running')",
+            )
+            .bind(run.id.to_string())
+            .bind(run.status.as_str())
+            .bind(micros(now))
+            .bind(to_json(&run.progress)?)
+            .bind(to_json(&run.tables)?)
+            .bind(optional_json(run.error.as_ref())?)
+            .execute(&mut *tx)
+            .await?;
+            if finished.rows_affected() > 0 {
+                note_written!(tx, run);
+                for outcome in outcomes(run, now) {
+                    note_outcome!(outcome, &mut *tx);
+                }
+                follow!(tx, run, consequence, now);
+            }
+            tx.commit().await?;
+        });
         Ok(())
     }
 
-    /// Another connection that wrote to `table` before `connection` first did, for the two-writers rule: its id, if
-    /// any. Connections that are deleted, revoked or severed count no more.
+    /// Another connection that writes `table`, and did so before `connection` first did, for the two-writers rule: its
+    /// id, if any. Connections that are deleted, revoked or severed count no more.
     ///
     /// # Errors
     /// When the database fails or what it holds cannot be read.
@@ -109,29 +182,20 @@ impl Store {
     ) -> Result<Option<ConnectionId>, StoreError> {
         let row = fetch_optional!(
             self,
-            "select other.table_name, other.connection_id
-            from writer other
-            join connection on connection.id = other.connection_id
-            where other.table_name = $1
-              and other.connection_id <> $2
-              and connection.deleted_at is null
-              and connection.local_status <> 'revoked'
-              and connection.remote_status not in ('revoked', 'severed')
-              and not exists (
-                select 1
-                from writer own
-                where own.table_name = $1
-                  and own.connection_id = $2
-                  and own.since <= other.since
-              )
-            order by other.since
-            limit 1",
+            OTHER_WRITER,
             table.to_string(),
             connection.to_string()
         );
         row.map(|row| Record::new("writer", "table_name", row).parsed("connection_id"))
             .transpose()
     }
+}
+
+/// The tables a one-off run wrote. Those of a sync are claimed by it.
+fn written_by_one_off(run: &Run) -> impl Iterator<Item = &RunTable> {
+    let one_off = run.sync_id.is_none();
+    let tables = run.tables.iter();
+    tables.filter(move |table| one_off && has_written(table))
 }
 
 /// A table that came through was written, even where it was equal already; one that failed was, as far as it came.

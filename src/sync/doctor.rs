@@ -2,6 +2,8 @@
 //!
 //! Looks, and changes nothing. Invariant: a check that cannot be made is a finding, never a failed request.
 
+mod links;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -12,7 +14,6 @@ use crate::base::secret::KeyPlace;
 use crate::config::{AlertChannel, Config, sqlite_file};
 use crate::model::connection::Connection;
 use crate::model::finding::Finding;
-use crate::model::url::is_loopback;
 use crate::store::{AuditEntry, ListPage, StoreError};
 use crate::sync::Ctx;
 
@@ -26,7 +27,7 @@ pub async fn findings(ctx: &Ctx) -> Vec<Finding> {
     let config = &ctx.config;
     let mut findings = database(ctx).await;
     findings.push(key_folder(config));
-    findings.push(exposure(config));
+    findings.extend(links::findings(ctx).await);
     findings.push(alerts(config));
     let state_file = sqlite_file(config.state.url.expose());
     findings.extend(state_file.as_deref().and_then(Path::parent).map(disk));
@@ -34,9 +35,15 @@ pub async fn findings(ctx: &Ctx) -> Vec<Finding> {
     findings
 }
 
-/// What can be told of the key file without a daemon.
+/// What can be told of the files the settings name without a daemon.
 #[must_use]
-pub fn key_findings(config: &Config) -> Vec<Finding> {
+pub fn file_findings(config: &Config) -> Vec<Finding> {
+    let mut findings = key_findings(config);
+    findings.extend(links::file_findings(config));
+    findings
+}
+
+fn key_findings(config: &Config) -> Vec<Finding> {
     let key_file = config.state.key.path();
     let shown = key_file.display();
     let metadata = match std::fs::metadata(key_file) {
@@ -129,19 +136,6 @@ fn alerts(config: &Config) -> Finding {
             format!("the alert command {program} is no program this daemon may run"),
             format!("correct alerts.command, or: chmod +x {program}"),
         ),
-    }
-}
-
-fn exposure(config: &Config) -> Finding {
-    match config.admin.listen {
-        Some(address) if !is_loopback(address.ip()) => Finding::bad(
-            format!(
-                "the admin API listens on {address} without TLS: tokens cross the network readable"
-            ),
-            "set admin.listen to a loopback address and reach it through a tunnel or a TLS proxy",
-        ),
-        Some(_) => Finding::good("the admin API listens on this machine only"),
-        None => Finding::good("the admin API listens on its socket only"),
     }
 }
 

@@ -84,6 +84,16 @@ pub enum SyncError {
         /// Its name.
         connection: String,
     },
+    /// The sync has a run that is not over.
+    #[error("sync {sync} has a run that is {status} still: {run}")]
+    RunGoesOn {
+        /// Its name.
+        sync: String,
+        /// The run.
+        run: RunId,
+        /// `pending` or `running`.
+        status: RunStatus,
+    },
     /// The run is over already.
     #[error("run {run} is {status} already")]
     RunOver {

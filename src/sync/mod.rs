@@ -13,12 +13,14 @@ pub mod pull;
 pub mod retry;
 pub mod serve;
 pub mod status;
+pub mod syncs;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::base::certificate::LiveCertificate;
 use crate::base::task::{Tasks, Waker};
-use crate::config::Config;
+use crate::config::{Config, LiveSettings};
 use crate::engine::driver::Driver;
 use crate::remote::Remote;
 use crate::store::{AuditEntry, SiteIdentity, Store};
@@ -29,8 +31,12 @@ pub use error::SyncError;
 
 /// Everything a use case needs; built once in `app`.
 pub struct Ctx {
-    /// Settings.
+    /// Settings that hold until the daemon ends.
     pub config: Config,
+    /// Settings that a reload takes over.
+    pub live: LiveSettings,
+    /// The certificates that the listeners show.
+    pub certificates: Certificates,
     /// Our own state.
     pub store: Store,
     /// The site database.
@@ -43,12 +49,23 @@ pub struct Ctx {
     pub tasks: Tasks,
     /// Wakes the runner: a run was made or became due.
     pub runner: Waker,
+    /// Wakes the scheduler: a sync was changed, or may go on.
+    pub scheduler: Waker,
     /// Wakes the healing loop: a peer has something to hear.
     pub healer: Waker,
     /// Wakes the alerter: what there is to tell may have changed.
     pub alerter: Waker,
     /// The runs at work.
     pub active: ActiveRuns,
+}
+
+/// The certificates of the listeners that have TLS.
+#[derive(Clone, Debug, Default)]
+pub struct Certificates {
+    /// That of `server.listen`.
+    pub server: Option<Arc<LiveCertificate>>,
+    /// That of `admin.listen`.
+    pub admin: Option<Arc<LiveCertificate>>,
 }
 
 /// Version of the peer protocol's extension.

@@ -21,7 +21,8 @@ pub enum NextStep {
     GiveUp,
 }
 
-/// When a run is tried again after a fault that may pass; `None` when its patience is over.
+/// When a run is tried again after a fault that may pass; `None` when its patience is over: a one-off's `patience`, a
+/// scheduled run's when the next time of its sync comes.
 /// `random` lies in `0.0..1.0`.
 #[must_use]
 pub fn next_attempt(
@@ -39,10 +40,11 @@ pub fn next_attempt(
     let next = now
         .checked_add(jittered(pause_after(run.attempt), random).max(asked))
         .ok()?;
-    let last = run
-        .created_at
-        .checked_add(patience)
-        .unwrap_or(Timestamp::MAX);
+    let last = run.give_up_at.unwrap_or_else(|| {
+        run.created_at
+            .checked_add(patience)
+            .unwrap_or(Timestamp::MAX)
+    });
     (next <= last).then_some(next)
 }
 
@@ -57,7 +59,11 @@ pub fn assess(err: &SyncError) -> (RunError, NextStep) {
         ),
         SyncError::Engine(err) => return engine(err),
         SyncError::Remote(err) => return remote(err),
-        SyncError::Unknown { .. } => (FaultCode::Unknown, None, NextStep::GiveUp),
+        SyncError::Unknown { .. } => (
+            FaultCode::Unknown,
+            Some("see: evenkeel connections, evenkeel sync list"),
+            NextStep::GiveUp,
+        ),
         SyncError::NotActive { .. } => (
             FaultCode::ConnectionNotActive,
             Some("see: evenkeel connections"),
@@ -75,6 +81,7 @@ pub fn assess(err: &SyncError) -> (RunError, NextStep) {
             return (error(code.as_str(), err, Some(hint)), NextStep::GiveUp);
         }
         SyncError::OtherWriter { .. } => (FaultCode::OtherWriter, None, NextStep::GiveUp),
+        SyncError::RunGoesOn { .. } => (FaultCode::RunNotOver, None, NextStep::GiveUp),
         SyncError::RunOver { .. } => (FaultCode::RunOver, None, NextStep::GiveUp),
         SyncError::RunNotOver { .. } => (FaultCode::RunNotOver, None, NextStep::GiveUp),
         SyncError::Cancelled => (FaultCode::Cancelled, None, NextStep::GiveUp),
@@ -148,6 +155,11 @@ fn remote(err: &RemoteError) -> (RunError, NextStep) {
         RemoteError::Forbidden { .. } | RemoteError::Unencrypted { .. } => {
             (FaultCode::AddressForbidden, None, NextStep::GiveUp)
         }
+        RemoteError::Untrusted { .. } => (
+            FaultCode::PeerUntrusted,
+            Some("the run goes on by itself once the certificate is accepted"),
+            NextStep::Retry,
+        ),
         RemoteError::Unreachable { .. } => (
             FaultCode::PeerUnreachable,
             Some("the run goes on by itself once the peer answers"),

@@ -26,4 +26,6 @@ mod pull;
 mod service;
 mod store;
 mod support;
+mod syncs;
+mod tls;
 mod values;

@@ -11,13 +11,14 @@ mod runs;
 mod settings;
 mod site;
 mod status;
+mod syncs;
 mod tables;
 mod tokens;
 mod transfers;
 
 use std::sync::Arc;
 
-use axum::routing::{delete, get, patch, post};
+use axum::routing::{delete, get, patch, post, put};
 use axum::{Router, middleware};
 
 use crate::api::auth;
@@ -52,6 +53,10 @@ fn viewers() -> Router<Arc<Ctx>> {
             "/connections/{id}/tables/{table}/records",
             get(tables::records),
         )
+        .route("/syncs", get(syncs::list))
+        .route("/syncs/{id}", get(syncs::show))
+        .route("/syncs/{id}/runs", get(syncs::runs))
+        .route("/syncs/{id}/runs/{run}", get(syncs::run))
         .route("/runs", get(runs::list))
         .route("/runs/{id}", get(runs::show))
         .route("/runs/{id}/errors", get(runs::errors))
@@ -69,6 +74,10 @@ fn operators() -> Router<Arc<Ctx>> {
         .route("/connections/{id}/verify", post(connections::verify))
         .route("/connections/{id}/pull", post(pull::order))
         .route("/connections/{id}/creation", post(pull::creation))
+        .route("/syncs", post(syncs::create))
+        .route("/syncs/{id}", put(syncs::edit))
+        .route("/syncs/{id}", delete(syncs::delete))
+        .route("/syncs/{id}/trigger", post(syncs::trigger))
         .route("/runs/{id}/cancel", post(runs::cancel))
         .route("/runs/{id}/dismiss", post(runs::dismiss))
         .route_layer(middleware::from_fn_with_state(

@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::http::header::LOCATION;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 
 use crate::api::admin::request::{JsonBody, id};
-use crate::api::admin::runs::RunView;
+use crate::api::admin::runs;
 use crate::api::auth::Caller;
 use crate::api::problem::Problem;
 use crate::model::order::TableOrder;
@@ -34,9 +32,10 @@ pub(super) struct PullBody {
     shared: bool,
 }
 
+/// A mode by its word, also one that comes in a later version.
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum AskedMode {
+pub(super) enum AskedMode {
     #[default]
     Upsert,
     Insert,
@@ -44,9 +43,10 @@ enum AskedMode {
     Mirror,
 }
 
+/// A strategy by its word, also one that comes in a later version.
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum AskedStrategy {
+pub(super) enum AskedStrategy {
     #[default]
     Overwrite,
     Skip,
@@ -73,27 +73,41 @@ pub(super) async fn order(
     let connection = id("connection", &text)?;
     let order = order_of(body)?;
     let run = pull::order(&ctx, connection, order, &caller.actor).await?;
-    let location = format!("/api/v1/runs/{}", run.id);
-    let view = Json(RunView::from(run));
-    Ok((StatusCode::CREATED, [(LOCATION, location)], view).into_response())
+    Ok(runs::made(run))
+}
+
+impl AskedMode {
+    /// The mode, unless it comes later.
+    pub(super) fn known(self) -> Result<SyncMode, Problem> {
+        match self {
+            Self::Upsert => Ok(SyncMode::Upsert),
+            Self::Insert => Ok(SyncMode::Insert),
+            Self::Update => Ok(SyncMode::Update),
+            Self::Mirror => Err(later("sync_mode", "mirror")),
+        }
+    }
+}
+
+impl AskedStrategy {
+    /// The strategy, unless it comes later.
+    pub(super) fn known(self) -> Result<ConflictStrategy, Problem> {
+        match self {
+            Self::Overwrite => Ok(ConflictStrategy::Overwrite),
+            Self::Skip => Ok(ConflictStrategy::Skip),
+            Self::Merge => Ok(ConflictStrategy::Merge),
+            Self::Newest => Err(later("conflict_strategy", "newest")),
+        }
+    }
+}
+
+/// The refusal of a word that a later version knows.
+pub(super) fn later(field: &str, word: &str) -> Problem {
+    Problem::invalid(field, format!("`{word}` is not supported by this version"))
 }
 
 fn order_of(body: PullBody) -> Result<RunOrder, Problem> {
-    let later = |field: &str, word: &str| {
-        Problem::invalid(field, format!("`{word}` is not supported by this version"))
-    };
-    let sync_mode = match body.sync_mode {
-        AskedMode::Upsert => SyncMode::Upsert,
-        AskedMode::Insert => SyncMode::Insert,
-        AskedMode::Update => SyncMode::Update,
-        AskedMode::Mirror => return Err(later("sync_mode", "mirror")),
-    };
-    let conflict_strategy = match body.conflict_strategy {
-        AskedStrategy::Overwrite => ConflictStrategy::Overwrite,
-        AskedStrategy::Skip => ConflictStrategy::Skip,
-        AskedStrategy::Merge => ConflictStrategy::Merge,
-        AskedStrategy::Newest => return Err(later("conflict_strategy", "newest")),
-    };
+    let sync_mode = body.sync_mode.known()?;
+    let conflict_strategy = body.conflict_strategy.known()?;
     match body.apply {
         AskedApply::Yes => {}
         AskedApply::Ask => return Err(later("apply", "ask")),
@@ -135,7 +149,7 @@ pub(super) async fn creation(
 }
 
 /// At least one table, and none of this site twice.
-fn named(tables: Vec<TableOrder>) -> Result<Vec<TableOrder>, Problem> {
+pub(super) fn named(tables: Vec<TableOrder>) -> Result<Vec<TableOrder>, Problem> {
     if tables.is_empty() {
         return Err(Problem::invalid("tables", "must name at least one table"));
     }

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,7 +16,7 @@ use crate::api::admin::request::{
 };
 use crate::api::auth::Caller;
 use crate::api::problem::Problem;
-use crate::model::id::{ConnectionId, RunId};
+use crate::model::id::{ConnectionId, RunId, SyncId};
 use crate::model::run::{
     Changes, ConflictStrategy, Progress, QuarantinedRow, Run, RunError, RunStatus, RunTable,
     SyncMode,
@@ -30,11 +33,12 @@ pub(super) struct RunView {
     apply: &'static str,
     sync_mode: SyncMode,
     conflict_strategy: ConflictStrategy,
-    /// Syncs come in a later version.
-    sync_id: Option<()>,
+    sync_id: Option<SyncId>,
     connection_id: ConnectionId,
     status: RunStatus,
     triggered_by: String,
+    /// The time of the sync's schedule it was made for.
+    planned_at: Option<Timestamp>,
     attempt: u32,
     next_attempt_at: Option<Timestamp>,
     created_at: Timestamp,
@@ -76,7 +80,8 @@ impl From<Run> for RunView {
             apply: "yes",
             sync_mode: run.order.sync_mode,
             conflict_strategy: run.order.conflict_strategy,
-            sync_id: None,
+            sync_id: run.sync_id,
+            planned_at: run.planned_at,
             connection_id: run.connection_id,
             status: run.status,
             attempt: run.attempt,
@@ -136,6 +141,7 @@ pub(super) struct Filters {
 impl Filters {
     fn filter(&self) -> Result<RunFilter, Problem> {
         Ok(RunFilter {
+            sync: optional("sync", self.sync.as_deref())?,
             connection: optional("connection", self.connection.as_deref())?,
             status: optional("status", self.status.as_deref())?,
             since: optional("since", self.since.as_deref())?,
@@ -162,18 +168,30 @@ pub(super) async fn list(
         limit: filters.limit,
         cursor: filters.cursor,
     };
+    page_of(&ctx, &filter, &parameters).await
+}
+
+/// A page of the runs that `filter` lets through.
+pub(super) async fn page_of(
+    ctx: &Ctx,
+    filter: &RunFilter,
+    parameters: &PageParameters,
+) -> Result<Json<List<RunView>>, Problem> {
     let page = parameters.page::<RunId>()?;
-    // No run belongs to a sync as long as there are none.
-    if filters.sync.is_some() {
-        return Ok(Json(List::whole(Vec::new())));
-    }
-    let found = ctx.store.runs(&filter, with_one_more(page)).await?;
+    let found = ctx.store.runs(filter, with_one_more(page)).await?;
     Ok(Json(List::page(
         found,
         page.limit,
         |run| run.id.to_string(),
         RunView::from,
     )))
+}
+
+/// The answer of a call that made a run.
+pub(super) fn made(run: Run) -> Response {
+    let location = format!("/api/v1/runs/{}", run.id);
+    let view = Json(RunView::from(run));
+    (StatusCode::CREATED, [(LOCATION, location)], view).into_response()
 }
 
 /// GET /runs/{id}
@@ -248,7 +266,8 @@ pub(super) async fn errors(
     )))
 }
 
-async fn find(ctx: &Ctx, text: &str) -> Result<Run, Problem> {
+/// The run a path names.
+pub(super) async fn find(ctx: &Ctx, text: &str) -> Result<Run, Problem> {
     let found = ctx.store.run(id("run", text)?).await?;
     found.ok_or_else(|| Problem::not_found("run", text))
 }

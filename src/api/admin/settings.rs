@@ -63,7 +63,7 @@ pub(super) async fn change(
     Extension(caller): Extension<Caller>,
     JsonBody(body): JsonBody<Changes>,
 ) -> Result<Json<SettingsView>, Problem> {
-    refuse_what_is_set_elsewhere(&body, &ctx.config.set_in)?;
+    refuse_what_is_set_elsewhere(&body, &ctx.live.now().set_in)?;
     // What may be refused comes first, so that nothing is half changed.
     let password = match body.incoming_password {
         None => None,
@@ -96,9 +96,10 @@ async fn set(ctx: &Ctx, caller: &Caller, key: &str, value: Option<&str>) -> Resu
 
 async fn view(ctx: &Ctx) -> Result<SettingsView, Problem> {
     let policy = incoming_policy(ctx).await?;
+    let settings = ctx.live.now();
     let set_in = KEYS
         .into_iter()
-        .filter_map(|(name, key)| Some((name, ctx.config.set_in.get(key)?.clone())))
+        .filter_map(|(name, key)| Some((name, settings.set_in.get(key)?.clone())))
         .collect();
     Ok(SettingsView {
         enabled: policy.enabled,
@@ -131,7 +132,7 @@ fn refuse_what_is_set_elsewhere(
             format!("{name} is set in {place}, which rules"),
         )
         .with_hint(format!(
-            "change {key} there and restart, or remove it there to set it here"
+            "change {key} there, or remove it there to set it here, and restart the daemon"
         ))),
     }
 }

@@ -1,5 +1,8 @@
 //! The accept loops in place: a tiny router on real sockets.
 
+mod http2;
+mod tls;
+
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,21 +15,28 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{
-    Audience, CallerAddress, CallerProcess, ListenLimits, bind_unix, serve_tcp, serve_unix,
-};
+use crate::api::{Audience, CallerAddress, CallerProcess, Terms, bind_unix, serve_tcp, serve_unix};
 use crate::base::task::Tasks;
+use crate::config::{Limits, Live, LiveSettings};
 
 const LONG: Duration = Duration::from_secs(20);
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
-fn limits() -> ListenLimits {
-    ListenLimits {
+fn limits() -> Limits {
+    Limits {
+        max_body_bytes: 1_000,
+        header_timeout: LONG,
+        body_timeout: LONG,
+        drain_timeout: LONG,
+    }
+}
+
+fn terms(limits: Limits) -> Terms {
+    Terms {
         audience: Audience::People,
         max_connections: 8,
-        header_timeout: LONG,
-        answer_timeout: LONG,
-        drain_timeout: LONG,
+        settings: LiveSettings::new(Live::with(limits)),
+        tls: None,
     }
 }
 
@@ -38,14 +48,14 @@ struct Listening {
 }
 
 impl Listening {
-    async fn start(router: Router, limits: ListenLimits) -> Self {
+    async fn start(router: Router, terms: Terms) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, tasks) = (CancellationToken::new(), Tasks::default());
         let until = stop.clone();
         let serving = tasks.clone();
         let ended = tasks.spawn("listener", async move {
-            serve_tcp(listener, router, limits, until, &serving).await;
+            serve_tcp(listener, router, terms, until, &serving).await;
         });
         Self {
             address,
@@ -89,11 +99,11 @@ async fn until_it_says(stream: &mut TcpStream, word: &str) {
 
 #[tokio::test]
 async fn a_head_that_trickles_in_is_cut_off_in_time() {
-    let bounds = ListenLimits {
+    let bounds = Limits {
         header_timeout: Duration::from_millis(200),
         ..limits()
     };
-    let listening = Listening::start(hello(), bounds).await;
+    let listening = Listening::start(hello(), terms(bounds)).await;
     let mut stream = listening.connect().await;
     let begun = Instant::now();
     stream.write_all(b"GET / HTTP/1.1\r\nx: ").await.unwrap();
@@ -112,11 +122,11 @@ async fn a_head_that_trickles_in_is_cut_off_in_time() {
 
 #[tokio::test]
 async fn a_connection_that_idles_between_requests_is_closed() {
-    let bounds = ListenLimits {
+    let bounds = Limits {
         header_timeout: Duration::from_millis(100),
         ..limits()
     };
-    let listening = Listening::start(hello(), bounds).await;
+    let listening = Listening::start(hello(), terms(bounds)).await;
     let mut stream = listening.connect().await;
     stream.write_all(REQUEST).await.unwrap();
     until_it_says(&mut stream, "hello").await;
@@ -126,9 +136,9 @@ async fn a_connection_that_idles_between_requests_is_closed() {
 
 #[tokio::test]
 async fn connections_beyond_the_cap_are_closed_at_once_and_a_free_slot_is_used_again() {
-    let bounds = ListenLimits {
+    let bounds = Terms {
         max_connections: 1,
-        ..limits()
+        ..terms(limits())
     };
     let listening = Listening::start(hello(), bounds).await;
     let mut first = listening.connect().await;
@@ -164,7 +174,7 @@ fn gated(begun: &Arc<Notify>, release: &Arc<Notify>) -> Router {
 #[tokio::test]
 async fn a_request_under_way_is_finished_when_the_daemon_stops_and_new_ones_find_nobody() {
     let (begun, release) = (Arc::default(), Arc::default());
-    let listening = Listening::start(gated(&begun, &release), limits()).await;
+    let listening = Listening::start(gated(&begun, &release), terms(limits())).await;
     let mut stream = listening.connect().await;
     let mut idle = listening.connect().await;
     stream.write_all(REQUEST).await.unwrap();
@@ -183,11 +193,11 @@ async fn a_request_under_way_is_finished_when_the_daemon_stops_and_new_ones_find
 #[tokio::test]
 async fn a_request_that_does_not_end_is_cut_at_the_deadline() {
     let (begun, release) = (Arc::default(), Arc::default());
-    let bounds = ListenLimits {
+    let bounds = Limits {
         drain_timeout: Duration::from_millis(100),
         ..limits()
     };
-    let listening = Listening::start(gated(&begun, &release), bounds).await;
+    let listening = Listening::start(gated(&begun, &release), terms(bounds)).await;
     let mut stream = listening.connect().await;
     stream.write_all(REQUEST).await.unwrap();
     begun.notified().await;
@@ -200,7 +210,7 @@ async fn a_request_that_does_not_end_is_cut_at_the_deadline() {
 async fn a_request_knows_the_address_it_came_from() {
     let handler = async |Extension(from): Extension<CallerAddress>| from.0.to_string();
     let router = Router::new().route("/", get(handler));
-    let listening = Listening::start(router, limits()).await;
+    let listening = Listening::start(router, terms(limits())).await;
     let mut stream = listening.connect().await;
     stream.write_all(REQUEST).await.unwrap();
     until_it_says(&mut stream, "127.0.0.1").await;
@@ -224,7 +234,7 @@ async fn a_socket_serves_its_group_knows_the_process_and_goes_with_the_daemon() 
     let (stop, tasks) = (CancellationToken::new(), Tasks::default());
     let (until, serving) = (stop.clone(), tasks.clone());
     let ended = tasks.spawn("listener", async move {
-        serve_unix(listener, router, limits(), until, &serving).await;
+        serve_unix(listener, router, terms(limits()), until, &serving).await;
     });
     let mut stream = UnixStream::connect(&path).await.unwrap();
     let request = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";

@@ -14,7 +14,7 @@ pub(super) async fn answer(ctx: &Ctx) -> Response {
         tracing::error!(%err, "the incoming policy cannot be read; peers are told that sync is disabled");
         IncomingPolicy {
             enabled: false,
-            mode: ctx.config.incoming.mode,
+            mode: ctx.live.now().incoming.mode,
             password: None,
         }
     });

@@ -212,7 +212,7 @@ mod tests {
         let [first, second] = free_ports().unwrap();
         assert_ne!(first, second);
         let site = Site::prepare(folder.path(), "newyork", first).unwrap();
-        let config = crate::config::load(Some(&site.config())).unwrap();
+        let config = crate::config::load(Some(&site.config())).unwrap().config;
         assert_eq!(config.site.name, "newyork");
         assert_eq!(config.site.url.to_string(), site.url);
         assert_eq!(config.admin.socket, site.socket());

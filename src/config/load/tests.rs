@@ -2,10 +2,19 @@
 
 use std::collections::HashMap;
 
+use std::time::Duration;
+
 use super::{
-    DEFAULT_TEXT, Duration, IncomingMode, KeyPlace, LogFormat, Path, PathBuf, RUN_FOLDER, Reader,
-    Secret, State, build, read_socket, reader,
+    DEFAULT_TEXT, Files, KeyPlace, LogFormat, Path, PathBuf, RUN_FOLDER, Reader, Secret, State,
+    read_socket, reader,
 };
+use crate::config::{ConfigFaults, Loaded};
+use crate::model::policy::IncomingMode;
+
+/// The files that the settings name are none of these tests' concern.
+fn build(reader: Reader) -> Result<Loaded, ConfigFaults> {
+    super::build(reader, Files::Left)
+}
 
 fn variables(pairs: &[(&str, &str)]) -> HashMap<String, String> {
     pairs
@@ -44,7 +53,8 @@ fn uncommented() -> String {
 
 #[test]
 fn the_least_configuration_gives_the_defaults() {
-    let config = build(reader_of(LEAST, &[]).1).unwrap();
+    let loaded = build(reader_of(LEAST, &[]).1).unwrap();
+    let (config, live) = (loaded.config, loaded.live);
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:7440");
     assert_eq!(config.server.prefixes, ["/phoenix_kit"]);
     assert_eq!(config.server.max_connections, 512);
@@ -59,20 +69,21 @@ fn the_least_configuration_gives_the_defaults() {
         KeyPlace::File(PathBuf::from("/etc/evenkeel/secret.key"))
     );
     assert!(config.peer.enabled);
-    assert_eq!(config.incoming.mode, IncomingMode::RequireApproval);
-    assert_eq!(config.healing.interval, Duration::from_secs(60));
+    assert_eq!(live.incoming.mode, IncomingMode::RequireApproval);
+    assert_eq!(live.healing.interval, Duration::from_secs(60));
     assert!(config.alerts.channel.is_none());
     assert_eq!(config.alerts.after, Duration::from_secs(30));
     assert_eq!(config.alerts.timeout, Duration::from_secs(10));
     assert_eq!(config.runs.parallel, 2);
     assert_eq!(config.runs.give_up_after, Duration::from_secs(900));
+    assert_eq!(config.runs.jitter, Duration::from_secs(300));
     assert_eq!(config.apply.transaction_rows, 1_000_000);
     assert_eq!(config.apply.transaction_bytes, 256 << 20);
     assert_eq!(config.quarantine.max_rows, 1_000);
     assert_eq!(config.log.format, LogFormat::Text);
     assert!(!config.site.name.is_empty());
     assert_eq!(
-        config.set_in.keys().collect::<Vec<_>>(),
+        live.set_in.keys().collect::<Vec<_>>(),
         ["site.database", "site.url"]
     );
 }
@@ -83,12 +94,12 @@ fn the_commented_file_equals_the_defaults_and_has_every_key() {
     let from_file = build(reader_of(&uncommented(), &[]).1).unwrap();
     let defaults = build(reader_of(LEAST, &[]).1).unwrap();
     assert_eq!(
-        format!("{:?}", from_file.incoming),
-        format!("{:?}", defaults.incoming)
+        format!("{:?}", from_file.live.incoming),
+        format!("{:?}", defaults.live.incoming)
     );
     assert_eq!(
-        format!("{:?}", from_file.peer),
-        format!("{:?}", defaults.peer)
+        format!("{:?}", from_file.config.peer),
+        format!("{:?}", defaults.config.peer)
     );
     let asked = asked_for();
     assert!(asked.len() > 25);
@@ -131,7 +142,7 @@ fn all_faults_are_reported_at_once_with_key_and_place() {
             ("healing.interval", Some("EVENKEEL__HEALING__INTERVAL")),
             ("runs.parallel", file),
             ("server.listen", file),
-            ("server.tls.certificate", file),
+            ("server.tls.key", None),
             ("site.database", None),
             ("site.nmae", file),
             ("site.url", file),
@@ -191,7 +202,8 @@ fn the_socket_lies_where_it_is_named_or_beside_a_sqlite_state() {
 
 #[test]
 fn the_withheld_list_keeps_the_usual_business_tables() {
-    let withheld = build(reader_of(LEAST, &[]).1).unwrap().grants.withheld;
+    let loaded = build(reader_of(LEAST, &[]).1).unwrap();
+    let withheld = loaded.config.grants.withheld;
     let includes = |name: &str| withheld.includes(&crate::model::table::TableName::bare(name));
     for name in [
         "schema_migrations",

@@ -19,8 +19,8 @@ use crate::engine::error::EngineError;
 use crate::engine::mysql::catalogue::{self, Scope};
 use crate::engine::mysql::connect::Session;
 use crate::engine::mysql::create::foreign_key::{COLLATION, Side};
-use crate::engine::mysql::create::undo::undone;
 use crate::engine::mysql::create::made::{MadeTable, Server, can_be_key, columns, writable};
+use crate::engine::mysql::create::undo::undone;
 use crate::engine::mysql::fault::fault;
 use crate::engine::mysql::introspect;
 use crate::engine::mysql::schemas::Schemas;
@@ -343,9 +343,11 @@ fn counter<'t>(table: &'t Table, made: &MadeTable) -> Option<&'t Column> {
     };
     let is_integer = |column: &Column| {
         let native = made.natives.get(&column.name).map(String::as_str);
-        matches!(native, Some("smallint" | "int" | "bigint" | "bigint unsigned"))
+        matches!(
+            native,
+            Some("smallint" | "int" | "bigint" | "bigint unsigned")
+        )
     };
-    writable(table).find(|column| {
-        column.identity && !column.nullable && is_integer(column) && leads(column)
-    })
+    writable(table)
+        .find(|column| column.identity && !column.nullable && is_integer(column) && leads(column))
 }

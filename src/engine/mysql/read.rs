@@ -83,12 +83,10 @@ async fn begin(
             message: format!("{reason}, and it cannot be read without blocking its writers"),
         });
     }
-    let wanted = selection
-        .columns
-        .iter()
-        .map(|(name, kind)| (name.as_str(), *kind));
     let asked = selection.rows.conditions().iter();
-    let wanted = wanted.chain(asked.map(|condition| (condition.column.as_str(), condition.kind)));
+    let asked = asked.map(|condition| (condition.column.as_str(), condition.kind));
+    let sent = selection.columns.iter();
+    let wanted = sent.map(|(name, kind)| (name.as_str(), *kind)).chain(asked);
     if !introspect::still_has(&table, wanted) {
         return Err(EngineError::SchemaChanged(name.clone()));
     }

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 
 use crate::model::connection::{self, Connection, Decision, Status};
 use crate::model::id::ConnectionId;
+use crate::model::url::PeerUrl;
+use crate::remote::RemoteError;
 use crate::sync::connections::lookup::existing;
 use crate::sync::{Actor, Ctx, SyncError};
 
@@ -21,6 +23,9 @@ pub async fn decide(
     let (known, status) = outcome(ctx, id, decision).await?;
     if status == known.local_status {
         return Ok(known);
+    }
+    if decision == Decision::Approve {
+        check_may_be_called(ctx, &known.url).await?;
     }
     let reason = match decision {
         Decision::Reject => Some(reason.unwrap_or("rejected")),
@@ -60,6 +65,15 @@ async fn outcome(
     let known = existing(ctx, id).await?;
     let status = connection::decide(known.local_status, known.remote_status, decision)?;
     Ok((known, status))
+}
+
+/// A peer at a URL that must not be called could neither be told of the decision nor pulled from. One whose name does
+/// not resolve now may be reached later.
+async fn check_may_be_called(ctx: &Ctx, url: &PeerUrl) -> Result<(), RemoteError> {
+    match ctx.remote.check_token_may_cross(url).await {
+        Err(err) if !err.is_unreachable() => Err(err),
+        _ => Ok(()),
+    }
 }
 
 /// Deletes the connection here at once and lets the peer know in the background.

@@ -82,7 +82,7 @@ pub async fn edit(
 ///
 /// # Errors
 /// [`SyncError::Invalid`] when it is empty, too long or not plain text.
-pub(super) fn checked_name(text: &str) -> Result<String, SyncError> {
+pub(in crate::sync) fn checked_name(text: &str) -> Result<String, SyncError> {
     cleaned(text)
         .filter(|name| name == text.trim())
         .ok_or_else(|| SyncError::Invalid {

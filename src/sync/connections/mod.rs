@@ -19,6 +19,7 @@ mod tell;
 mod verify;
 
 pub use decide::{decide, delete, may_decide};
+pub(in crate::sync) use edit::checked_name;
 pub use edit::{Edit, edit};
 pub use give::{NewConnection, give};
 pub use heard::{hear_deletion, hear_status, note_contact, tell_status};

@@ -34,13 +34,13 @@ pub struct IncomingPolicy {
 pub async fn incoming_policy(ctx: &Ctx) -> Result<IncomingPolicy, SyncError> {
     Ok(IncomingPolicy {
         enabled: in_force(ctx, ENABLED_KEY, ctx.config.peer.enabled).await?,
-        mode: in_force(ctx, MODE_KEY, ctx.config.incoming.mode).await?,
+        mode: in_force(ctx, MODE_KEY, ctx.live.now().incoming.mode).await?,
         password: ctx.store.setting(PASSWORD_KEY).await?.map(Secret::new),
     })
 }
 
 async fn in_force<T: FromStr>(ctx: &Ctx, key: &str, configured: T) -> Result<T, StoreError> {
-    if ctx.config.set_in.contains_key(key) {
+    if ctx.live.now().set_in.contains_key(key) {
         return Ok(configured);
     }
     match ctx.store.setting(key).await? {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::engine::driver::Creation;
 use crate::model::id::{ConnectionId, RunId};
 use crate::model::order::TableOrder;
-use crate::model::run::{Progress, Run, RunOrder, RunStatus};
+use crate::model::run::{Run, RunOrder};
 use crate::model::table::TableName;
 use crate::sync::pull::{Source, plan, receiver};
 use crate::sync::{Actor, Ctx, SyncError};
@@ -23,19 +23,19 @@ pub async fn order(
     actor: &Actor,
 ) -> Result<Run, SyncError> {
     receiver(ctx, connection).await?;
-    let destinations = asked.destinations();
-    refuse_unclear(&destinations)?;
+    refuse_unclear(&asked)?;
     if !asked.shared {
-        refuse_second_writer(ctx, connection, &destinations).await?;
+        refuse_second_writer(ctx, connection, &asked.destinations()).await?;
     }
-    let run = new_run(connection, asked, actor, Timestamp::now());
+    let run = Run::new(connection, asked, &actor.name, Timestamp::now());
     ctx.store.insert_run(&run).await?;
     ctx.runner.wake();
     Ok(run)
 }
 
 /// A run writes at least one table, and none of them twice.
-fn refuse_unclear(destinations: &[TableName]) -> Result<(), SyncError> {
+pub(in crate::sync) fn refuse_unclear(asked: &RunOrder) -> Result<(), SyncError> {
+    let destinations = asked.destinations();
     let mut seen = HashSet::new();
     let repeated = destinations.iter().find(|table| !seen.insert(*table));
     let message = match repeated {
@@ -58,36 +58,25 @@ async fn refuse_second_writer(
         let Some(other) = ctx.store.other_writer(table, connection).await? else {
             continue;
         };
-        let name = ctx
-            .store
-            .connection(other)
-            .await?
-            .map_or_else(|| other.to_string(), |other| other.name);
-        return Err(SyncError::OtherWriter {
-            table: table.clone(),
-            connection: name,
-        });
+        return Err(taken(ctx, table, other).await?);
     }
     Ok(())
 }
 
-fn new_run(connection: ConnectionId, order: RunOrder, actor: &Actor, now: Timestamp) -> Run {
-    Run {
-        id: RunId::generate(),
-        connection_id: connection,
-        order,
-        status: RunStatus::Pending,
-        triggered_by: actor.name.clone(),
-        attempt: 0,
-        next_attempt_at: None,
-        created_at: now,
-        started_at: None,
-        completed_at: None,
-        progress: Progress::default(),
-        error: None,
-        tables: Vec::new(),
-        cancel_requested: false,
-    }
+/// The refusal to write a table that connection `other` writes.
+pub(in crate::sync) async fn taken(
+    ctx: &Ctx,
+    table: &TableName,
+    other: ConnectionId,
+) -> Result<SyncError, SyncError> {
+    let other = match ctx.store.connection(other).await? {
+        Some(other) => other.name,
+        None => other.to_string(),
+    };
+    Ok(SyncError::OtherWriter {
+        table: table.clone(),
+        connection: other,
+    })
 }
 
 /// What no table takes over from a peer, whether the peer's has it or not: of these it does not even tell.

@@ -29,7 +29,7 @@ fn orders(path: &std::path::Path) {
 }
 
 /// A new token of this role.
-fn token(site: &Site, role: &str) -> String {
+pub(crate) fn token(site: &Site, role: &str) -> String {
     let made = site
         .post("/tokens", &json!({"name": role, "role": role}))
         .expect(201)
@@ -38,7 +38,13 @@ fn token(site: &Site, role: &str) -> String {
 }
 
 /// A call below `/api/v1` with this token.
-fn call(site: &Site, token: &str, method: &str, target: &str, body: Option<&Value>) -> Answer {
+pub(crate) fn call(
+    site: &Site,
+    token: &str,
+    method: &str,
+    target: &str,
+    body: Option<&Value>,
+) -> Answer {
     let request = Request::new(method, &format!("/api/v1{target}"))
         .header("authorization", &format!("Bearer {token}"));
     let request = match body {
@@ -49,7 +55,7 @@ fn call(site: &Site, token: &str, method: &str, target: &str, body: Option<&Valu
 }
 
 /// The problem document of an answer, after checking its form.
-fn problem(answer: Answer, status: u16, kind: &str) -> Value {
+pub(crate) fn problem(answer: Answer, status: u16, kind: &str) -> Value {
     let answer = answer.expect(status);
     assert_eq!(
         answer.header("content-type"),

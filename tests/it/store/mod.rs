@@ -21,6 +21,8 @@ mod open;
 mod outcome;
 mod record;
 mod run;
+mod sync;
+mod turn;
 mod writer;
 
 /// Makes of each case, an async function of a [`State`], one test per database.
@@ -77,6 +79,28 @@ impl State {
 
     async fn open_beside(&self) -> Result<Store, StoreError> {
         Store::open_beside(&self.url, key()).await
+    }
+
+    /// Makes the state as the first version left it.
+    async fn make_first_version(&self) {
+        let migrations = sqlx::migrate!();
+        match &self.folder {
+            Some(folder) => {
+                let options = sqlx::sqlite::SqliteConnectOptions::new()
+                    .filename(folder.path().join("state.db"))
+                    .create_if_missing(true);
+                let pool = sqlx::SqlitePool::connect_with(options).await;
+                let pool = pool.expect("a SQLite state");
+                migrations.run_to(1, &pool).await.expect("migration 1");
+                pool.close().await;
+            }
+            None => {
+                let pool = sqlx::PgPool::connect(self.url.expose()).await;
+                let pool = pool.expect("a PostgreSQL state");
+                migrations.run_to(1, &pool).await.expect("migration 1");
+                pool.close().await;
+            }
+        }
     }
 
     /// What another program sees: a line per row, `|` between columns, NULL as nothing.
@@ -183,6 +207,9 @@ fn new_run(connection: ConnectionId) -> Run {
             shared: false,
         },
         status: RunStatus::Pending,
+        sync_id: None,
+        planned_at: None,
+        give_up_at: None,
         triggered_by: "unix:anna".to_owned(),
         attempt: 0,
         next_attempt_at: None,

@@ -3,6 +3,7 @@
 use evenkeel::model::id::ConnectionId;
 use evenkeel::model::outcome::{Comparison, Outcome};
 use evenkeel::model::run::{Changes, Run, RunStatus, RunTable};
+use evenkeel::model::sync::Consequence;
 use evenkeel::store::Store;
 
 use super::{State, at, error, new_run, on_both_stores, stored_connection, table};
@@ -31,7 +32,10 @@ async fn end(store: &Store, run: &mut Run, status: RunStatus) {
         table.rows_destination = counted.then_some(7);
     }
     store.start_run(run.id, at(2)).await.unwrap();
-    store.finish_run(run, at(3)).await.unwrap();
+    store
+        .finish_run(run, Consequence::None, at(3))
+        .await
+        .unwrap();
 }
 
 async fn only(store: &Store, connection: ConnectionId) -> Outcome {
@@ -56,7 +60,10 @@ async fn a_run_that_ends_says_what_became_of_each_table(state: State) {
     run.tables[0].rows_destination = Some(7);
     run.status = RunStatus::CompletedWithErrors;
     store.start_run(run.id, at(2)).await.unwrap();
-    store.finish_run(&run, at(3)).await.unwrap();
+    store
+        .finish_run(&run, Consequence::None, at(3))
+        .await
+        .unwrap();
 
     let good = Outcome {
         connection_id: connection.id,

@@ -5,6 +5,7 @@ use evenkeel::model::order::TableOrder;
 use evenkeel::model::run::{
     Changes, ConflictStrategy, Progress, Run, RunOrder, RunStatus, RunTable, SyncMode,
 };
+use evenkeel::model::sync::Consequence;
 use evenkeel::store::{RunFilter, RunPage, Store};
 
 use super::{State, at, error, new_run, on_both_stores, stored_connection, table};
@@ -296,7 +297,10 @@ async fn a_final_run_stays_as_it_is(state: State) {
     assert_eq!(read(&store, &run).await.progress, run.progress);
     run.status = RunStatus::Failed;
     run.error = Some(error("unknown_table"));
-    store.finish_run(&run, at(6)).await.unwrap();
+    store
+        .finish_run(&run, Consequence::None, at(6))
+        .await
+        .unwrap();
     let ended = read(&store, &run).await;
     assert_eq!(
         (ended.status, ended.completed_at),
@@ -305,7 +309,10 @@ async fn a_final_run_stays_as_it_is(state: State) {
     assert_eq!(ended.error, run.error);
     run.status = RunStatus::Completed;
     run.progress.rows = 99;
-    store.finish_run(&run, at(7)).await.unwrap();
+    store
+        .finish_run(&run, Consequence::None, at(7))
+        .await
+        .unwrap();
     store.save_progress(&run).await.unwrap();
     store
         .postpone_run(&run, at(9), &error("late"), at(8))

@@ -3,6 +3,7 @@
 use evenkeel::model::connection::Status;
 use evenkeel::model::id::ConnectionId;
 use evenkeel::model::run::{Changes, RunStatus, RunTable};
+use evenkeel::model::sync::Consequence;
 use evenkeel::model::table::TableName;
 use evenkeel::store::{PeerWord, Store};
 
@@ -30,7 +31,10 @@ async fn ran(store: &Store, connection: ConnectionId, seconds: i64, outcome: (Ru
         ..RunTable::waiting(orders())
     }];
     run.status = status;
-    store.finish_run(&run, at(seconds + 1)).await.unwrap();
+    store
+        .finish_run(&run, Consequence::None, at(seconds + 1))
+        .await
+        .unwrap();
 }
 
 fn orders() -> TableName {

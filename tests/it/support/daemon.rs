@@ -23,6 +23,7 @@ pub struct SiteBuilder {
     environment: Vec<(String, String)>,
     folder: TempDir,
     port: u16,
+    url: String,
 }
 
 /// A site: a folder with configuration, state and log, and usually a running daemon.
@@ -30,6 +31,7 @@ pub struct Site {
     name: String,
     folder: TempDir,
     port: u16,
+    url: String,
     environment: Vec<(String, String)>,
     daemon: Option<Child>,
     token: OnceCell<String>,
@@ -93,6 +95,17 @@ impl SiteBuilder {
         self.port
     }
 
+    /// The folder the site will have.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Has peers reach the site at `url`.
+    pub fn reached_at(mut self, url: &str) -> Self {
+        url.clone_into(&mut self.url);
+        self.with("site.url", url)
+    }
+
     /// Writes the configuration without starting anything.
     pub fn build(self) -> Site {
         let Self {
@@ -101,11 +114,13 @@ impl SiteBuilder {
             environment,
             folder,
             port,
+            url,
         } = self;
         let site = Site {
             name,
             folder,
             port,
+            url,
             environment,
             daemon: None,
             token: OnceCell::new(),
@@ -144,9 +159,10 @@ impl Site {
         cleanup::folder(folder.path());
         let path = |file: &str| folder.path().join(file).display().to_string();
         let port = ports::free();
+        let url = format!("http://127.0.0.1:{port}");
         let values: [(&str, toml::Value); 8] = [
             ("site.name", name.into()),
-            ("site.url", format!("http://127.0.0.1:{port}").into()),
+            ("site.url", url.as_str().into()),
             ("server.listen", format!("127.0.0.1:{port}").into()),
             ("admin.listen", "127.0.0.1:0".into()),
             ("admin.socket", path("admin.sock").into()),
@@ -161,6 +177,7 @@ impl Site {
             environment,
             folder,
             port,
+            url,
         };
         for (key, value) in values {
             builder.set(key, value);
@@ -175,7 +192,7 @@ impl Site {
 
     /// Where peers reach the site.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        self.url.clone()
     }
 
     /// The folder with `evenkeel.toml`, `state.db`, `secret.key`, `admin.sock`, `site.db` (if any) and `log`.
@@ -212,9 +229,8 @@ impl Site {
                 self.name,
                 self.log()
             );
-            let answer = Request::new("GET", "/readyz")
-                .send(&self.try_admin()?)
-                .ok()?;
+            // The socket is there whatever else the site has, and never encrypted.
+            let answer = Request::new("GET", "/readyz").send(&self.socket()).ok()?;
             (answer.status == 200).then_some(())
         });
     }
@@ -360,7 +376,8 @@ impl Site {
         ))
     }
 
-    fn config(&self) -> PathBuf {
+    /// Its configuration.
+    pub fn config(&self) -> PathBuf {
         self.folder().join("evenkeel.toml")
     }
 }

@@ -86,7 +86,8 @@ impl Request {
         }
     }
 
-    fn exchange(&self, mut stream: impl Read + Write, host: &str) -> io::Result<Answer> {
+    /// As [`Self::send`], over a stream that is open already; `host` is whom the request is for.
+    pub fn exchange(&self, mut stream: impl Read + Write, host: &str) -> io::Result<Answer> {
         let mut head = format!(
             "{} {} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n",
             self.method, self.target

@@ -3,6 +3,7 @@
 pub mod cleanup;
 pub mod daemon;
 pub mod database;
+pub mod encrypted;
 pub mod flights;
 pub mod http;
 pub mod impostor;
@@ -13,5 +14,6 @@ pub mod postgres;
 pub mod program;
 pub mod proxy;
 pub mod sqlite;
+pub mod tls;
 pub mod wait;
 pub mod webhook;

@@ -6,6 +6,7 @@ use super::daemon::{Output, Site, SiteBuilder};
 use super::database::Database;
 use super::http::Answer;
 use super::proxy::Proxy;
+use super::tls::Authority;
 use super::wait;
 
 /// A pair in the making.
@@ -16,6 +17,7 @@ pub struct PairBuilder {
     destination: Database,
     grant: Value,
     direct: bool,
+    scheme: &'static str,
 }
 
 /// Two running sites with an active connection, called by the other's name on each side.
@@ -66,12 +68,20 @@ impl PairBuilder {
         self
     }
 
+    /// Has both sites speak TLS, at 127.0.0.1 and 127.0.0.2, with certificates of `authority`.
+    pub fn encrypted(mut self, authority: &Authority) -> Self {
+        self.giver = self.giver.encrypted(authority, "127.0.0.1");
+        self.taker = self.taker.encrypted(authority, "127.0.0.2");
+        self.scheme = "https";
+        self
+    }
+
     /// Starts both sites and connects them.
     pub fn start(self) -> Pair {
         let link = Proxy::to(self.giver.port());
         let mut giver = self.giver.database(&self.source.url());
         if !self.direct {
-            giver = giver.with("site.url", link.url());
+            giver = giver.with("site.url", link.url().replacen("http", self.scheme, 1));
         }
         let pair = Pair {
             giver: giver.start(),
@@ -95,6 +105,7 @@ impl Pair {
             destination,
             grant: json!({"tables": "*"}),
             direct: false,
+            scheme: "http",
         }
     }
 

@@ -249,3 +249,6 @@ fn key_type(name: &str, length: Option<u32>, room: u32) -> (String, Option<Strin
         ),
     }
 }
+
+#[cfg(test)]
+mod tests;

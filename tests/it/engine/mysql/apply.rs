@@ -50,7 +50,7 @@ async fn apply(
 }
 
 /// Copies `name` from one database to the other.
-async fn copy(from: &MysqlDriver, to: &MysqlDriver, name: &str) -> Applied {
+pub(super) async fn copy(from: &MysqlDriver, to: &MysqlDriver, name: &str) -> Applied {
     let rows = from
         .read(everything(&table(from, name).await))
         .await

@@ -3,6 +3,7 @@
 mod apply;
 mod catalogue;
 mod check;
+mod create;
 mod faults;
 mod read;
 mod session;

@@ -70,7 +70,15 @@ fn values() -> impl Strategy<Value = Vec<String>> {
                     timestamp_to_text(&moments.1.to_be_bytes(), ' ').unwrap()
                 ),
                 format!("bytes:{}", hex::encode(others.0)),
-                format!("'{}'", uuid::Uuid::from_u128(others.1).hyphenated()),
+                // MariaDB has only those of the standard.
+                format!(
+                    "'{}'",
+                    uuid::Builder::from_u128(others.1)
+                        .with_variant(uuid::Variant::RFC4122)
+                        .with_version(uuid::Version::Random)
+                        .into_uuid()
+                        .hyphenated()
+                ),
                 format!("'{{\"{}\": [{}, \"x\"], \"Z\": null}}'", others.2, others.3),
             ]
         },

@@ -1,0 +1,193 @@
+//! `sync …`: what a person types about syncs.
+
+use std::str::FromStr;
+
+use clap::{Args, Subcommand};
+
+use crate::cli::help;
+use crate::model::filter::Filter;
+use crate::model::order::TableOrder;
+use crate::model::run::{ConflictStrategy, SyncMode};
+use crate::model::schedule::Schedule;
+use crate::model::table::TableName;
+
+/// `sync …`
+#[derive(Debug, Subcommand)]
+pub enum SyncCommand {
+    /// Define a sync: which tables are pulled by itself, how and when
+    #[command(after_help = help::SYNC)]
+    Create(CreateArguments),
+    /// List the syncs
+    List,
+    /// Show everything about one
+    Show {
+        /// Its name or id
+        id: String,
+    },
+    /// Change a sync; what is not named stays
+    #[command(after_help = help::SYNC)]
+    Edit(EditArguments),
+    /// Delete a sync; tables, rows and history stay
+    Delete {
+        /// Its name or id
+        id: String,
+    },
+    /// Halt it until it is resumed; a run under way goes on
+    Pause {
+        /// Its name or id
+        id: String,
+    },
+    /// Let it go on with its next planned time, also after a fault that stopped it
+    Resume {
+        /// Its name or id
+        id: String,
+    },
+    /// Run it now, and wait for the end
+    Trigger {
+        /// Its name or id
+        id: String,
+    },
+}
+
+/// `sync create …`
+#[derive(Debug, Args)]
+pub struct CreateArguments {
+    /// What to call it
+    pub name: String,
+    /// The connection to pull from: its name or id
+    #[arg(long, value_name = "CONNECTION")]
+    pub from: String,
+    /// A table, or TABLE=DESTINATION where it has another name here; once for each table
+    #[arg(long = "table", value_name = "T[=DEST]", required = true)]
+    pub tables: Vec<SyncedTable>,
+    /// Which rows may be written: upsert, insert or update
+    #[arg(long, default_value_t, value_name = "MODE")]
+    pub mode: SyncMode,
+    /// What becomes of rows that differ here: overwrite, skip or merge
+    #[arg(long, default_value_t, value_name = "STRATEGY")]
+    pub conflict: ConflictStrategy,
+    /// When it runs by itself: hourly, daily@06:00, weekly:monday@06:00, or cron [default: by hand only]
+    #[arg(long, value_name = "S")]
+    pub schedule: Option<Schedule>,
+    /// The time zone of the schedule, such as Europe/Berlin [default: UTC]
+    #[arg(long, value_name = "ZONE", requires = "schedule")]
+    pub timezone: Option<String>,
+    /// Only rows that pass, of each table: {"column": "branch", "op": "=", "value": 7}
+    #[arg(long, value_name = "JSON", value_parser = Filter::from_json)]
+    pub filter: Option<Filter>,
+    /// Write although another connection writes these tables
+    #[arg(long)]
+    pub shared: bool,
+}
+
+/// `sync edit …`
+#[derive(Debug, Args)]
+pub struct EditArguments {
+    /// Its name or id
+    pub id: String,
+    /// The new name
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The new connection to pull from: its name or id
+    #[arg(long, value_name = "CONNECTION")]
+    pub from: Option<String>,
+    /// A table, or TABLE=DESTINATION; together the whole new list
+    #[arg(long = "table", value_name = "T[=DEST]")]
+    pub tables: Vec<SyncedTable>,
+    /// Which rows may be written: upsert, insert or update
+    #[arg(long, value_name = "MODE")]
+    pub mode: Option<SyncMode>,
+    /// What becomes of rows that differ here: overwrite, skip or merge
+    #[arg(long, value_name = "STRATEGY")]
+    pub conflict: Option<ConflictStrategy>,
+    /// When it runs by itself: hourly, daily@06:00, weekly:monday@06:00, cron, or none (by hand only)
+    #[arg(long, value_name = "S")]
+    pub schedule: Option<NewSchedule>,
+    /// The time zone of the schedule, such as Europe/Berlin
+    #[arg(long, value_name = "ZONE")]
+    pub timezone: Option<String>,
+    /// Only rows that pass, of each table, or none (all rows)
+    #[arg(long, value_name = "JSON", value_parser = new_filter)]
+    pub filter: Option<NewFilter>,
+    /// Whether it writes although another connection writes these tables: true or false
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub shared: Option<bool>,
+}
+
+/// A table of a sync as `--table` names it.
+#[derive(Clone, Debug)]
+pub struct SyncedTable(pub TableOrder);
+
+impl FromStr for SyncedTable {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let name = |text: &str| text.parse::<TableName>();
+        // A quoted name may hold the sign itself.
+        let (source, destination) = match text.split_once('=') {
+            Some((source, destination)) if name(source).is_ok() || !text.starts_with('"') => {
+                (source, Some(destination))
+            }
+            _ => (text, None),
+        };
+        let fault = |err: crate::model::table::InvalidTableName| err.to_string();
+        let mut table = TableOrder::of(name(source).map_err(fault)?);
+        table.destination_table = destination.map(name).transpose().map_err(fault)?;
+        Ok(Self(table))
+    }
+}
+
+/// A schedule, or that there is none.
+#[derive(Clone, Debug)]
+pub enum NewSchedule {
+    /// By hand only.
+    None,
+    /// By itself.
+    Is(Schedule),
+}
+
+impl FromStr for NewSchedule {
+    type Err = crate::model::schedule::InvalidSchedule;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "none" {
+            return Ok(Self::None);
+        }
+        text.parse().map(Self::Is)
+    }
+}
+
+/// A filter, or that there is none.
+#[derive(Clone, Debug)]
+pub enum NewFilter {
+    /// All rows.
+    None,
+    /// Rows that pass.
+    Is(Filter),
+}
+
+fn new_filter(text: &str) -> Result<NewFilter, crate::model::filter::InvalidFilter> {
+    if text == "none" {
+        return Ok(NewFilter::None);
+    }
+    Filter::from_json(text).map(NewFilter::Is)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SyncedTable;
+
+    #[test]
+    fn a_table_may_go_elsewhere() {
+        let read = |text: &str| text.parse::<SyncedTable>().map(|table| table.0);
+        let plain = read("shop.orders").unwrap();
+        assert_eq!(plain.destination_table, None);
+        let elsewhere = read("orders=berlin.orders").unwrap();
+        assert_eq!(elsewhere.source_table.to_string(), "orders");
+        assert_eq!(elsewhere.destination().to_string(), "berlin.orders");
+        assert_eq!(read("\"a=b\"").unwrap().source_table.name, "a=b");
+        for wrong in ["", "=b", "a=", "a=b.c.d"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+}

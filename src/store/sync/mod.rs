@@ -1,0 +1,324 @@
+//! Syncs: what is pulled by itself, and which tables each claims.
+//!
+//! This file adds, reads and changes them, `turn` makes their runs. Invariant: a sync and its claims are written in one
+//! transaction.
+
+mod turn;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::model::id::{ConnectionId, SyncId};
+use crate::model::schedule::Planned;
+use crate::model::sync::SyncDefinition;
+use crate::model::table::TableName;
+use crate::store::pool::{Row, fetch_all, fetch_optional, on_pool};
+use crate::store::record::{Record, bigint, micros, optional_json, optional_micros, to_json};
+use crate::store::writer::OTHER_WRITER;
+use crate::store::{ListPage, Store, StoreError};
+
+pub use turn::{Taken, Turn};
+
+/// A table that cannot be claimed, since another connection writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableTaken {
+    /// The table.
+    pub table: TableName,
+    /// The connection that writes it.
+    pub connection: ConnectionId,
+}
+
+macro_rules! select_sync {
+    ($rest:literal) => {
+        concat!(
+            "select id, name, description, connection_id, instructions, schedule, max_age, status,
+                status_error, created_by, created_at, updated_at, active_since, last_synced_at,
+                last_run_id, next_planned_at, next_sync_at
+            from sync ",
+            $rest
+        )
+    };
+}
+
+/// Claims a sync's tables; leaves the body with the first that is taken. The state's only row of `site` is locked, so
+/// that of two syncs made at once one sees the other.
+macro_rules! claim_tables {
+    ($tx:expr, $sync:expr, $now:expr) => {
+        sqlx::query("update site set slot = slot")
+            .execute(&mut *$tx)
+            .await?;
+        let tables = $sync.order.destinations();
+        for table in tables.iter().filter(|_| !$sync.order.shared) {
+            let taken = sqlx::query(OTHER_WRITER)
+                .bind(table.to_string())
+                .bind($sync.connection_id.to_string())
+                .fetch_optional(&mut *$tx)
+                .await?;
+            if let Some(row) = taken {
+                let record = Record::new("claim", "table_name", Row::from(row));
+                return Ok(Some(TableTaken {
+                    table: table.clone(),
+                    connection: record.parsed("connection_id")?,
+                }));
+            }
+        }
+        for table in &tables {
+            sqlx::query(
+                "insert into claim (sync_id, table_name, connection_id, since)
+                values ($1, $2, $3, $4)
+                on conflict (sync_id, table_name) do nothing",
+            )
+            .bind($sync.id.to_string())
+            .bind(table.to_string())
+            .bind($sync.connection_id.to_string())
+            .bind(micros($now))
+            .execute(&mut *$tx)
+            .await?;
+        }
+    };
+}
+
+impl Store {
+    /// Adds a sync and claims its tables, unless one of them is taken: then nothing is added, and it is returned.
+    ///
+    /// # Errors
+    /// [`StoreError::SyncNameTaken`] when another sync (not deleted) has this name.
+    pub async fn insert_sync(
+        &self,
+        sync: &SyncDefinition,
+    ) -> Result<Option<TableTaken>, StoreError> {
+        self.try_insert_sync(sync)
+            .await
+            .map_err(|fault| name_taken(fault, &sync.name))
+    }
+
+    async fn try_insert_sync(
+        &self,
+        sync: &SyncDefinition,
+    ) -> Result<Option<TableTaken>, StoreError> {
+        on_pool!(self, |db| {
+            let mut tx = db.begin().await?;
+            sqlx::query(
+                "insert into sync
+                    (id, name, description, connection_id, instructions, schedule, max_age, status,
+                    status_error, created_by, created_at, updated_at, active_since, last_synced_at,
+                    last_run_id, next_planned_at, next_sync_at)
+                values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+            )
+            .bind(sync.id.to_string())
+            .bind(&sync.name)
+            .bind(&sync.description)
+            .bind(sync.connection_id.to_string())
+            .bind(to_json(&sync.order)?)
+            .bind(optional_json(sync.schedule.as_ref())?)
+            .bind(max_age(sync)?)
+            .bind(sync.status.as_str())
+            .bind(optional_json(sync.status_error.as_ref())?)
+            .bind(&sync.created_by)
+            .bind(micros(sync.created_at))
+            .bind(micros(sync.updated_at))
+            .bind(optional_micros(sync.active_since))
+            .bind(optional_micros(sync.last_synced_at))
+            .bind(sync.last_run_id.map(|id| id.to_string()))
+            .bind(optional_micros(sync.next.map(|next| next.planned_at)))
+            .bind(optional_micros(sync.next.map(|next| next.starts_at)))
+            .execute(&mut *tx)
+            .await?;
+            claim_tables!(tx, sync, sync.created_at);
+            tx.commit().await?;
+        });
+        Ok(None)
+    }
+
+    /// Writes what a person may change of a sync, with its status and its next time, and claims its tables; the others
+    /// it has let go of are free. When one is taken nothing is changed, and it is returned.
+    ///
+    /// # Errors
+    /// [`StoreError::SyncNameTaken`] when another sync (not deleted) has this name.
+    pub async fn update_sync(
+        &self,
+        sync: &SyncDefinition,
+    ) -> Result<Option<TableTaken>, StoreError> {
+        self.try_update_sync(sync)
+            .await
+            .map_err(|fault| name_taken(fault, &sync.name))
+    }
+
+    async fn try_update_sync(
+        &self,
+        sync: &SyncDefinition,
+    ) -> Result<Option<TableTaken>, StoreError> {
+        on_pool!(self, |db| {
+            let mut tx = db.begin().await?;
+            sqlx::query(
+                "update sync
+                set name = $2,
+                    description = $3,
+                    connection_id = $4,
+                    instructions = $5,
+                    schedule = $6,
+                    max_age = $7,
+                    status = $8,
+                    status_error = $9,
+                    updated_at = $10,
+                    active_since = $11,
+                    next_planned_at = $12,
+                    next_sync_at = $13
+                where id = $1
+                  and deleted_at is null",
+            )
+            .bind(sync.id.to_string())
+            .bind(&sync.name)
+            .bind(&sync.description)
+            .bind(sync.connection_id.to_string())
+            .bind(to_json(&sync.order)?)
+            .bind(optional_json(sync.schedule.as_ref())?)
+            .bind(max_age(sync)?)
+            .bind(sync.status.as_str())
+            .bind(optional_json(sync.status_error.as_ref())?)
+            .bind(micros(sync.updated_at))
+            .bind(optional_micros(sync.active_since))
+            .bind(optional_micros(sync.next.map(|next| next.planned_at)))
+            .bind(optional_micros(sync.next.map(|next| next.starts_at)))
+            .execute(&mut *tx)
+            .await?;
+            let claims = sqlx::query(
+                "select sync_id, table_name, connection_id from claim where sync_id = $1",
+            )
+            .bind(sync.id.to_string())
+            .fetch_all(&mut *tx)
+            .await?;
+            for claim in claims {
+                let claim = Record::new("claim", "sync_id", Row::from(claim));
+                if !keeps(sync, &claim)? {
+                    sqlx::query("delete from claim where sync_id = $1 and table_name = $2")
+                        .bind(sync.id.to_string())
+                        .bind(claim.text("table_name")?)
+                        .execute(&mut *tx)
+                        .await?;
+                }
+            }
+            claim_tables!(tx, sync, sync.updated_at);
+            tx.commit().await?;
+        });
+        Ok(None)
+    }
+
+    /// A sync, unless it was deleted.
+    ///
+    /// # Errors
+    /// When the database fails or what it holds cannot be read.
+    pub async fn sync(&self, id: SyncId) -> Result<Option<SyncDefinition>, StoreError> {
+        let row = fetch_optional!(
+            self,
+            select_sync!("where id = $1 and deleted_at is null"),
+            id.to_string()
+        );
+        row.map(read).transpose()
+    }
+
+    /// All not deleted, newest first.
+    ///
+    /// # Errors
+    /// When the database fails or what it holds cannot be read.
+    pub async fn syncs(&self, page: ListPage<SyncId>) -> Result<Vec<SyncDefinition>, StoreError> {
+        let rows = fetch_all!(
+            self,
+            select_sync!(
+                "where deleted_at is null
+                  and ($1 is null or id < $1)
+                order by id desc
+                limit $2"
+            ),
+            page.before.map(|id| id.to_string()),
+            i64::from(page.limit)
+        );
+        rows.into_iter().map(read).collect()
+    }
+
+    /// Forgets a sync but for its history, and lets go of its tables. False when there is none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn delete_sync(&self, id: SyncId, now: Timestamp) -> Result<bool, StoreError> {
+        on_pool!(self, |db| {
+            let mut tx = db.begin().await?;
+            let deleted = sqlx::query(
+                "update sync
+                set deleted_at = $2,
+                    next_planned_at = null,
+                    next_sync_at = null
+                where id = $1
+                  and deleted_at is null",
+            )
+            .bind(id.to_string())
+            .bind(micros(now))
+            .execute(&mut *tx)
+            .await?;
+            sqlx::query("delete from claim where sync_id = $1")
+                .bind(id.to_string())
+                .execute(&mut *tx)
+                .await?;
+            tx.commit().await?;
+            Ok(deleted.rows_affected() > 0)
+        })
+    }
+}
+
+/// Whether a sync still writes what it claimed, from the same connection.
+fn keeps(sync: &SyncDefinition, claim: &Record) -> Result<bool, StoreError> {
+    let connection: ConnectionId = claim.parsed("connection_id")?;
+    let table: TableName = claim.parsed("table_name")?;
+    Ok(connection == sync.connection_id && sync.order.destinations().contains(&table))
+}
+
+/// In seconds, as it is stored.
+fn max_age(sync: &SyncDefinition) -> Result<Option<i64>, StoreError> {
+    sync.max_age.map(|age| bigint(age.as_secs())).transpose()
+}
+
+/// The same fault, but for a name that another sync has.
+fn name_taken(fault: StoreError, name: &str) -> StoreError {
+    match &fault {
+        // PostgreSQL names the index, SQLite the column.
+        StoreError::Database(sqlx::Error::Database(cause))
+            if cause.is_unique_violation()
+                && (cause.constraint() == Some("sync_name")
+                    || cause.message().contains("sync.name")) =>
+        {
+            StoreError::SyncNameTaken(name.to_owned())
+        }
+        _ => fault,
+    }
+}
+
+fn read(row: Row) -> Result<SyncDefinition, StoreError> {
+    let record = Record::new("sync", "id", row);
+    let planned_at = record.optional_time("next_planned_at")?;
+    let starts_at = record.optional_time("next_sync_at")?;
+    let max_age: Option<u64> = record.optional_count("max_age")?;
+    Ok(SyncDefinition {
+        id: record.parsed("id")?,
+        name: record.text("name")?,
+        description: record.optional_text("description")?,
+        connection_id: record.parsed("connection_id")?,
+        order: record.json("instructions")?,
+        schedule: record.optional_json("schedule")?,
+        max_age: max_age.map(Duration::from_secs),
+        status: record.parsed("status")?,
+        status_error: record.optional_json("status_error")?,
+        created_by: record.text("created_by")?,
+        created_at: record.time("created_at")?,
+        updated_at: record.time("updated_at")?,
+        active_since: record.optional_time("active_since")?,
+        last_synced_at: record.optional_time("last_synced_at")?,
+        last_run_id: record.optional_parsed("last_run_id")?,
+        next: planned_at
+            .zip(starts_at)
+            .map(|(planned_at, starts_at)| Planned {
+                planned_at,
+                starts_at,
+            }),
+    })
+}
