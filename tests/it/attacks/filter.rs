@@ -8,13 +8,11 @@ use evenkeel::wire::row::RowWriter;
 
 use crate::peer::stranger::Stranger;
 use crate::support::daemon::Site;
-use crate::support::database::{Database, Kind};
+use crate::support::database::{Database, KINDS, Kind};
 use crate::support::http::{Answer, Request};
 use crate::support::impostor::Impostor;
 use crate::support::pair::{connect, connection};
 use crate::support::{sqlite, wait};
-
-const KINDS: [Kind; 2] = [Kind::Postgres, Kind::Sqlite];
 
 const TABLES: &str = "
 create table notes (id integer primary key, owner varchar(20), twice integer generated always as (id * 2) stored);

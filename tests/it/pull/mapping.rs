@@ -3,10 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::support::daemon::Site;
-use crate::support::database::{Database, Kind};
+use crate::support::database::{Database, KINDS, Kind};
 use crate::support::pair::{Pair, changes, connect, connection};
-
-const KINDS: [Kind; 2] = [Kind::Postgres, Kind::Sqlite];
 
 const SHOP: &str = "
 create table shops (id integer primary key, name varchar(40) not null);
@@ -78,7 +76,7 @@ fn mapped_columns_arrive_under_their_names_here_and_others_stay() {
 fn a_table_that_is_missing_is_made_under_its_name_here_and_its_foreign_keys_follow() {
     let order = json!({"create_missing": true, "tables": [
         {"source_table": "orders", "destination_table": "berlin_orders", "field_mapping": [
-            {"source_column": "id", "destination_field": "nr", "type_cast": "numeric"},
+            {"source_column": "id", "destination_field": "nr", "type_cast": "int4"},
             field("code", "code"),
             field("shop", "branch"),
         ]},
@@ -105,12 +103,8 @@ fn a_table_that_is_missing_is_made_under_its_name_here_and_its_foreign_keys_foll
             "{from:?} to {to:?}"
         );
         let types = here.column_types("berlin_orders");
-        let numeric = match to {
-            Kind::Postgres => "nr numeric",
-            Kind::Sqlite => "nr decimal text",
-            Kind::Mariadb => "nr decimal",
-        };
-        assert_eq!(types.lines().next(), Some(numeric));
+        let first = types.lines().next().unwrap_or_default();
+        assert!(first.to_lowercase().starts_with("nr int"), "{from:?} to {to:?}: {types}");
         assert_eq!(types.lines().count(), 3);
         let rows = "select nr, code, branch from berlin_orders order by nr";
         assert_eq!(here.query(rows), "1|A-1|1\n2|A-2|2\n3|much too long|1");
