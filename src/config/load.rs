@@ -13,6 +13,7 @@ use crate::config::alerts::read_alerts;
 use crate::config::environment::key_credential;
 use crate::config::fault::{ConfigFault, ConfigFaults};
 use crate::config::layers::layered;
+use crate::config::mysql::mysql_options;
 use crate::config::postgres::postgres_options;
 use crate::config::reader::{
     Reader, bytes, duration, filled, list, networks, number, parsed, switch, text,
@@ -371,9 +372,11 @@ fn database(value: &config::ValueKind, is_site: bool) -> Result<Secret<String>, 
             Ok(_) => Ok(Secret::new(url)),
             Err(err) => Err(err.to_string()),
         },
-        "mysql" | "mariadb" if is_site => {
-            Err("MySQL and MariaDB are not supported by this version".to_owned())
-        }
+        "mysql" | "mariadb" if is_site => match mysql_options(&url) {
+            Ok(_) => Ok(Secret::new(url)),
+            Err(err) => Err(err.to_string()),
+        },
+        _ if is_site => Err("must begin with postgresql://, mysql:// or sqlite://".to_owned()),
         _ => Err("must begin with postgresql:// or sqlite://".to_owned()),
     }
 }

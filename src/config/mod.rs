@@ -8,6 +8,7 @@ mod environment;
 mod fault;
 mod layers;
 mod load;
+mod mysql;
 mod postgres;
 mod reader;
 
@@ -27,6 +28,7 @@ pub use alerts::{AlertChannel, Alerts};
 pub use environment::{Access, access};
 pub use fault::{ConfigFault, ConfigFaults};
 pub use load::{DEFAULT_FILE, DEFAULT_TEXT, admin_socket, is_closed, load, sqlite_file, state};
+pub use mysql::{InvalidMysqlUrl, mysql_options};
 pub use postgres::{InvalidPostgresUrl, postgres_options};
 
 /// Everything an operator can set. Keys and defaults stand in `config/evenkeel.toml`.

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use crate::base::backoff::random_fraction;
 use crate::base::task::Task;
+use crate::model::fault::FaultCode;
 use crate::model::run::{Run, RunError, RunStatus};
 use crate::model::sync::consequence;
 use crate::store::StoreError;
@@ -56,7 +57,7 @@ impl Runner {
             Ok(active) => active,
             Err(busy) => {
                 let waits = RunError {
-                    code: "waiting_for_run".to_owned(),
+                    code: FaultCode::WaitingForRun.to_string(),
                     message: format!("table {} is being written by run {}", busy.table, busy.run),
                     hint: Some("it starts by itself once that run is over".to_owned()),
                     retry_after: None,
@@ -113,11 +114,11 @@ async fn attempt(ctx: &Ctx, mut run: Run, active: ActiveRun) {
         tracing::error!(run = %run.id, %err, "a run's outcome was not written down");
     }
     ctx.runner.wake();
-    ctx.alerter.wake();
     if run.sync_id.is_some() {
         // A sync that this run brought back has no next time yet.
         ctx.scheduler.wake();
     }
+    ctx.alerter.wake();
 }
 
 /// A run that panicked must not hold its tables until the next start, and not be tried again after it.
@@ -125,7 +126,7 @@ async fn give_up(ctx: &Ctx, run: &mut Run) -> Result<(), StoreError> {
     tracing::error!(run = %run.id, "a run panicked; please report this with the log");
     run.status = RunStatus::Failed;
     run.error = Some(RunError {
-        code: "internal".to_owned(),
+        code: FaultCode::Internal.to_string(),
         message: "something went wrong inside the daemon".to_owned(),
         hint: Some("report it with the daemon's log".to_owned()),
         retry_after: None,

@@ -4,13 +4,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::model::fault::FaultCode;
 use crate::model::id::{ConnectionId, RunId, SyncId};
 use crate::model::run::{Run, RunError, RunOrder, RunStatus};
 use crate::model::schedule::{Planned, Schedule};
 use crate::model::word::words;
-
-/// A run of a sync whose connection is not active fails with this code; the sync itself goes on.
-pub const CONNECTION_NOT_ACTIVE: &str = "connection_not_active";
 
 /// Whether a sync runs by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,10 +151,11 @@ pub fn at_due(unfinished: Option<Run>) -> AtDue {
         return AtDue::Begin;
     };
     // A run that the daemon's own end interrupted, or that waits for another writer, has not failed.
+    let waits = [FaultCode::DaemonStopping, FaultCode::WaitingForRun].map(FaultCode::as_str);
     let failed = run
         .error
         .as_ref()
-        .is_some_and(|err| !matches!(err.code.as_str(), "daemon_stopping" | "waiting_for_run"));
+        .is_some_and(|err| !waits.contains(&err.code.as_str()));
     if run.status == RunStatus::Pending && run.attempt > 0 && failed {
         AtDue::Replace(Box::new(run))
     } else {
@@ -175,14 +174,15 @@ pub enum Consequence {
     Stops,
 }
 
-/// What the end of `run` means for its sync; `permanent`: trying again cannot help.
+/// What the end of `run` means for its sync; `permanent`: trying again cannot help. A connection that is not active
+/// stops no sync: it may come back.
 #[must_use]
 pub fn consequence(run: &Run, permanent: bool) -> Consequence {
     match run.status {
         RunStatus::Completed | RunStatus::CompletedWithErrors => Consequence::CameThrough,
         RunStatus::Failed if permanent => {
-            let code = run.error.as_ref().map(|err| err.code.as_str());
-            if code == Some(CONNECTION_NOT_ACTIVE) {
+            let inactive = FaultCode::ConnectionNotActive.as_str();
+            if run.error.as_ref().is_some_and(|err| err.code == inactive) {
                 Consequence::None
             } else {
                 Consequence::Stops

@@ -13,7 +13,7 @@ mod transport;
 mod webhook;
 
 pub use error::RemoteError;
-pub use peer::{Peer, RegisterRequest, Verified};
+pub use peer::{Peer, RegisterRequest, RowsRequest, Verified};
 pub use rows::IncomingRows;
 pub use webhook::Webhook;
 
@@ -23,6 +23,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use reqwest::redirect::Policy;
 
+use crate::base::cause::last_cause;
 use crate::model::url::PeerUrl;
 
 /// Calls peers. Cheap to clone.
@@ -54,7 +55,7 @@ impl Remote {
                 &allowed_networks,
             ))))
             .build()
-            .map_err(|err| RemoteError::Setup(err.to_string()))?;
+            .map_err(|err| RemoteError::Setup(last_cause(&err)))?;
         Ok(Self {
             http,
             allowed_networks,

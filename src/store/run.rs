@@ -121,6 +121,20 @@ impl Store {
             .collect()
     }
 
+    /// The run of a sync that is not over, if there is one.
+    ///
+    /// # Errors
+    /// When the database fails or what it holds cannot be read.
+    pub async fn unfinished_run(&self, sync: SyncId) -> Result<Option<Run>, StoreError> {
+        let row = fetch_optional!(
+            self,
+            select_run!("where sync_id = $1 and status in ('pending', 'running')"),
+            sync.to_string()
+        );
+        row.map(|row| run(&Record::new("run", "id", row)))
+            .transpose()
+    }
+
     /// Runs that `status` has something to tell of, newest first: those that wait after a fault, and those whose word
     /// about a table is the last one, not good, and not dismissed.
     ///
@@ -143,20 +157,6 @@ impl Store {
         rows.into_iter()
             .map(|row| run(&Record::new("run", "id", row)))
             .collect()
-    }
-
-    /// The run of a sync that is not over, if there is one.
-    ///
-    /// # Errors
-    /// When the database fails or what it holds cannot be read.
-    pub async fn unfinished_run(&self, sync: SyncId) -> Result<Option<Run>, StoreError> {
-        let row = fetch_optional!(
-            self,
-            select_run!("where sync_id = $1 and status in ('pending', 'running')"),
-            sync.to_string()
-        );
-        row.map(|row| run(&Record::new("run", "id", row)))
-            .transpose()
     }
 
     /// Pending runs due at `now`, oldest first.

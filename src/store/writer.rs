@@ -160,6 +160,9 @@ impl Store {
             .await?;
             if finished.rows_affected() > 0 {
                 note_written!(tx, run);
+                for outcome in outcomes(run, now) {
+                    note_outcome!(outcome, &mut *tx);
+                }
                 follow!(tx, run, consequence, now);
                 for outcome in outcomes(run, now) {
                     note_outcome!(outcome, &mut *tx);

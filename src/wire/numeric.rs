@@ -5,6 +5,7 @@
 //! so numbers equal in value and display scale are equal bytes.
 
 mod binary;
+mod order;
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -15,6 +16,7 @@ use crate::wire::numeric::binary::{
     NEGATIVE_INFINITE, POSITIVE, Parts, assemble, fault,
 };
 pub use crate::wire::numeric::binary::{Shape, Special};
+pub use crate::wire::numeric::order::NumericKey;
 
 /// Decimal text (`-12.50`, `1E-8`, `NaN`, `Infinity`, `-Infinity`) as binary numeric; the scale is as written,
 /// with an exponent as PostgreSQL has it (`1E-8` has 8 digits after the point, `1E5` none).

@@ -23,6 +23,7 @@ mod engine;
 mod harness;
 mod peer;
 mod pull;
+mod service;
 mod store;
 mod support;
 mod syncs;

@@ -143,7 +143,7 @@ fn all_faults_are_reported_at_once_with_key_and_place() {
 #[test]
 fn no_fault_and_no_debug_shows_a_database_url() {
     for url in [
-        "mysql://u:hunter2@h/d",
+        "mysql://u:hunter2@h",
         "hunter2",
         "postgresql://u:hunter2@:x/y",
         "sqlite:",

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::connection::{Connection, Status};
+use crate::model::fault::FaultCode;
 use crate::model::order::TableOrder;
 use crate::model::outcome::Outcome;
 use crate::model::run::{ConflictStrategy, Run, RunOrder, RunStatus, SyncMode};
@@ -93,7 +94,7 @@ impl Case<'_> {
     fn follows(self) -> Option<String> {
         let code = self.run.error.as_ref().map(|error| error.code.as_str())?;
         let gone = self.connection.unreachable_since.is_some()
-            && (code.starts_with("peer_") || code == "stream_cut");
+            && (code.starts_with("peer_") || code == FaultCode::StreamCut.as_str());
         gone.then(|| unreachable_cause(self.connection))
     }
 

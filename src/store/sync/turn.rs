@@ -149,11 +149,10 @@ impl Store {
                 .bind(micros(now))
                 .execute(&mut *tx)
                 .await?;
-                for outcome in outcomes(run, now)
-                    .iter()
-                    .filter(|_| ended.rows_affected() > 0)
-                {
-                    note_outcome!(outcome, &mut *tx);
+                if ended.rows_affected() > 0 {
+                    for outcome in outcomes(run, now) {
+                        note_outcome!(outcome, &mut *tx);
+                    }
                 }
             }
             let begun = match turn.run {

@@ -35,12 +35,6 @@ pub async fn order(
 
 /// A run writes at least one table, and none of them twice.
 pub(in crate::sync) fn refuse_unclear(asked: &RunOrder) -> Result<(), SyncError> {
-    if asked.tables.iter().any(|table| table.row_filter.is_some()) {
-        return Err(SyncError::Invalid {
-            field: "tables",
-            message: "`row_filter` is not supported by this version".to_owned(),
-        });
-    }
     let destinations = asked.destinations();
     let mut seen = HashSet::new();
     let repeated = destinations.iter().find(|table| !seen.insert(*table));

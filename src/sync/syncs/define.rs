@@ -98,7 +98,7 @@ pub async fn create(ctx: &Ctx, new: NewSync, actor: &Actor) -> Result<SyncDefini
     let refused = ctx.store.insert_sync(&sync).await?;
     settle(ctx, refused).await?;
     tell(ctx, actor, "sync.create", &sync, None).await;
-    Ok(sync)
+    existing(ctx, sync.id).await
 }
 
 /// Changes a sync. Any change lifts a fault that stopped it, unless it says another status.
@@ -123,7 +123,7 @@ pub async fn edit(
     settle(ctx, refused).await?;
     let status = (sync.status != known.status).then(|| sync.status.to_string());
     tell(ctx, actor, "sync.edit", &sync, status).await;
-    Ok(sync)
+    existing(ctx, id).await
 }
 
 /// Deletes a sync: its tables are free, its run that is not over is stopped, its history stays.

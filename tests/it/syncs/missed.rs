@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::{create, move_next, runs, runs_over, show, stock};
 use crate::support::proxy::Link;
+use crate::support::wait;
 
 const HOUR: i64 = 3_600;
 
@@ -77,14 +78,18 @@ fn a_time_that_comes_while_a_run_goes_on_is_passed_over() {
     pair.taker.stop();
     move_next(&pair, &sync, -HOUR);
     pair.taker.start();
-    let first = runs(&pair, &sync);
-    let id = first.first().map(|run| run["id"].clone());
-    pair.taker.stop();
+    wait::until("the run has begun", wait::LONG, || {
+        let runs = runs(&pair, &sync);
+        (runs.first()?["status"] == "running").then_some(())
+    });
+    pair.taker.kill9();
     move_next(&pair, &sync, -5);
     pair.taker.start();
     pair.link.set(Link::Whole);
     let only = runs_over(&pair, &sync, 1);
     assert_eq!(only[0]["status"], "completed", "{only:#?}");
-    assert!(id.is_none_or(|id| id == only[0]["id"]));
+    assert_eq!(only[0]["attempt"], 2, "{only:#?}");
+    let log = pair.taker.log();
+    assert!(log.contains("that run stands for both"), "{log}");
     assert!(show(&pair, &sync)["next_sync_at"].is_string());
 }
