@@ -5,11 +5,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::connection::Connection;
+use crate::model::fault::FaultCode;
 use crate::model::run::RunError;
 use crate::model::sync::{SyncDefinition, SyncStatus};
-
-/// A sync whose peer is away has this code in its fault.
-const PEER_AWAY: &str = "peer_away";
 
 /// How long a peer may be away before its syncs stop asking for it.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -33,7 +31,7 @@ pub fn absence(sync: &SyncDefinition, connection: &Connection, now: Timestamp) -
         && sync
             .status_error
             .as_ref()
-            .is_some_and(|error| error.code == PEER_AWAY);
+            .is_some_and(|error| error.code == FaultCode::PeerAway.as_str());
     match connection.unreachable_since {
         None if halted => Absence::IsOver,
         Some(since) if sync.status == SyncStatus::Active => {
@@ -42,7 +40,7 @@ pub fn absence(sync: &SyncDefinition, connection: &Connection, now: Timestamp) -
                 return Absence::None;
             }
             Absence::Halts(RunError {
-                code: PEER_AWAY.to_owned(),
+                code: FaultCode::PeerAway.to_string(),
                 message: format!("{} cannot be reached since {since}", connection.url),
                 hint: Some("it goes on by itself once the peer answers".to_owned()),
                 retry_after: None,

@@ -104,7 +104,10 @@ fn a_table_that_is_missing_is_made_under_its_name_here_and_its_foreign_keys_foll
         );
         let types = here.column_types("berlin_orders");
         let first = types.lines().next().unwrap_or_default();
-        assert!(first.to_lowercase().starts_with("nr int"), "{from:?} to {to:?}: {types}");
+        assert!(
+            first.to_lowercase().starts_with("nr int"),
+            "{from:?} to {to:?}: {types}"
+        );
         assert_eq!(types.lines().count(), 3);
         let rows = "select nr, code, branch from berlin_orders order by nr";
         assert_eq!(here.query(rows), "1|A-1|1\n2|A-2|2\n3|much too long|1");

@@ -93,7 +93,7 @@ async fn a_newer_schema_is_refused_and_left_alone(state: State) {
     store.close().await;
     drop(store);
     state.execute(
-        "update _sqlx_migrations set version = 9999 where version > 1;
+        "update _sqlx_migrations set version = 9999 where version = 1;
         drop table audit;",
     );
     for opened in [state.try_open().await, state.open_beside().await] {
