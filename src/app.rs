@@ -123,7 +123,6 @@ pub async fn serve(loaded: Loaded, reloads: Reloads, standby: bool) -> Result<()
         active: ActiveRuns::default(),
     });
 
-    let alerter = Alerter::new(Arc::clone(&ctx))?;
     let listeners = Listeners::bind(&ctx.config).await?;
     listeners.write_down(&ctx.config)?;
     let (server, admin) = (listeners.server_address(), listeners.admin_address());
@@ -135,7 +134,10 @@ pub async fn serve(loaded: Loaded, reloads: Reloads, standby: bool) -> Result<()
     ctx.tasks.repeat(Arc::new(scheduler), ctx.scheduler.clone());
     ctx.tasks
         .repeat(Arc::new(Healer::new(Arc::clone(&ctx))), ctx.healer.clone());
-    ctx.tasks.repeat(Arc::new(alerter), ctx.alerter.clone());
+    ctx.tasks.repeat(
+        Arc::new(Alerter::new(Arc::clone(&ctx))),
+        ctx.alerter.clone(),
+    );
     let socket = ctx.config.admin.socket.display();
     ctx.tasks.spawn("first look", first_look(Arc::clone(&ctx)));
     tracing::info!(site = ctx.config.site.name, server, admin, %socket, "evenkeel is up");

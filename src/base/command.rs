@@ -29,14 +29,16 @@ pub struct Program {
     pub environment: Vec<(OsString, OsString)>,
 }
 
-/// Whether this user may run a program of that name, looked for in the `PATH` of `environment` unless it is a path.
+/// Whether this user may run `program`, which is looked for in its own `PATH` unless it is named by its path.
 #[must_use]
-pub fn is_runnable(name: &str, environment: &[(OsString, OsString)]) -> bool {
+pub fn is_runnable(program: &Program) -> bool {
+    let name = &program.name;
     let may_run = |path: &Path| path.is_file() && access(path, Access::EXEC_OK).is_ok();
     if name.contains('/') {
         return may_run(Path::new(name));
     }
-    let folders = environment.iter().find(|(variable, _)| variable == "PATH");
+    let mut variables = program.environment.iter();
+    let folders = variables.find(|(variable, _)| variable == "PATH");
     folders.is_some_and(|(_, folders)| {
         std::env::split_paths(folders).any(|folder| may_run(&folder.join(name)))
     })
@@ -213,7 +215,11 @@ mod tests {
 
     #[test]
     fn a_program_is_found_as_it_would_be_run() {
-        let path = [("PATH".into(), "/nowhere:/bin".into())];
+        let program = |name: &str, path: &str| Program {
+            name: name.to_owned(),
+            arguments: Vec::new(),
+            environment: vec![("PATH".into(), path.into())],
+        };
         for (name, expected) in [
             ("/bin/sh", true),
             ("sh", true),
@@ -221,9 +227,13 @@ mod tests {
             ("/etc/passwd", false),
             ("/bin", false),
         ] {
-            assert_eq!(is_runnable(name, &path), expected, "{name}");
+            assert_eq!(
+                is_runnable(&program(name, "/nowhere:/bin")),
+                expected,
+                "{name}"
+            );
         }
-        assert!(!is_runnable("sh", &[]));
+        assert!(!is_runnable(&program("sh", "/nowhere")));
     }
 
     #[tokio::test]

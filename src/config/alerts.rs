@@ -1,11 +1,11 @@
 //! `[alerts]`: whom the daemon calls when there is something to tell, and how soon.
 
-use std::ffi::OsString;
 use std::time::Duration;
 
 use config::ValueKind;
 use url::Url;
 
+use crate::base::command::Program;
 use crate::base::secret::Secret;
 use crate::config::environment::passed_on;
 use crate::config::reader::{Reader, duration, list, text};
@@ -24,15 +24,8 @@ pub struct Alerts {
 /// Whom the daemon calls.
 #[derive(Clone, Debug)]
 pub enum AlertChannel {
-    /// A program, with the JSON on its standard input.
-    Command {
-        /// Its path or name.
-        program: String,
-        /// What it is given.
-        arguments: Vec<String>,
-        /// All variables it sees: none of this daemon's settings is among them.
-        environment: Vec<(OsString, OsString)>,
-    },
+    /// A program, with the JSON on its standard input. None of this daemon's settings is among the variables it sees.
+    Command(Program),
     /// An http or https URL, with the JSON by POST; as good as a password.
     Url(Secret<String>),
 }
@@ -48,13 +41,12 @@ pub(super) fn read_alerts(reader: &mut Reader) -> Alerts {
         }
         Ok(url)
     });
-    let program = command.split_first().map(|(program, arguments)| {
-        let (program, arguments) = (program.clone(), arguments.to_vec());
-        AlertChannel::Command {
-            program,
-            arguments,
+    let program = command.split_first().map(|(name, arguments)| {
+        AlertChannel::Command(Program {
+            name: name.clone(),
+            arguments: arguments.to_vec(),
             environment: passed_on(),
-        }
+        })
     });
     Alerts {
         channel: program.or(url.map(AlertChannel::Url)),

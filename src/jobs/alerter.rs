@@ -9,9 +9,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::base::task::Task;
-use crate::remote::RemoteError;
 use crate::sync::Ctx;
-use crate::sync::alerts::{Channel, look};
+use crate::sync::alerts::look;
 
 /// How long the alerter sleeps at most.
 const LONGEST_SLEEP: Duration = Duration::from_secs(10);
@@ -21,17 +20,13 @@ const SHORTEST_SLEEP: Duration = Duration::from_millis(200);
 /// Looks after alerts.
 pub struct Alerter {
     ctx: Arc<Ctx>,
-    channel: Option<Channel>,
 }
 
 impl Alerter {
     /// An alerter over `ctx`.
-    ///
-    /// # Errors
-    /// When TLS for a web address cannot be set up.
-    pub fn new(ctx: Arc<Ctx>) -> Result<Self, RemoteError> {
-        let channel = Channel::of(&ctx.config)?;
-        Ok(Self { ctx, channel })
+    #[must_use]
+    pub fn new(ctx: Arc<Ctx>) -> Self {
+        Self { ctx }
     }
 }
 
@@ -42,7 +37,7 @@ impl Task for Alerter {
     }
 
     async fn pass(&self) -> Duration {
-        match look(&self.ctx, self.channel.as_ref(), Timestamp::now()).await {
+        match look(&self.ctx, Timestamp::now()).await {
             Ok(next) => next
                 .and_then(|next| Duration::try_from(next - Timestamp::now()).ok())
                 .unwrap_or(if next.is_some() {

@@ -16,7 +16,6 @@ mod webhook;
 pub use error::RemoteError;
 pub use peer::{Peer, RegisterRequest, RowsRequest, Verified};
 pub use rows::IncomingRows;
-pub use webhook::Webhook;
 
 use std::sync::Arc;
 
@@ -29,8 +28,9 @@ use crate::base::trust;
 use crate::config::Outgoing;
 use crate::model::url::PeerUrl;
 use guard::Links;
+use webhook::OwnClients;
 
-/// Calls peers. Cheap to clone.
+/// Calls peers, and web addresses of the administrator's own. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Remote {
     outgoing: Outgoing,
@@ -43,6 +43,7 @@ pub struct Remote {
 struct Clients {
     encrypted: reqwest::Client,
     private: reqwest::Client,
+    own: OwnClients,
 }
 
 impl Remote {
@@ -139,6 +140,8 @@ impl Clients {
         Ok(Self {
             encrypted: client(Links::Encrypted)?,
             private: client(Links::Private)?,
+            own: OwnClients::new(&tls, allowed_networks, outgoing.connect_timeout)
+                .map_err(|err| setup(&err))?,
         })
     }
 

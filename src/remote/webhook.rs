@@ -11,75 +11,68 @@ use std::time::Duration;
 use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
+use rustls::ClientConfig;
 use serde::Serialize;
 use url::{Host, Url};
 
 use crate::base::cause::{first_cause, last_cause};
 use crate::base::secret::Secret;
 use crate::model::url::may_call;
+use crate::remote::Remote;
 use crate::remote::error::RemoteError;
 
-/// A web address, ready to be called. Does not print: the address may be a password.
-pub struct Webhook {
-    http: reqwest::Client,
-    url: Url,
-    allowed_networks: Arc<[IpNet]>,
+/// The clients for such addresses.
+#[derive(Debug)]
+pub(super) struct OwnClients {
+    encrypted: reqwest::Client,
+    nearby: reqwest::Client,
 }
 
-impl Webhook {
-    /// A client for `url`, http or https. Without encryption it calls private addresses, loopback, and
-    /// `allowed_networks` only. It gives up after `timeout`.
-    ///
-    /// # Errors
-    /// When `url` is none, or TLS cannot be set up.
-    pub fn new(
-        url: &Secret<String>,
-        allowed_networks: &[IpNet],
-        timeout: Duration,
-    ) -> Result<Self, RemoteError> {
-        let url = Url::parse(url.expose()).map_err(|err| RemoteError::Setup(err.to_string()))?;
-        let allowed_networks: Arc<[IpNet]> = allowed_networks.into();
-        let builder = reqwest::Client::builder()
-            .redirect(Policy::none())
-            .no_proxy()
-            .referer(false)
-            .timeout(timeout)
-            .user_agent(concat!("Evenkeel/", env!("CARGO_PKG_VERSION")));
-        let builder = if url.scheme() == "https" {
-            builder
-        } else {
-            let allowed_networks = Arc::clone(&allowed_networks);
-            builder.dns_resolver(Arc::new(Nearby { allowed_networks }))
+impl OwnClients {
+    /// They trust what `tls` does; without it they call private addresses, loopback, and `allowed_networks` only.
+    pub(super) fn new(
+        tls: &ClientConfig,
+        allowed_networks: &Arc<[IpNet]>,
+        connect_timeout: Duration,
+    ) -> Result<Self, reqwest::Error> {
+        let builder = || {
+            reqwest::Client::builder()
+                .redirect(Policy::none())
+                .no_proxy()
+                .referer(false)
+                .tls_backend_preconfigured(tls.clone())
+                .http1_only()
+                .connect_timeout(connect_timeout)
+                .user_agent(concat!("Evenkeel/", env!("CARGO_PKG_VERSION")))
         };
+        let allowed_networks = Arc::clone(allowed_networks);
         Ok(Self {
-            http: builder
-                .build()
-                .map_err(|err| RemoteError::Setup(err.to_string()))?,
-            url,
-            allowed_networks,
+            encrypted: builder().https_only(true).build()?,
+            nearby: builder()
+                .dns_resolver(Arc::new(Nearby { allowed_networks }))
+                .build()?,
         })
     }
+}
 
-    /// Posts `body`; any 2xx is well.
+impl Remote {
+    /// Posts `body` to `url`, a web address of the administrator's own; any 2xx within `limit` is well.
     ///
     /// # Errors
-    /// [`RemoteError::Unencrypted`], [`RemoteError::Unreachable`] or [`RemoteError::Refused`].
-    pub async fn post(&self, body: &impl Serialize) -> Result<(), RemoteError> {
-        let url = &self.url;
+    /// [`RemoteError::Setup`] when `url` is none, [`RemoteError::Unencrypted`], [`RemoteError::Unreachable`] or
+    /// [`RemoteError::Refused`].
+    pub async fn post(
+        &self,
+        url: &Secret<String>,
+        body: &impl Serialize,
+        limit: Duration,
+    ) -> Result<(), RemoteError> {
+        let url = Url::parse(url.expose()).map_err(|err| RemoteError::Setup(err.to_string()))?;
         let host = || url.host_str().unwrap_or_default().to_owned();
-        let literal = match url.host() {
-            Some(Host::Ipv4(address)) => Some(IpAddr::from(address)),
-            Some(Host::Ipv6(address)) => Some(IpAddr::from(address)),
-            Some(Host::Domain(_)) | None => None,
-        };
-        // A host written as an address is not resolved.
-        let is_far = literal.is_some_and(|address| !is_nearby(address, &self.allowed_networks));
-        if url.scheme() != "https" && is_far {
-            return Err(RemoteError::Unencrypted { host: host() });
-        }
-        let answer = self.http.post(url.clone()).json(body).send().await;
-        let answer = answer.map_err(|err| match first_cause::<RemoteError>(&err) {
-            Some(err) => err.clone(),
+        let client = self.own_client(&url)?;
+        let answer = client.post(url.clone()).json(body).timeout(limit).send();
+        let answer = answer.await.map_err(|err| match first_cause(&err) {
+            Some(err) => RemoteError::clone(err),
             None => RemoteError::Unreachable {
                 host: host(),
                 reason: last_cause(&err.without_url()),
@@ -96,6 +89,25 @@ impl Webhook {
             code: None,
             retry_after: None,
         })
+    }
+
+    fn own_client(&self, url: &Url) -> Result<reqwest::Client, RemoteError> {
+        let own = &self.clients.load().own;
+        if url.scheme() == "https" {
+            return Ok(own.encrypted.clone());
+        }
+        let literal = match url.host() {
+            Some(Host::Ipv4(address)) => Some(IpAddr::from(address)),
+            Some(Host::Ipv6(address)) => Some(IpAddr::from(address)),
+            Some(Host::Domain(_)) | None => None,
+        };
+        // A host written as an address is not resolved.
+        if literal.is_some_and(|address| !is_nearby(address, &self.allowed_networks)) {
+            return Err(RemoteError::Unencrypted {
+                host: url.host_str().unwrap_or_default().to_owned(),
+            });
+        }
+        Ok(own.nearby.clone())
     }
 }
 
@@ -136,12 +148,20 @@ mod tests {
     use std::net::TcpListener;
     use std::time::Duration;
 
-    use super::{RemoteError, Secret, Webhook};
+    use super::{Remote, RemoteError, Secret};
+    use crate::config::Outgoing;
 
     async fn post(url: &str) -> Result<(), RemoteError> {
-        let url = Secret::new(url.to_owned());
-        let webhook = Webhook::new(&url, &[], Duration::from_secs(60)).unwrap();
-        webhook.post(&serde_json::json!({"event": "x"})).await
+        let long = Duration::from_secs(60);
+        let outgoing = Outgoing {
+            allowed_networks: Vec::new(),
+            ca_file: None,
+            connect_timeout: long,
+            idle_timeout: long,
+        };
+        let (remote, url) = (Remote::new(&outgoing, &[]), Secret::new(url.to_owned()));
+        let body = serde_json::json!({"event": "x"});
+        remote.unwrap().post(&url, &body, long).await
     }
 
     /// Answers one request with `status`; the address with a secret in its path, and what it was sent.

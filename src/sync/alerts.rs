@@ -7,11 +7,10 @@ use futures_util::StreamExt as _;
 use jiff::Timestamp;
 
 use crate::base::backoff::{jittered, random_fraction};
-use crate::base::command::{Program, ProgramFault, run};
-use crate::config::{AlertChannel, Config};
+use crate::base::command::{ProgramFault, run};
+use crate::config::AlertChannel;
 use crate::model::alert::{Alert, Next, Notice, track};
 use crate::model::trouble::Event;
-use crate::remote::{RemoteError, Webhook};
 use crate::store::StoreError;
 use crate::sync::Ctx;
 use crate::sync::status::status;
@@ -19,54 +18,23 @@ use crate::sync::status::status;
 /// Calls at the same time.
 const AT_ONCE: usize = 4;
 
-/// The way to the administrator.
-pub enum Channel {
-    /// A program of theirs.
-    Command(Program),
-    /// A web address of theirs.
-    Webhook(Webhook),
-}
-
-impl Channel {
-    /// The one in the settings, if there is one.
-    ///
-    /// # Errors
-    /// When TLS cannot be set up.
-    pub fn of(config: &Config) -> Result<Option<Self>, RemoteError> {
-        Ok(match &config.alerts.channel {
-            None => None,
-            Some(AlertChannel::Command {
-                program,
-                arguments,
-                environment,
-            }) => Some(Self::Command(Program {
-                name: program.clone(),
-                arguments: arguments.clone(),
-                environment: environment.clone(),
-            })),
-            Some(AlertChannel::Url(url)) => Some(Self::Webhook(Webhook::new(
-                url,
-                &config.outgoing.allowed_networks,
-                config.alerts.timeout,
-            )?)),
-        })
-    }
-
-    /// Hands `notice` over; the fault in words for `status`.
-    async fn tell(&self, notice: &Notice, config: &Config) -> Result<(), String> {
-        match self {
-            Self::Webhook(webhook) => webhook.post(notice).await.map_err(|err| err.to_string()),
-            Self::Command(program) => {
-                let mut line = serde_json::to_vec(notice).map_err(|err| err.to_string())?;
-                line.push(b'\n');
-                let done = run(program, &line, config.alerts.timeout).await;
-                done.map_err(|err| {
-                    if let ProgramFault::Failed { said, .. } = &err {
-                        tracing::warn!(program = program.name, said, "the alert command failed");
-                    }
-                    err.to_string()
-                })
-            }
+/// Hands `notice` over; the fault in words for `status`.
+async fn hand_over(ctx: &Ctx, channel: &AlertChannel, notice: &Notice) -> Result<(), String> {
+    let limit = ctx.config.alerts.timeout;
+    match channel {
+        AlertChannel::Url(url) => {
+            let posted = ctx.remote.post(url, notice, limit).await;
+            posted.map_err(|err| err.to_string())
+        }
+        AlertChannel::Command(program) => {
+            let mut line = serde_json::to_vec(notice).map_err(|err| err.to_string())?;
+            line.push(b'\n');
+            run(program, &line, limit).await.map_err(|err| {
+                if let ProgramFault::Failed { said, .. } = &err {
+                    tracing::warn!(program = program.name, said, "the alert command failed");
+                }
+                err.to_string()
+            })
         }
     }
 }
@@ -75,11 +43,8 @@ impl Channel {
 ///
 /// # Errors
 /// When the state cannot be read or written; nothing counts as over then.
-pub async fn look(
-    ctx: &Ctx,
-    channel: Option<&Channel>,
-    now: Timestamp,
-) -> Result<Option<Timestamp>, StoreError> {
+pub async fn look(ctx: &Ctx, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+    let channel = ctx.config.alerts.channel.as_ref();
     let mut troubles = status(ctx, now).await?;
     // Nobody can be told by the way that does not work.
     troubles.retain(|trouble| trouble.event != Event::AlertsUndelivered);
@@ -99,7 +64,7 @@ pub async fn look(
 
 async fn tell_due(
     ctx: &Ctx,
-    channel: &Channel,
+    channel: &AlertChannel,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, StoreError> {
     let patience = ctx.config.alerts.after;
@@ -119,7 +84,7 @@ async fn tell_due(
     Ok(ctx.store.alerts().await?.iter().filter_map(moment).min())
 }
 
-async fn tell(ctx: &Ctx, channel: &Channel, alert: Alert) -> Result<(), StoreError> {
+async fn tell(ctx: &Ctx, channel: &AlertChannel, alert: Alert) -> Result<(), StoreError> {
     let next = alert.next(ctx.config.alerts.after);
     let Some(notice) = alert.notice(next) else {
         return Ok(());
@@ -128,7 +93,7 @@ async fn tell(ctx: &Ctx, channel: &Channel, alert: Alert) -> Result<(), StoreErr
     let begun = alert.being_said(Timestamp::now(), ctx.config.alerts.timeout);
     ctx.store.put_alert(&begun).await?;
     let told = tokio::select! {
-        told = channel.tell(&notice, &ctx.config) => told,
+        told = hand_over(ctx, channel, &notice) => told,
         () = ctx.tasks.stopping().cancelled_owned() => return ctx.store.put_alert(&alert).await,
     };
     let cause = alert.cause.clone();

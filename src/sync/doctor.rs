@@ -127,14 +127,15 @@ fn alerts(config: &Config) -> Finding {
     match &config.alerts.channel {
         None => Finding::good("nobody is alerted: [alerts] names no command and no url"),
         Some(AlertChannel::Url(_)) => Finding::good("alerts go to the address in alerts.url"),
-        Some(AlertChannel::Command {
-            program,
-            environment,
-            ..
-        }) if is_runnable(program, environment) => Finding::good(format!("alerts go to {program}")),
-        Some(AlertChannel::Command { program, .. }) => Finding::bad(
-            format!("the alert command {program} is no program this daemon may run"),
-            format!("correct alerts.command, or: chmod +x {program}"),
+        Some(AlertChannel::Command(program)) if is_runnable(program) => {
+            Finding::good(format!("alerts go to {}", program.name))
+        }
+        Some(AlertChannel::Command(program)) => Finding::bad(
+            format!(
+                "the alert command {} is no program this daemon may run",
+                program.name
+            ),
+            format!("correct alerts.command, or: chmod +x {}", program.name),
         ),
     }
 }

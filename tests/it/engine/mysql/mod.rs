@@ -7,6 +7,7 @@ mod create;
 mod faults;
 mod read;
 mod session;
+mod tls;
 
 use evenkeel::base::secret::Secret;
 use evenkeel::engine::EngineError;
