@@ -6,10 +6,14 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
+use crate::wire::buffer::Buffers;
+
 /// The media type of a stream of frames.
 pub const MEDIA_TYPE: &str = "application/vnd.evenkeel.rows";
 /// Rows are gathered until a frame holds this many plain bytes.
 pub const TARGET_BYTES: usize = 1 << 20;
+/// What a buffer for a batch has room for: the row that reaches the target may cross it.
+pub const BATCH_ROOM: usize = TARGET_BYTES + (64 << 10);
 /// A single row above this is refused (`limits.max_row`).
 pub const MAX_ROW_BYTES: usize = 16 << 20;
 
@@ -116,15 +120,29 @@ impl FrameWriter {
 }
 
 /// Reads frames out of bytes as they arrive.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct FrameReader {
     sequence: u32,
     buffer: BytesMut,
+    buffers: Buffers,
+}
+
+impl Default for FrameReader {
+    fn default() -> Self {
+        Self {
+            sequence: 0,
+            buffer: BytesMut::new(),
+            buffers: Buffers::new(HEADER_BYTES + BATCH_ROOM),
+        }
+    }
 }
 
 impl FrameReader {
     /// Adds what arrived.
     pub fn push(&mut self, bytes: &[u8]) {
+        if self.buffer.capacity() == 0 {
+            self.buffer = self.buffers.empty();
+        }
         self.buffer.extend_from_slice(bytes);
     }
 
@@ -169,7 +187,7 @@ impl FrameReader {
             return Ok(None);
         }
         self.buffer.advance(HEADER_BYTES);
-        let body = self.buffer.split_to(payload_bytes).freeze();
+        let body = self.buffers.pass_on(&mut self.buffer, payload_bytes);
         let payload = if flags & FLAG_ZSTD == 0 {
             body
         } else {

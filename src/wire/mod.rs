@@ -1,5 +1,6 @@
 //! What two sites exchange: messages, the row layout and frames. Pure codecs, no IO.
 
+pub mod buffer;
 pub mod convert;
 pub mod datetime;
 pub mod field;

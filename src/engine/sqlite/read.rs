@@ -143,7 +143,7 @@ impl Scan {
         let mut rows = statement
             .query(rusqlite::params_from_iter(&self.query.parameters))
             .map_err(fault)?;
-        let mut writer = RowWriter::default();
+        let mut writer = RowWriter::for_stream();
         while let Some(row) = rows.next().map_err(fault)? {
             let before = writer.len();
             writer.begin(fields);

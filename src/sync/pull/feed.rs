@@ -51,6 +51,7 @@ impl Feed {
         mut rows: IncomingRows,
     ) -> Result<Vec<QuarantinedRow>, SyncError> {
         let mut rejected = Vec::new();
+        let mut writer = RowWriter::for_stream();
         loop {
             let batch = rows.next().await?;
             self.received.bytes.store(rows.bytes(), Ordering::Relaxed);
@@ -58,7 +59,7 @@ impl Feed {
             self.received
                 .rows
                 .fetch_add(batch.rows.into(), Ordering::Relaxed);
-            let batch = self.converted(batch, &mut rejected)?;
+            let batch = self.converted(batch, &mut writer, &mut rejected)?;
             if rejected.len() > self.max_rejected {
                 let limit = self.max_rejected;
                 return Err(EngineError::too_many_rejected(&self.table, limit, &rejected).into());
@@ -75,15 +76,15 @@ impl Feed {
     fn converted(
         &self,
         batch: RowBatch,
+        writer: &mut RowWriter,
         rejected: &mut Vec<QuarantinedRow>,
     ) -> Result<RowBatch, SyncError> {
         if self.contract.conversion.is_pass() {
             return Ok(batch);
         }
-        let mut writer = RowWriter::default();
         for tuple in batch.tuples() {
             let tuple = tuple.map_err(|err| self.nonsense(&err))?;
-            if let Err((at, misfit)) = self.contract.conversion.convert(tuple, &mut writer) {
+            if let Err((at, misfit)) = self.contract.conversion.convert(tuple, writer) {
                 rejected.push(self.rejected(tuple, at, &misfit)?);
             }
         }
