@@ -8,6 +8,9 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
+/// The row that reaches a batch's target may cross it.
+const SLACK: usize = 64 << 10;
+
 /// The buffers of one stream.
 #[derive(Debug)]
 pub struct Buffers {
@@ -17,9 +20,13 @@ pub struct Buffers {
 }
 
 impl Buffers {
-    /// Buffers with room for so many bytes each; with none, each grows as it is filled and is not used again.
+    /// Buffers for batches that are passed on once they hold `target` bytes.
     #[must_use]
-    pub fn new(room: usize) -> Self {
+    pub fn for_batches_of(target: usize) -> Self {
+        Self::with_room(target.saturating_add(SLACK))
+    }
+
+    fn with_room(room: usize) -> Self {
         Self {
             room,
             passed_on: VecDeque::new(),
@@ -58,8 +65,9 @@ impl Buffers {
 }
 
 impl Default for Buffers {
+    /// Buffers that grow as they are filled, and are not used again.
     fn default() -> Self {
-        Self::new(0)
+        Self::with_room(0)
     }
 }
 
@@ -78,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_buffer_is_used_again_only_after_its_last_reader_has_gone() {
-        let mut buffers = Buffers::new(16);
+        let mut buffers = Buffers::with_room(16);
         let first = fill(&mut buffers, b"first");
         let reader = first.slice(1..3);
         let place = first.as_ptr();
@@ -94,7 +102,7 @@ mod tests {
 
     #[test]
     fn what_follows_stays_and_a_buffer_that_grew_is_given_up() {
-        let mut buffers = Buffers::new(4);
+        let mut buffers = Buffers::with_room(4);
         let mut buffer = BytesMut::from(&b"a row and a half"[..]);
         assert_eq!(&*buffers.pass_on(&mut buffer, 5), b"a row");
         assert_eq!(&*buffer, b" and a half");

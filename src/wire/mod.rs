@@ -10,6 +10,7 @@ pub mod json;
 pub mod messages;
 pub mod numeric;
 pub mod row;
+mod squeeze;
 
 /// Bytes or text that are no value of the type they claim.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

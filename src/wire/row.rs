@@ -8,7 +8,6 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::wire::InvalidValue;
 use crate::wire::buffer::Buffers;
-use crate::wire::frame::BATCH_ROOM;
 
 /// The fields of one row; `None` is NULL.
 pub type Fields<'a> = Vec<Option<&'a [u8]>>;
@@ -129,11 +128,11 @@ pub struct RowWriter {
 }
 
 impl RowWriter {
-    /// For a stream of batches of [`crate::wire::frame::TARGET_BYTES`]: their memory is used again.
+    /// For a stream of batches that are taken once they hold `target` bytes: their memory is used again.
     #[must_use]
-    pub fn for_stream() -> Self {
+    pub fn for_batches_of(target: usize) -> Self {
         Self {
-            buffers: Buffers::new(BATCH_ROOM),
+            buffers: Buffers::for_batches_of(target),
             ..Self::default()
         }
     }

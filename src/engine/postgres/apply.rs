@@ -50,10 +50,12 @@ pub(super) async fn apply(
     };
     match applier.consume(rows).await {
         Ok(()) => {
+            let began_empty = applier.writer.began_empty();
             let (session, applied) = applier.writer.into_parts();
             session.release();
             Ok(Applied {
                 rows: applier.told.rows_taken,
+                began_empty,
                 ..applied
             })
         }

@@ -5,9 +5,10 @@
 
 use bytes::{Bytes, BytesMut};
 
+use crate::engine::driver::BATCH_BYTES;
 use crate::wire::InvalidValue;
 use crate::wire::buffer::Buffers;
-use crate::wire::frame::{BATCH_ROOM, MAX_ROW_BYTES, TARGET_BYTES};
+use crate::wire::frame::MAX_ROW_BYTES;
 use crate::wire::row::{RowBatch, tuple_length};
 
 /// The header this side writes: signature, no flags, no extension.
@@ -54,7 +55,7 @@ impl Default for Cutter {
     fn default() -> Self {
         Self {
             buffer: BytesMut::new(),
-            buffers: Buffers::new(BATCH_ROOM),
+            buffers: Buffers::for_batches_of(BATCH_BYTES),
             complete: 0,
             rows: 0,
             place: Place::Header,
@@ -94,7 +95,7 @@ impl Cutter {
 
     /// Whether a batch has its size.
     pub(super) fn is_full(&self) -> bool {
-        self.complete >= TARGET_BYTES
+        self.complete >= BATCH_BYTES
     }
 
     /// Whether the end of the stream was seen.

@@ -18,7 +18,7 @@ use crate::model::run::Changes;
 use crate::model::table::TableName;
 use crate::wire::InvalidValue;
 
-/// Small pieces are joined to messages of this size.
+/// Small pieces are joined to messages of this size, large ones cut: the client keeps a copy of each message.
 const MESSAGE_BYTES: usize = 64 << 10;
 /// After so many chunks that did not go straight, the rest goes through the stage at once.
 const STRAIGHT_FAILURES: u32 = 3;
@@ -66,6 +66,10 @@ impl Writer {
     /// Whether the next chunk goes straight into the table.
     pub(super) fn goes_straight(&self) -> bool {
         self.destination.straight && self.straight_failures < STRAIGHT_FAILURES
+    }
+
+    pub(super) fn began_empty(&self) -> bool {
+        self.destination.began_empty
     }
 
     pub(super) fn budget(&self) -> ApplyBudget {
@@ -334,7 +338,9 @@ pub(super) async fn copy_in(
             copy.send(message.split()).await?;
         }
         if part.len() >= MESSAGE_BYTES {
-            copy.send(&**part).await?;
+            for piece in part.chunks(MESSAGE_BYTES) {
+                copy.send(piece).await?;
+            }
         } else {
             message.extend_from_slice(part);
         }

@@ -93,7 +93,10 @@ fn run(
         work.batch(&batch)?;
     }
     work.settle()?;
-    Ok(work.applied)
+    Ok(Applied {
+        began_empty: work.destination.began_empty(),
+        ..work.applied
+    })
 }
 
 /// How long transactions last and pause.

@@ -6,7 +6,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::engine::driver::{CHANNEL_BATCHES, Flow, RowStream, Selection};
+use crate::engine::driver::{BATCH_BYTES, CHANNEL_BATCHES, Flow, RowStream, Selection};
 use crate::engine::error::EngineError;
 use crate::engine::sqlite::caller::{CallerWatch, caller};
 use crate::engine::sqlite::connect::Location;
@@ -16,7 +16,7 @@ use crate::engine::sqlite::introspect::{self, Described};
 use crate::engine::sqlite::select;
 use crate::engine::sqlite::types::Storage;
 use crate::model::table::TableName;
-use crate::wire::frame::{MAX_ROW_BYTES, TARGET_BYTES};
+use crate::wire::frame::MAX_ROW_BYTES;
 use crate::wire::row::RowWriter;
 
 /// Characters of a key's value that a message shows.
@@ -143,7 +143,7 @@ impl Scan {
         let mut rows = statement
             .query(rusqlite::params_from_iter(&self.query.parameters))
             .map_err(fault)?;
-        let mut writer = RowWriter::for_stream();
+        let mut writer = RowWriter::for_batches_of(BATCH_BYTES);
         while let Some(row) = rows.next().map_err(fault)? {
             let before = writer.len();
             writer.begin(fields);
@@ -157,7 +157,7 @@ impl Scan {
                     limit: MAX_ROW_BYTES,
                 });
             }
-            if writer.len() >= TARGET_BYTES
+            if writer.len() >= BATCH_BYTES
                 && stream.blocking_send(Ok(Flow::Rows(writer.take()))).is_err()
             {
                 return Ok(false);

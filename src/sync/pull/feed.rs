@@ -15,6 +15,7 @@ use crate::remote::IncomingRows;
 use crate::sync::SyncError;
 use crate::sync::contract::Contract;
 use crate::wire::InvalidValue;
+use crate::wire::frame::TARGET_BYTES;
 use crate::wire::json::field_to_text;
 use crate::wire::row::{RowBatch, RowWriter, split_tuple};
 
@@ -51,7 +52,7 @@ impl Feed {
         mut rows: IncomingRows,
     ) -> Result<Vec<QuarantinedRow>, SyncError> {
         let mut rejected = Vec::new();
-        let mut writer = RowWriter::for_stream();
+        let mut writer = RowWriter::for_batches_of(TARGET_BYTES);
         loop {
             let batch = rows.next().await?;
             self.received.bytes.store(rows.bytes(), Ordering::Relaxed);
