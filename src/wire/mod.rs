@@ -3,6 +3,7 @@
 pub mod buffer;
 pub mod convert;
 pub mod datetime;
+mod digits;
 pub mod field;
 pub mod fit;
 pub mod frame;
