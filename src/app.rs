@@ -15,6 +15,7 @@ use crate::base::service;
 use crate::base::task::{Tasks, Waker};
 use crate::config::Config;
 use crate::engine::{self, EngineError};
+use crate::jobs::alerter::Alerter;
 use crate::jobs::healer::Healer;
 use crate::jobs::runner::Runner;
 use crate::remote::{Remote, RemoteError};
@@ -94,9 +95,11 @@ pub async fn serve(config: Config, standby: bool) -> Result<(), AppError> {
         tasks: Tasks::default(),
         runner: Waker::default(),
         healer: Waker::default(),
+        alerter: Waker::default(),
         active: ActiveRuns::default(),
     });
 
+    let alerter = Alerter::new(Arc::clone(&ctx))?;
     let listeners = Listeners::bind(&ctx.config).await?;
     listeners.write_down(&ctx.config)?;
     let (server, admin) = (listeners.server_address(), listeners.admin_address());
@@ -106,6 +109,7 @@ pub async fn serve(config: Config, standby: bool) -> Result<(), AppError> {
         .repeat(Arc::new(Runner::new(Arc::clone(&ctx))), ctx.runner.clone());
     ctx.tasks
         .repeat(Arc::new(Healer::new(Arc::clone(&ctx))), ctx.healer.clone());
+    ctx.tasks.repeat(Arc::new(alerter), ctx.alerter.clone());
     let socket = ctx.config.admin.socket.display();
     ctx.tasks.spawn("first look", first_look(Arc::clone(&ctx)));
     tracing::info!(site = ctx.config.site.name, server, admin, %socket, "evenkeel is up");

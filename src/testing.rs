@@ -8,6 +8,8 @@ pub(crate) mod cleanup;
 pub(crate) mod ports;
 #[path = "../tests/it/support/postgres.rs"]
 pub(crate) mod postgres;
+#[path = "../tests/it/support/program.rs"]
+pub(crate) mod program;
 #[path = "../tests/it/support/sqlite.rs"]
 pub(crate) mod sqlite;
 #[path = "../tests/it/support/wait.rs"]

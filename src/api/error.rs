@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 
 use crate::api::problem::Problem;
 use crate::engine::EngineError;
+use crate::model::fault::FaultCode;
 use crate::remote::RemoteError;
 use crate::store::StoreError;
 use crate::sync::SyncError;
@@ -57,13 +58,13 @@ impl From<SyncError> for Problem {
 }
 
 /// The problem type of a contract's code; the codes are for scripts, with underscores in JSON and dashes in URIs.
-fn contract_kind(code: &str) -> &'static str {
+fn contract_kind(code: FaultCode) -> &'static str {
     match code {
-        "missing_here" => "missing-here",
-        "no_key" => "no-key",
-        "missing_column" => "missing-column",
-        "kind_mismatch" => "kind-mismatch",
-        "not_writable" => "not-writable",
+        FaultCode::MissingHere => "missing-here",
+        FaultCode::NoKey => "no-key",
+        FaultCode::MissingColumn => "missing-column",
+        FaultCode::KindMismatch => "kind-mismatch",
+        FaultCode::NotWritable => "not-writable",
         _ => "contract",
     }
 }

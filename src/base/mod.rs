@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod cause;
+pub mod command;
 pub mod secret;
 pub mod service;
 pub mod task;

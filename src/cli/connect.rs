@@ -15,6 +15,7 @@ use crate::cli::fields::text;
 use crate::cli::print::Output;
 use crate::cli::{grants, password};
 use crate::model::url::PeerUrl;
+use crate::wire::messages::PublishedRefusal;
 
 const POLL: Duration = Duration::from_secs(1);
 
@@ -75,12 +76,16 @@ pub(super) async fn register(client: &Client, order: &Order) -> anyhow::Result<V
     client.post(&["connections"], &body).await
 }
 
-/// The peer's own words, from the published protocol.
 fn wants_password(err: &anyhow::Error) -> bool {
     let failure = err.downcast_ref::<Failure>();
     failure.is_some_and(|failure| {
-        failure.exit == Exit::Refused && failure.words.contains("Password required")
+        failure.exit == Exit::Refused && says(failure, PublishedRefusal::PasswordRequired)
     })
+}
+
+/// Whether the daemon passes on this refusal of the peer's, word for word.
+fn says(failure: &Failure, refusal: PublishedRefusal) -> bool {
+    failure.words.contains(refusal.as_str())
 }
 
 /// Says what can be done about the peer's terse words.
@@ -88,14 +93,17 @@ fn with_way_out(err: anyhow::Error) -> anyhow::Error {
     let Some(failure) = err.downcast_ref::<Failure>() else {
         return err;
     };
-    let hint = match failure.words.as_str() {
-        words if words.contains("Password required") => {
+    let hint = match failure {
+        failure if says(failure, PublishedRefusal::PasswordRequired) => {
             "ask its administrator for the password; give it with --password-file or EVENKEEL_PASSWORD"
         }
-        words if words.contains("Invalid password") => {
+        failure if says(failure, PublishedRefusal::PasswordInvalid) => {
             "ask its administrator for the right password"
         }
-        words if words.contains("not allowed") || words.contains("is disabled") => {
+        failure
+            if says(failure, PublishedRefusal::IncomingNotAllowed)
+                || says(failure, PublishedRefusal::Disabled) =>
+        {
             "ask its administrator: there, `evenkeel settings` shows what this site's requests meet"
         }
         _ => return err,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use rustix::fs::{MemfdFlags, Mode, Uid};
 
-use crate::base::secret::{KeyPlace, text_of_file};
+use crate::base::secret::text_of_file;
 use crate::config::State;
 
 /// As root, starts this same command again as the owner of the state's folder; otherwise does nothing.
@@ -28,7 +28,7 @@ pub(super) fn become_owner(state: &State) -> anyhow::Result<()> {
     let mut command = std::process::Command::new(&program);
     command.args(std::env::args_os().skip(1)).gid(gid).uid(uid);
     // Lives until the program is replaced, and in the new one as an open file.
-    let key = handed_key(&state.key, uid)?;
+    let key = handed_key(state, uid)?;
     if let Some(key) = &key {
         let path = format!("/proc/self/fd/{}", key.as_raw_fd());
         command.env("EVENKEEL__STATE__KEY_FILE", path);
@@ -43,11 +43,19 @@ pub(super) fn become_owner(state: &State) -> anyhow::Result<()> {
 }
 
 /// The key in a file without a name that `uid` may read, unless its own file belongs to `uid` or will.
-fn handed_key(place: &KeyPlace, uid: u32) -> anyhow::Result<Option<OwnedFd>> {
-    let path = place.path();
+fn handed_key(state: &State, uid: u32) -> anyhow::Result<Option<OwnedFd>> {
+    let path = state.key.path();
     let owner = owner_of(path).or_else(|| owner_of(folder_of(path)));
     if owner.is_none_or(|(owner, _)| owner == uid) {
         return Ok(None);
+    }
+    let database = crate::config::sqlite_file(state.url.expose());
+    if !path.exists() && database.is_some_and(|file| file.exists()) {
+        // A new key would not open what is there.
+        anyhow::bail!(
+            "the key file {} is missing, and the state was made with a key: restore it from its backup; where systemd gives the daemon another credential, make tokens through the daemon (docs/operations.md, \"The key\")",
+            path.display()
+        );
     }
     let text = text_of_file(path)?;
     // Not closed when the program is replaced.
@@ -79,8 +87,8 @@ fn owner_of(path: &Path) -> Option<(u32, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{KeyPlace, Path, PathBuf, State, folder_of_state, owner_of};
-    use crate::base::secret::Secret;
+    use super::{Path, PathBuf, State, folder_of_state, owner_of};
+    use crate::base::secret::{KeyPlace, Secret};
 
     #[test]
     fn the_owner_is_that_of_the_states_folder() {

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::cli::client::Client;
 use crate::cli::fields::{at, number, optional_number, text};
 use crate::cli::print::{Output, grouped, sized, spanned};
+use crate::model::fault::FaultCode;
 
 const POLL: Duration = Duration::from_millis(300);
 /// Without a terminal a line now and then is enough.
@@ -90,7 +91,7 @@ fn waiting(run: &Value) -> String {
     } else {
         format!("\n  {hint}")
     };
-    if text(run, "error.code") == "waiting_for_run" {
+    if text(run, "error.code") == FaultCode::WaitingForRun.as_str() {
         return format!("Waiting: {message}{hint}");
     }
     let next = match text(run, "next_attempt_at") {

@@ -1,5 +1,6 @@
 //! The variables that are no settings of the daemon: how a command reaches it, and what systemd hands over.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::base::secret::Secret;
@@ -29,6 +30,17 @@ pub fn access() -> Access {
 pub(super) fn key_credential() -> Option<PathBuf> {
     let path = PathBuf::from(variable("CREDENTIALS_DIRECTORY")?).join("evenkeel.key");
     path.exists().then_some(path)
+}
+
+/// What programs that the daemon runs may see of its environment: enough to find others and to write dates and names,
+/// none of the daemon's settings.
+pub(super) fn passed_on() -> Vec<(OsString, OsString)> {
+    [
+        "PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR",
+    ]
+    .into_iter()
+    .filter_map(|name| Some((name.into(), std::env::var_os(name)?)))
+    .collect()
 }
 
 fn variable(name: &str) -> Option<String> {

@@ -9,9 +9,11 @@ use jiff::tz::TimeZone;
 
 use crate::base::secret::{KeyPlace, Secret};
 use crate::base::telemetry::LogFormat;
+use crate::config::alerts::read_alerts;
 use crate::config::environment::key_credential;
 use crate::config::fault::{ConfigFault, ConfigFaults};
 use crate::config::layers::layered;
+use crate::config::mysql::mysql_options;
 use crate::config::postgres::postgres_options;
 use crate::config::reader::{
     Reader, bytes, duration, filled, list, networks, number, parsed, switch, text,
@@ -126,6 +128,7 @@ fn build(mut reader: Reader) -> Result<Config, ConfigFaults> {
     let healing = Healing {
         interval: span(&mut reader, "healing.interval"),
     };
+    let alerts = read_alerts(&mut reader);
     let withheld = reader.value("grants.withheld", Vec::new(), list);
     let limits = read_limits(&mut reader);
     let runs = Runs {
@@ -154,6 +157,7 @@ fn build(mut reader: Reader) -> Result<Config, ConfigFaults> {
         incoming,
         outgoing,
         healing,
+        alerts,
         grants: Grants {
             withheld: Withheld::new(&withheld),
         },
@@ -364,9 +368,11 @@ fn database(value: &config::ValueKind, is_site: bool) -> Result<Secret<String>, 
             Ok(_) => Ok(Secret::new(url)),
             Err(err) => Err(err.to_string()),
         },
-        "mysql" | "mariadb" if is_site => {
-            Err("MySQL and MariaDB are not supported by this version".to_owned())
-        }
+        "mysql" | "mariadb" if is_site => match mysql_options(&url) {
+            Ok(_) => Ok(Secret::new(url)),
+            Err(err) => Err(err.to_string()),
+        },
+        _ if is_site => Err("must begin with postgresql://, mysql:// or sqlite://".to_owned()),
         _ => Err("must begin with postgresql:// or sqlite://".to_owned()),
     }
 }

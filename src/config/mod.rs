@@ -3,10 +3,12 @@
 //! `load` layers the sources, `reader` turns text into checked values. Nothing here opens a database or a port.
 //! Invariant: a `Config` cannot be wrong; secrets in it do not print; the environment is read here and nowhere else.
 
+mod alerts;
 mod environment;
 mod fault;
 mod layers;
 mod load;
+mod mysql;
 mod postgres;
 mod reader;
 
@@ -22,9 +24,11 @@ use crate::model::grant::Withheld;
 use crate::model::policy::IncomingMode;
 use crate::model::url::PeerUrl;
 
+pub use alerts::{AlertChannel, Alerts};
 pub use environment::{Access, access};
 pub use fault::{ConfigFault, ConfigFaults};
 pub use load::{DEFAULT_FILE, DEFAULT_TEXT, admin_socket, is_closed, load, sqlite_file, state};
+pub use mysql::{InvalidMysqlUrl, mysql_options};
 pub use postgres::{InvalidPostgresUrl, postgres_options};
 
 /// Everything an operator can set. Keys and defaults stand in `config/evenkeel.toml`.
@@ -42,6 +46,7 @@ pub struct Config {
     pub incoming: Incoming,
     pub outgoing: Outgoing,
     pub healing: Healing,
+    pub alerts: Alerts,
     pub grants: Grants,
     pub limits: Limits,
     pub runs: Runs,

@@ -9,6 +9,7 @@ use crate::model::finding::Finding;
 use crate::model::run::{Changes, ConflictStrategy, QuarantinedRow, SyncMode};
 use crate::model::table::{Column, Engine, NeutralType, Table, TableName};
 use crate::wire::row::RowBatch;
+use crate::wire::scope::{Condition, Scope};
 
 /// A reader passes its rows on once it has so many bytes of them: a quarter of a frame, so that little waits in memory.
 pub const BATCH_BYTES: usize = 256 << 10;
@@ -88,6 +89,20 @@ pub enum RowFilter {
         /// The last row of the page before.
         values: Vec<KeyValue>,
     },
+    /// Those that [`Condition::holds`] for every condition; an engine gives these rows exactly, whatever its collations,
+    /// its paddings and its idea of NaN.
+    Matching(Scope),
+}
+
+impl RowFilter {
+    /// The conditions of [`Self::Matching`].
+    #[must_use]
+    pub fn conditions(&self) -> &[Condition] {
+        match self {
+            Self::Matching(scope) => scope.conditions(),
+            Self::All | Self::In { .. } | Self::Between { .. } | Self::After { .. } => &[],
+        }
+    }
 }
 
 /// How many rows a table has.

@@ -2,9 +2,14 @@
 //!
 //! Knows SQL and nothing of peers, runs or HTTP.
 
+mod check;
+mod chunk;
 pub mod driver;
 pub mod error;
+mod held;
+pub mod mysql;
 pub mod postgres;
+mod scope;
 pub mod sql;
 pub mod sqlite;
 
@@ -14,6 +19,7 @@ use std::sync::Arc;
 
 use crate::base::secret::Secret;
 use crate::engine::driver::Driver;
+use crate::engine::mysql::MysqlDriver;
 use crate::engine::postgres::PostgresDriver;
 use crate::engine::sqlite::SqliteDriver;
 
@@ -30,11 +36,9 @@ pub async fn open(
             Ok(Arc::new(PostgresDriver::connect(url, schemas).await?))
         }
         Some("sqlite") => Ok(Arc::new(SqliteDriver::open(url)?)),
-        Some(scheme @ ("mysql" | "mariadb")) => Err(EngineError::Url(format!(
-            "{scheme}:// is not supported by this version; postgresql:// and sqlite:/// are"
-        ))),
+        Some("mysql" | "mariadb") => Ok(Arc::new(MysqlDriver::connect(url, schemas)?)),
         _ => Err(EngineError::Url(
-            "expected postgresql://... or sqlite:///...".to_owned(),
+            "expected postgresql://..., mysql://... or sqlite:///...".to_owned(),
         )),
     }
 }

@@ -1,4 +1,5 @@
-//! The healer: tells peers what they have yet to hear - registrations, decisions, deletions - until they confirm it.
+//! The healer: tells peers what they have yet to hear - registrations, decisions, deletions - until they confirm it, and
+//! asks those that were silent until they answer.
 //!
 //! An unreachable peer has a next attempt of its own and delays no other.
 
@@ -47,6 +48,7 @@ impl Task for Healer {
             }
             Err(err) => tracing::error!(%err, "the healer cannot read the connections"),
         }
+        self.ctx.alerter.wake();
         self.ctx.config.healing.interval
     }
 }

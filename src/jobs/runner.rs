@@ -11,9 +11,11 @@ use jiff::Timestamp;
 
 use crate::base::backoff::random_fraction;
 use crate::base::task::Task;
+use crate::model::fault::FaultCode;
 use crate::model::run::{Run, RunError, RunStatus};
 use crate::store::StoreError;
 use crate::sync::active::ActiveRun;
+use crate::sync::connections::note_absence;
 use crate::sync::retry::{NextStep, assess, next_attempt};
 use crate::sync::{Ctx, SyncError, pull};
 
@@ -54,7 +56,7 @@ impl Runner {
             Ok(active) => active,
             Err(busy) => {
                 let waits = RunError {
-                    code: "waiting_for_run".to_owned(),
+                    code: FaultCode::WaitingForRun.to_string(),
                     message: format!("table {} is being written by run {}", busy.table, busy.run),
                     hint: Some("it starts by itself once that run is over".to_owned()),
                     retry_after: None,
@@ -111,6 +113,7 @@ async fn attempt(ctx: &Ctx, mut run: Run, active: ActiveRun) {
         tracing::error!(run = %run.id, %err, "a run's outcome was not written down");
     }
     ctx.runner.wake();
+    ctx.alerter.wake();
 }
 
 /// A run that panicked must not hold its tables until the next start, and not be tried again after it.
@@ -118,7 +121,7 @@ async fn give_up(ctx: &Ctx, run: &mut Run) -> Result<(), StoreError> {
     tracing::error!(run = %run.id, "a run panicked; please report this with the log");
     run.status = RunStatus::Failed;
     run.error = Some(RunError {
-        code: "internal".to_owned(),
+        code: FaultCode::Internal.to_string(),
         message: "something went wrong inside the daemon".to_owned(),
         hint: Some("report it with the daemon's log".to_owned()),
         retry_after: None,
@@ -139,6 +142,9 @@ async fn conclude(ctx: &Ctx, run: &mut Run, done: Result<(), SyncError>) -> Resu
         tracing::info!(run = %run.id, status = %run.status, "run ended");
         return ctx.store.finish_run(run, now).await;
     };
+    if let Err(fault) = note_absence(ctx, run.connection_id, &err, now).await {
+        tracing::error!(connection = %run.connection_id, %fault, "that a peer did not answer was not written down");
+    }
     let (error, step) = assess(&err);
     match err {
         SyncError::Stopping => return ctx.store.postpone_run(run, now, &error, now).await,

@@ -1,6 +1,8 @@
 //! Plain values and the rules between them: no IO, no async; `now` is an argument.
 
+pub mod alert;
 pub mod connection;
+pub mod fault;
 pub mod filter;
 pub mod finding;
 pub mod grant;

@@ -146,7 +146,7 @@ impl Progress {
 /// Why a run, or one table of it, did not go through.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunError {
-    /// For scripts.
+    /// For scripts: a [`FaultCode`](crate::model::fault::FaultCode), or what a peer that refused called it.
     pub code: String,
     /// What happened, to what.
     pub message: String,

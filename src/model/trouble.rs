@@ -40,6 +40,8 @@ pub enum Event {
     RunFailed,
     /// A run left rows out.
     RowsQuarantined,
+    /// What the administrator should have been told could not be.
+    AlertsUndelivered,
 }
 
 words! {
@@ -48,12 +50,13 @@ words! {
         ConnectionSuspended = "connection_suspended", ConnectionExpired = "connection_expired",
         ConnectionSevered = "connection_severed", PeerUnreachable = "peer_unreachable",
         RunWaiting = "run_waiting", RunFailed = "run_failed", RowsQuarantined = "rows_quarantined",
+        AlertsUndelivered = "alerts_undelivered",
     }
 }
 
 impl Event {
     /// Every kind there is.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ConnectionPending,
         Self::ConnectionWaiting,
         Self::ConnectionSuspended,
@@ -63,6 +66,7 @@ impl Event {
         Self::RunWaiting,
         Self::RunFailed,
         Self::RowsQuarantined,
+        Self::AlertsUndelivered,
     ];
 }
 

@@ -1,10 +1,14 @@
 //! What can go wrong in a call to a peer.
 
+use crate::wire::messages::PublishedRefusal;
+
 /// A fault of a call to a peer.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum RemoteError {
     /// The client itself cannot be made.
-    #[error("the HTTP client cannot be set up: {0}")]
+    #[error(
+        "the HTTP client cannot be set up: {0}; it needs the system's certificates of authorities (package ca-certificates)"
+    )]
     Setup(String),
     /// The address must not be called.
     #[error(
@@ -73,6 +77,30 @@ pub enum RemoteError {
 }
 
 impl RemoteError {
+    /// Whether nobody was there: no answer, nothing that knows the API, or only a proxy before the peer (RFC 9110,
+    /// section 15.6).
+    #[must_use]
+    pub fn is_absence(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::NoApi { .. }
+                | Self::Refused {
+                    status: 502..=504,
+                    ..
+                }
+        )
+    }
+
+    /// Which of the published refusals it is.
+    #[must_use]
+    pub fn published(&self) -> Option<PublishedRefusal> {
+        match self {
+            Self::Refused { message, .. } => message.parse().ok(),
+            _ => None,
+        }
+    }
+
     /// Whether the peer answered at all.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {

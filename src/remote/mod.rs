@@ -1,4 +1,5 @@
-//! The HTTP client of a peer: asks, checks the answer's form, and says what went wrong.
+//! The HTTP client of a peer: asks, checks the answer's form, and says what went wrong. Beside it the one that calls
+//! an administrator's web address.
 //!
 //! Knows nothing of runs or of our database. Invariant: an address is checked before it is connected to,
 //! redirects are not followed, and no answer is read beyond its limit.
@@ -9,10 +10,12 @@ mod guard;
 mod peer;
 mod rows;
 mod transport;
+mod webhook;
 
 pub use error::RemoteError;
-pub use peer::{Peer, RegisterRequest, Verified};
+pub use peer::{Peer, RegisterRequest, RowsRequest, Verified};
 pub use rows::IncomingRows;
+pub use webhook::Webhook;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +23,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use reqwest::redirect::Policy;
 
+use crate::base::cause::last_cause;
 use crate::model::url::PeerUrl;
 
 /// Calls peers. Cheap to clone.
@@ -51,7 +55,7 @@ impl Remote {
                 &allowed_networks,
             ))))
             .build()
-            .map_err(|err| RemoteError::Setup(err.to_string()))?;
+            .map_err(|err| RemoteError::Setup(last_cause(&err)))?;
         Ok(Self {
             http,
             allowed_networks,

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::base::secret::Secret;
 use crate::model::connection::Status;
+use crate::model::filter::Filter;
 use crate::model::table::TableName;
 use crate::model::url::PeerUrl;
 use crate::remote::catalogue::excess;
@@ -35,6 +36,19 @@ pub struct RegisterRequest<'a> {
     pub password: Option<&'a Secret<String>>,
     /// What this site is.
     pub evenkeel: EvenkeelHello,
+}
+
+/// What a stream of rows is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct RowsRequest<'a> {
+    /// As the peer names it.
+    pub table: &'a TableName,
+    /// Just these, in this order, as the peer names them.
+    pub columns: &'a [String],
+    /// Only the rows that pass.
+    pub filter: Option<&'a Filter>,
+    /// Only told.
+    pub conflict_strategy: &'a str,
 }
 
 /// What `verify-connection` says.
@@ -279,21 +293,22 @@ impl Peer {
             .map(|answer| answer.records)
     }
 
-    /// Opens the stream of a table's rows with just these columns.
+    /// Opens the stream of a table's rows.
     ///
     /// # Errors
-    /// The peer's refusal, why it could not be asked, or that it cannot send frames.
+    /// The peer's refusal, why it could not be asked, that it cannot send frames, or that it does not filter.
     pub async fn rows(
         &self,
         token_hash: &Secret<String>,
-        table: &TableName,
-        columns: &[String],
-        conflict_strategy: &str,
+        asked: RowsRequest<'_>,
     ) -> Result<IncomingRows, RemoteError> {
-        let body = json!({
-            "auth_token_hash": token_hash.expose(), "table_name": table,
-            "conflict_strategy": conflict_strategy, "columns": columns,
+        let mut body = json!({
+            "auth_token_hash": token_hash.expose(), "table_name": asked.table,
+            "conflict_strategy": asked.conflict_strategy, "columns": asked.columns,
         });
+        if let (Some(filter), Some(fields)) = (asked.filter, body.as_object_mut()) {
+            fields.insert("filter".into(), json!(filter));
+        }
         let request = self
             .transport
             .request("pull-data", &body)
@@ -315,7 +330,14 @@ impl Peer {
                 .transport
                 .nonsense("it sends no frames; is it an Evenkeel?"));
         }
-        IncomingRows::begin(self.host(), response).await
+        let rows = IncomingRows::begin(self.host(), response).await?;
+        // A version that knows no filters leaves one out like any key it does not know, and sends every row.
+        if rows.head().filter.as_ref() != asked.filter {
+            return Err(self
+                .transport
+                .nonsense("it does not keep to the row filter; is it of an older version?"));
+        }
+        Ok(rows)
     }
 }
 

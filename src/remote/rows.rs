@@ -32,6 +32,7 @@ impl IncomingRows {
             table: crate::model::table::TableName::bare(""),
             columns: vec![],
             rows_estimate: None,
+            filter: None,
         };
         let mut rows = Self {
             host,

@@ -3,6 +3,7 @@
 //! Times are microseconds UTC, set by Rust; ids are UUIDv7 as text; lists and objects are JSON as text. It decides
 //! nothing. Invariant: nobody migrates without holding the lock, and one daemon holds it for life.
 
+mod alert;
 mod audit;
 mod connection;
 mod key;

@@ -241,6 +241,28 @@ impl Store {
         Ok(())
     }
 
+    /// The peer answers again: its runs that wait are due at once, whatever they wait for.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn hurry_runs(
+        &self,
+        connection: ConnectionId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        execute!(
+            self,
+            "update run
+            set next_attempt_at = $2
+            where connection_id = $1
+              and status = 'pending'
+              and next_attempt_at > $2",
+            connection.to_string(),
+            micros(now)
+        );
+        Ok(())
+    }
+
     /// Asks a run to stop: a pending one is cancelled at once, a running one is marked. False when it is final.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 
 use jiff::Timestamp;
 
+use crate::model::fault::FaultCode;
 use crate::model::id::{ConnectionId, TransferId};
 use crate::model::run::{RunError, RunStatus, Transfer};
 use crate::store::pool::{execute, fetch_all, on_pool};
@@ -124,7 +125,7 @@ impl Store {
     /// When the database fails.
     pub async fn fail_open_transfers(&self, now: Timestamp) -> Result<(), StoreError> {
         let interrupted = RunError {
-            code: "interrupted".to_owned(),
+            code: FaultCode::Interrupted.to_string(),
             message: "the daemon stopped before this transfer ended".to_owned(),
             hint: None,
             retry_after: None,

@@ -2,6 +2,7 @@
 //!
 //! A pure function of both catalogues. What cannot fit is refused here, before any row.
 
+use crate::model::fault::FaultCode;
 use crate::model::run::SyncMode;
 use crate::model::table::{Column, Engine, Table, TableName};
 use crate::sync::SyncError;
@@ -46,7 +47,7 @@ pub(super) fn agree_by(
     if let Some(reason) = &target.not_writable {
         return Err(refuse(
             table,
-            "not_writable",
+            FaultCode::NotWritable,
             reason.clone(),
             "choose another table",
         ));
@@ -64,7 +65,7 @@ pub(super) fn agree_by(
             let message = format!("column {}: {mismatch}", column.name);
             refuse(
                 table,
-                "kind_mismatch",
+                FaultCode::KindMismatch,
                 message,
                 "change the column's type on one side",
             )
@@ -158,7 +159,7 @@ fn refuse_missing_columns(source: &Catalogue, target: &Table) -> Result<(), Sync
     );
     Err(refuse(
         &target.name,
-        "missing_column",
+        FaultCode::MissingColumn,
         message,
         "add it here with the type the source has, or let the source withhold it",
     ))
@@ -176,7 +177,7 @@ fn refuse_computed_columns(source: &Catalogue, target: &Table) -> Result<(), Syn
     };
     Err(refuse(
         &target.name,
-        "computed_here",
+        FaultCode::ComputedHere,
         format!(
             "column {} is computed here, but has values of its own at the source",
             column.name
@@ -189,12 +190,12 @@ fn refuse_unfilled(table: &TableName, column: &Column, mode: SyncMode) -> Result
     let inserts = mode != SyncMode::Update;
     if inserts && !column.nullable && !column.has_default && !column.identity {
         let message = format!(
-            "column {} exists only here, and takes neither NULL nor a default",
+            "nothing travels to column {}, which takes neither NULL nor a default",
             column.name
         );
         return Err(refuse(
             table,
-            "unfilled_column",
+            FaultCode::UnfilledColumn,
             message,
             "give it a default or let it be NULL, or use --mode update",
         ));
@@ -265,16 +266,11 @@ fn no_key(source: &Catalogue, target: &Table, wanted: Option<&[String]>) -> Sync
                 .collect()
         ),
     );
-    refuse(&target.name, "no_key", message, hint)
+    refuse(&target.name, FaultCode::NoKey, message, hint)
 }
 
 /// The refusal of a contract over `table`.
-pub(super) fn refuse(
-    table: &TableName,
-    code: &'static str,
-    message: String,
-    hint: &str,
-) -> SyncError {
+pub(super) fn refuse(table: &TableName, code: FaultCode, message: String, hint: &str) -> SyncError {
     SyncError::Contract {
         table: table.clone(),
         code,

@@ -7,8 +7,9 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+use crate::base::command::is_runnable;
 use crate::base::secret::KeyPlace;
-use crate::config::{Config, sqlite_file};
+use crate::config::{AlertChannel, Config, sqlite_file};
 use crate::model::connection::Connection;
 use crate::model::finding::Finding;
 use crate::model::url::is_loopback;
@@ -26,6 +27,7 @@ pub async fn findings(ctx: &Ctx) -> Vec<Finding> {
     let mut findings = database(ctx).await;
     findings.push(key_folder(config));
     findings.push(exposure(config));
+    findings.push(alerts(config));
     let state_file = sqlite_file(config.state.url.expose());
     findings.extend(state_file.as_deref().and_then(Path::parent).map(disk));
     findings.extend(state(ctx).await);
@@ -111,6 +113,22 @@ fn key_folder(config: &Config) -> Finding {
         )
     } else {
         Finding::good(format!("the key file {shown} lies apart from the state"))
+    }
+}
+
+fn alerts(config: &Config) -> Finding {
+    match &config.alerts.channel {
+        None => Finding::good("nobody is alerted: [alerts] names no command and no url"),
+        Some(AlertChannel::Url(_)) => Finding::good("alerts go to the address in alerts.url"),
+        Some(AlertChannel::Command {
+            program,
+            environment,
+            ..
+        }) if is_runnable(program, environment) => Finding::good(format!("alerts go to {program}")),
+        Some(AlertChannel::Command { program, .. }) => Finding::bad(
+            format!("the alert command {program} is no program this daemon may run"),
+            format!("correct alerts.command, or: chmod +x {program}"),
+        ),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::engine::EngineError;
 use crate::model::connection::{NotAllowed, Status};
+use crate::model::fault::FaultCode;
 use crate::model::id::RunId;
 use crate::model::run::RunStatus;
 use crate::model::table::TableName;
@@ -66,8 +67,8 @@ pub enum SyncError {
     Contract {
         /// Here.
         table: TableName,
-        /// For scripts: `missing_here`, `no_key`, `missing_column`, `kind_mismatch`, `not_writable`, ...
-        code: &'static str,
+        /// For scripts.
+        code: FaultCode,
         /// What does not fit.
         message: String,
         /// What to do.

@@ -3,6 +3,8 @@
 //! A mapping lists the columns that travel, all of them. Pure. Invariant: what the source is asked for goes by its own
 //! names; everything else, keys, refusals and tables made here, by the destination's.
 
+use crate::model::fault::FaultCode;
+use crate::model::filter::Filter;
 use crate::model::order::{FieldMapping, TableOrder};
 use crate::model::run::SyncMode;
 use crate::model::table::{Column, Engine, ForeignKey, NeutralType, Table, TableName, UniqueKey};
@@ -10,6 +12,7 @@ use crate::sync::SyncError;
 use crate::sync::contract::{Contract, agree_by, listed, refuse, refuse_keyless, source_column};
 use crate::wire::convert::{Sides, conversion};
 use crate::wire::messages::{Catalogue, CatalogueColumn, CatalogueForeignKey};
+use crate::wire::scope::Scope;
 
 /// A source's table as an order wants it.
 #[derive(Clone, Debug)]
@@ -18,13 +21,14 @@ pub(super) struct MappedSource {
     table: TableName,
     fields: Vec<FieldMapping>,
     key: Option<Vec<String>>,
+    scope: Option<Scope>,
 }
 
 impl MappedSource {
     /// The table `there` as `order` wants it; foreign keys follow what `run` pulls elsewhere.
     ///
     /// # Errors
-    /// When the mapping names a column that the source does not send.
+    /// When the mapping or the row filter names a column that the source does not send, or the filter does not fit it.
     pub(super) fn new(
         mut there: Catalogue,
         order: &TableOrder,
@@ -34,6 +38,9 @@ impl MappedSource {
         for field in fields {
             refuse_unsent(&there, order.destination(), field)?;
         }
+        let scope = order.row_filter.as_ref();
+        let scope = scope.map(|filter| scope_of(&there, order.destination(), filter));
+        let scope = scope.transpose()?;
         there.foreign_keys = there
             .foreign_keys
             .iter()
@@ -53,6 +60,7 @@ impl MappedSource {
             table: order.destination().clone(),
             fields: fields.to_vec(),
             key: order.primary_key.clone(),
+            scope,
         })
     }
 
@@ -61,9 +69,15 @@ impl MappedSource {
         self.catalogue.engine
     }
 
-    /// The rows the source's database estimates.
+    /// The rows the source's database estimates; it cannot say how many of them pass a filter.
     pub(super) fn row_estimate(&self) -> Option<u64> {
-        self.catalogue.row_estimate
+        let all = self.catalogue.row_estimate;
+        all.filter(|_| self.scope.is_none())
+    }
+
+    /// The rows that travel, by the source's own names; `None`: all.
+    pub(super) fn scope(&self) -> Option<&Scope> {
+        self.scope.as_ref()
     }
 
     /// The contract with the table that is here.
@@ -170,7 +184,7 @@ impl MappedSource {
         let Some(column) = target.column(here) else {
             return Err(refuse(
                 &target.name,
-                "missing_column",
+                FaultCode::MissingColumn,
                 format!("source column {source} is mapped to {here}, which is missing here"),
                 "add it here, or map the column to one that exists",
             ));
@@ -178,7 +192,7 @@ impl MappedSource {
         match field.type_cast {
             Some(cast) if !holds(column.kind, cast) => Err(refuse(
                 &target.name,
-                "kind_mismatch",
+                FaultCode::KindMismatch,
                 format!(
                     "column {here} is {} here, and `type_cast` says {}",
                     column.native,
@@ -194,7 +208,7 @@ impl MappedSource {
         let cast = field.type_cast.unwrap_or(from);
         refuse(
             &self.table,
-            "kind_mismatch",
+            FaultCode::KindMismatch,
             format!(
                 "source column {} is {}, which cannot become {} without losing values",
                 field.source_column,
@@ -216,6 +230,24 @@ impl MappedSource {
             .find(|field| field.destination_field == name)
             .map_or(name, |field| &field.source_column)
     }
+}
+
+fn scope_of(there: &Catalogue, table: &TableName, filter: &Filter) -> Result<Scope, SyncError> {
+    let kind = |name: &str| {
+        let mut columns = there.columns.iter();
+        columns
+            .find(|column| column.name == name && !column.generated)
+            .map(|column| column.kind)
+    };
+    Scope::new(filter, kind).map_err(|unfit| {
+        let hint = "correct the filter; it goes by the columns of the source";
+        refuse(
+            table,
+            FaultCode::InvalidFilter,
+            format!("row filter: {unfit}"),
+            hint,
+        )
+    })
 }
 
 fn refuse_unsent(
@@ -241,7 +273,7 @@ fn refuse_unsent(
         }
     };
     let hint = "correct the mapping";
-    Err(refuse(table, "unknown_column", message, hint))
+    Err(refuse(table, FaultCode::UnknownColumn, message, hint))
 }
 
 /// Whether a column of type `held` takes every value of type `cast`, and is what a person means by it: engines have

@@ -3,6 +3,7 @@
 //! Knows the case, and neither SQL nor HTTP: both are below, behind `engine` and `remote`.
 
 pub mod active;
+pub mod alerts;
 pub mod connections;
 pub mod contract;
 pub mod doctor;
@@ -44,6 +45,8 @@ pub struct Ctx {
     pub runner: Waker,
     /// Wakes the healing loop: a peer has something to hear.
     pub healer: Waker,
+    /// Wakes the alerter: what there is to tell may have changed.
+    pub alerter: Waker,
     /// The runs at work.
     pub active: ActiveRuns,
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::base::backoff::jittered;
 use crate::engine::EngineError;
+use crate::model::fault::FaultCode;
 use crate::model::run::{Run, RunError, pause_after};
 use crate::remote::RemoteError;
 use crate::sync::SyncError;
@@ -49,113 +50,117 @@ pub fn next_attempt(
 #[must_use]
 pub fn assess(err: &SyncError) -> (RunError, NextStep) {
     let (code, hint, step) = match err {
-        SyncError::Store(_) => ("state", Some("look at the daemon's log"), NextStep::Retry),
+        SyncError::Store(_) => (
+            FaultCode::State,
+            Some("look at the daemon's log"),
+            NextStep::Retry,
+        ),
         SyncError::Engine(err) => return engine(err),
         SyncError::Remote(err) => return remote(err),
-        SyncError::Unknown { .. } => ("unknown", None, NextStep::GiveUp),
+        SyncError::Unknown { .. } => (FaultCode::Unknown, None, NextStep::GiveUp),
         SyncError::NotActive { .. } => (
-            "connection_not_active",
+            FaultCode::ConnectionNotActive,
             Some("see: evenkeel connections"),
             NextStep::GiveUp,
         ),
-        SyncError::WrongDirection { .. } => ("wrong_direction", None, NextStep::GiveUp),
-        SyncError::Decision(_) => ("not_allowed", None, NextStep::GiveUp),
+        SyncError::WrongDirection { .. } => (FaultCode::WrongDirection, None, NextStep::GiveUp),
+        SyncError::Decision(_) => (FaultCode::NotAllowed, None, NextStep::GiveUp),
         SyncError::Url(_) => (
-            "url",
+            FaultCode::Url,
             Some("correct it: evenkeel connections edit"),
             NextStep::GiveUp,
         ),
-        SyncError::Invalid { .. } => ("invalid", None, NextStep::GiveUp),
+        SyncError::Invalid { .. } => (FaultCode::Invalid, None, NextStep::GiveUp),
         SyncError::Contract { code, hint, .. } => {
-            return (error(code, err, Some(hint)), NextStep::GiveUp);
+            return (error(code.as_str(), err, Some(hint)), NextStep::GiveUp);
         }
-        SyncError::OtherWriter { .. } => ("other_writer", None, NextStep::GiveUp),
-        SyncError::RunOver { .. } => ("run_over", None, NextStep::GiveUp),
-        SyncError::RunNotOver { .. } => ("run_not_over", None, NextStep::GiveUp),
-        SyncError::Cancelled => ("cancelled", None, NextStep::GiveUp),
-        SyncError::Stopping => ("daemon_stopping", None, NextStep::Retry),
+        SyncError::OtherWriter { .. } => (FaultCode::OtherWriter, None, NextStep::GiveUp),
+        SyncError::RunOver { .. } => (FaultCode::RunOver, None, NextStep::GiveUp),
+        SyncError::RunNotOver { .. } => (FaultCode::RunNotOver, None, NextStep::GiveUp),
+        SyncError::Cancelled => (FaultCode::Cancelled, None, NextStep::GiveUp),
+        SyncError::Stopping => (FaultCode::DaemonStopping, None, NextStep::Retry),
     };
-    (error(code, err, hint), step)
+    (error(code.as_str(), err, hint), step)
 }
 
 fn engine(err: &EngineError) -> (RunError, NextStep) {
     let (code, hint, step) = match err {
         EngineError::Url(_) => (
-            "database_url",
+            FaultCode::DatabaseUrl,
             Some("correct site.database"),
             NextStep::GiveUp,
         ),
         EngineError::Unreachable(_) => (
-            "database_unreachable",
+            FaultCode::DatabaseUnreachable,
             Some("start the site database, or correct site.database"),
             NextStep::Retry,
         ),
         EngineError::Lost(_) => (
-            "database_lost",
+            FaultCode::DatabaseLost,
             Some("the run goes on by itself once the database is back"),
             NextStep::Retry,
         ),
         EngineError::Full(_) => (
-            "database_full",
+            FaultCode::DatabaseFull,
             Some("make space for the site database"),
             NextStep::Retry,
         ),
         EngineError::Denied(_) => (
-            "database_denied",
+            FaultCode::DatabaseDenied,
             Some("grant the right to the role in site.database, or see: evenkeel doctor"),
             NextStep::GiveUp,
         ),
         EngineError::Locked { .. } => (
-            "table_locked",
+            FaultCode::TableLocked,
             Some("end the session that holds the lock"),
             NextStep::Retry,
         ),
         EngineError::NoTable(_) => (
-            "missing_here",
+            FaultCode::MissingHere,
             Some("make it, or let --create make it"),
             NextStep::GiveUp,
         ),
-        EngineError::SchemaChanged(_) => ("schema_changed", None, NextStep::Retry),
+        EngineError::SchemaChanged(_) => (FaultCode::SchemaChanged, None, NextStep::Retry),
         EngineError::Unreadable { .. } => (
-            "unreadable_value",
+            FaultCode::UnreadableValue,
             Some("correct the value, or declare the column as what it holds"),
             NextStep::GiveUp,
         ),
         EngineError::RowTooLarge { .. } => (
-            "row_too_large",
+            FaultCode::RowTooLarge,
             Some("a row may have 16 MiB"),
             NextStep::GiveUp,
         ),
-        EngineError::Cut(_) => ("rows_cut", None, NextStep::Retry),
+        EngineError::Cut(_) => (FaultCode::RowsCut, None, NextStep::Retry),
         EngineError::TooManyRejected { .. } => (
-            "too_many_rejected",
+            FaultCode::TooManyRejected,
             Some("see: evenkeel runs errors"),
             NextStep::GiveUp,
         ),
-        EngineError::Statement { .. } => ("database_refused", None, NextStep::GiveUp),
+        EngineError::Statement { .. } => (FaultCode::DatabaseRefused, None, NextStep::GiveUp),
     };
-    (error(code, err, hint), step)
+    (error(code.as_str(), err, hint), step)
 }
 
 fn remote(err: &RemoteError) -> (RunError, NextStep) {
     let (code, hint, step) = match err {
-        RemoteError::Setup(_) => ("client", None, NextStep::GiveUp),
+        RemoteError::Setup(_) => (FaultCode::Client, None, NextStep::GiveUp),
         RemoteError::Forbidden { .. } | RemoteError::Unencrypted { .. } => {
-            ("address_forbidden", None, NextStep::GiveUp)
+            (FaultCode::AddressForbidden, None, NextStep::GiveUp)
         }
         RemoteError::Unreachable { .. } => (
-            "peer_unreachable",
+            FaultCode::PeerUnreachable,
             Some("the run goes on by itself once the peer answers"),
             NextStep::Retry,
         ),
-        RemoteError::NoApi { .. } => ("peer_no_api", None, NextStep::Retry),
+        RemoteError::NoApi { .. } => (FaultCode::PeerNoApi, None, NextStep::Retry),
         RemoteError::Cut { .. } => (
-            "stream_cut",
+            FaultCode::StreamCut,
             Some("the run goes on by itself; what was committed stays"),
             NextStep::Retry,
         ),
         RemoteError::Protocol { .. } => (
-            "peer_nonsense",
+            FaultCode::PeerNonsense,
             Some("look at the peer's log and version"),
             NextStep::GiveUp,
         ),
@@ -167,7 +172,7 @@ fn remote(err: &RemoteError) -> (RunError, NextStep) {
         } => {
             let step = refusal_step(*status, code.as_deref());
             let mut told = error(
-                code.as_deref().unwrap_or("peer_refused"),
+                code.as_deref().unwrap_or(FaultCode::PeerRefused.as_str()),
                 err,
                 refusal_hint(*status),
             );
@@ -175,7 +180,7 @@ fn remote(err: &RemoteError) -> (RunError, NextStep) {
             return (told, step);
         }
     };
-    (error(code, err, hint), step)
+    (error(code.as_str(), err, hint), step)
 }
 
 /// A peer's refusal passes when it says so (429), when it is the peer's own trouble (5xx), or when the fault lay in the

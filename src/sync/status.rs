@@ -1,7 +1,8 @@
-//! What there is to tell of this site: reads the state and lets `model::trouble` decide.
+//! What there is to tell of this site: reads the state and lets `model` decide.
 
 use jiff::Timestamp;
 
+use crate::model::alert::completed;
 use crate::model::id::ConnectionId;
 use crate::model::trouble::{Known, Trouble, troubles};
 use crate::store::{ListPage, StoreError};
@@ -27,7 +28,8 @@ pub async fn status(ctx: &Ctx, now: Timestamp) -> Result<Vec<Trouble>, StoreErro
         before = page.last().map(|connection| connection.id);
         known.connections.extend(page);
         if before.is_none() {
-            return Ok(troubles(&known, now));
+            let alerts = ctx.store.alerts().await?;
+            return Ok(completed(troubles(&known, now), &alerts));
         }
     }
 }

@@ -165,6 +165,12 @@ fn form(source: &Column, target: &Column, sides: Sides) -> Option<Form> {
         (NeutralType::Numeric, to) if to.is_integer() && source.scale == Some(0) => {
             Some(Form::NumericToInteger)
         }
+        // MySQL has no other type for moments of all years: its datetime holds them in UTC.
+        (NeutralType::Timestamptz, NeutralType::Timestamp)
+            if sides.target_engine == Engine::Mysql =>
+        {
+            Some(Form::Same)
+        }
         (NeutralType::Float4, NeutralType::Float8) => Some(Form::Float4ToFloat8),
         (NeutralType::Float8, NeutralType::Float4) => Some(Form::Float8ToFloat4),
         (NeutralType::Json, NeutralType::Jsonb) => Some(Form::JsonToJsonb),

@@ -29,6 +29,18 @@ const TEXT_BYTES: usize = 40;
 const INFINITY: &str = "infinity";
 const NEGATIVE_INFINITY: &str = "-infinity";
 
+/// Days since 2000-01-01 of a day of the proleptic Gregorian calendar, whose year 0 is 1 BC; `None` where there is no
+/// such day.
+#[must_use]
+pub fn days(year: i64, month: i64, day: i64) -> Option<i64> {
+    if !(1..=12).contains(&month) {
+        return None;
+    }
+    let days = days_from_civil(year, month, day);
+    // A day its month does not have comes back as one of the next month.
+    (civil_from_days(days) == (year, month, day)).then_some(days - EPOCH_DAYS)
+}
+
 /// Days since 2000-01-01 as `YYYY-MM-DD` (` BC` where before year 1; `infinity`, `-infinity`).
 ///
 /// # Errors
@@ -224,13 +236,7 @@ fn parse_day(text: &str, before_christ: bool) -> Option<i64> {
     }
     let year = digits(year).filter(|year| *year > 0)?;
     let year = if before_christ { 1 - year } else { year };
-    let (month, day) = (two_digits(month)?, two_digits(day)?);
-    if !(1..=12).contains(&month) {
-        return None;
-    }
-    let days = days_from_civil(year, month, day);
-    // A day its month does not have comes back as one of the next month.
-    (civil_from_days(days) == (year, month, day)).then_some(days - EPOCH_DAYS)
+    days(year, two_digits(month)?, two_digits(day)?)
 }
 
 fn parse_time(text: &str) -> Option<i64> {

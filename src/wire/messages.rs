@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::filter::Filter;
 use crate::model::table::{Engine, NeutralType, TableName};
 use crate::model::word::words;
 
@@ -101,8 +102,11 @@ pub struct Head {
     pub table: TableName,
     /// In the order of the fields of each row.
     pub columns: Vec<HeadColumn>,
-    /// The engine's estimate of the rows to come.
+    /// The engine's estimate of the table's rows.
     pub rows_estimate: Option<u64>,
+    /// The row filter that was asked for and that all rows to come pass; a sender that knows none does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Filter>,
 }
 
 /// One column of a [`Head`].
@@ -142,6 +146,31 @@ words! {
         TableChanged = "table_changed", TableLocked = "table_locked",
         DatabaseLost = "database_lost", ReadFailed = "read_failed",
         ConnectionNotActive = "connection_not_active", TableNotGranted = "table_not_granted",
+    }
+}
+
+/// The refusals whose words are part of the published protocol, and the only thing that tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is its words")]
+pub enum PublishedRefusal {
+    Disabled,
+    IncomingNotAllowed,
+    PasswordRequired,
+    PasswordInvalid,
+    ConnectionUnknown,
+    ConnectionNotActive,
+    TableNotGranted,
+    TableUnknown,
+}
+
+words! {
+    PublishedRefusal {
+        Disabled = "DB Sync module is disabled",
+        IncomingNotAllowed = "Incoming connections are not allowed",
+        PasswordRequired = "Password required", PasswordInvalid = "Invalid password",
+        ConnectionUnknown = "Invalid connection", ConnectionNotActive = "Connection is not active",
+        TableNotGranted = "This connection is not authorised to access that table",
+        TableUnknown = "Table not found",
     }
 }
 

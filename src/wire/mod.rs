@@ -11,6 +11,7 @@ pub mod json;
 pub mod messages;
 pub mod numeric;
 pub mod row;
+pub mod scope;
 mod squeeze;
 
 /// Bytes or text that are no value of the type they claim.

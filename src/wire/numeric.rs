@@ -5,6 +5,7 @@
 //! so numbers equal in value and display scale are equal bytes.
 
 mod binary;
+mod order;
 
 use std::borrow::Cow;
 
@@ -15,6 +16,7 @@ use crate::wire::numeric::binary::{
     NEGATIVE_INFINITE, POSITIVE, Parts, assemble, fault,
 };
 pub use crate::wire::numeric::binary::{Shape, Special};
+pub use crate::wire::numeric::order::NumericKey;
 
 /// Room for most numbers.
 const TEXT_BYTES: usize = 24;

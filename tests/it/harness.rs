@@ -7,10 +7,10 @@ use std::process::{Command, Stdio};
 
 use crate::support::http::{Address, Request};
 use crate::support::proxy::{Link, Proxy};
-use crate::support::{flights, postgres, sqlite, wait};
+use crate::support::{flights, mariadb, postgres, sqlite, wait};
 
 #[test]
-fn every_flight_of_2013_loads_into_both_engines_and_reads_back_equal() {
+fn every_flight_of_2013_loads_into_every_engine_and_reads_back_equal() {
     let url = flights::postgres_database();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("site.db");
@@ -32,6 +32,7 @@ fn every_flight_of_2013_loads_into_both_engines_and_reads_back_equal() {
     }
     assert_eq!(sqlite::query(&path, "pragma foreign_key_check"), "");
     flights::assert_equal(&url, &format!("sqlite://{}", path.display()));
+    flights::assert_equal(&url, &flights::mariadb_database());
 }
 
 #[test]
@@ -130,4 +131,23 @@ fn a_link_passes_on_cuts_stalls_and_lies_as_told() {
         link.set(Link::Whole);
         assert_eq!(waiting.join().unwrap().unwrap().text(), "some");
     });
+}
+
+#[test]
+fn a_killed_mariadb_comes_back_with_what_was_committed() {
+    let server = mariadb::Mariadb::start();
+    let url = server.database();
+    mariadb::query(
+        &url,
+        "create table t (id int primary key, a text); insert into t values (1, 'x\\ty\\\\n'), (2, null)",
+    );
+    server.kill9();
+    assert!(mariadb::try_query(&url, "select 1").is_err());
+    server.restart();
+    assert_eq!(
+        mariadb::query(&url, "select * from t order by id"),
+        "1|x\ty\\n\n2|"
+    );
+    server.stop();
+    assert!(mariadb::try_query(&url, "select 1").is_err());
 }

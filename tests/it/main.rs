@@ -16,12 +16,14 @@
 )]
 
 mod admin;
+mod alerts;
 mod attacks;
 mod commands;
 mod engine;
 mod harness;
 mod peer;
 mod pull;
+mod service;
 mod store;
 mod support;
 mod values;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::engine::EngineError;
 use crate::sync::serve::ServeError;
+use crate::wire::messages::PublishedRefusal;
 
 /// When a caller who has too many streams may try again: one of them is likely to have ended by then.
 const BUSY_SECONDS: u64 = 10;
@@ -32,7 +33,7 @@ impl Refusal {
     pub(super) fn disabled() -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "DB Sync module is disabled",
+            PublishedRefusal::Disabled.as_str(),
         )
     }
 
@@ -73,15 +74,19 @@ impl Refusal {
     /// What a data endpoint answers; `words` where the fault is ours.
     pub(super) fn of_serving(err: &ServeError, words: &'static str) -> Self {
         match err {
-            ServeError::UnknownConnection => {
-                Self::new(StatusCode::UNAUTHORIZED, "Invalid connection")
-            }
-            ServeError::NotActive => Self::new(StatusCode::FORBIDDEN, "Connection is not active"),
-            ServeError::NotGranted(_) => Self::new(
-                StatusCode::FORBIDDEN,
-                "This connection is not authorised to access that table",
+            ServeError::UnknownConnection => published(
+                StatusCode::UNAUTHORIZED,
+                PublishedRefusal::ConnectionUnknown,
             ),
-            ServeError::NoTable(_) => Self::new(StatusCode::NOT_FOUND, "Table not found"),
+            ServeError::NotActive => {
+                published(StatusCode::FORBIDDEN, PublishedRefusal::ConnectionNotActive)
+            }
+            ServeError::NotGranted(_) => {
+                published(StatusCode::FORBIDDEN, PublishedRefusal::TableNotGranted)
+            }
+            ServeError::NoTable(_) => {
+                published(StatusCode::NOT_FOUND, PublishedRefusal::TableUnknown)
+            }
             ServeError::Filter(fault) => Self::new(StatusCode::BAD_REQUEST, &fault.to_string())
                 .with("error_code", fault.code().into()),
             ServeError::UnknownColumn(_) => Self::new(StatusCode::BAD_REQUEST, &err.to_string())
@@ -117,6 +122,10 @@ impl Refusal {
         }
         answer
     }
+}
+
+fn published(status: StatusCode, refusal: PublishedRefusal) -> Refusal {
+    Refusal::new(status, refusal.as_str())
 }
 
 /// A 200 with `body`.

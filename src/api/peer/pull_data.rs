@@ -21,7 +21,8 @@ use crate::model::connection::Connection;
 use crate::model::table::TableName;
 use crate::sync::Ctx;
 use crate::sync::serve::{
-    KeyFilter, PullOrder, StreamOrder, admit, granted_name, open_stream, pull_rows,
+    FilterFault, KeyFilter, PullOrder, StreamOrder, WantedRows, admit, granted_name, open_stream,
+    pull_rows,
 };
 use crate::wire::frame::MEDIA_TYPE;
 
@@ -70,6 +71,11 @@ async fn rows(
     connection: &Connection,
     (name, filter): Wanted,
 ) -> Result<Response, Refusal> {
+    if form.value("filter").is_some() {
+        // Left out like a key nobody knows, it would give more rows than were asked for.
+        let fault = FilterFault::NeedsFrames;
+        return Err(Refusal::of_serving(&fault.into(), FAILED));
+    }
     let order = PullOrder {
         filter,
         cursor: form.text("cursor")?.map(str::to_owned),
@@ -94,9 +100,11 @@ async fn frames(
     connection: &Connection,
     (name, filter): Wanted,
 ) -> Result<Response, Refusal> {
+    let rows = WantedRows::from_json(filter, form.value("filter"))
+        .map_err(|fault| Refusal::of_serving(&fault.into(), FAILED))?;
     let order = StreamOrder {
         columns: form.texts_of("columns")?,
-        filter,
+        rows,
         compress: request.may_compress(),
     };
     let pieces = open_stream(ctx, connection, request.client(), &name, order)

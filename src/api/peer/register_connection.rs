@@ -12,7 +12,7 @@ use crate::model::connection::Status;
 use crate::model::policy::IncomingMode;
 use crate::sync::Ctx;
 use crate::sync::connections::{Registration, RegistrationRefusal, incoming_policy, register};
-use crate::wire::messages::EvenkeelHello;
+use crate::wire::messages::{EvenkeelHello, PublishedRefusal};
 
 const FAILED: &str = "Failed to create connection";
 
@@ -25,7 +25,7 @@ pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response,
         return Err(Refusal::disabled());
     }
     if policy.mode == IncomingMode::DenyAll {
-        let words = "Incoming connections are not allowed";
+        let words = PublishedRefusal::IncomingNotAllowed.as_str();
         return Err(Refusal::new(StatusCode::FORBIDDEN, words));
     }
     let registration = read(request)?;

@@ -61,6 +61,9 @@ fn the_least_configuration_gives_the_defaults() {
     assert!(config.peer.enabled);
     assert_eq!(config.incoming.mode, IncomingMode::RequireApproval);
     assert_eq!(config.healing.interval, Duration::from_secs(60));
+    assert!(config.alerts.channel.is_none());
+    assert_eq!(config.alerts.after, Duration::from_secs(30));
+    assert_eq!(config.alerts.timeout, Duration::from_secs(10));
     assert_eq!(config.runs.parallel, 2);
     assert_eq!(config.runs.give_up_after, Duration::from_secs(900));
     assert_eq!(config.apply.transaction_rows, 1_000_000);
@@ -139,7 +142,7 @@ fn all_faults_are_reported_at_once_with_key_and_place() {
 #[test]
 fn no_fault_and_no_debug_shows_a_database_url() {
     for url in [
-        "mysql://u:hunter2@h/d",
+        "mysql://u:hunter2@h",
         "hunter2",
         "postgresql://u:hunter2@:x/y",
         "sqlite:",

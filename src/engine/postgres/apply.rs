@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use sqlx::postgres::PgPool;
 use tokio::sync::watch;
 
+use crate::engine::chunk::{Chunk, Room};
 use crate::engine::driver::{Applied, ApplyJob, ApplyProgress, Flow, RowStream};
 use crate::engine::error::EngineError;
-use crate::engine::postgres::chunk::{Chunk, Room};
 use crate::engine::postgres::connect::Session;
 use crate::engine::postgres::destination::{BEGIN, advance_sequences, form, prepare};
 use crate::engine::postgres::fault::fault;

@@ -4,17 +4,14 @@
 
 use sqlx::Row;
 
+use crate::engine::check::{about_tables, some_of};
 use crate::engine::error::EngineError;
 use crate::engine::postgres::connect::{Session, sql};
 use crate::engine::postgres::fault::general;
 use crate::engine::postgres::introspect;
 use crate::model::finding::Finding;
-use crate::model::table::Table;
 
 const OLDEST_VERSION: i32 = 130_000;
-/// So many tables are named in one finding.
-const NAMED: usize = 10;
-
 /// The version, for people.
 pub(super) async fn version(session: &mut Session) -> Result<String, EngineError> {
     let mut query = sql();
@@ -40,7 +37,7 @@ pub(super) async fn check(
         .await
         .map_err(|err| general(&err))?;
     findings.extend(rights(session, schemas, tables.len()).await?);
-    findings.extend(table_findings(&tables));
+    findings.extend(about_tables(&tables));
     Ok(findings)
 }
 
@@ -174,63 +171,4 @@ order by 1",
         ));
     }
     Ok(findings)
-}
-
-fn table_findings(tables: &[Table]) -> Vec<Finding> {
-    let named = |keep: fn(&Table) -> bool| {
-        tables
-            .iter()
-            .filter(|table| keep(table))
-            .map(|table| table.name.to_string())
-            .collect::<Vec<_>>()
-    };
-    let mut findings = Vec::new();
-    let keyless = named(|table| table.usable_keys().next().is_none());
-    if !keyless.is_empty() {
-        findings.push(Finding::bad(
-            format!("no usable key: {}", some_of(&keyless)),
-            "add a primary key, or an immediate unique index on columns that are not null",
-        ));
-    }
-    for table in tables {
-        if !table.triggers.is_empty() {
-            let names = table.triggers.join(", ");
-            findings.push(Finding::good(format!(
-                "table {} has triggers that fire when rows arrive: {names}",
-                table.name
-            )));
-        }
-        if let Some(reason) = &table.not_writable {
-            findings.push(Finding::bad(
-                format!("table {} cannot receive rows: {reason}", table.name),
-                "leave it out as a destination",
-            ));
-        }
-    }
-    findings
-}
-
-fn some_of(names: &[String]) -> String {
-    let shown = names
-        .iter()
-        .take(NAMED)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join(", ");
-    match names.len().saturating_sub(NAMED) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::some_of;
-
-    #[test]
-    fn a_long_list_of_tables_is_shortened() {
-        let names: Vec<String> = (0..12).map(|number| format!("t{number}")).collect();
-        assert_eq!(some_of(&names[..2]), "t0, t1");
-        assert!(some_of(&names).ends_with("t9 and 2 more"));
-    }
 }

@@ -5,7 +5,6 @@
 mod apply;
 mod catalogue;
 mod check;
-mod chunk;
 mod connect;
 mod create;
 mod cutter;
@@ -16,6 +15,7 @@ mod held;
 mod introspect;
 mod lock;
 mod read;
+mod scope;
 mod select;
 mod settle;
 mod stage;

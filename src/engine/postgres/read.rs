@@ -69,6 +69,8 @@ async fn begin(
         .columns
         .iter()
         .map(|(name, kind)| (name.as_str(), *kind));
+    let asked = selection.rows.conditions().iter();
+    let wanted = wanted.chain(asked.map(|condition| (condition.column.as_str(), condition.kind)));
     if !introspect::still_has(&table, wanted) {
         return Err(EngineError::SchemaChanged(name.clone()));
     }

@@ -5,6 +5,7 @@
 
 use crate::engine::driver::{KeyValue, RowFilter, Selection};
 use crate::engine::postgres::connect::sql;
+use crate::engine::postgres::scope::push_scope;
 use crate::engine::sql::Sql;
 use crate::model::table::{Engine, NeutralType, Table};
 
@@ -69,6 +70,7 @@ fn filter(statement: &mut Sql, rows: &RowFilter, table: &Table) {
             });
             statement.push(")");
         }
+        RowFilter::Matching(scope) => push_scope(statement, scope.conditions(), table),
     }
 }
 

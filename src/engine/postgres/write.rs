@@ -5,9 +5,9 @@
 use bytes::{Bytes, BytesMut};
 use sqlx::Row;
 
+use crate::engine::chunk::tuples;
 use crate::engine::driver::{Applied, ApplyBudget, ApplyJob};
 use crate::engine::error::EngineError;
-use crate::engine::postgres::chunk::tuples;
 use crate::engine::postgres::connect::Session;
 use crate::engine::postgres::cutter::{HEADER, TRAILER};
 use crate::engine::postgres::destination::Destination;

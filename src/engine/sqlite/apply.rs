@@ -6,7 +6,6 @@
 //! Invariant: what was not committed is rolled back, whatever ends the work; a stream without its end is an error.
 
 mod destination;
-mod held;
 mod pace;
 mod statements;
 mod swap;
@@ -19,8 +18,8 @@ use tokio::sync::{mpsc, watch};
 
 use crate::engine::driver::{Applied, ApplyJob, ApplyProgress, Flow, RowStream};
 use crate::engine::error::EngineError;
+use crate::engine::held::Held;
 use crate::engine::sqlite::apply::destination::{Attempt, Destination, Effect};
-use crate::engine::sqlite::apply::held::Held;
 use crate::engine::sqlite::apply::pace::Pace;
 use crate::engine::sqlite::caller::{CallerWatch, caller};
 use crate::engine::sqlite::connect::Location;

@@ -18,6 +18,7 @@ use crate::engine::sqlite::types::Storage;
 use crate::model::table::TableName;
 use crate::wire::frame::MAX_ROW_BYTES;
 use crate::wire::row::RowWriter;
+use crate::wire::scope::Condition;
 
 /// Characters of a key's value that a message shows.
 const SHOWN_KEY: usize = 60;
@@ -51,11 +52,22 @@ struct KeyColumn {
     nullable: bool,
 }
 
+/// A condition, and where in a row of the query its column stands.
+struct Check {
+    at: usize,
+    storage: Storage,
+    condition: Condition,
+}
+
 struct Scan {
     table: TableName,
     query: select::Query,
+    /// Of the columns of the query: first those that are sent, then those that conditions are about.
     names: Vec<String>,
     storages: Vec<Storage>,
+    checks: Vec<Check>,
+    /// Where conditions are checked here, rows to leave out and then to send at most.
+    page: Option<(u64, u64)>,
     key: Vec<KeyColumn>,
 }
 
@@ -88,10 +100,17 @@ impl Scan {
             }
         }
         let query = select::query(&selection, described)?;
+        let checks = checks(&selection, described)?;
+        let page = selection
+            .page
+            .filter(|_| !checks.is_empty())
+            .map(|page| (page.offset, page.limit));
+        let asked = checks.iter().map(|check| check.condition.column.clone());
         let names: Vec<String> = selection
             .columns
             .into_iter()
             .map(|(name, _)| name)
+            .chain(asked)
             .collect();
         let key_names = described
             .table
@@ -117,6 +136,8 @@ impl Scan {
             query,
             names,
             storages,
+            checks,
+            page,
             key,
         })
     }
@@ -144,7 +165,19 @@ impl Scan {
             .query(rusqlite::params_from_iter(&self.query.parameters))
             .map_err(fault)?;
         let mut writer = RowWriter::for_batches_of(BATCH_BYTES);
+        let (mut skip, mut left) = self.page.unwrap_or((0, u64::MAX));
         while let Some(row) = rows.next().map_err(fault)? {
+            if !self.passes(row)? {
+                continue;
+            }
+            if skip > 0 {
+                skip -= 1;
+                continue;
+            }
+            if left == 0 {
+                break;
+            }
+            left -= 1;
             let before = writer.len();
             writer.begin(fields);
             self.write(row, &mut writer)?;
@@ -164,6 +197,21 @@ impl Scan {
             }
         }
         Ok(writer.is_empty() || stream.blocking_send(Ok(Flow::Rows(writer.take()))).is_ok())
+    }
+
+    fn passes(&self, row: &Row<'_>) -> Result<bool, EngineError> {
+        for check in &self.checks {
+            let value = row
+                .get_ref(check.at)
+                .map_err(|err| engine_error(&err, &self.table))?;
+            let image = image(&check.storage, value)
+                .map_err(|reason| self.unreadable(row, check.at, reason))?;
+            let holds = check.condition.holds(image.field());
+            if !holds.map_err(|err| self.unreadable(row, check.at, err.to_string()))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn write(&self, row: &Row<'_>, writer: &mut RowWriter) -> Result<(), EngineError> {
@@ -213,6 +261,26 @@ impl Scan {
             .collect();
         parts.join(", ")
     }
+}
+
+/// The conditions of `selection`, each with its column behind those that are sent.
+fn checks(selection: &Selection, described: &Described) -> Result<Vec<Check>, EngineError> {
+    let conditions = selection.rows.conditions().iter();
+    let check = |(at, condition): (usize, &Condition)| {
+        let column = described.table.column(&condition.column);
+        let column = column
+            .filter(|column| column.kind == condition.kind)
+            .ok_or_else(|| EngineError::SchemaChanged(selection.table.clone()))?;
+        Ok(Check {
+            at,
+            storage: Storage::of(column, described.strict),
+            condition: condition.clone(),
+        })
+    };
+    (selection.columns.len()..)
+        .zip(conditions)
+        .map(check)
+        .collect()
 }
 
 fn shown(value: ValueRef<'_>) -> String {

@@ -6,12 +6,14 @@ use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 
 use crate::engine::driver::{KeyValue, RowFilter, Selection};
 use crate::engine::error::EngineError;
+use crate::engine::scope::push_rule;
 use crate::engine::sql::{Quoting, Sql};
 use crate::engine::sqlite::image::image;
 use crate::engine::sqlite::introspect::Described;
 use crate::engine::sqlite::stored::{as_value, stored};
 use crate::engine::sqlite::types::Storage;
-use crate::model::table::Table;
+use crate::model::table::{NeutralType, Table};
+use crate::wire::scope::{Condition, Rule, Scalar};
 
 /// An empty statement that puts bare tables into SQLite's main database.
 pub(super) fn statement() -> Sql {
@@ -25,7 +27,7 @@ pub(super) struct Query {
     pub parameters: Vec<Value>,
 }
 
-/// The query that gives what `selection` asks for.
+/// The query that gives what `selection` asks for: its columns, and behind them those its conditions are about.
 ///
 /// # Errors
 /// [`EngineError::SchemaChanged`] when the table lacks a column asked for.
@@ -35,12 +37,13 @@ pub(super) fn query(selection: &Selection, described: &Described) -> Result<Quer
         parameters: Vec::new(),
     };
     query.sql.push("select ");
-    if selection.columns.is_empty() {
+    let asked = selection.rows.conditions();
+    if selection.columns.is_empty() && asked.is_empty() {
         query.sql.push("null");
     }
-    query
-        .sql
-        .idents(selection.columns.iter().map(|(name, _)| name.as_str()));
+    let selected = selection.columns.iter().map(|(name, _)| name.as_str());
+    let asked = asked.iter().map(|condition| condition.column.as_str());
+    query.sql.idents(selected.chain(asked));
     query.sql.push(" from ").table(&selection.table);
     query.filter(&selection.rows, described)?;
     if let Some(page) = &selection.page {
@@ -50,6 +53,10 @@ pub(super) fn query(selection: &Selection, described: &Described) -> Result<Quer
                 .sql
                 .push(" order by ")
                 .idents(page.order_by.iter().map(String::as_str));
+        }
+        if matches!(selection.rows, RowFilter::Matching(_)) {
+            // The scan counts the rows that it passes on.
+            return Ok(query);
         }
         query.sql.push(" limit ");
         query.bind(Value::Integer(
@@ -106,6 +113,7 @@ impl Query {
                 self.bind_list(columns.iter().zip(values), described);
                 self.sql.push(")");
             }
+            RowFilter::Matching(scope) => self.narrow(scope.conditions(), described)?,
             RowFilter::After { .. } => {
                 return Err(EngineError::Statement {
                     table: described.table.name.to_string(),
@@ -113,6 +121,40 @@ impl Query {
                         .to_owned(),
                 });
             }
+        }
+        Ok(())
+    }
+
+    /// The conditions that mean here what they mean everywhere, because such values are stored in one form alone: an index
+    /// can find their rows. All conditions are held against each row that is read.
+    fn narrow(
+        &mut self,
+        conditions: &[Condition],
+        described: &Described,
+    ) -> Result<(), EngineError> {
+        for condition in conditions {
+            all_there(&described.table, std::slice::from_ref(&condition.column))?;
+        }
+        let is_plain = |condition: &&Condition| {
+            condition.kind.is_integer()
+                || condition.kind == NeutralType::Text
+                || matches!(condition.rule, Rule::IsNull(_))
+        };
+        for (at, condition) in conditions.iter().filter(is_plain).enumerate() {
+            self.sql.push(if at == 0 { " where " } else { " and " });
+            let operand = |sql: &mut Sql| {
+                sql.ident(&condition.column);
+                if condition.kind == NeutralType::Text {
+                    sql.push(" collate binary");
+                }
+            };
+            let parameters = &mut self.parameters;
+            push_rule(&mut self.sql, &condition.rule, operand, |value| {
+                parameters.push(bound(value)?);
+                let mut placeholder = statement();
+                placeholder.push("?");
+                Some(placeholder)
+            });
         }
         Ok(())
     }
@@ -128,6 +170,15 @@ impl Query {
             }
             self.bind(key_value(value, column, described));
         }
+    }
+}
+
+/// An integer or text as it is stored.
+fn bound(value: &Scalar<'_>) -> Option<Value> {
+    match value {
+        Scalar::Integer(number) => Some(Value::Integer(*number)),
+        Scalar::Bytes(bytes) => String::from_utf8(bytes.to_vec()).ok().map(Value::Text),
+        Scalar::Bool(_) | Scalar::Float(_) | Scalar::Numeric(_) => None,
     }
 }
 

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::connection::{Connection, Status};
+use crate::model::fault::FaultCode;
 use crate::model::order::TableOrder;
 use crate::model::outcome::Outcome;
 use crate::model::run::{ConflictStrategy, Run, RunStatus, SyncMode};
@@ -62,10 +63,7 @@ fn waiting(run: &Run, connection: &Connection) -> Option<Trouble> {
         .as_ref()
         .map_or_else(String::new, |hint| format!("{hint}; "));
     let gone = connection.unreachable_since.is_some()
-        && matches!(
-            error.code.as_str(),
-            "peer_unreachable" | "peer_no_api" | "stream_cut"
-        );
+        && (error.code.starts_with("peer_") || error.code == FaultCode::StreamCut.as_str());
     Some(Trouble {
         since: Some(run.created_at),
         next_attempt_at: run.next_attempt_at,
@@ -98,10 +96,11 @@ fn told_of(run: &Run, connection: &Connection, event: Event, tables: &[&TableNam
         (_, Some(hint)) => hint.clone(),
         (_, None) => format!("evenkeel runs show {id}"),
     };
-    let again = again(run, connection, tables);
+    let again = again(run, connection, tables)
+        .map_or_else(String::new, |command| format!("; again: {command}"));
     Trouble {
         since: Some(run.completed_at.unwrap_or(run.created_at)),
-        hint: format!("{first}; again: {again} (or: evenkeel runs dismiss {id})"),
+        hint: format!("{first}{again} (or: evenkeel runs dismiss {id})"),
         ..about(run, connection, event, tables, message)
     }
 }
@@ -159,8 +158,13 @@ fn named(tables: &[&TableName]) -> String {
     }
 }
 
-/// The command that orders the same once more, for `tables` alone.
-fn again(run: &Run, connection: &Connection, tables: &[&TableName]) -> String {
+/// The command that orders the same once more, for `tables` alone; `None` where no command can say what they asked for.
+fn again(run: &Run, connection: &Connection, tables: &[&TableName]) -> Option<String> {
+    let mut ordered = run.order.tables.iter();
+    let is_plain = |order: &TableOrder| *order == TableOrder::of(order.destination().clone());
+    if ordered.any(|order| tables.contains(&order.destination()) && !is_plain(order)) {
+        return None;
+    }
     let mut words = vec!["evenkeel pull".to_owned(), shell_word(&connection.name)];
     words.extend(tables.iter().map(|table| shell_word(&table.to_string())));
     let order = &run.order;
@@ -176,5 +180,5 @@ fn again(run: &Run, connection: &Connection, tables: &[&TableName]) -> String {
     if order.shared {
         words.push("--shared".to_owned());
     }
-    words.join(" ")
+    Some(words.join(" "))
 }

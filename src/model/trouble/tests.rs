@@ -280,6 +280,17 @@ fn a_failure_is_forgotten_after_seven_days_and_quarantined_rows_are_not() {
 }
 
 #[test]
+fn what_a_command_cannot_order_again_is_left_to_whoever_ordered_it() {
+    let hq = active();
+    let mut failed = run(&hq, RunStatus::Failed, &["a"]);
+    failed.order.tables[0].source_table = TableName::bare("b");
+    failed.order.tables[0].destination_table = Some(TableName::bare("a"));
+    let mapped = only(&known(&[&hq], &[&failed])).hint;
+    assert!(!mapped.contains("evenkeel pull"), "{mapped}");
+    assert!(mapped.contains("evenkeel runs dismiss"), "{mapped}");
+}
+
+#[test]
 fn what_was_dismissed_is_told_no_more() {
     let hq = active();
     let mut known = known(&[&hq], &[&run(&hq, RunStatus::Failed, &["a"])]);

@@ -173,7 +173,8 @@ impl Store {
     }
 
     /// Those the healing loop has something to do for, due at `now`, oldest first: not registered yet (unless deleted
-    /// or revoked, when there is nothing left to ask for), or undelivered, also the deleted.
+    /// or revoked, when there is nothing left to ask for), undelivered, also the deleted, or unreachable when they were
+    /// last called (unless they ended).
     ///
     /// # Errors
     /// When the database fails or what it holds cannot be read.
@@ -185,6 +186,11 @@ impl Store {
                   and (
                     (not registered and deleted_at is null and local_status <> 'revoked')
                     or (registered and not peer_deleted and acked_epoch < epoch)
+                    or (
+                      registered and unreachable_since is not null and deleted_at is null
+                      and local_status <> 'revoked'
+                      and remote_status not in ('revoked', 'severed')
+                    )
                   )
                 order by id"
             ),

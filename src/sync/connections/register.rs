@@ -19,7 +19,7 @@ use crate::sync::connections::name::{NAME_CHARACTERS, cleaned, remote_site};
 use crate::sync::connections::password::is_password;
 use crate::sync::connections::policy::IncomingPolicy;
 use crate::sync::{Actor, Ctx, SyncError};
-use crate::wire::messages::EvenkeelHello;
+use crate::wire::messages::{EvenkeelHello, PublishedRefusal};
 
 /// What a stranger sent.
 #[derive(Debug)]
@@ -45,10 +45,10 @@ pub enum RegistrationRefusal {
     #[error("{0}")]
     Invalid(String),
     /// A password is asked for and none was sent, or none is configured.
-    #[error("Password required")]
+    #[error("{}", PublishedRefusal::PasswordRequired)]
     PasswordRequired,
     /// Another password.
-    #[error("Invalid password")]
+    #[error("{}", PublishedRefusal::PasswordInvalid)]
     PasswordInvalid,
     /// Another token for a site that an administrator knows already.
     #[error("Connection already exists for this site")]

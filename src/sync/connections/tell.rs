@@ -1,4 +1,5 @@
-//! Telling one peer what it has yet to hear. Delivery is state: what is not acknowledged is told again.
+//! Telling one peer what it has yet to hear, and asking one that was silent whether it is back. Delivery is state: what
+//! is not acknowledged is told again.
 //!
 //! Invariant: idempotent; every failure is noted with the time of the next attempt.
 
@@ -8,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::base::backoff::{jittered, random_fraction};
 use crate::model::connection::{Connection, Status};
+use crate::model::id::ConnectionId;
 use crate::remote::{Peer, RemoteError};
 use crate::sync::connections::announce::send_registration;
 use crate::sync::{Actor, Ctx, SyncError};
@@ -15,8 +17,8 @@ use crate::sync::{Actor, Ctx, SyncError};
 const SHORTEST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
-/// Tells one peer what it has yet to hear: a registration, a decision or a deletion. For the healing loop.
-/// Notes success or the time of the next attempt.
+/// Tells one peer what it has yet to hear: a registration, a decision or a deletion; one that was silent and has
+/// nothing to hear is asked whether it is there. For the healing loop. Notes success or the time of the next attempt.
 ///
 /// # Errors
 /// Only our own state's.
@@ -31,11 +33,13 @@ pub async fn tell_peer(
         tell_registration(ctx, connection, now).await?
     } else if connection.is_undelivered() {
         tell_decision(ctx, connection, now).await?
+    } else if connection.unreachable_since.is_some() {
+        ask_again(ctx, connection).await?
     } else {
-        Ok(())
+        return Ok(());
     };
     match told {
-        Ok(()) => Ok(()),
+        Ok(()) => welcome_back(ctx, connection, now).await,
         Err(err) => note_failure(ctx, connection, &err, now).await,
     }
 }
@@ -90,6 +94,31 @@ async fn tell_registration(ctx: &Ctx, connection: &Connection, now: Timestamp) -
     }
 }
 
+/// Any answer will do: what it says of the connection is not acted on, because one answer alone severs nothing.
+async fn ask_again(ctx: &Ctx, connection: &Connection) -> Told {
+    let Some(hash) = ctx.store.token_hash(connection.id).await? else {
+        return Ok(Ok(()));
+    };
+    let asked = async {
+        let peer = reached(ctx, connection).await?;
+        peer.verify(&ctx.config.site.url, &hash).await
+    };
+    match asked.await {
+        Err(err) if err.is_absence() => Ok(Err(err)),
+        Ok(_) | Err(_) => Ok(Ok(())),
+    }
+}
+
+/// The peer answered after it had been silent: what waits for it goes on at once.
+async fn welcome_back(ctx: &Ctx, connection: &Connection, now: Timestamp) -> Result<(), SyncError> {
+    if connection.unreachable_since.is_some() && connection.deleted_at.is_none() {
+        ctx.store.set_contact(connection.id, None, now).await?;
+        ctx.store.hurry_runs(connection.id, now).await?;
+        ctx.runner.wake();
+    }
+    Ok(())
+}
+
 async fn tell_decision(ctx: &Ctx, connection: &Connection, now: Timestamp) -> Told {
     let status = connection.local_status;
     let hash = ctx.store.token_hash(connection.id).await?;
@@ -121,6 +150,26 @@ pub(super) async fn reached(ctx: &Ctx, connection: &Connection) -> Result<Peer, 
     ctx.remote.reach(&connection.url, prefix).await
 }
 
+/// Notes that nobody was there when a run called the peer. Other faults are the run's own.
+///
+/// # Errors
+/// Only our own state's.
+pub async fn note_absence(
+    ctx: &Ctx,
+    id: ConnectionId,
+    err: &SyncError,
+    now: Timestamp,
+) -> Result<(), SyncError> {
+    let SyncError::Remote(err) = err else {
+        return Ok(());
+    };
+    let connection = ctx.store.connection(id).await?;
+    match connection.filter(|_| err.is_absence()) {
+        Some(connection) => note_failure(ctx, &connection, err, now).await,
+        None => Ok(()),
+    }
+}
+
 /// Notes that a call failed and when the next one is due.
 ///
 /// # Errors
@@ -140,7 +189,7 @@ pub(super) async fn note_failure(
         .map_or(SignedDuration::ZERO, |since| now.duration_since(since));
     let pause = jittered(pause_after(silent_for, asked_for), random_fraction());
     let next = now.checked_add(pause).unwrap_or(Timestamp::MAX);
-    tracing::info!(connection = %connection.id, %err, next_attempt_at = %next, "the peer was not told");
+    tracing::info!(connection = %connection.id, %err, next_attempt_at = %next, "a call to the peer failed");
     ctx.store.set_unreachable(connection.id, next, now).await?;
     Ok(())
 }

@@ -64,7 +64,7 @@ const NOTE: (&str, NeutralType) = ("note", NeutralType::Text);
 
 fn fault(source: &Catalogue, target: &Table, mode: SyncMode) -> (&'static str, String) {
     match agree(source, target, Engine::Postgres, mode) {
-        Err(SyncError::Contract { code, message, .. }) => (code, message),
+        Err(SyncError::Contract { code, message, .. }) => (code.as_str(), message),
         other => panic!("expected a refusal, got {other:?}"),
     }
 }

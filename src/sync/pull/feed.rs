@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::engine::driver::Flow;
 use crate::engine::error::EngineError;
+use crate::model::fault::FaultCode;
 use crate::model::run::QuarantinedRow;
 use crate::model::table::TableName;
 use crate::remote::IncomingRows;
@@ -18,6 +19,7 @@ use crate::wire::InvalidValue;
 use crate::wire::frame::TARGET_BYTES;
 use crate::wire::json::field_to_text;
 use crate::wire::row::{RowBatch, RowWriter, split_tuple};
+use crate::wire::scope::Condition;
 
 /// What came in so far; read by whoever reports progress.
 #[derive(Debug, Default)]
@@ -40,6 +42,8 @@ impl Received {
 pub(super) struct Feed {
     pub(super) table: TableName,
     pub(super) contract: Contract,
+    /// What must hold of the field at each of these places: the row filter, as far as its columns travel.
+    pub(super) checks: Vec<(usize, Condition)>,
     pub(super) max_rejected: usize,
     pub(super) received: Arc<Received>,
     pub(super) sink: mpsc::Sender<Result<Flow, EngineError>>,
@@ -80,6 +84,7 @@ impl Feed {
         writer: &mut RowWriter,
         rejected: &mut Vec<QuarantinedRow>,
     ) -> Result<RowBatch, SyncError> {
+        self.refuse_strays(&batch)?;
         if self.contract.conversion.is_pass() {
             return Ok(batch);
         }
@@ -90,6 +95,29 @@ impl Feed {
             }
         }
         Ok(writer.take())
+    }
+
+    /// A peer that sends rows which were not asked for is not to be trusted with the others.
+    fn refuse_strays(&self, batch: &RowBatch) -> Result<(), SyncError> {
+        if self.checks.is_empty() {
+            return Ok(());
+        }
+        for tuple in batch.tuples() {
+            let (fields, _) = tuple
+                .and_then(split_tuple)
+                .map_err(|err| self.nonsense(&err))?;
+            for (at, condition) in &self.checks {
+                let field = fields.get(*at).copied().flatten();
+                if !condition.holds(field).map_err(|err| self.nonsense(&err))? {
+                    let column = &condition.column;
+                    let message = format!(
+                        "the peer sent a row that the row filter leaves out, by its {column}"
+                    );
+                    return Err(self.refusal(message));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn rejected(
@@ -123,10 +151,14 @@ impl Feed {
     }
 
     fn nonsense(&self, err: &InvalidValue) -> SyncError {
+        self.refusal(format!("the peer sent a row that cannot be read: {err}"))
+    }
+
+    fn refusal(&self, message: String) -> SyncError {
         SyncError::Contract {
             table: self.table.clone(),
-            code: "peer_nonsense",
-            message: format!("the peer sent a row that cannot be read: {err}"),
+            code: FaultCode::PeerNonsense,
+            message,
             hint: "look at the peer's log and version".to_owned(),
         }
     }

@@ -55,6 +55,10 @@ pub async fn execute(
         Ok((source, plan))
     };
     let (source, plan) = or_stopped(ctx, cancel, planning).await?;
+    if connection.unreachable_since.is_some() {
+        let now = Timestamp::now();
+        ctx.store.set_contact(connection.id, None, now).await?;
+    }
     let attempt = Attempt {
         ctx,
         connection: &connection,

@@ -25,12 +25,6 @@ pub async fn order(
     receiver(ctx, connection).await?;
     let destinations = asked.destinations();
     refuse_unclear(&destinations)?;
-    if asked.tables.iter().any(|table| table.row_filter.is_some()) {
-        return Err(SyncError::Invalid {
-            field: "tables",
-            message: "`row_filter` is not supported by this version".to_owned(),
-        });
-    }
     if !asked.shared {
         refuse_second_writer(ctx, connection, &destinations).await?;
     }

@@ -1,6 +1,8 @@
 //! Before any row moves: both catalogues, missing tables made, a contract for each table, parents first.
 
 use crate::engine::driver::NewTable;
+use crate::model::fault::FaultCode;
+use crate::model::filter::Filter;
 use crate::model::order::TableOrder;
 use crate::model::run::Run;
 use crate::model::table::{Table, TableName, parents_first};
@@ -9,11 +11,17 @@ use crate::sync::contract::Contract;
 use crate::sync::mapping::MappedSource;
 use crate::sync::pull::{Source, is_done};
 use crate::sync::{Ctx, SyncError};
+use crate::wire::messages::PublishedRefusal;
+use crate::wire::scope::Scope;
 
 /// One table to pull.
 pub(super) struct TablePull {
     /// Its name at the source.
     pub(super) source: TableName,
+    /// The rows that travel; `None`: all.
+    pub(super) filter: Option<Filter>,
+    /// The same, to be held against the rows that come.
+    pub(super) scope: Option<Scope>,
     pub(super) target: Table,
     pub(super) contract: Contract,
     pub(super) rows_estimate: Option<u64>,
@@ -51,6 +59,8 @@ pub(super) async fn make(
         let contract = side.there.agree(&target, engine, mode)?;
         pulls.push(TablePull {
             source: side.order.source_table.clone(),
+            filter: side.order.row_filter.clone(),
+            scope: side.there.scope().cloned(),
             target,
             contract,
             rows_estimate: side.there.row_estimate(),
@@ -101,20 +111,19 @@ fn refused(table: &TableName, err: RemoteError) -> SyncError {
         RemoteError::Refused {
             status: 404, host, ..
         } => (
-            "unknown_table",
+            FaultCode::UnknownTable,
             format!("{host} has no table of this name"),
             "see what it offers: evenkeel tables",
         ),
-        RemoteError::Refused {
-            status: 403,
-            host,
-            message,
-            ..
-        } if message.contains("authorised") => (
-            "not_granted",
-            format!("{host} does not grant it to this site"),
-            "check the spelling (`evenkeel tables CONNECTION` lists what is granted), or ask its administrator: there, `evenkeel connections edit CONNECTION --tables` and the whole new list",
-        ),
+        RemoteError::Refused { host, .. }
+            if err.published() == Some(PublishedRefusal::TableNotGranted) =>
+        {
+            (
+                FaultCode::NotGranted,
+                format!("{host} does not grant it to this site"),
+                "check the spelling (`evenkeel tables CONNECTION` lists what is granted), or ask its administrator: there, `evenkeel connections edit CONNECTION --tables` and the whole new list",
+            )
+        }
         _ => return err.into(),
     };
     SyncError::Contract {
@@ -174,7 +183,7 @@ pub(super) fn missing(sides: &[Sides<'_>]) -> Vec<NewTable> {
 fn missing_here(table: &TableName) -> SyncError {
     SyncError::Contract {
         table: table.clone(),
-        code: "missing_here",
+        code: FaultCode::MissingHere,
         message: "this site's database has no such table".to_owned(),
         hint: "make it, or let --create make it".to_owned(),
     }

@@ -13,6 +13,7 @@ use crate::model::id::TransferId;
 use crate::model::run::{
     Changes, QuarantinedRow, Run, RunStatus, RunTable, Transfer, TransferDirection,
 };
+use crate::remote::RowsRequest;
 use crate::sync::pull::feed::{Feed, Received};
 use crate::sync::pull::plan::TablePull;
 use crate::sync::pull::report::{Report, edit_table};
@@ -139,20 +140,24 @@ async fn stream(
     pull: &TablePull,
 ) -> Result<Outcome, SyncError> {
     let (ctx, source, name) = (attempt.ctx, &attempt.source, &pull.target.name);
-    let strategy = run.order.conflict_strategy.as_str();
     let columns = pull.contract.column_names();
-    let rows = source
-        .peer
-        .rows(&source.token_hash, &pull.source, &columns, strategy)
-        .await?;
+    let asked = RowsRequest {
+        table: &pull.source,
+        columns: &columns,
+        filter: pull.filter.as_ref(),
+        conflict_strategy: run.order.conflict_strategy.as_str(),
+    };
+    let rows = source.peer.rows(&source.token_hash, asked).await?;
     if !pull.contract.matches(rows.head()) {
         return Err(EngineError::SchemaChanged(name.clone()).into());
     }
     let received = Arc::new(Received::default());
     let (sink, taken) = mpsc::channel(FRAMES_AHEAD);
+    let checks = pull.scope.as_ref().map(|scope| scope.checks(&columns));
     let feed = Feed {
         table: name.clone(),
         contract: pull.contract.clone(),
+        checks: checks.unwrap_or_default(),
         max_rejected: ctx.config.quarantine.max_rows,
         received: Arc::clone(&received),
         sink,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::model::connection::{Connection, Status};
 use crate::model::grant::GrantedTables;
-use crate::model::table::{Table, TableName};
+use crate::model::table::{NeutralType, Table, TableName};
 use crate::sync::Ctx;
 use crate::sync::connections::{by_token_hash, note_contact};
 use crate::sync::serve::fault::ServeError;
@@ -89,4 +89,14 @@ pub(super) async fn granted_table(
         .await?
         .filter(|table| table.name == *name)
         .ok_or_else(|| ServeError::NoTable(name.to_string()))
+}
+
+/// The columns of a visible table that a peer sees, with their types: all that can be sent.
+pub(super) fn sent_columns(table: &Table) -> Vec<(String, NeutralType)> {
+    table
+        .columns
+        .iter()
+        .filter(|column| !column.generated)
+        .map(|column| (column.name.clone(), column.kind))
+        .collect()
 }

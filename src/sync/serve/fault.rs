@@ -1,9 +1,11 @@
 //! Why a peer does not get what it asks for. `api/peer` gives each a status and the published words.
 
 use crate::engine::EngineError;
+use crate::model::filter::InvalidFilter;
 use crate::store::StoreError;
 use crate::sync::SyncError;
 use crate::wire::InvalidValue;
+use crate::wire::scope::UnfitFilter;
 
 /// A refusal or a fault while serving.
 #[derive(Debug, thiserror::Error)]
@@ -44,11 +46,20 @@ pub enum ServeError {
 }
 
 /// A filter that cannot be applied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FilterFault {
     /// It has not the form of a filter.
     #[error("Invalid filter")]
     Invalid,
+    /// It has not the form of a row filter.
+    #[error("Invalid filter: {0}")]
+    NoFilter(#[from] InvalidFilter),
+    /// The table does not take the row filter.
+    #[error("Invalid filter: {0}")]
+    Unfit(#[from] UnfitFilter),
+    /// It is a row filter, and the rows are asked for as JSON.
+    #[error("Invalid filter: `filter` takes frames; with JSON only ids, id_start and id_end do")]
+    NeedsFrames,
     /// The key's type does not take this filter.
     #[error("Filter not supported for this key type")]
     KeyType,
@@ -60,9 +71,11 @@ pub enum FilterFault {
 impl FilterFault {
     /// The `error_code` of the peer protocol.
     #[must_use]
-    pub fn code(self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
-            Self::Invalid => "invalid_filter",
+            Self::Invalid | Self::NoFilter(_) | Self::Unfit(_) | Self::NeedsFrames => {
+                "invalid_filter"
+            }
             Self::KeyType => "unsupported_key_type",
             Self::NeedsSingleKey => "filter_needs_single_key",
         }

@@ -1,10 +1,13 @@
-//! A peer's filter by key: its form first, then whether the table's key takes it.
+//! Which rows a peer asks for: the form first, then whether the table takes it.
 
 use serde_json::Value;
 
 use crate::engine::driver::{KeyValue, RowFilter};
+use crate::model::filter::Filter;
 use crate::model::table::{Column, NeutralType, Table};
+use crate::sync::serve::access::sent_columns;
 use crate::sync::serve::fault::FilterFault;
+use crate::wire::scope::Scope;
 
 const MAX_IDS: usize = 1_000;
 const MAX_ID_BYTES: usize = 255;
@@ -21,6 +24,54 @@ pub enum KeyFilter {
         /// Not above.
         end: Option<i64>,
     },
+}
+
+/// Which rows a peer asks for, well-formed but not yet held against a table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum WantedRows {
+    /// All.
+    #[default]
+    All,
+    /// By the published filter.
+    Keys(KeyFilter),
+    /// Those that pass a row filter.
+    Matching(Filter),
+}
+
+impl WantedRows {
+    /// Either filter of a request for frames; null counts as absent.
+    ///
+    /// # Errors
+    /// [`FilterFault`] when both are there, or the row filter is none.
+    pub fn from_json(keys: Option<KeyFilter>, filter: Option<&Value>) -> Result<Self, FilterFault> {
+        match (keys, filter) {
+            (None, None) => Ok(Self::All),
+            (Some(keys), None) => Ok(Self::Keys(keys)),
+            (None, Some(filter)) => Ok(Self::Matching(Filter::from_json(&filter.to_string())?)),
+            (Some(_), Some(_)) => Err(FilterFault::Invalid),
+        }
+    }
+
+    /// The rows it means in `table`. Hidden columns are none: nothing can be found out about them.
+    ///
+    /// # Errors
+    /// When the table's key, or a column of the filter, does not take it.
+    pub(super) fn on(&self, table: &Table) -> Result<RowFilter, FilterFault> {
+        match self {
+            Self::All => Ok(RowFilter::All),
+            Self::Keys(keys) => keys.on(table),
+            Self::Matching(filter) => {
+                let shown = sent_columns(table);
+                let kind = |name: &str| {
+                    let mut shown = shown.iter();
+                    shown
+                        .find(|(column, _)| column == name)
+                        .map(|(_, kind)| *kind)
+                };
+                Ok(RowFilter::Matching(Scope::new(filter, kind)?))
+            }
+        }
+    }
 }
 
 impl KeyFilter {

@@ -18,7 +18,7 @@ mod tables;
 
 pub use access::{ClientKind, admit, granted_name};
 pub use fault::{FilterFault, ServeError};
-pub use filter::KeyFilter;
+pub use filter::{KeyFilter, WantedRows};
 pub use pull::{PullOrder, PulledRows, pull_rows};
 pub use records::{RecordsPage, visible_records};
 pub use schema::{PublishedColumn, PublishedSchema, VisibleSchema, visible_schema};

@@ -5,9 +5,9 @@ use serde_json::value::RawValue;
 use crate::engine::EngineError;
 use crate::engine::driver::{Flow, Page, RowFilter, Selection};
 use crate::model::connection::Connection;
-use crate::model::table::{NeutralType, Table, TableName};
+use crate::model::table::{Table, TableName};
 use crate::sync::Ctx;
-use crate::sync::serve::access::{ClientKind, granted_table};
+use crate::sync::serve::access::{ClientKind, granted_table, sent_columns};
 use crate::sync::serve::fault::ServeError;
 use crate::sync::serve::filter::KeyFilter;
 use crate::wire::json::row_to_json;
@@ -54,16 +54,6 @@ pub(super) struct JsonRows {
     pub(super) last: Vec<u8>,
     /// There were more.
     pub(super) truncated: bool,
-}
-
-/// All columns that can be sent, with their types.
-pub(super) fn sent_columns(table: &Table) -> Vec<(String, NeutralType)> {
-    table
-        .columns
-        .iter()
-        .filter(|column| !column.generated)
-        .map(|column| (column.name.clone(), column.kind))
-        .collect()
 }
 
 /// A page of all that can be sent of `table`, in the order of its primary key.

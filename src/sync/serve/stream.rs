@@ -12,20 +12,20 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::engine::EngineError;
-use crate::engine::driver::{Flow, RowFilter, RowStream, Selection};
+use crate::engine::driver::{Flow, RowStream, Selection};
 use crate::model::connection::{Connection, Status};
+use crate::model::fault::FaultCode;
 use crate::model::run::Transfer;
 use crate::model::table::{NeutralType, Table, TableName};
 use crate::sync::Ctx;
-use crate::sync::serve::access::{ClientKind, granted_table, is_visible};
+use crate::sync::serve::access::{ClientKind, granted_table, is_visible, sent_columns};
 use crate::sync::serve::fault::ServeError;
-use crate::sync::serve::filter::KeyFilter;
+use crate::sync::serve::filter::WantedRows;
 use crate::sync::serve::framing::Framing;
 use crate::sync::serve::history;
 use crate::sync::serve::places::Place;
-use crate::sync::serve::records::sent_columns;
 use crate::wire::frame::FrameKind;
-use crate::wire::messages::{Head, HeadColumn, StreamFault, StreamFaultCode};
+use crate::wire::messages::{Head, HeadColumn, PublishedRefusal, StreamFault, StreamFaultCode};
 use crate::wire::row::RowBatch;
 
 /// Pieces of frames, none larger than a batch, that wait for the network.
@@ -41,7 +41,7 @@ pub struct StreamOrder {
     /// Just these, in this order; `None`: all that can be sent.
     pub columns: Option<Vec<String>>,
     /// Only these rows.
-    pub filter: Option<KeyFilter>,
+    pub rows: WantedRows,
     /// Payloads may go as zstd.
     pub compress: bool,
 }
@@ -58,12 +58,9 @@ pub async fn open_stream(
     order: StreamOrder,
 ) -> Result<mpsc::Receiver<Bytes>, ServeError> {
     let table = granted_table(ctx, connection, client, name).await?;
-    let rows = match &order.filter {
-        Some(filter) => filter.on(&table)?,
-        None => RowFilter::All,
-    };
+    let rows = order.rows.on(&table)?;
     let columns = wanted_columns(&table, order.columns)?;
-    let head = head(&table, &columns);
+    let head = head(&table, &columns, order.rows);
     let place = Place::take(connection.id)?;
     let rows = ctx
         .driver
@@ -118,7 +115,7 @@ fn wanted_columns(
         .collect()
 }
 
-fn head(table: &Table, columns: &[(String, NeutralType)]) -> Head {
+fn head(table: &Table, columns: &[(String, NeutralType)], rows: WantedRows) -> Head {
     Head {
         table: table.name.clone(),
         columns: columns
@@ -129,6 +126,10 @@ fn head(table: &Table, columns: &[(String, NeutralType)]) -> Head {
             })
             .collect(),
         rows_estimate: table.row_estimate,
+        filter: match rows {
+            WantedRows::Matching(filter) => Some(filter),
+            WantedRows::All | WantedRows::Keys(_) => None,
+        },
     }
 }
 
@@ -156,7 +157,7 @@ impl Sending {
         let fault = match sent {
             Ok(()) => None,
             Err(Halt::ClientGone) => Some((
-                "client_gone",
+                FaultCode::ClientGone.as_str(),
                 "the peer went away before the end".to_owned(),
             )),
             Err(Halt::Fault(code, words)) => {
@@ -259,13 +260,13 @@ impl Sending {
         })?;
         let active = connection.filter(|connection| connection.status() == Status::Active);
         let Some(connection) = active else {
-            let words = "Connection is not active".to_owned();
+            let words = PublishedRefusal::ConnectionNotActive.to_string();
             return Err(Halt::Fault(StreamFaultCode::ConnectionNotActive, words));
         };
         if is_visible(&self.ctx, &connection, self.client, &self.transfer.table) {
             Ok(())
         } else {
-            let words = "This connection is not authorised to access that table".to_owned();
+            let words = PublishedRefusal::TableNotGranted.to_string();
             Err(Halt::Fault(StreamFaultCode::TableNotGranted, words))
         }
     }

@@ -124,6 +124,21 @@ fn a_kind_fits_only_where_every_value_keeps_its_meaning() {
 }
 
 #[test]
+fn only_mysql_takes_a_moment_with_a_zone_for_one_without() {
+    let (zoned, plain) = (
+        column(NeutralType::Timestamptz),
+        column(NeutralType::Timestamp),
+    );
+    let to = |engine| Sides::between(Engine::Postgres, engine);
+    assert_eq!(
+        conversion(&zoned, &plain, to(Engine::Mysql)),
+        Ok(Conversion::Pass)
+    );
+    assert!(conversion(&zoned, &plain, to(Engine::Sqlite)).is_err());
+    assert!(conversion(&plain, &zoned, to(Engine::Mysql)).is_err());
+}
+
+#[test]
 fn a_mismatch_names_both_types() {
     let err = conversion(&varchar(10), &column(NeutralType::Int4), POSTGRES).unwrap_err();
     assert_eq!(err.to_string(), "varchar(10) cannot be stored as int4");

@@ -7,6 +7,7 @@ use crate::support::daemon::Site;
 use crate::support::database::{Database, Kind};
 use crate::support::http::Request;
 use crate::support::pair::Pair;
+use crate::support::wait;
 
 const NOTES: &str = "create table notes (id integer primary key, body text not null);
     insert into notes values (1, 'one'), (2, 'two and more')";
@@ -150,6 +151,27 @@ fn a_run_that_is_not_over_cannot_be_dismissed() {
             .iter()
             .all(|item| item["event"] != "run_waiting")
     );
+}
+
+#[test]
+fn a_peer_that_answers_again_is_told_no_more_without_anybody_asking() {
+    let source = Database::with(Kind::Sqlite, NOTES);
+    let pair = Pair::builder(source, Database::with(Kind::Sqlite, NOTES));
+    let mut pair = pair.taker("healing.interval", "1s").start();
+    pair.giver.stop();
+    let id = pair.order(&["notes"]);
+    wait::until("the peer is missed", wait::LONG, || {
+        let told = told(&pair.taker);
+        told.iter()
+            .any(|item| item["event"] == "peer_unreachable")
+            .then_some(())
+    });
+    pair.taker.cli(&["runs", "cancel", &id]);
+    assert_eq!(only(&pair.taker)["event"], "peer_unreachable");
+    pair.giver.start();
+    wait::until("nothing is left to tell", wait::LONG, || {
+        told(&pair.taker).is_empty().then_some(())
+    });
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! Attacks: what strangers and approved peers with bad intent send. Nothing of it may stop, fill or fool a site.
 
+mod filter;
 mod sender;
 mod stranger;

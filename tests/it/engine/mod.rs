@@ -1,4 +1,5 @@
 //! The engines against real databases.
 
+mod mysql;
 mod pairs;
 mod postgres;

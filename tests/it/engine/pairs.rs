@@ -12,6 +12,7 @@ mod keys;
 mod large;
 mod random;
 mod same;
+mod scope;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,7 @@ use evenkeel::base::secret::Secret;
 use evenkeel::engine::driver::{
     Applied, ApplyBudget, ApplyJob, ApplyProgress, Driver, Flow, RowFilter, RowStream, Selection,
 };
+use evenkeel::engine::mysql::MysqlDriver;
 use evenkeel::engine::postgres::PostgresDriver;
 use evenkeel::engine::sqlite::SqliteDriver;
 use evenkeel::model::run::{ConflictStrategy, SyncMode};
@@ -31,9 +33,7 @@ use evenkeel::wire::messages::{Catalogue, CatalogueColumn, CatalogueForeignKey};
 use evenkeel::wire::row::{RowWriter, split_tuple};
 use tokio::sync::{mpsc, watch};
 
-use crate::support::database::{Database, Kind};
-
-const KINDS: [Kind; 2] = [Kind::Postgres, Kind::Sqlite];
+use crate::support::database::{Database, KINDS, Kind};
 
 /// The fields of one row.
 type Row = Vec<Option<Vec<u8>>>;
@@ -51,6 +51,7 @@ impl Site {
         let driver: Box<dyn Driver> = match kind {
             Kind::Postgres => Box::new(PostgresDriver::connect(&url, &[]).await.unwrap()),
             Kind::Sqlite => Box::new(SqliteDriver::open(&url).unwrap()),
+            Kind::Mariadb => Box::new(MysqlDriver::connect(&url, &[]).unwrap()),
         };
         Self { database, driver }
     }

@@ -7,7 +7,7 @@ mod pull_data;
 mod pull_data_frames;
 mod register_connection;
 mod status;
-mod stranger;
+pub(crate) mod stranger;
 mod table_records;
 mod table_schema;
 mod update_status;

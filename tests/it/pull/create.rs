@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::database::{Database, Kind};
+use crate::support::database::{Database, KINDS, Kind};
 use crate::support::pair::Pair;
 
 const RICH: &str = r#"
@@ -82,7 +82,7 @@ fn only_names_types_and_keys_are_taken_from_a_stranger() {
 
 #[test]
 fn what_is_left_out_is_said_before_anything_is_made() {
-    for to in [Kind::Postgres, Kind::Sqlite] {
+    for to in KINDS {
         let pair = rich(to);
         let asked = pair
             .taker
@@ -90,7 +90,14 @@ fn what_is_left_out_is_said_before_anything_is_made() {
         assert_eq!(asked.code, 2, "nobody can be asked: {asked:#?}");
         assert!(asked.stderr.contains("--yes"), "{asked:#?}");
         let statements = asked.stderr.to_lowercase();
-        let (owners, pets) = (statements.find("owners\""), statements.find("pets\""));
+        let quote = |name: &str| match to {
+            Kind::Mariadb => format!("{name}`"),
+            _ => format!("{name}\""),
+        };
+        let (owners, pets) = (
+            statements.find(&quote("owners")),
+            statements.find(&quote("pets")),
+        );
         assert!(owners < pets, "parents first: {statements}");
         for word in [
             "create table",
@@ -131,6 +138,7 @@ fn hostile_names_stay_names() {
         (Kind::Postgres, Kind::Postgres),
         (Kind::Sqlite, Kind::Sqlite),
         (Kind::Postgres, Kind::Sqlite),
+        (Kind::Mariadb, Kind::Mariadb),
     ] {
         let mut sql = String::new();
         for name in names {
@@ -172,7 +180,7 @@ fn tables_that_point_at_each_other_and_at_themselves_are_made_and_filled() {
         insert into people values (1, 3, 'anna'), (2, 1, 'bert'), (3, null, 'carl');
         create table teams (id integer primary key, lead integer references people (id));
         insert into teams values (1, 3);";
-    for to in [Kind::Postgres, Kind::Sqlite] {
+    for to in KINDS {
         let pair =
             Pair::builder(Database::with(Kind::Postgres, there), Database::empty(to)).start();
         let pulled = pair

@@ -34,6 +34,31 @@ fn every_flight_arrives_from_sqlite_in_postgresql() {
     every_flight_arrives(Kind::Sqlite, Kind::Postgres);
 }
 
+#[test]
+fn every_flight_arrives_from_mariadb_in_mariadb() {
+    every_flight_arrives(Kind::Mariadb, Kind::Mariadb);
+}
+
+#[test]
+fn every_flight_arrives_from_postgresql_in_mariadb() {
+    every_flight_arrives(Kind::Postgres, Kind::Mariadb);
+}
+
+#[test]
+fn every_flight_arrives_from_mariadb_in_postgresql() {
+    every_flight_arrives(Kind::Mariadb, Kind::Postgres);
+}
+
+#[test]
+fn every_flight_arrives_from_sqlite_in_mariadb() {
+    every_flight_arrives(Kind::Sqlite, Kind::Mariadb);
+}
+
+#[test]
+fn every_flight_arrives_from_mariadb_in_sqlite() {
+    every_flight_arrives(Kind::Mariadb, Kind::Sqlite);
+}
+
 fn every_flight_arrives(from: Kind, to: Kind) -> Pair {
     let pair = Pair::builder(Database::flights(from), Database::empty(to)).start();
 
@@ -97,7 +122,8 @@ fn change_100_and_add_50(source: &Database) {
         "update flights
          set dep_delay = coalesce(dep_delay, 0) + 1, tailnum = null
          where (time_hour, carrier, flight) in
-             (select time_hour, carrier, flight from flights order by flight, carrier, time_hour limit 100)",
+             (select * from
+                  (select time_hour, carrier, flight from flights order by flight, carrier, time_hour limit 100) chosen)",
     );
     let columns: Vec<&str> = TABLES[4].columns().map(|(name, _)| name).collect();
     let taken = columns.iter().map(|name| match *name {

@@ -49,7 +49,7 @@ fn mapped_columns_arrive_under_their_names_here_and_others_stay() {
         assert_eq!(changes(&run), (1, 1, 0), "{from:?} to {to:?}");
         let rows = "select label, nr, amount, case when checked then 1 else 0 end from berlin_orders order by nr";
         let expected = match to {
-            Kind::Postgres => "A-1|1|10.50|0\nA-2|2|20.25|1",
+            Kind::Postgres | Kind::Mariadb => "A-1|1|10.50|0\nA-2|2|20.25|1",
             Kind::Sqlite => "A-1|1|10.5|0\nA-2|2|20.25|1",
         };
         assert_eq!(pair.destination.query(rows), expected);
@@ -108,6 +108,7 @@ fn a_table_that_is_missing_is_made_under_its_name_here_and_its_foreign_keys_foll
         let numeric = match to {
             Kind::Postgres => "nr numeric",
             Kind::Sqlite => "nr decimal text",
+            Kind::Mariadb => "nr decimal",
         };
         assert_eq!(types.lines().next(), Some(numeric));
         assert_eq!(types.lines().count(), 3);

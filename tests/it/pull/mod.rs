@@ -4,6 +4,7 @@ mod bad_input;
 mod bad_peer;
 mod bad_store;
 mod create;
+mod filter;
 mod flights;
 mod kill;
 mod mapping;

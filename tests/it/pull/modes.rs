@@ -1,6 +1,6 @@
-//! What each mode and each conflict strategy writes, row by row, into either engine.
+//! What each mode and each conflict strategy writes, row by row, into each engine.
 
-use crate::support::database::{Database, Kind};
+use crate::support::database::{Database, KINDS, Kind};
 use crate::support::pair::Pair;
 
 /// `local` is what stands here before, the source's rows stand in [`SOURCE`].
@@ -111,6 +111,11 @@ fn each_mode_and_strategy_writes_exactly_its_rows_into_sqlite() {
     each_mode_and_strategy_writes_exactly_its_rows(Kind::Postgres, Kind::Sqlite);
 }
 
+#[test]
+fn each_mode_and_strategy_writes_exactly_its_rows_into_mariadb() {
+    each_mode_and_strategy_writes_exactly_its_rows(Kind::Mariadb, Kind::Mariadb);
+}
+
 fn each_mode_and_strategy_writes_exactly_its_rows(from: Kind, to: Kind) {
     let make =
         "create table prices (id integer primary key, name text, price numeric(10,2), note text)";
@@ -144,7 +149,7 @@ fn columns_that_only_the_destination_has_keep_their_values_and_get_their_default
                   insert into items values (1, 'one'), (2, 'two');";
     let here = "create table items (id integer primary key, shelf text not null default 'A1', name text, stock integer);
                 insert into items values (1, 'B7', 'old', 5);";
-    for to in [Kind::Postgres, Kind::Sqlite] {
+    for to in KINDS {
         let source = Database::with(Kind::Postgres, source);
         let pair = Pair::builder(source, Database::with(to, here)).start();
         let pulled = pair.pull(&["items"]).completed();

@@ -14,6 +14,7 @@ on_both_stores!(
     a_decision_counts_the_epoch_up_and_revoked_is_final,
     the_peers_word_is_kept_apart_from_ours,
     the_peer_is_told_until_it_confirms,
+    a_silent_peer_is_asked_until_it_answers_unless_the_connection_ended,
     an_unreachable_peer_is_left_alone_until_its_next_attempt,
     a_move_forgets_the_prefix_and_a_grant_is_replaced,
 );
@@ -101,6 +102,37 @@ async fn the_peer_is_told_until_it_confirms(state: State) {
     store.set_acked(registered.id, 2).await.unwrap();
     store.set_acked(registered.id, 1).await.unwrap();
     assert_eq!(told().await, "");
+}
+
+async fn a_silent_peer_is_asked_until_it_answers_unless_the_connection_ended(state: State) {
+    let store = state.open().await;
+    let mut healthy = new_connection("berlin");
+    (healthy.registered, healthy.acked_epoch) = (true, 1);
+    store
+        .insert_connection(&healthy, &hash("h"), None)
+        .await
+        .unwrap();
+    let asked = async || names(&store.connections_to_tell(at(50)).await.unwrap()).join(" ");
+    assert_eq!(asked().await, "");
+    let silent = async || {
+        let set = store.set_unreachable(healthy.id, at(20), at(10));
+        set.await.unwrap();
+    };
+    silent().await;
+    assert_eq!(asked().await, "berlin");
+    store.set_contact(healthy.id, None, at(21)).await.unwrap();
+    assert_eq!(asked().await, "");
+    let severed = PeerWord {
+        status: Status::Severed,
+        deleted: false,
+        reason: None,
+    };
+    store
+        .set_peer_word(healthy.id, &severed, at(22))
+        .await
+        .unwrap();
+    silent().await;
+    assert_eq!(asked().await, "");
 }
 
 async fn an_unreachable_peer_is_left_alone_until_its_next_attempt(state: State) {

@@ -16,6 +16,7 @@ on_both_stores!(
     a_run_is_due_when_its_next_attempt_has_come,
     a_postponed_run_keeps_its_error_and_what_it_did,
     a_waiting_run_counts_no_attempt,
+    a_peer_that_is_back_makes_its_runs_due_at_once,
     a_pending_run_is_cancelled_at_once_and_a_running_one_when_it_stops,
     a_final_run_stays_as_it_is,
     a_run_found_running_is_taken_over,
@@ -49,7 +50,7 @@ async fn every_field_of_a_run_comes_back(state: State) {
     let plain = stored_run(&store).await;
     let full = Run {
         order: RunOrder {
-            tables: vec![TableOrder::of(table("\"a.b\""))],
+            tables: vec![TableOrder::of(table("\"a.b\"")), mapped()],
             sync_mode: SyncMode::Update,
             conflict_strategy: ConflictStrategy::Merge,
             create_missing: false,
@@ -232,6 +233,28 @@ async fn a_waiting_run_counts_no_attempt(state: State) {
     assert_eq!(found.next_attempt_at, Some(at(9)));
 }
 
+async fn a_peer_that_is_back_makes_its_runs_due_at_once(state: State) {
+    let store = state.open().await;
+    let waiting = stored_run(&store).await;
+    let other = stored_connection(&store, "madrid").await;
+    let elsewhere = new_run(other.id);
+    store.insert_run(&elsewhere).await.unwrap();
+    for run in [&waiting, &elsewhere] {
+        let error = error("peer_unreachable");
+        store.set_waiting(run.id, &error, at(90)).await.unwrap();
+    }
+    assert_eq!(store.due_runs(at(50)).await.unwrap(), []);
+    store
+        .hurry_runs(waiting.connection_id, at(50))
+        .await
+        .unwrap();
+    let due = store.due_runs(at(50)).await.unwrap();
+    assert_eq!(
+        due.iter().map(|run| run.id).collect::<Vec<_>>(),
+        [waiting.id]
+    );
+}
+
 async fn a_pending_run_is_cancelled_at_once_and_a_running_one_when_it_stops(state: State) {
     let store = state.open().await;
     let pending = stored_run(&store).await;
@@ -311,4 +334,16 @@ async fn a_run_found_running_is_taken_over(state: State) {
         (found.status, found.completed_at),
         (RunStatus::Cancelled, Some(at(7)))
     );
+}
+
+/// A table that says everything one can.
+fn mapped() -> TableOrder {
+    serde_json::from_value(serde_json::json!({
+        "source_table": "orders", "destination_table": "shop.orders", "primary_key": ["id"],
+        "field_mapping": [{"source_column": "nr", "destination_field": "id", "type_cast": "numeric"}],
+        "row_filter": {"and": [
+            {"column": "n", "op": "<", "value": "0.1234567890123456789"}, {"column": "b", "op": "is_null"},
+        ]},
+    }))
+    .unwrap()
 }

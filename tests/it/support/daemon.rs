@@ -74,6 +74,14 @@ impl SiteBuilder {
         self
     }
 
+    /// Leaves a key to its default.
+    pub fn without(mut self, key: &str) -> Self {
+        let (section, key) = key.split_once('.').expect("section.key");
+        let section = self.settings.get_mut(section).expect("a section");
+        section.as_table_mut().expect("a section").remove(key);
+        self
+    }
+
     /// Sets an environment variable for the daemon and every command.
     pub fn environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));

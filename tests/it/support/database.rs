@@ -1,10 +1,10 @@
-//! A site's database of either engine, asked by the same words; nothing of the code under test takes part.
+//! A site's database of any engine, asked by the same words; nothing of the code under test takes part.
 
 use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use super::{cleanup, flights, postgres, sqlite};
+use super::{cleanup, flights, mariadb, postgres, sqlite};
 
 /// A kind of database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +13,16 @@ pub enum Kind {
     Postgres,
     /// A file of its own.
     Sqlite,
+    /// On the shared MariaDB server.
+    Mariadb,
 }
+
+/// Every kind.
+pub const KINDS: [Kind; 3] = [Kind::Postgres, Kind::Sqlite, Kind::Mariadb];
+
+/// Lets MariaDB take the SQL that the others take; what it cannot store is an error.
+const STANDARD: &str =
+    "set sql_mode = 'ANSI_QUOTES,PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES';";
 
 /// A database of a test.
 pub enum Database {
@@ -21,6 +30,8 @@ pub enum Database {
     Postgres(String),
     /// The folder with `site.db`.
     Sqlite(TempDir),
+    /// Its URL.
+    Mariadb(String),
 }
 
 impl Database {
@@ -31,6 +42,12 @@ impl Database {
             Kind::Sqlite => {
                 let database = Self::Sqlite(folder());
                 database.execute("select 1");
+                database
+            }
+            Kind::Mariadb => {
+                let database = Self::Mariadb(mariadb::shared().database());
+                // Texts are equal when their bytes are, as in the other two.
+                database.execute("alter database default collate utf8mb4_nopad_bin");
                 database
             }
         }
@@ -52,6 +69,7 @@ impl Database {
                 flights::sqlite_database(&folder.path().join("site.db"));
                 Self::Sqlite(folder)
             }
+            Kind::Mariadb => Self::Mariadb(flights::mariadb_database()),
         }
     }
 
@@ -60,13 +78,14 @@ impl Database {
         match self {
             Self::Postgres(_) => Kind::Postgres,
             Self::Sqlite(_) => Kind::Sqlite,
+            Self::Mariadb(_) => Kind::Mariadb,
         }
     }
 
     /// As `site.database` names it.
     pub fn url(&self) -> String {
         match self {
-            Self::Postgres(url) => url.clone(),
+            Self::Postgres(url) | Self::Mariadb(url) => url.clone(),
             Self::Sqlite(folder) => format!("sqlite://{}", path(folder).display()),
         }
     }
@@ -76,6 +95,7 @@ impl Database {
         match self {
             Self::Postgres(url) => drop(postgres::query(url, sql)),
             Self::Sqlite(folder) => sqlite::execute(&path(folder), sql),
+            Self::Mariadb(url) => drop(mariadb::query(url, &format!("{STANDARD}{sql}"))),
         }
     }
 
@@ -84,6 +104,7 @@ impl Database {
         match self {
             Self::Postgres(url) => postgres::query(url, sql),
             Self::Sqlite(folder) => sqlite::query(&path(folder), sql),
+            Self::Mariadb(url) => mariadb::query(url, &format!("{STANDARD}{sql}")),
         }
     }
 
@@ -107,6 +128,11 @@ impl Database {
                 "select group_concat(name, ', ')
                  from (select name from pragma_table_info('{table}') where pk > 0 order by pk)"
             ),
+            Self::Mariadb(_) => format!(
+                "select group_concat(column_name order by seq_in_index separator ', ')
+                 from information_schema.statistics
+                 where table_schema = database() and table_name = '{table}' and index_name = 'PRIMARY'"
+            ),
         })
     }
 
@@ -126,6 +152,12 @@ impl Database {
                  from pragma_foreign_key_list('{table}')
                  order by 1"
             ),
+            Self::Mariadb(_) => format!(
+                "select concat(column_name, ' ', referenced_table_name, ' (', referenced_column_name, ')')
+                 from information_schema.key_column_usage
+                 where table_schema = database() and table_name = '{table}' and referenced_table_name is not null
+                 order by 1"
+            ),
         })
     }
 
@@ -141,6 +173,12 @@ impl Database {
             Self::Sqlite(_) => {
                 format!("select name || ' ' || type from pragma_table_info('{table}') order by cid")
             }
+            Self::Mariadb(_) => format!(
+                "select concat(column_name, ' ', column_type)
+                 from information_schema.columns
+                 where table_schema = database() and table_name = '{table}'
+                 order by ordinal_position"
+            ),
         })
     }
 }

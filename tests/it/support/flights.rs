@@ -1,6 +1,6 @@
-//! Real data for tests: the flights that left New York City in 2013, loaded into either engine and compared in full.
+//! Real data for tests: the flights that left New York City in 2013, loaded into any engine and compared in full.
 //!
-//! One definition of the tables serves both engines; `tests/data/flights/README.md` says where the data is from.
+//! One definition of the tables serves all engines; `tests/data/flights/README.md` says where the data is from.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use rusqlite::types::{Value, ValueRef};
 use tempfile::TempDir;
 
-use super::{cleanup, postgres, sqlite};
+use super::{cleanup, mariadb, postgres, sqlite};
 
 /// A table of the data set. The words of `columns` mean the same to PostgreSQL and to SQLite.
 pub struct Table {
@@ -87,7 +87,20 @@ impl Table {
         self.columns.split(';').map(definition)
     }
 
-    /// The statement that makes the table, for both engines.
+    /// The statement that makes the table in MariaDB, which keys no text without a length, and has other words for
+    /// moments.
+    fn create_in_mariadb(&self) -> String {
+        let types = [
+            (" text", " varchar(100)"),
+            (" double precision", " double"),
+            (" timestamptz", " timestamp"),
+        ];
+        types.iter().fold(self.create(), |text, (there, here)| {
+            text.replace(there, here)
+        })
+    }
+
+    /// The statement that makes the table in PostgreSQL and SQLite.
     pub fn create(&self) -> String {
         let foreign = self
             .references
@@ -123,6 +136,16 @@ pub fn load_postgres(url: &str) {
         postgres::copy_csv(url, table.name, &table.csv());
     }
     postgres::query(url, "vacuum analyze");
+}
+
+/// Makes and fills the five tables in the MariaDB database at `url`.
+pub fn load_mariadb(url: &str) {
+    mariadb::query(url, "alter database default collate utf8mb4_nopad_bin");
+    for table in &TABLES {
+        mariadb::query(url, &table.create_in_mariadb());
+        let columns: Vec<(&str, &str)> = table.columns().collect();
+        mariadb::load_csv(url, table.name, &columns, &table.csv());
+    }
 }
 
 /// Makes and fills the five tables in the SQLite database at `path`.
@@ -161,6 +184,25 @@ pub fn postgres_database() -> String {
         url
     });
     postgres::shared().database_like(template)
+}
+
+/// A fresh database with all flights on the shared MariaDB server; its URL.
+pub fn mariadb_database() -> String {
+    static TEMPLATE: OnceLock<String> = OnceLock::new();
+    let template = TEMPLATE.get_or_init(|| {
+        let url = mariadb::shared().database();
+        load_mariadb(&url);
+        url
+    });
+    let url = mariadb::shared().database();
+    mariadb::query(&url, "alter database default collate utf8mb4_nopad_bin");
+    let from = template.rsplit('/').next().expect("a name");
+    for table in &TABLES {
+        mariadb::query(&url, &table.create_in_mariadb());
+        let copy = format!("insert into {0} select * from {from}.{0}", table.name);
+        mariadb::query(&url, &copy);
+    }
+    url
 }
 
 /// Writes a database with all flights to `path`: loaded once, then copied.
@@ -203,8 +245,25 @@ pub fn assert_equal(one: &str, other: &str) {
 pub fn dump(url: &str, table: &Table) -> String {
     match url.strip_prefix("sqlite://") {
         Some(path) => dump_sqlite(Path::new(path), table),
+        None if url.starts_with("mysql://") => dump_mariadb(url, table),
         None => dump_postgres(url, table),
     }
+}
+
+fn dump_mariadb(url: &str, table: &Table) -> String {
+    let shown = table.columns().map(|(name, kind)| match kind {
+        "timestamptz" => format!("date_format({name}, '%Y-%m-%d %H:%i:%s.%fZ')"),
+        _ => name.to_owned(),
+    });
+    let shown: Vec<String> = shown.collect();
+    let columns = shown.join(", ");
+    mariadb::query(
+        url,
+        &format!(
+            "select {columns} from {} order by {}",
+            table.name, table.key
+        ),
+    )
 }
 
 fn dump_postgres(url: &str, table: &Table) -> String {

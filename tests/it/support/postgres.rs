@@ -6,13 +6,14 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use rustix::process::{Pid, Signal, geteuid, kill_process};
+use rustix::process::{Signal, geteuid};
 use tempfile::TempDir;
 
+use super::program::{end, fed, give_away, unprivileged};
 use super::{cleanup, ports, wait};
 
 /// Small, fast, and with enough connections for many daemons at once. Nothing here has to survive a power cut of the
@@ -29,6 +30,9 @@ timezone = 'UTC'
 log_timezone = 'UTC'
 lc_messages = 'C'
 ";
+
+/// Whom the servers run as when the tests run as root.
+const USER: &str = "postgres";
 
 /// A running server; dropping it stops it and removes its files.
 pub struct Postgres {
@@ -105,9 +109,9 @@ impl Postgres {
             .tempdir()
             .expect("a temporary folder");
         cleanup::folder(folder.path());
-        give_away(folder.path());
+        give_away(folder.path(), USER);
         let data = folder.path().join("data");
-        let mut initdb = unprivileged(&programs().join("initdb"));
+        let mut initdb = unprivileged(&programs().join("initdb"), USER);
         initdb.args([
             "--auth=trust",
             "--username=postgres",
@@ -240,7 +244,7 @@ impl Postgres {
     fn program(&self) -> Command {
         const SCRIPT: &str = r#"mkdir -p "$0" && mount -t tmpfs -o "size=$1" tmpfs "$0" &&
             chown --reference="$0/.." "$0" && shift && exec "$@""#;
-        let server = unprivileged(&programs().join("postgres"));
+        let server = unprivileged(&programs().join("postgres"), USER);
         let Some(size) = &self.small_disk else {
             return server;
         };
@@ -262,14 +266,6 @@ impl Drop for Postgres {
             end(child, Signal::QUIT);
         }
     }
-}
-
-fn end(mut child: Child, signal: Signal) {
-    kill_process(Pid::from_child(&child), signal).expect("the server can be signalled");
-    wait::until("PostgreSQL ends", wait::LONG, || {
-        child.try_wait().expect("a status")
-    });
-    cleanup::ended(&child);
 }
 
 /// The newest installed server's programs: Debian keeps them out of the path.
@@ -308,40 +304,6 @@ fn psql(url: &str) -> Command {
     psql
 }
 
-/// Runs `command` with `input` on its standard input, to its end.
-fn fed(command: &mut Command, input: &[u8]) -> Output {
-    let piped = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = piped.spawn().expect("psql starts");
-    let mut stdin = child.stdin.take().expect("stdin is piped");
-    std::thread::scope(|scope| {
-        // A psql that stops reading says why on its standard error: the broken pipe itself is no news.
-        scope.spawn(move || drop(stdin.write_all(input)));
-        child.wait_with_output().expect("psql ends")
-    })
-}
-
-/// `program`, run as nobody special: PostgreSQL refuses to run as root.
-fn unprivileged(program: &Path) -> Command {
-    let mut command = match owner() {
-        None => Command::new(program),
-        Some(user) => {
-            let mut setpriv = Command::new("setpriv");
-            setpriv.args([format!("--reuid={user}"), "--init-groups".to_owned()]);
-            setpriv.arg(format!(
-                "--regid={}",
-                if user == "nobody" { "nogroup" } else { user }
-            ));
-            setpriv.arg(program);
-            setpriv
-        }
-    };
-    command.current_dir("/");
-    command
-}
-
 /// Runs what follows where its mounts are seen by nobody else.
 fn namespace() -> Command {
     let mut command = Command::new("unshare");
@@ -351,27 +313,4 @@ fn namespace() -> Command {
         &["--user", "--map-current-user", "--keep-caps", "--mount"][..]
     });
     command
-}
-
-fn give_away(folder: &Path) {
-    if let Some(user) = owner() {
-        let status = Command::new("chown")
-            .arg(format!("{user}:"))
-            .arg(folder)
-            .status()
-            .expect("chown starts");
-        assert!(status.success(), "chown {user}");
-    }
-}
-
-/// Who owns the servers: `None` for whoever runs the tests, else, for root, the user that came with PostgreSQL.
-fn owner() -> Option<&'static str> {
-    static OWNER: OnceLock<Option<&'static str>> = OnceLock::new();
-    *OWNER.get_or_init(|| {
-        geteuid().is_root().then(|| {
-            let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-            let exists = users.lines().any(|line| line.starts_with("postgres:"));
-            if exists { "postgres" } else { "nobody" }
-        })
-    })
 }

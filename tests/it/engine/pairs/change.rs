@@ -7,6 +7,7 @@ fn schema(kind: Kind) -> String {
     let (decimal, moment) = match kind {
         Kind::Postgres => ("numeric", "timestamp"),
         Kind::Sqlite => ("decimal text", "timestamp text"),
+        Kind::Mariadb => ("decimal(9,2)", "datetime(6)"),
     };
     format!("create table t (id int primary key, s text, n {decimal}, at {moment});")
 }
@@ -50,7 +51,10 @@ async fn each_change_at_the_source_arrives_as_exactly_that() {
             assert_eq!(first.counts(), (30, 0));
             for (change, expected) in CHANGES {
                 source.database.execute(change);
-                for expected in [*expected, (0, 0)] {
+                // How many digits stand behind the point is said by MariaDB's columns, not by their values.
+                let shown = change.contains("n = '1.0") && [from, to].contains(&Kind::Mariadb);
+                let expected = if shown { (0, 0) } else { *expected };
+                for expected in [expected, (0, 0)] {
                     let (plan, outcome) = pull(&source, &site, "t").await.unwrap();
                     assert_eq!(outcome.counts(), expected, "{from:?} to {to:?}: {change}");
                     for (key, row) in &plan.expected {

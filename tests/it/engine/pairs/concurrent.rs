@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{KINDS, Plan, Row, Site, batch, pull};
 use crate::support::database::Kind;
-use crate::support::wait;
+use crate::support::{mariadb, wait};
 
 /// Nobody waits longer for a pull.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -56,8 +56,8 @@ fn slow(kind: Kind, batches: i32, tick: Duration) -> RowStream {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_application_neither_waits_for_a_slow_pull_nor_loses_what_it_writes() {
-    let [one, other] = KINDS.map(beside_an_application);
-    tokio::join!(one, other);
+    let [one, other, third] = KINDS.map(beside_an_application);
+    tokio::join!(one, other, third);
 }
 
 async fn beside_an_application(kind: Kind) {
@@ -133,6 +133,12 @@ async fn a_destination_altered_between_two_transactions_takes_nothing_it_would_c
         ),
         (Kind::Sqlite, "alter table t rename column s to other"),
         (Kind::Sqlite, "alter table t drop column s"),
+        (Kind::Mariadb, "alter table t modify n decimal(12,1)"),
+        (Kind::Mariadb, "alter table t drop column s"),
+        (
+            Kind::Mariadb,
+            "rename table t to moved; create table t (id int primary key, n decimal(12,1), s text)",
+        ),
     ] {
         let site = Site::with(
             kind,
@@ -179,8 +185,11 @@ async fn a_destination_altered_between_two_transactions_takes_nothing_it_would_c
 async fn a_source_altered_while_it_is_read_gives_the_rows_of_its_snapshot_or_none() {
     for kind in KINDS {
         let schema = "create table t (id int primary key, s text)";
-        let fill = "insert into t with recursive n (id) as (select 1 union all select id + 1 from n where id < 40000)
-                    select id, '0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789' from n";
+        let fill = match kind {
+            Kind::Mariadb => "insert into t select seq, repeat('0123456789 ', 8) from seq_1_to_40000",
+            _ => "insert into t with recursive n (id) as (select 1 union all select id + 1 from n where id < 40000)
+                    select id, '0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789' from n",
+        };
         let source = Site::with(kind, &format!("{schema}; {fill}")).await;
         let table = source.table("t").await;
         let columns = table
@@ -200,8 +209,14 @@ async fn a_source_altered_while_it_is_read_gives_the_rows_of_its_snapshot_or_non
                 "set lock_timeout = '200ms'; \\set ON_ERROR_STOP off \n alter table t drop column s; delete from t where id < 9"
             }
             Kind::Sqlite => "delete from t where id < 9; alter table t drop column s",
+            Kind::Mariadb => "delete from t where id < 9",
         };
         source.database.execute(alteration);
+        if kind == Kind::Mariadb {
+            // It waits for the reader too.
+            let drop_column = "set lock_wait_timeout = 1; alter table t drop column s";
+            drop(mariadb::try_query(&source.database.url(), drop_column));
+        }
         let mut rows = 0;
         while let Flow::Rows(batch) = stream.recv().await.expect("the stream is not cut").unwrap() {
             rows += batch.rows;

@@ -1,6 +1,7 @@
 //! What `create` makes takes what it was made for.
 
 use evenkeel::engine::driver::NewTable;
+use evenkeel::model::fault::FaultCode;
 use evenkeel::sync::SyncError;
 
 use super::{KINDS, Plan, Site, pull};
@@ -52,7 +53,7 @@ async fn a_column_computed_here_does_not_stand_in_for_the_source_s_values() {
                 matches!(
                     refused,
                     Err(SyncError::Contract {
-                        code: "computed_here",
+                        code: FaultCode::ComputedHere,
                         ..
                     })
                 ),

@@ -44,6 +44,7 @@ fn targets(case: &Case, to: Kind) -> &'static [&'static str] {
     match to {
         Kind::Postgres => case.postgres,
         Kind::Sqlite => case.sqlite,
+        Kind::Mariadb => case.mariadb,
     }
 }
 

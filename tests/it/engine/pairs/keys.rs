@@ -51,6 +51,15 @@ const TABLES: &[(&str, &str, u64, &str)] = &[
     ),
 ];
 
+/// MariaDB keys no text without a length, and its timestamp is another type.
+fn dialect(kind: Kind, sql: &str) -> String {
+    if kind != Kind::Mariadb {
+        return sql.to_owned();
+    }
+    sql.replace("id text not null", "id varchar(40) not null")
+        .replace("timestamp not null", "datetime(6) not null")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_are_matched_by_any_usable_key_under_any_name() {
     let statements = |rows: &str| {
@@ -65,8 +74,8 @@ async fn rows_are_matched_by_any_usable_key_under_any_name() {
         .collect();
     for from in KINDS {
         for to in KINDS {
-            let source = Site::with(from, &statements("")).await;
-            let site = Site::with(to, &without_rows).await;
+            let source = Site::with(from, &dialect(from, &statements(""))).await;
+            let site = Site::with(to, &dialect(to, &without_rows)).await;
             for (table, _, rows, change) in TABLES {
                 let place = format!("{from:?} to {to:?}, {table}");
                 let (plan, outcome) = pull(&source, &site, table).await.unwrap();
@@ -94,7 +103,7 @@ async fn keys_a_destination_takes_for_one_are_refused_and_stay_so() {
         for to in KINDS {
             let source = Site::with(
                 from,
-                "create table t (id text not null primary key, v text); insert into t values ('a', '1'), ('A', '2'), ('b', '3')",
+                &dialect(from, "create table t (id text not null primary key, v text); insert into t values ('a', '1'), ('A', '2'), ('b', '3')"),
             )
             .await;
             let folded = match to {
@@ -103,6 +112,9 @@ async fn keys_a_destination_takes_for_one_are_refused_and_stay_so() {
                      create table t (id text collate folded primary key, v text);"
                 }
                 Kind::Sqlite => "create table t (id text collate nocase not null primary key, v text);",
+                Kind::Mariadb => {
+                    "create table t (id varchar(40) collate utf8mb4_general_ci not null primary key, v text);"
+                }
             };
             let site = Site::with(to, &format!("{folded} insert into t values ('B', '3')")).await;
             let (_, outcome) = pull(&source, &site, "t").await.unwrap();
@@ -172,6 +184,9 @@ async fn merging_keeps_local_values_where_null_comes_also_in_json_columns() {
         }
         Kind::Sqlite => {
             "create table t (id int primary key, j json text, b json text, s text, c char(4), n decimal(9,2));"
+        }
+        Kind::Mariadb => {
+            "create table t (id int primary key, j json, b json, s text, c char(4), n decimal(9,2));"
         }
     };
     for from in KINDS {

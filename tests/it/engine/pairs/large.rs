@@ -11,6 +11,7 @@ fn schema(kind: Kind) -> &'static str {
     match kind {
         Kind::Postgres => "create table t (id int primary key, s text, b bytea);",
         Kind::Sqlite => "create table t (id int primary key, s text, b blob);",
+        Kind::Mariadb => "create table t (id int primary key, s longtext, b longblob);",
     }
 }
 
@@ -27,6 +28,12 @@ fn fill(kind: Kind, text: usize) -> String {
             "zeroblob(1048576)",
             "randomblob(5242880)",
             format!("replace(hex(zeroblob({text} / 2)), '0', 'x')"),
+        ),
+        Kind::Mariadb => (
+            "''".to_owned(),
+            "unhex(repeat('00ff', 524288))",
+            "unhex(repeat('ab', 5242880))",
+            format!("repeat('x', {text})"),
         ),
     };
     format!(

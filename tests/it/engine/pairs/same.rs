@@ -32,6 +32,10 @@ pub(super) fn same(
                 == f64::from(here.parse::<f32>().unwrap()).to_bits()
         }
         NeutralType::Json | NeutralType::Jsonb => document(&there) == document(&here),
+        // A datetime of MySQL that was made for moments holds them in UTC.
+        NeutralType::Timestamp if to == Engine::Mysql => {
+            source.kind == NeutralType::Timestamptz && there.strip_suffix('Z') == Some(&here)
+        }
         _ => false,
     }
 }

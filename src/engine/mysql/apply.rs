@@ -1,0 +1,309 @@
+//! Applying a stream: chunks, transactions, and what was held back at the end.
+//!
+//! The rows of a chunk are looked up by key first, and this program decides what becomes of each; into a table that began
+//! empty they are inserted straight away and looked up only where that clashes. How a chunk is written is
+//! [`write`]'s business, how rows that wait for others get in [`settle`]'s.
+//! Invariant: everything is committed in whole transactions within the job's budget, and nothing is after a fault.
+
+mod destination;
+mod document;
+mod look;
+mod seen;
+mod settle;
+mod statements;
+mod verdict;
+mod write;
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use sqlx::mysql::MySqlPool;
+use tokio::sync::watch;
+
+use crate::engine::chunk::{Chunk, Room};
+use crate::engine::driver::{Applied, ApplyJob, ApplyProgress, Flow, RowStream};
+use crate::engine::error::EngineError;
+use crate::engine::held::Held;
+use crate::engine::mysql::apply::destination::{Destination, form, prepare};
+use crate::engine::mysql::apply::seen::Seen;
+use crate::engine::mysql::connect::Session;
+use crate::engine::mysql::fault::{Refusal, fault};
+use crate::engine::mysql::schemas::Schemas;
+use crate::model::run::QuarantinedRow;
+use crate::model::table::TableName;
+use crate::wire::InvalidValue;
+use crate::wire::json::field_to_text;
+use crate::wire::row::{RowBatch, split_tuple};
+
+/// Bytes kept in memory to be written, and if need be halved, together.
+const CHUNK_BYTES: u64 = 1 << 20;
+/// A transaction does not stay open, and keep its locks, while a slow stream brings nothing.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// An application that wants a row this one has written waits no longer than this and one chunk.
+const LONGEST_TRANSACTION: Duration = Duration::from_secs(1);
+
+/// Applies `rows` as `job` says.
+pub(super) async fn apply(
+    pool: &MySqlPool,
+    schemas: &Schemas,
+    job: ApplyJob,
+    rows: RowStream,
+    progress: watch::Sender<ApplyProgress>,
+) -> Result<Applied, EngineError> {
+    let mut session = Session::open(pool).await?;
+    let destination = match prepare(&mut session, schemas, &job).await {
+        Ok(destination) => destination,
+        Err(err) => {
+            session.abandon().await;
+            return Err(err);
+        }
+    };
+    let mut work = Work {
+        session,
+        schemas: schemas.clone(),
+        job,
+        destination,
+        chunk: Chunk::default(),
+        held: Held::new(),
+        seen: Seen::new(),
+        open: None,
+        waiting: 0,
+        begun: Instant::now(),
+        straight_failures: 0,
+        staged: false,
+        told: ApplyProgress::default(),
+        applied: Applied::default(),
+        progress,
+    };
+    let outcome = work.consume(rows).await;
+    // Closed also after success: the temporary table and the prepared statements are of no use to anybody else.
+    work.session.abandon().await;
+    outcome?;
+    Ok(Applied {
+        rows: work.told.rows_taken,
+        began_empty: work.destination.began_empty,
+        ..work.applied
+    })
+}
+
+struct Work {
+    session: Session,
+    schemas: Schemas,
+    job: ApplyJob,
+    destination: Destination,
+    chunk: Chunk,
+    /// Rows that may fit once others are there.
+    held: Held,
+    seen: Seen,
+    /// What the open transaction holds already.
+    open: Option<Room>,
+    /// Rows of the stream in it.
+    waiting: u64,
+    /// When it was opened.
+    begun: Instant,
+    straight_failures: u32,
+    /// The stage is there.
+    staged: bool,
+    told: ApplyProgress,
+    applied: Applied,
+    progress: watch::Sender<ApplyProgress>,
+}
+
+impl Work {
+    async fn consume(&mut self, mut rows: RowStream) -> Result<(), EngineError> {
+        self.make_stage().await;
+        loop {
+            let Ok(next) = tokio::time::timeout(self.patience(), rows.recv()).await else {
+                self.flush().await?;
+                self.commit().await?;
+                continue;
+            };
+            match next {
+                Some(Ok(Flow::Rows(batch))) => self.take(batch).await?,
+                Some(Ok(Flow::End)) => break,
+                Some(Err(err)) => return Err(err),
+                None => return Err(EngineError::Cut(self.table().clone())),
+            }
+        }
+        self.flush().await?;
+        self.commit().await?;
+        self.settle().await
+    }
+
+    /// Before any transaction: servers with GTIDs refuse temporary tables inside of one. Whoever may not have one
+    /// updates row by row.
+    async fn make_stage(&mut self) {
+        let destination = &self.destination;
+        if destination.began_empty
+            || !destination.rules.update()
+            || destination.statements.compared().is_empty()
+        {
+            return;
+        }
+        let create = destination.statements.create_stage();
+        self.staged = self.session.execute(&create).await.is_ok();
+    }
+
+    /// How long rows may be waited for.
+    fn patience(&self) -> Duration {
+        if self.keeps_waiting() {
+            LONGEST_TRANSACTION.saturating_sub(self.begun.elapsed())
+        } else {
+            LONGEST_WAIT
+        }
+    }
+
+    /// Whether a transaction is open that holds rows an application may want.
+    fn keeps_waiting(&self) -> bool {
+        self.open.is_some() && !self.goes_straight()
+    }
+
+    async fn take(&mut self, mut batch: RowBatch) -> Result<(), EngineError> {
+        while !batch.data.is_empty() {
+            let room = self.room();
+            let nothing_waits = self.chunk.is_empty() && self.open.is_none();
+            let filled = self.chunk.fill(&mut batch, room, nothing_waits);
+            let taken = filled.map_err(|err| self.malformed(&err))?;
+            self.told.rows_taken += taken;
+            self.progress.send_replace(self.told);
+            if batch.data.is_empty() && self.chunk.bytes < CHUNK_BYTES {
+                break;
+            }
+            if self.chunk.is_empty() {
+                self.commit().await?;
+            } else {
+                self.flush().await?;
+            }
+        }
+        self.commit_in_time().await
+    }
+
+    /// What the chunk may still take: the rest of the chunk, or of the transaction.
+    fn room(&self) -> Room {
+        let budget = self.job.budget;
+        let open = self.open.unwrap_or(Room { rows: 0, bytes: 0 });
+        let rows = budget
+            .transaction_rows
+            .saturating_sub(open.rows + self.chunk.rows);
+        let bytes = budget
+            .transaction_bytes
+            .saturating_sub(open.bytes + self.chunk.bytes);
+        Room {
+            rows,
+            bytes: bytes.min(CHUNK_BYTES.saturating_sub(self.chunk.bytes)),
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), EngineError> {
+        if self.chunk.is_empty() {
+            return Ok(());
+        }
+        let chunk = std::mem::take(&mut self.chunk);
+        self.begin().await?;
+        self.fill(chunk.rows, chunk.bytes);
+        self.waiting += chunk.rows;
+        self.write(&chunk.parts).await
+    }
+
+    /// Opens a transaction unless one is open.
+    async fn begin(&mut self) -> Result<(), EngineError> {
+        if self.open.is_none() {
+            self.run(self.destination.begin).await?;
+            let table = self.table().clone();
+            if form(&mut self.session, &self.schemas, &table).await? != self.destination.form {
+                return Err(EngineError::SchemaChanged(table));
+            }
+            self.open = Some(Room { rows: 0, bytes: 0 });
+            self.begun = Instant::now();
+        }
+        Ok(())
+    }
+
+    async fn commit(&mut self) -> Result<(), EngineError> {
+        if self.open.take().is_none() {
+            return Ok(());
+        }
+        self.run("commit").await?;
+        self.told.rows_committed += std::mem::take(&mut self.waiting);
+        self.told.changes = self.applied.changes;
+        self.progress.send_replace(self.told);
+        Ok(())
+    }
+
+    fn fill(&mut self, rows: u64, bytes: u64) {
+        if let Some(open) = &mut self.open {
+            open.rows += rows;
+            open.bytes += bytes;
+        }
+    }
+
+    /// After `rows` were tried again.
+    async fn commit_if_due(&mut self, rows: &[Bytes]) -> Result<(), EngineError> {
+        let size = |number| u64::try_from(number).unwrap_or(u64::MAX);
+        self.fill(size(rows.len()), size(rows.iter().map(Bytes::len).sum()));
+        let room = self.room();
+        if room.rows == 0 || room.bytes == 0 || self.begun.elapsed() >= LONGEST_TRANSACTION {
+            self.commit().await?;
+        }
+        Ok(())
+    }
+
+    async fn commit_in_time(&mut self) -> Result<(), EngineError> {
+        if self.keeps_waiting() && self.begun.elapsed() >= LONGEST_TRANSACTION {
+            self.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the row's part in this job.
+    fn reject(&mut self, tuple: &Bytes, refusal: Refusal) -> Result<(), EngineError> {
+        let row = QuarantinedRow {
+            table: self.table().clone(),
+            key: self.key_text(tuple)?,
+            column: refusal.column,
+            reason: refusal.reason,
+        };
+        self.applied.rejected.push(row);
+        let limit = self.job.budget.quarantine_rows;
+        if self.applied.rejected.len() <= limit {
+            return Ok(());
+        }
+        Err(EngineError::too_many_rejected(
+            self.table(),
+            limit,
+            &self.applied.rejected,
+        ))
+    }
+
+    fn key_text(&self, tuple: &[u8]) -> Result<serde_json::Value, EngineError> {
+        let (fields, _) = split_tuple(tuple).map_err(|err| self.malformed(&err))?;
+        let parts = self
+            .job
+            .columns
+            .iter()
+            .zip(fields)
+            .filter(|(column, _)| self.job.key.contains(&column.name));
+        let pairs = parts.map(|(column, field)| {
+            let text = field_to_text(column.kind, field);
+            (column.name.clone(), text.into())
+        });
+        Ok(pairs.collect::<serde_json::Map<_, _>>().into())
+    }
+
+    fn table(&self) -> &TableName {
+        &self.job.table.name
+    }
+
+    /// A stream that carries no rows.
+    fn malformed(&self, err: &InvalidValue) -> EngineError {
+        EngineError::Statement {
+            table: self.table().to_string(),
+            message: err.to_string(),
+        }
+    }
+
+    async fn run(&mut self, statements: &'static str) -> Result<(), EngineError> {
+        let outcome = self.session.run(statements).await;
+        outcome.map_err(|err| fault(err, self.table()))
+    }
+}

@@ -1,0 +1,173 @@
+//! Rows that wait for others: tried again at the end, let change places, at last refused by key and reason.
+//!
+//! Invariant: a row is either written or among the refused, never both; transactions stay within the job's budget.
+
+use bytes::Bytes;
+
+use crate::engine::error::EngineError;
+use crate::engine::held::Held;
+use crate::engine::mysql::apply::Work;
+use crate::engine::mysql::fault::{Fault, fault};
+use crate::model::run::{Changes, ConflictStrategy};
+use crate::model::table::Column;
+
+/// Rows that are tried again together.
+const TOGETHER: usize = 128;
+/// More rows do not change places: they do so in one transaction.
+const MOST_SWAPPED: usize = 1_000;
+/// Tries, each without the rows that did not fit in the one before.
+const ROUNDS: usize = 20;
+
+impl Work {
+    /// Tries the rows held back again as long as that gets some of them in, then refuses the rest.
+    pub(super) async fn settle(&mut self) -> Result<(), EngineError> {
+        // Backwards first: rows that each point to the next one all fit in one pass that way.
+        let mut backwards = true;
+        loop {
+            let before = self.held.len();
+            self.retry_held(backwards).await?;
+            if self.held.len() == before {
+                break;
+            }
+            backwards = !backwards;
+        }
+        self.commit().await?;
+        self.swap().await?;
+        let mut rest = std::mem::replace(&mut self.held, Held::new());
+        for at in 0..rest.len() {
+            let row = Bytes::from(rest.get(at)?);
+            self.begin().await?;
+            match self.attempt(std::slice::from_ref(&row)).await {
+                Ok(changes) => self.applied.changes.add(&changes),
+                Err(Fault::Row(refusal)) => self.reject(&row, refusal)?,
+                Err(Fault::Engine(err)) => return Err(err),
+            }
+            self.commit_if_due(std::slice::from_ref(&row)).await?;
+        }
+        self.commit().await
+    }
+
+    async fn retry_held(&mut self, backwards: bool) -> Result<(), EngineError> {
+        let mut current = std::mem::replace(&mut self.held, Held::new());
+        if backwards {
+            current.reverse();
+        }
+        let places: Vec<usize> = (0..current.len()).collect();
+        for together in places.chunks(TOGETHER) {
+            let mut rows = Vec::with_capacity(together.len());
+            for &at in together {
+                rows.push(Bytes::from(current.get(at)?));
+            }
+            self.begin().await?;
+            self.halve(&rows).await?;
+            self.commit_if_due(&rows).await?;
+        }
+        // Rows keep the order they came in, whichever way they were tried.
+        if backwards {
+            self.held.reverse();
+        }
+        Ok(())
+    }
+
+    /// Writes those of the rows held back that only block each other: their unique values are emptied first. No
+    /// transaction is open before or after.
+    async fn swap(&mut self) -> Result<(), EngineError> {
+        let mut chosen: Vec<usize> = (0..self.held.len().min(MOST_SWAPPED)).collect();
+        if chosen.is_empty() {
+            return Ok(());
+        }
+        let parkable = self.parkable().await?;
+        if parkable.is_empty() {
+            return Ok(());
+        }
+        for _ in 0..ROUNDS {
+            if chosen.is_empty() {
+                break;
+            }
+            self.begin().await?;
+            let (changes, unfit) = self.try_swap(&chosen, &parkable).await?;
+            if unfit.is_empty() {
+                self.held.retain(|at| !chosen.contains(&at));
+                self.applied.changes.add(&changes);
+                return self.commit().await;
+            }
+            self.run("rollback").await?;
+            self.open = None;
+            chosen.retain(|at| !unfit.contains(at));
+        }
+        Ok(())
+    }
+
+    /// What writing the rows at `chosen` changed, and which of them did not fit.
+    async fn try_swap(
+        &mut self,
+        chosen: &[usize],
+        parkable: &[String],
+    ) -> Result<(Changes, Vec<usize>), EngineError> {
+        let (mut changes, mut unfit, mut parked) = (Changes::default(), Vec::new(), Vec::new());
+        for &at in chosen {
+            let row = Bytes::from(self.held.get(at)?);
+            match self.park(&row, parkable).await {
+                Ok(touched) => parked.push((at, row, touched)),
+                Err(Fault::Row(_)) => unfit.push(at),
+                Err(Fault::Engine(err)) => return Err(err),
+            }
+        }
+        for (at, row, touched) in parked {
+            match self.attempt(std::slice::from_ref(&row)).await {
+                // Parking has changed it, even if it ends as what it was parked as.
+                Ok(effect) if effect == Changes::default() => changes.updated += touched,
+                Ok(effect) => changes.add(&effect),
+                Err(Fault::Row(_)) => unfit.push(at),
+                Err(Fault::Engine(err)) => return Err(err),
+            }
+        }
+        Ok((changes, unfit))
+    }
+
+    /// Empties `columns` of the row that has this row's key; how many there are.
+    async fn park(&mut self, row: &Bytes, columns: &[String]) -> Result<u64, Fault> {
+        let statement = self.destination.statements.park(columns);
+        let values = self.keys(std::slice::from_ref(row))?;
+        self.execute(&statement, values).await
+    }
+
+    /// Nullable unique columns outside the key that no foreign key points to: emptying one cannot reach another table.
+    async fn parkable(&mut self) -> Result<Vec<String>, EngineError> {
+        let table = &self.job.table;
+        if self.job.conflict != ConflictStrategy::Overwrite || !self.destination.rules.update() {
+            return Ok(Vec::new());
+        }
+        let mut query = self.schemas.sql();
+        query.push(
+            "
+select distinct cast(referenced_column_name as char)
+from information_schema.key_column_usage
+where referenced_table_schema = ",
+        );
+        query.literal(self.schemas.of(&table.name).unwrap_or_default());
+        query
+            .push(" and referenced_table_name = ")
+            .literal(&table.name.name);
+        let pointed_to: Vec<(String,)> = self
+            .session
+            .all(&query)
+            .await
+            .map_err(|err| fault(err, &table.name))?;
+        let is_unique = |column: &Column| {
+            let mut keys = table.unique.iter();
+            keys.any(|key| key.columns.contains(&column.name))
+        };
+        let columns = self.job.columns.iter().filter(|column| {
+            column.nullable && is_unique(column) && !self.job.key.contains(&column.name)
+        });
+        Ok(columns
+            .map(|column| column.name.clone())
+            .filter(|name| {
+                !pointed_to
+                    .iter()
+                    .any(|(column,)| column.eq_ignore_ascii_case(name))
+            })
+            .collect())
+    }
+}

@@ -1,0 +1,195 @@
+//! Connections: how they are made, what is set on each, and that none is used again after something broke off in it.
+//!
+//! Knows nothing of tables. Invariant: a session goes back to the pool only by [`Session::release`]; in every other
+//! case its socket is closed, so that the server rolls back and forgets its temporary tables.
+
+use std::time::Duration;
+
+use sqlx::mysql::{
+    MySqlArguments, MySqlConnectOptions, MySqlConnection, MySqlPool, MySqlPoolOptions, MySqlRow,
+};
+use sqlx::pool::PoolConnection;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, FromRow, MySql};
+
+use crate::base::secret::Secret;
+use crate::config::mysql_options;
+use crate::engine::error::EngineError;
+use crate::engine::mysql::fault::unreachable;
+use crate::engine::sql::Sql;
+
+const MAX_CONNECTIONS: u32 = 16;
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// What every connection begins with, whatever the server's own settings are.
+///
+/// The modes are exactly these: a value that does not fit is an error and never another value; 0 stays 0 in an
+/// auto-increment column; backslashes in literals escape, as `Quoting::Backtick` writes them. Modes that refuse zero
+/// dates are left out: none is ever written, and tables whose defaults are zero dates must stay usable.
+/// Literals take the collation of the column they meet; text made by a cast compares by its bytes.
+/// The server waits for a slow reader, because a batch may have to cross a thin line first.
+/// What only one of the two databases knows stands in comments that only it reads; MySQL would show statistics of
+/// yesterday.
+const SETTINGS: &str = "
+set names utf8mb4 collate utf8mb4_bin;
+set session
+  sql_mode = 'STRICT_TRANS_TABLES,STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION',
+  time_zone = '+00:00',
+  autocommit = 1,
+  completion_type = 'NO_CHAIN',
+  foreign_key_checks = 1,
+  unique_checks = 1,
+  sql_safe_updates = 0,
+  sql_big_selects = 1,
+  sql_select_limit = 18446744073709551615,
+  max_sort_length = 4096,
+  group_concat_max_len = 1048576,
+  innodb_lock_wait_timeout = 5,
+  lock_wait_timeout = 5,
+  net_read_timeout = 120,
+  net_write_timeout = 1800,
+  wait_timeout = 600
+  /*M!100300 , max_statement_time = 0 , idle_transaction_timeout = 0 , innodb_strict_mode = 1 */
+  /*!80000 , max_execution_time = 0 , information_schema_stats_expiry = 0 */;
+set session transaction isolation level repeatable read";
+
+/// A pool that opens its first connection when the first is asked for.
+///
+/// # Errors
+/// [`EngineError::Url`] for a URL that names no MySQL or MariaDB database.
+pub(super) fn pool(url: &Secret<String>) -> Result<MySqlPool, EngineError> {
+    Ok(MySqlPoolOptions::new()
+        .max_connections(MAX_CONNECTIONS)
+        .acquire_timeout(PATIENCE)
+        .idle_timeout(Duration::from_secs(300))
+        .max_lifetime(Duration::from_secs(3_600))
+        .after_connect(|connection, _| {
+            Box::pin(async move { connection.execute(sqlx::raw_sql(SETTINGS)).await.map(drop) })
+        })
+        .connect_lazy_with(options(url)?))
+}
+
+/// How to connect; the session's settings are [`SETTINGS`] alone.
+fn options(url: &Secret<String>) -> Result<MySqlConnectOptions, EngineError> {
+    Ok(mysql_options(url.expose())
+        .map_err(|err| EngineError::Url(err.to_string()))?
+        .pipes_as_concat(false)
+        .no_engine_substitution(false)
+        .timezone(None)
+        .set_names(false)
+        .disable_statement_logging())
+}
+
+/// One connection, taken from the pool for a piece of work.
+pub(super) struct Session {
+    connection: Option<PoolConnection<MySql>>,
+}
+
+impl Session {
+    /// Takes a connection with [`SETTINGS`] in force and no transaction open.
+    ///
+    /// # Errors
+    /// [`EngineError::Unreachable`] when there is none to be had within a few seconds.
+    pub(super) async fn open(pool: &MySqlPool) -> Result<Self, EngineError> {
+        match pool.acquire().await {
+            Ok(connection) => Ok(Self {
+                connection: Some(connection),
+            }),
+            Err(sqlx::Error::PoolTimedOut) => Err(why_none(pool).await),
+            Err(err) => Err(unreachable(&err)),
+        }
+    }
+
+    /// The connection itself.
+    ///
+    /// # Errors
+    /// Never while the session is open.
+    pub(super) fn raw(&mut self) -> Result<&mut MySqlConnection, sqlx::Error> {
+        self.connection
+            .as_deref_mut()
+            .ok_or(sqlx::Error::PoolClosed)
+    }
+
+    /// Runs one or more statements of this program.
+    pub(super) async fn run(&mut self, statements: &'static str) -> Result<(), sqlx::Error> {
+        self.raw()?
+            .execute(sqlx::raw_sql(statements))
+            .await
+            .map(drop)
+    }
+
+    /// Runs a built statement; how many rows it touched.
+    pub(super) async fn execute(&mut self, statement: &Sql) -> Result<u64, sqlx::Error> {
+        let statement = AssertSqlSafe(statement.text().to_owned());
+        Ok(self
+            .raw()?
+            .execute(sqlx::raw_sql(statement))
+            .await?
+            .rows_affected())
+    }
+
+    /// Runs a built statement, prepared, with its parameters; how many rows it met.
+    pub(super) async fn execute_with(
+        &mut self,
+        statement: &Sql,
+        arguments: MySqlArguments,
+    ) -> Result<u64, sqlx::Error> {
+        let statement = AssertSqlSafe(statement.text().to_owned());
+        let query = sqlx::query_with(statement, arguments);
+        Ok(query.execute(self.raw()?).await?.rows_affected())
+    }
+
+    /// Runs a built query that answers with one row, whose values come as text.
+    pub(super) async fn one(&mut self, query: &Sql) -> Result<MySqlRow, sqlx::Error> {
+        let query = AssertSqlSafe(query.text().to_owned());
+        self.raw()?.fetch_one(sqlx::raw_sql(query)).await
+    }
+
+    /// Runs a built query; its rows, whose values come as text.
+    pub(super) async fn all<T>(&mut self, query: &Sql) -> Result<Vec<T>, sqlx::Error>
+    where
+        T: for<'r> FromRow<'r, MySqlRow>,
+    {
+        let query = AssertSqlSafe(query.text().to_owned());
+        let rows = self.raw()?.fetch_all(sqlx::raw_sql(query)).await?;
+        rows.iter().map(T::from_row).collect()
+    }
+
+    /// Gives the connection back; only after everything begun in it has ended.
+    pub(super) fn release(mut self) {
+        drop(self.connection.take());
+    }
+
+    /// Rolls back what was begun, as far as the connection still serves, and closes it.
+    pub(super) async fn abandon(mut self) {
+        if let Some(connection) = self.connection.take() {
+            let mut connection = connection.detach();
+            // The server rolls back by itself when the connection goes; asking first only makes it certain sooner.
+            let ended = async {
+                connection.execute(sqlx::raw_sql("rollback")).await?;
+                connection.close().await
+            };
+            let _ = tokio::time::timeout(Duration::from_secs(2), ended).await;
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            drop(connection.detach());
+        }
+    }
+}
+
+/// The pool retries a refused connection until its patience ends and then only says so: ask once more, directly.
+async fn why_none(pool: &MySqlPool) -> EngineError {
+    let options = pool.connect_options();
+    match tokio::time::timeout(PATIENCE, options.connect()).await {
+        Ok(Err(err)) => unreachable(&err),
+        Ok(Ok(connection)) => {
+            let _ = connection.close().await;
+            EngineError::Unreachable("all connections are in use".into())
+        }
+        Err(_) => EngineError::Unreachable(format!("no answer within {} s", PATIENCE.as_secs())),
+    }
+}

@@ -1,0 +1,82 @@
+//! The codes of faults: what scripts read in `error.code` of runs, tables and transfers.
+//!
+//! One list. Where a peer refused with a code of its own, that stands there instead.
+
+use crate::model::word::words;
+
+/// Why a run, one of its tables or a transfer did not go through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "where it is given, the message says it")]
+pub enum FaultCode {
+    // Decided before any row.
+    ComputedHere,
+    InvalidFilter,
+    KindMismatch,
+    MissingColumn,
+    MissingHere,
+    NoKey,
+    NotGranted,
+    NotWritable,
+    UnfilledColumn,
+    UnknownColumn,
+    UnknownTable,
+    // The site database.
+    DatabaseDenied,
+    DatabaseFull,
+    DatabaseLost,
+    DatabaseRefused,
+    DatabaseUnreachable,
+    DatabaseUrl,
+    RowTooLarge,
+    RowsCut,
+    SchemaChanged,
+    TableLocked,
+    TooManyRejected,
+    UnreadableValue,
+    // The peer, and the way to it.
+    AddressForbidden,
+    Client,
+    ClientGone,
+    PeerNoApi,
+    PeerNonsense,
+    PeerRefused,
+    PeerUnreachable,
+    StreamCut,
+    Url,
+    // The run itself, and this daemon.
+    Cancelled,
+    ConnectionNotActive,
+    DaemonStopping,
+    Internal,
+    Interrupted,
+    Invalid,
+    NotAllowed,
+    OtherWriter,
+    RunNotOver,
+    RunOver,
+    State,
+    Unknown,
+    WaitingForRun,
+    WrongDirection,
+}
+
+words! {
+    FaultCode {
+        ComputedHere = "computed_here", InvalidFilter = "invalid_filter", KindMismatch = "kind_mismatch",
+        MissingColumn = "missing_column", MissingHere = "missing_here", NoKey = "no_key", NotGranted = "not_granted",
+        NotWritable = "not_writable", UnfilledColumn = "unfilled_column", UnknownColumn = "unknown_column",
+        UnknownTable = "unknown_table",
+        DatabaseDenied = "database_denied", DatabaseFull = "database_full", DatabaseLost = "database_lost",
+        DatabaseRefused = "database_refused", DatabaseUnreachable = "database_unreachable",
+        DatabaseUrl = "database_url", RowTooLarge = "row_too_large", RowsCut = "rows_cut",
+        SchemaChanged = "schema_changed", TableLocked = "table_locked", TooManyRejected = "too_many_rejected",
+        UnreadableValue = "unreadable_value",
+        AddressForbidden = "address_forbidden", Client = "client", ClientGone = "client_gone",
+        PeerNoApi = "peer_no_api", PeerNonsense = "peer_nonsense", PeerRefused = "peer_refused",
+        PeerUnreachable = "peer_unreachable", StreamCut = "stream_cut", Url = "url",
+        Cancelled = "cancelled", ConnectionNotActive = "connection_not_active", DaemonStopping = "daemon_stopping",
+        Internal = "internal", Interrupted = "interrupted", Invalid = "invalid", NotAllowed = "not_allowed",
+        OtherWriter = "other_writer", RunNotOver = "run_not_over", RunOver = "run_over", State = "state",
+        Unknown = "unknown", WaitingForRun = "waiting_for_run", WrongDirection = "wrong_direction",
+    }
+}

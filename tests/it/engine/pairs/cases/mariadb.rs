@@ -1,0 +1,118 @@
+//! What MariaDB sends.
+
+use super::{Case, JSONS, TEXTS, case};
+
+#[rustfmt::skip]
+pub(super) const PLAIN: &[Case] = &[
+    case("boolean", &["0", "1", "null"], &["boolean", "smallint"], &["boolean", "integer", "text"], &["boolean", "bit(1)", "int"]),
+    case("bit(1)", &["b'0'", "b'1'", "null"], &["boolean"], &["boolean", "tinyint(1)"], &["bit(1)", "boolean"]),
+    case("tinyint", &["-128", "127"], &["smallint", "numeric(2,0)"], &["integer", "smallint"], &["tinyint", "tinyint unsigned"]),
+    case("tinyint unsigned", &["0", "255"], &["smallint"], &["integer"], &["tinyint unsigned", "tinyint"]),
+    case("smallint unsigned", &["0", "65535"], &["int", "smallint"], &["integer", "smallint"], &["smallint unsigned", "smallint"]),
+    case("mediumint", &["-8388608", "8388607"], &["int"], &["integer"], &["mediumint", "mediumint unsigned"]),
+    case("int unsigned", &["0", "4294967295"], &["bigint", "int"], &["integer", "int"], &["int unsigned", "int", "bigint"]),
+    case(
+        "bigint",
+        &["-9223372036854775808", "9223372036854775807", "0", "9007199254740993"],
+        &["bigint", "int", "numeric", "numeric(10,2)", "float8"],
+        &["bigint", "smallint", "decimal", "decimal text(20,2)", "real"],
+        &["bigint", "bigint unsigned", "year", "decimal(20,0)", "double"],
+    ),
+    case(
+        "bigint unsigned",
+        &["0", "18446744073709551615", "9223372036854775807", "5"],
+        &["numeric(20,0)", "bigint", "numeric", "smallint"],
+        &["decimal text(20,0)", "decimal(20,0)", "integer"],
+        &["bigint unsigned", "bigint", "decimal(20,0)", "decimal(22,2)", "int"],
+    ),
+    case("year", &["0", "1901", "2155"], &["smallint"], &["integer"], &["year", "smallint", "tinyint unsigned"]),
+    case(
+        "float",
+        &["0", "0.1", "3.4028234e38", "-1.1754944e-38", "16777216"],
+        &["real", "float8", "numeric"],
+        &["float4 real", "real", "decimal"],
+        &["float", "double", "float(7,3)", "decimal(10,2)"],
+    ),
+    case(
+        "double",
+        &["0", "1.7976931348623157e308", "5e-324", "0.1", "0.5", "1e22", "4503599627370497.5", "-9007199254740993"],
+        &["float8", "real", "numeric"],
+        &["real", "float4 real"],
+        &["double", "float", "double(20,3)"],
+    ),
+    case("float(7,3)", &["1.235", "-0.5"], &["real"], &["float4 real"], &["float(7,3)", "float", "float(9,4)"]),
+    case(
+        "decimal(12,2)",
+        &["12.30", "-0.01", "9999999999.99", "100", "0"],
+        &["numeric", "numeric(12,2)", "numeric(10,1)", "numeric(14,4)", "bigint"],
+        &["decimal", "decimal(12,2)", "decimal text(12,2)", "decimal(8,1)", "real"],
+        &["decimal(12,2)", "decimal(14,4)", "decimal(10,1)", "decimal(12,2) unsigned", "bigint"],
+    ),
+    case(
+        "decimal(65,30)",
+        &["12345678901234567890123456789012345.678901234567890123456789012345", "-0.000000000000000000000000000001", "0", "1.5"],
+        &["numeric", "numeric(65,30)", "numeric(12,2)"],
+        &["decimal text(65,30)", "decimal text", "decimal(12,2)"],
+        &["decimal(65,30)", "decimal(12,2)", "decimal(60,28)"],
+    ),
+    case("decimal(5,1) unsigned zerofill", &["1.5", "0"], &["numeric(5,1)"], &["decimal(5,1)"], &["decimal(5,1)", "decimal(5,1) unsigned zerofill"]),
+    case("decimal(10,0)", &["5", "9999999999"], &["int", "bigint", "smallint"], &["integer"], &["int", "decimal(10,0)", "bigint unsigned"]),
+    case(
+        "text",
+        TEXTS,
+        &["text", "varchar(3)", "char(3)", "code", "bytea", "int", "citext", "json"],
+        &["text", "varchar(3)", "clob", "blob", "integer"],
+        &["text", "varchar(3)", "char(3)", "tinytext", "varchar(40) character set latin1", "longblob", "json"],
+    ),
+    case(
+        "text",
+        &["char(0)", "'a' || char(0)", "char(97, 0, 98)"],
+        &["text", "varchar(3)", "char(3)"],
+        &["text", "varchar(3)"],
+        &["text", "varchar(3)", "char(3)"],
+    ),
+    case("longtext character set utf16", &["'é😀x'", "''", "'ab  '"], &["text"], &["text"], &["longtext", "varchar(3)"]),
+    case("varchar(12)", &["''", "'ab'", "'é😀x'", "'ab  '"], &["varchar(12)", "varchar(3)", "char(12)"], &["varchar(12)", "char(2)"], &["varchar(12)", "varchar(3)", "char(12)"]),
+    case("varchar(9) character set latin1", &["'größe'", "'a '"], &["varchar(9)"], &["text"], &["varchar(9)", "varchar(9) character set ascii"]),
+    case("char(5)", &["''", "'a'", "'abcde'", "'é'", "' a'", "'ab '", "null"], &["char(5)", "char(8)", "char(3)", "text", "varchar(2)"], &["text", "char(5)"], &["char(5)", "char(3)", "varchar(5)", "text"]),
+    case("blob", &["x''", "x'00'", "x'ff00fe'", "null"], &["bytea", "text"], &["blob", "text"], &["blob", "varbinary(2)", "binary(3)", "tinyblob"]),
+    case("binary(3)", &["x'00'", "x'ff00fe'"], &["bytea"], &["blob"], &["binary(3)", "binary(4)", "varbinary(3)", "blob"]),
+    case("date", &["'0001-01-01'", "'1969-12-31'", "'9999-12-31'", "'2024-02-29'"], &["date", "timestamp", "text"], &["date", "text"], &["date", "datetime", "varchar(9)"]),
+    case("time(6)", &["'24:00:00'", "'00:00:00'", "'23:59:59.999999'", "'12:00:00.5'"], &["time", "time(0)", "text"], &["time", "text"], &["time(6)", "time", "time(1)"]),
+    case("time", &["'12:00:01'"], &["time", "time(0)"], &["time"], &["time", "time(6)"]),
+    case(
+        "datetime(6)",
+        &["'2024-02-29 23:59:59.999999'", "'0001-01-01 00:00:00'", "'9999-12-31 23:59:59.999999'", "'1969-12-31 23:59:59.9'", "'2024-01-01 10:00:00.123'"],
+        &["timestamp", "timestamp(3)", "timestamptz", "text"],
+        &["datetime", "timestamp text", "text"],
+        &["datetime(6)", "datetime(3)", "datetime", "timestamp null", "text"],
+    ),
+    case("datetime", &["'2024-01-01 10:00:00'"], &["timestamp(0)", "timestamp"], &["datetime"], &["datetime", "datetime(6)"]),
+    case(
+        "timestamp(6) null",
+        &["'2024-02-29 23:59:59.999999'", "'1970-01-01 00:00:01'", "'2038-01-19 03:14:07.999999'", "null"],
+        &["timestamptz", "timestamptz(0)", "timestamp", "text"],
+        &["timestamptz", "timestamptz text", "text", "datetime"],
+        &["timestamp(6) null", "timestamp null", "datetime(6)", "text"],
+    ),
+    case(
+        "uuid",
+        &["'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'", "'00000000-0000-0000-0000-000000000000'"],
+        &["uuid", "text", "varchar(35)"],
+        &["uuid", "text"],
+        &["uuid", "char(36)", "varchar(35)"],
+    ),
+    case("json", JSONS, &["json", "jsonb", "text"], &["json", "json text", "text"], &["json", "longtext", "varchar(6)"]),
+];
+
+#[rustfmt::skip]
+pub(super) const OTHER: &[Case] = &[
+    case("enum('a','it''s','B')", &["'a'", "'it''s'", "'B'", "null"], &["text", "varchar(1)", "mood"], &["text"], &["enum('a','it''s','B')", "enum('a','b')", "text"]),
+    case("set('x','y')", &["'x,y'", "''"], &["text"], &["text"], &["set('x','y')", "set('x','y','z')", "text"]),
+    case("bit(9)", &["b'100000001'", "0"], &["text", "bit(9)"], &["text"], &["bit(9)", "bit(8)", "text"]),
+    case("bit(64)", &["b'1111111111111111111111111111111111111111111111111111111111111111'", "1"], &["text"], &["text"], &["bit(64)"]),
+    case("inet4", &["'10.1.2.3'"], &["text", "inet"], &["text"], &["inet4", "text"]),
+    case("inet6", &["'::1'", "'2001:db8::ff00:42:8329'"], &["text"], &["text"], &["inet6", "varchar(3)"]),
+    case("point", &["point(0.1, -0.5)", "st_geomfromtext('POINT(1 2)', 4326)"], &["text"], &["text"], &["point", "geometry"]),
+    case("geometry", &["st_geomfromtext('POLYGON((0 0,1 0,1 1,0 0))')", "st_geomfromtext('GEOMETRYCOLLECTION(POINT(1 2),LINESTRING(0 0,1 1))', 4326)"], &["text"], &["text"], &["geometry", "text"]),
+];

@@ -1,0 +1,170 @@
+//! A row filter in an order: exactly its rows travel, over every pair of engines.
+
+use serde_json::{Value, json};
+
+use crate::support::database::{Database, Kind};
+use crate::support::pair::{Pair, changes, connection};
+
+const KINDS: [Kind; 2] = [Kind::Postgres, Kind::Sqlite];
+
+const SALES: &str = "
+create table sales (
+    id integer primary key, shop varchar(20), total decimal(12,2), day date, placed timestamp, paid boolean, note text);
+insert into sales values
+    (1, 'Berlin', 10.50, '2013-01-01', '2013-01-01 10:00:00', true, null),
+    (2, 'berlin', 10.50, '2013-01-02', '2013-01-02 10:00:00', true, 'lower case'),
+    (3, 'Berlin', 99.99, '2013-02-01', '2013-02-01 10:00:00.5', false, 'late'),
+    (4, 'Berlin', null, null, null, null, null),
+    (5, null, -1.00, '2012-12-31', '2012-12-31 23:59:59.999999', true, 'before'),
+    (6, 'Berlin', 0.10, '2013-01-01', '2013-01-01 00:00:00', true, null);
+";
+
+const HERE: &str = "
+create table sales (
+    id integer primary key, shop varchar(20), total decimal(12,2), day date, placed timestamp, paid boolean, note text)";
+
+/// What is here before: a row that the source has too, and one that it has not.
+const OURS: &str =
+    "delete from sales; insert into sales (id, note) values (2, 'ours'), (99, 'ours');";
+
+fn term(column: &str, op: &str, value: Value) -> Value {
+    json!({"column": column, "op": op, "value": value})
+}
+
+fn filtered(filter: &Value) -> Value {
+    json!({"tables": [{"source_table": "sales", "row_filter": filter}]})
+}
+
+fn fault(run: &Value) -> (&str, &str) {
+    let text = |key: &str| run["error"][key].as_str().unwrap_or_default();
+    (text("code"), text("message"))
+}
+
+fn pairs() -> impl Iterator<Item = (Kind, Kind)> {
+    KINDS
+        .into_iter()
+        .flat_map(|from| KINDS.into_iter().map(move |to| (from, to)))
+}
+
+#[test]
+fn exactly_the_rows_of_the_filter_arrive_and_nothing_else_is_touched() {
+    let cases = [
+        (term("shop", "=", json!("Berlin")), "1,3,4,6"),
+        (
+            term("shop", "in", json!(["Berlin", "berlin", "x"])),
+            "1,2,3,4,6",
+        ),
+        (term("total", "=", json!(10.5)), "1,2"),
+        (term("total", "<", json!("0.11")), "5,6"),
+        (term("day", ">=", json!("2013-01-01")), "1,2,3,6"),
+        (term("placed", ">", json!("2013-01-01T10:00:00")), "2,3"),
+        (term("paid", "=", json!(false)), "3"),
+        (term("note", "is_null", json!(true)), "1,4,6"),
+        (term("note", "is_null", json!(false)), "2,3,5"),
+        (
+            json!({"and": [term("shop", "=", json!("Berlin")), term("total", "<=", json!(10.5))]}),
+            "1,6",
+        ),
+        (term("shop", "=", json!("' or 1=1 --")), ""),
+    ];
+    for (from, to) in pairs() {
+        let pair = Pair::builder(Database::with(from, SALES), Database::with(to, HERE)).start();
+        let ids = |where_: &str| {
+            let ids = format!("select id from sales where {where_} order by id");
+            pair.destination.query(&ids).replace('\n', ",")
+        };
+        for (filter, expected) in &cases {
+            pair.destination.execute(OURS);
+            let place = format!("{from:?} to {to:?}: {filter}");
+            let run = pair.pull_as(&filtered(filter));
+            assert_eq!(run["status"], "completed", "{place}: {run:#}");
+            assert_eq!(ids("note is null or note <> 'ours'"), *expected, "{place}");
+            assert_eq!(run["progress"]["rows_total"], Value::Null);
+            let ids_of = expected.split(',').filter(|id| !id.is_empty());
+            let sent = run["tables"][0]["rows_source"].as_u64();
+            assert_eq!(sent, u64::try_from(ids_of.count()).ok(), "{place}");
+            let kept = if expected.contains('2') { "99" } else { "2,99" };
+            assert_eq!(ids("note = 'ours'"), kept, "{place}");
+            let again = pair.pull_as(&filtered(filter));
+            assert_eq!(changes(&again), (0, 0, 0), "{place}");
+        }
+    }
+}
+
+#[test]
+fn a_filter_may_ask_about_a_column_that_does_not_travel() {
+    let order = json!({"create_missing": true, "tables": [{
+        "source_table": "sales", "destination_table": "berlin", "row_filter": term("shop", "=", json!("Berlin")),
+        "field_mapping": [
+            {"source_column": "id", "destination_field": "nr"},
+            {"source_column": "total", "destination_field": "amount"},
+        ],
+    }]});
+    for (from, to) in pairs() {
+        let pair = Pair::builder(Database::with(from, SALES), Database::empty(to)).start();
+        let run = pair.pull_as(&order);
+        assert_eq!(run["status"], "completed", "{run:#}");
+        let rows = pair.destination.query("select nr from berlin order by nr");
+        assert_eq!(rows, "1\n3\n4\n6", "{from:?} to {to:?}");
+    }
+}
+
+#[test]
+fn a_filter_that_does_not_fit_the_source_is_refused_before_anything_is_made() {
+    let pair = Pair::builder(
+        Database::with(Kind::Postgres, SALES),
+        Database::empty(Kind::Sqlite),
+    )
+    .start();
+    for (filter, words) in [
+        (
+            term("shops", "=", json!("x")),
+            "column shops: there is none",
+        ),
+        (term("shop", "<", json!("x")), "compares numbers and times"),
+        (term("day", "=", json!("1.1.2013")), "column day"),
+        (term("total", "=", json!("many")), "column total"),
+    ] {
+        let mut order = filtered(&filter);
+        order["create_missing"] = true.into();
+        let run = pair.pull_as(&order);
+        let (code, message) = fault(&run);
+        assert_eq!((code, &run["status"]), ("invalid_filter", &json!("failed")));
+        assert!(message.contains(words), "{message}");
+        assert!(pair.taker.log().len() < 100_000);
+        let made = "select count(*) from sqlite_schema where name = 'sales'";
+        assert_eq!(pair.destination.query(made), "0");
+    }
+    for filter in [json!({"or": []}), json!({"and": []}), json!("shop = 'x'")] {
+        let refused = pair.ask(&filtered(&filter)).expect(422).json();
+        let field = &refused["errors"][0]["field"];
+        assert!(field.to_string().contains("tables[0]"), "{refused}");
+    }
+}
+
+#[test]
+fn a_number_in_a_filter_counts_with_every_digit() {
+    let source = "create table n (id integer primary key, n decimal text);
+        insert into n values (1, '0.12345678901234567890'), (2, '0.12345678901234567891');";
+    let pair = Pair::builder(
+        Database::with(Kind::Sqlite, source),
+        Database::empty(Kind::Sqlite),
+    )
+    .start();
+    let id = connection(&pair.taker, "berlin")["id"].clone();
+    // As digits in the body: no reader on the way may take them for a double.
+    let body = r#"{"create_missing": true, "tables": [{"source_table": "n",
+        "row_filter": {"column": "n", "op": ">", "value": 0.1234567890123456789}}]}"#;
+    let request = crate::support::http::Request::new(
+        "POST",
+        &format!("/api/v1/connections/{}/pull", id.as_str().unwrap()),
+    )
+    .header("authorization", &format!("Bearer {}", pair.taker.token()))
+    .header("content-type", "application/json")
+    .body(body.as_bytes().to_vec());
+    let run = request.send(&pair.taker.admin_address()).unwrap();
+    let run = run.expect(201).json();
+    let run = pair.run_is(run["id"].as_str().unwrap(), "completed");
+    assert_eq!(changes(&run), (1, 0, 0));
+    assert_eq!(pair.destination.query("select id from n"), "2");
+}
