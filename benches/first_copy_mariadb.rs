@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench first_copy_mariadb [-- ROWS REPETITIONS]`; 1,000,000 rows, 5 times each, alternating. Starts its own
 //! server, databases and daemons, and stops by itself. The time of a pull is that from the order to the end of the run,
-//! as a client of the admin API sees it: contract, stream, commit, and the count of the rows afterwards.
+//! as a client of the admin API sees it: contract, stream, commit, and what is written down afterwards.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -24,10 +24,8 @@ mod figures;
 #[path = "../tests/it/support/mod.rs"]
 mod support;
 
-use std::time::Duration;
-
 use figures::mariadb::{SETTINGS, dump, fill, make, server};
-use figures::{median, numbers, pull};
+use figures::{Side, numbers, pull};
 use support::database::Database;
 use support::mariadb;
 use support::pair::Pair;
@@ -51,26 +49,23 @@ fn main() {
     .direct()
     .start();
 
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let mut theirs = Side::new("mariadb-dump | mariadb");
+    let mut ours = Side::new("evenkeel");
     for repetition in 1..=repetitions {
-        let measure = |name: &str, times: &mut Vec<Duration>, copy: &dyn Fn() -> Duration| {
+        let measure = |side: &mut Side, copy: &mut dyn FnMut()| {
             mariadb::query(&to, "truncate orders");
-            let took = copy();
-            assert_eq!(
-                mariadb::query(&to, "select count(*) from orders"),
-                rows.to_string()
-            );
-            println!("{repetition}: {name:<24} {:6.2} s", took.as_secs_f64());
-            times.push(took);
+            side.measure(repetition, copy);
+            let copied = mariadb::query(&to, "select count(*) from orders");
+            assert_eq!(copied, rows.to_string());
         };
-        measure("mariadb-dump | mariadb", &mut theirs, &|| dump(&from, &to));
-        measure("evenkeel", &mut ours, &|| pull(&pair, rows));
+        measure(&mut theirs, &mut || dump(&from, &to));
+        measure(&mut ours, &mut || {
+            pull(&pair, rows);
+        });
     }
-    println!("\nfirst copy of {rows} rows, MariaDB to MariaDB, median of {repetitions}");
-    let beside = median(&theirs).as_secs_f64();
-    for (name, times) in [("mariadb-dump | mariadb", &theirs), ("evenkeel", &ours)] {
-        let took = median(times).as_secs_f64();
-        println!("{name:<24} {took:6.2} s   {:5.2} times", took / beside);
+    println!("\nfirst copy of {rows} rows, MariaDB to MariaDB, medians of {repetitions}");
+    for side in [&theirs, &ours] {
+        side.print(&theirs);
     }
     println!("to reach: less than 1 time");
 }

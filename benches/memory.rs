@@ -23,6 +23,8 @@ mod figures;
 #[path = "../tests/it/support/mod.rs"]
 mod support;
 
+use std::time::Instant;
+
 use figures::{fill, make, numbers, pull, server};
 use support::daemon::Site;
 use support::database::Database;
@@ -43,7 +45,9 @@ fn main() {
             .direct()
             .start();
         let idle = (peak(&pair.giver), peak(&pair.taker));
-        let took = pull(&pair, rows);
+        let begun = Instant::now();
+        pull(&pair, rows);
+        let took = begun.elapsed();
         let busy = (peak(&pair.giver), peak(&pair.taker));
         println!(
             "{rows:>10} rows in {:6.1} s: peak resident memory of the sender {:5.1} MiB (idle {:.1}), of the receiver {:5.1} MiB (idle {:.1})",

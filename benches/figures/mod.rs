@@ -60,26 +60,94 @@ pub fn server() -> Postgres {
     Postgres::with_settings(SETTINGS)
 }
 
-/// Pulls `orders` and returns how long it took from the order to the run's end.
-pub fn pull(pair: &Pair, rows: u64) -> Duration {
-    let begun = Instant::now();
+/// What something took.
+#[derive(Clone, Copy, Debug)]
+pub struct Took {
+    /// From beginning to end.
+    pub wall: Duration,
+    /// Of processor time, by this program and everything it has started: tools, daemons and servers. Other load on the
+    /// machine changes it far less than the wall clock.
+    pub cpu: Duration,
+}
+
+/// The times of one side of a comparison.
+#[derive(Debug)]
+pub struct Side {
+    name: &'static str,
+    took: Vec<Took>,
+}
+
+impl Side {
+    /// Nothing measured yet.
+    pub fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            took: Vec::new(),
+        }
+    }
+
+    /// Takes one more time, and prints it.
+    pub fn measure(&mut self, repetition: u64, copy: impl FnOnce()) {
+        let (begun, before) = (Instant::now(), cpu());
+        copy();
+        let took = Took {
+            wall: begun.elapsed(),
+            cpu: cpu() - before,
+        };
+        let (wall, cpu) = (took.wall.as_secs_f64(), took.cpu.as_secs_f64());
+        println!(
+            "{repetition}: {:<26} {wall:6.2} s  cpu {cpu:6.2} s",
+            self.name
+        );
+        self.took.push(took);
+    }
+
+    /// The medians, and how many times those of `beside` they are; nothing if nothing was measured.
+    pub fn print(&self, beside: &Self) {
+        if self.took.is_empty() {
+            return;
+        }
+        let (wall, cpu) = self.medians();
+        let (wall_beside, cpu_beside) = beside.medians();
+        println!(
+            "{:<29} {wall:6.2} s {:5.2} times  cpu {cpu:6.2} s {:5.2} times",
+            self.name,
+            wall / wall_beside,
+            cpu / cpu_beside
+        );
+    }
+
+    fn medians(&self) -> (f64, f64) {
+        let median = |of: fn(&Took) -> Duration| {
+            let mut times: Vec<Duration> = self.took.iter().map(of).collect();
+            times.sort_unstable();
+            times
+                .get(times.len() / 2)
+                .copied()
+                .unwrap_or_default()
+                .as_secs_f64()
+        };
+        (median(|took| took.wall), median(|took| took.cpu))
+    }
+}
+
+/// Pulls `orders` as a client of the admin API does; returns the run when it has completed.
+pub fn pull(pair: &Pair, rows: u64) -> Value {
     let id = pair.order(&["orders"]);
     let run = wait::until("the run is over", Duration::from_secs(3600), || {
         let run: Value = pair.run(&id);
         let over = !matches!(run["status"].as_str(), Some("pending" | "running"));
         over.then_some(run)
     });
-    let took = begun.elapsed();
     assert_eq!(run["status"], "completed", "{run:#}");
     assert_eq!(run["changes"]["added"], rows, "{run:#}");
-    took
+    run
 }
 
 /// `psql copy | psql copy` in the binary format, or in the text format.
-pub fn pipe(from: &str, to: &str, format: &str) -> Duration {
+pub fn pipe(from: &str, to: &str, format: &str) {
     let psql = postgres::programs().join("psql");
     let script = r#""$0" -X -q -d "$1" -c "copy orders to stdout (format $3)" | "$0" -X -q -d "$2" -c "copy orders from stdin (format $3)""#;
-    let begun = Instant::now();
     let status = Command::new("sh")
         .args(["-c", script])
         .arg(psql)
@@ -87,20 +155,58 @@ pub fn pipe(from: &str, to: &str, format: &str) -> Duration {
         .stdin(Stdio::null())
         .status()
         .expect("sh starts");
-    let took = begun.elapsed();
     assert!(status.success(), "psql | psql");
-    took
+}
+
+/// Processor time of this program and of everything it has started, ended or still running.
+fn cpu() -> Duration {
+    let processes: Vec<Process> = std::fs::read_dir("/proc")
+        .expect("Linux has /proc")
+        .flatten()
+        .filter_map(|entry| Process::read(entry.file_name().to_str()?))
+        .collect();
+    let mut mine = vec![std::process::id()];
+    let mut ticks = 0;
+    while let Some(id) = mine.pop() {
+        for process in &processes {
+            if process.parent == id {
+                mine.push(process.id);
+            }
+            if process.id == id {
+                ticks += process.ticks;
+            }
+        }
+    }
+    // The unit of these figures is a hundredth of a second on every Linux.
+    Duration::from_millis(ticks * 10)
+}
+
+/// What the kernel tells of a process (proc(5), `/proc/[pid]/stat`).
+struct Process {
+    id: u32,
+    parent: u32,
+    /// Its own time and that of its children that have ended.
+    ticks: u64,
+}
+
+impl Process {
+    /// `None` for what is no process, or no longer one.
+    fn read(id: &str) -> Option<Self> {
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+        // The name stands in parentheses, and may hold anything.
+        let (_, fields) = stat.rsplit_once(')')?;
+        let fields: Vec<&str> = fields.split_whitespace().collect();
+        let ticks = |at: usize| fields.get(at)?.parse::<u64>().ok();
+        Some(Self {
+            id: id.parse().ok()?,
+            parent: fields.get(1)?.parse().ok()?,
+            ticks: (11..=14).map(ticks).sum::<Option<u64>>()?,
+        })
+    }
 }
 
 /// The numbers among the arguments: `cargo bench` adds words of its own.
 pub fn numbers() -> Vec<u64> {
     let arguments = std::env::args().skip(1);
     arguments.filter_map(|text| text.parse().ok()).collect()
-}
-
-/// The middle one.
-pub fn median(times: &[Duration]) -> Duration {
-    let mut times = times.to_vec();
-    times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or_default()
 }

@@ -11,8 +11,10 @@ use crate::model::table::{Column, Engine, NeutralType, Table, TableName};
 use crate::wire::row::RowBatch;
 use crate::wire::scope::{Condition, Scope};
 
-/// Batches held between a reader and whoever takes its rows, about 1 MiB each.
-pub const CHANNEL_BATCHES: usize = 4;
+/// A reader passes its rows on once it has so many bytes of them: a quarter of a frame, so that little waits in memory.
+pub const BATCH_BYTES: usize = 256 << 10;
+/// Batches held between a reader and whoever takes its rows.
+pub const CHANNEL_BATCHES: usize = 2;
 
 /// A piece of a stream of rows. A stream that ends without [`Flow::End`] was cut.
 #[derive(Debug)]
@@ -160,6 +162,8 @@ pub struct Applied {
     pub changes: Changes,
     /// Rows the database refused, with its reason.
     pub rejected: Vec<QuarantinedRow>,
+    /// The table held no rows when this began: it now holds those that were added, and what others wrote meanwhile.
+    pub began_empty: bool,
 }
 
 /// A table to make here after one of a peer: names, neutral types, keys; nothing else is taken from a stranger.
@@ -205,7 +209,7 @@ pub trait Driver: Send + Sync {
     /// Exact up to `exact_to` rows, beyond that the engine's estimate (never below `exact_to`).
     async fn count(&self, name: &TableName, exact_to: u64) -> Result<RowCount, EngineError>;
 
-    /// Streams the selected rows from one snapshot, in batches of about 1 MiB; one row alone may be larger,
+    /// Streams the selected rows from one snapshot, in batches of about [`BATCH_BYTES`]; one row alone may be larger,
     /// up to [`crate::wire::frame::MAX_ROW_BYTES`]. Dropping the stream ends the reading.
     async fn read(&self, selection: Selection) -> Result<RowStream, EngineError>;
 

@@ -5,7 +5,10 @@
 //! infinities (PostgreSQL documentation, "Date/Time Types"). Zones are applied or written as `Z`, never kept.
 //! Invariant: what is read lies in PostgreSQL's range, and nothing finer than a microsecond is dropped.
 
+use std::fmt::Write;
+
 use crate::wire::InvalidValue;
+use crate::wire::digits::{push_four, push_two};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
@@ -19,6 +22,9 @@ const LAST_DATE: i64 = 2_145_031_948;
 const TIMESTAMP_END: i64 = 106_751_983;
 /// The widest zone PostgreSQL takes: 15:59:59.
 const MAX_ZONE_SECONDS: i64 = 16 * 3_600 - 1;
+
+/// Room for any of these texts.
+const TEXT_BYTES: usize = 40;
 
 const INFINITY: &str = "infinity";
 const NEGATIVE_INFINITY: &str = "-infinity";
@@ -50,8 +56,10 @@ pub fn date_to_text(bytes: &[u8]) -> Result<String, InvalidValue> {
     if !(FIRST_DAY..=LAST_DATE).contains(&days) {
         return Err(InvalidValue::new("date", "it is out of range"));
     }
-    let (day, era) = day_text(days);
-    Ok(format!("{day}{era}"))
+    let mut text = String::with_capacity(TEXT_BYTES);
+    let era = push_day(&mut text, days);
+    text.push_str(era);
+    Ok(text)
 }
 
 /// The reverse.
@@ -81,7 +89,9 @@ pub fn time_to_text(bytes: &[u8]) -> Result<String, InvalidValue> {
     if !(0..=MICROS_PER_DAY).contains(&micros) {
         return Err(InvalidValue::new("time", "it is out of range"));
     }
-    Ok(time_text(micros))
+    let mut text = String::with_capacity(TEXT_BYTES);
+    push_time(&mut text, micros);
+    Ok(text)
 }
 
 /// The reverse; fewer fractional digits or none are read too.
@@ -156,9 +166,13 @@ fn moment_to_text(
     if !is_timestamp(micros) {
         return Err(InvalidValue::new(expected, "it is out of range"));
     }
-    let (day, era) = day_text(micros.div_euclid(MICROS_PER_DAY));
-    let time = time_text(micros.rem_euclid(MICROS_PER_DAY));
-    Ok(format!("{day}{separator}{time}{zone}{era}"))
+    let mut text = String::with_capacity(TEXT_BYTES);
+    let era = push_day(&mut text, micros.div_euclid(MICROS_PER_DAY));
+    text.push(separator);
+    push_time(&mut text, micros.rem_euclid(MICROS_PER_DAY));
+    text.push_str(zone);
+    text.push_str(era);
+    Ok(text)
 }
 
 fn is_timestamp(micros: i64) -> bool {
@@ -174,7 +188,8 @@ fn sized<const N: usize>(expected: &'static str, bytes: &[u8]) -> Result<[u8; N]
     })
 }
 
-fn day_text(days: i64) -> (String, &'static str) {
+/// Adds a day; what stands at the end of the whole text.
+fn push_day(text: &mut String, days: i64) -> &'static str {
     let (year, month, day) = civil_from_days(days + EPOCH_DAYS);
     // There is no year 0: it is 1 BC.
     let (year, era) = if year > 0 {
@@ -182,13 +197,30 @@ fn day_text(days: i64) -> (String, &'static str) {
     } else {
         (1 - year, " BC")
     };
-    (format!("{year:04}-{month:02}-{day:02}"), era)
+    if year > 9_999 {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{year}");
+    } else {
+        push_four(text, year);
+    }
+    for part in [month, day] {
+        text.push('-');
+        push_two(text, part);
+    }
+    era
 }
 
-fn time_text(micros: i64) -> String {
+fn push_time(text: &mut String, micros: i64) {
     let (seconds, fraction) = (micros / MICROS_PER_SECOND, micros % MICROS_PER_SECOND);
     let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    format!("{hours:02}:{minutes:02}:{seconds:02}.{fraction:06}")
+    push_two(text, hours);
+    for part in [minutes, seconds] {
+        text.push(':');
+        push_two(text, part);
+    }
+    text.push('.');
+    push_four(text, fraction / 100);
+    push_two(text, fraction % 100);
 }
 
 fn split_era(text: &str) -> (&str, bool) {

@@ -6,6 +6,9 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
+use crate::wire::buffer::Buffers;
+use crate::wire::squeeze::{Squeezer, Unpacker};
+
 /// The media type of a stream of frames.
 pub const MEDIA_TYPE: &str = "application/vnd.evenkeel.rows";
 /// Rows are gathered until a frame holds this many plain bytes.
@@ -70,7 +73,7 @@ pub enum FrameError {
 #[derive(Debug)]
 pub struct FrameWriter {
     sequence: u32,
-    compress: bool,
+    squeezer: Option<Squeezer>,
 }
 
 impl FrameWriter {
@@ -79,52 +82,70 @@ impl FrameWriter {
     pub fn new(compress: bool) -> Self {
         Self {
             sequence: 0,
-            compress,
+            squeezer: compress.then(|| Squeezer::new(TARGET_BYTES)).flatten(),
         }
     }
 
-    /// The next frame's bytes. `payload` is bounded by the callers, far below 4 GiB.
-    pub fn frame(&mut self, kind: FrameKind, rows: u32, payload: Bytes) -> [Bytes; 2] {
-        let plain_bytes = payload.len();
-        let squeezed = if self.compress && plain_bytes > 256 {
-            zstd::bulk::compress(&payload, 1)
-                .ok()
-                .filter(|squeezed| squeezed.len() < plain_bytes)
-        } else {
-            None
-        };
-        let (flags, body) = squeezed.map_or((0, payload), |squeezed| (FLAG_ZSTD, squeezed.into()));
+    /// The next frame's bytes, its header first. `payload` comes in pieces, together bounded by the callers, far below
+    /// 4 GiB.
+    pub fn frame(&mut self, kind: FrameKind, rows: u32, payload: Vec<Bytes>) -> Vec<Bytes> {
+        let plain_bytes = length(&payload);
+        let squeezer = self.squeezer.as_mut();
+        let squeezed = squeezer.and_then(|squeezer| squeezer.squeeze(&payload));
+        let (flags, body) = squeezed.map_or((0, payload), |squeezed| (FLAG_ZSTD, vec![squeezed]));
         let mut header = BytesMut::with_capacity(HEADER_BYTES);
         header.put_u8(kind as u8);
         header.put_u8(flags);
         header.put_u16_le(VERSION);
         header.put_u32_le(rows);
-        header.put_u32_le(u32::try_from(body.len()).unwrap_or(u32::MAX));
+        header.put_u32_le(u32::try_from(length(&body)).unwrap_or(u32::MAX));
         header.put_u32_le(u32::try_from(plain_bytes).unwrap_or(u32::MAX));
         header.put_u32_le(self.sequence);
         self.sequence = self.sequence.wrapping_add(1);
-        [header.freeze(), body]
+        let mut pieces = vec![header.freeze()];
+        pieces.extend(body);
+        pieces
     }
 
     /// The `end` frame: all rows were sent, and this is the sum of their hashes.
-    pub fn end(&mut self, total: RowSum) -> [Bytes; 2] {
+    pub fn end(&mut self, total: RowSum) -> Vec<Bytes> {
         let mut payload = BytesMut::with_capacity(24);
         payload.put_u64_le(total.rows);
         payload.put_u128_le(total.sum);
-        self.frame(FrameKind::End, 0, payload.freeze())
+        self.frame(FrameKind::End, 0, vec![payload.freeze()])
     }
 }
 
+fn length(pieces: &[Bytes]) -> usize {
+    pieces.iter().map(Bytes::len).sum()
+}
+
 /// Reads frames out of bytes as they arrive.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct FrameReader {
     sequence: u32,
     buffer: BytesMut,
+    buffers: Buffers,
+    unpacker: Unpacker,
+}
+
+impl Default for FrameReader {
+    fn default() -> Self {
+        Self {
+            sequence: 0,
+            buffer: BytesMut::new(),
+            buffers: Buffers::for_batches_of(TARGET_BYTES),
+            unpacker: Unpacker::new(TARGET_BYTES),
+        }
+    }
 }
 
 impl FrameReader {
     /// Adds what arrived.
     pub fn push(&mut self, bytes: &[u8]) {
+        if self.buffer.capacity() == 0 {
+            self.buffer = self.buffers.empty();
+        }
         self.buffer.extend_from_slice(bytes);
     }
 
@@ -169,13 +190,12 @@ impl FrameReader {
             return Ok(None);
         }
         self.buffer.advance(HEADER_BYTES);
-        let body = self.buffer.split_to(payload_bytes).freeze();
+        let body = self.buffers.pass_on(&mut self.buffer, payload_bytes);
         let payload = if flags & FLAG_ZSTD == 0 {
             body
         } else {
-            zstd::bulk::decompress(&body, plain_bytes)
-                .map_err(|_| FrameError::Compression)?
-                .into()
+            let unpacked = self.unpacker.unpack(&body, plain_bytes);
+            unpacked.ok_or(FrameError::Compression)?
         };
         if payload.len() != plain_bytes {
             return Err(FrameError::Compression);
@@ -252,8 +272,14 @@ mod tests {
 
     use super::{FrameError, FrameKind, FrameReader, FrameWriter};
 
-    fn bytes(frames: &[[Bytes; 2]]) -> Vec<u8> {
+    fn bytes(frames: &[Vec<Bytes>]) -> Vec<u8> {
         frames.concat().concat()
+    }
+
+    /// The same bytes in two pieces.
+    fn pieces(payload: &[u8]) -> Vec<Bytes> {
+        let (first, second) = payload.split_at(payload.len() / 3);
+        [first, second].map(Bytes::copy_from_slice).into()
     }
 
     proptest! {
@@ -263,7 +289,7 @@ mod tests {
             compress: bool, step in 1_usize..700)
         {
             let mut writer = FrameWriter::new(compress);
-            let sent: Vec<_> = payloads.iter().map(|payload| writer.frame(FrameKind::Rows, 3, payload.clone().into())).collect();
+            let sent: Vec<_> = payloads.iter().map(|payload| writer.frame(FrameKind::Rows, 3, pieces(payload))).collect();
             let mut reader = FrameReader::default();
             let mut received = Vec::new();
             for piece in bytes(&sent).chunks(step) {
@@ -286,8 +312,7 @@ mod tests {
 
     #[test]
     fn a_declared_size_above_the_limit_is_refused_before_its_bytes_arrive() {
-        let mut stream =
-            bytes(&[FrameWriter::new(false).frame(FrameKind::Rows, 1, Bytes::from_static(b"x"))]);
+        let mut stream = bytes(&[FrameWriter::new(false).frame(FrameKind::Rows, 1, pieces(b"x"))]);
         stream.splice(8..12, u32::MAX.to_le_bytes());
         let mut reader = FrameReader::default();
         reader.push(&stream);
@@ -297,7 +322,7 @@ mod tests {
     #[test]
     fn a_payload_that_grows_beyond_its_declared_size_is_refused() {
         let mut stream =
-            bytes(&[FrameWriter::new(true).frame(FrameKind::Rows, 1, vec![0; 1 << 20].into())]);
+            bytes(&[FrameWriter::new(true).frame(FrameKind::Rows, 1, pieces(&vec![0; 1 << 20]))]);
         stream.splice(12..16, 1000_u32.to_le_bytes());
         let mut reader = FrameReader::default();
         reader.push(&stream);
@@ -307,7 +332,7 @@ mod tests {
     #[test]
     fn a_repeated_frame_is_refused() {
         let mut writer = FrameWriter::new(false);
-        let one = bytes(&[writer.frame(FrameKind::Rows, 1, Bytes::from_static(b"x"))]);
+        let one = bytes(&[writer.frame(FrameKind::Rows, 1, pieces(b"x"))]);
         let mut reader = FrameReader::default();
         reader.push(&one);
         reader.push(&one);

@@ -1,7 +1,9 @@
 //! What two sites exchange: messages, the row layout and frames. Pure codecs, no IO.
 
+pub mod buffer;
 pub mod convert;
 pub mod datetime;
+mod digits;
 pub mod field;
 pub mod fit;
 pub mod frame;
@@ -10,6 +12,7 @@ pub mod messages;
 pub mod numeric;
 pub mod row;
 pub mod scope;
+mod squeeze;
 
 /// Bytes or text that are no value of the type they claim.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

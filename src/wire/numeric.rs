@@ -8,15 +8,18 @@ mod binary;
 mod order;
 
 use std::borrow::Cow;
-use std::fmt::Write;
 
 use crate::wire::InvalidValue;
+use crate::wire::digits::push_four;
 use crate::wire::numeric::binary::{
     GROUP_DIGITS, INFINITE, INFINITE_SCALE, MAX_SCALE, MAX_WEIGHT, NAN, NEGATIVE,
     NEGATIVE_INFINITE, POSITIVE, Parts, assemble, fault,
 };
 pub use crate::wire::numeric::binary::{Shape, Special};
 pub use crate::wire::numeric::order::NumericKey;
+
+/// Room for most numbers.
+const TEXT_BYTES: usize = 24;
 
 /// Decimal text (`-12.50`, `1E-8`, `NaN`, `Infinity`, `-Infinity`) as binary numeric; the scale is as written,
 /// with an exponent as PostgreSQL has it (`1E-8` has 8 digits after the point, `1E5` none).
@@ -79,7 +82,7 @@ pub fn decode(bytes: &[u8]) -> Result<String, InvalidValue> {
     if let Some(special) = parts.special {
         return Ok(special.name().to_owned());
     }
-    let mut text = String::new();
+    let mut text = String::with_capacity(TEXT_BYTES);
     if parts.negative && parts.groups().any(|group| group != 0) {
         text.push('-');
     }
@@ -90,7 +93,7 @@ pub fn decode(bytes: &[u8]) -> Result<String, InvalidValue> {
     }
     let first_whole = text.len();
     for _ in 0..=parts.weight {
-        push_group(&mut text, groups.next().unwrap_or(0));
+        push_four(&mut text, groups.next().unwrap_or(0).into());
     }
     strip_leading_zeros(&mut text, first_whole);
     if parts.scale > 0 {
@@ -103,7 +106,7 @@ pub fn decode(bytes: &[u8]) -> Result<String, InvalidValue> {
             } else {
                 groups.next().unwrap_or(0)
             };
-            push_group(&mut text, group);
+            push_four(&mut text, group.into());
             place -= 1;
         }
         text.truncate(end);
@@ -240,11 +243,6 @@ fn group(digits: &[u8], point: i64) -> Result<(Vec<u16>, i16), InvalidValue> {
     let mut groups = vec![number(head, in_first_group)];
     groups.extend(tail.chunks(4).map(|chunk| number(chunk, 4)));
     Ok((groups, weight))
-}
-
-fn push_group(text: &mut String, group: u16) {
-    // Writing to a String cannot fail.
-    let _ = write!(text, "{group:04}");
 }
 
 fn strip_leading_zeros(text: &mut String, start: usize) {

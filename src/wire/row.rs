@@ -7,6 +7,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::wire::InvalidValue;
+use crate::wire::buffer::Buffers;
 
 /// The fields of one row; `None` is NULL.
 pub type Fields<'a> = Vec<Option<&'a [u8]>>;
@@ -123,12 +124,22 @@ impl<'a> Iterator for Tuples<'a> {
 pub struct RowWriter {
     rows: u32,
     data: BytesMut,
+    buffers: Buffers,
 }
 
 impl RowWriter {
+    /// For a stream of batches that are taken once they hold `target` bytes: their memory is used again.
+    #[must_use]
+    pub fn for_batches_of(target: usize) -> Self {
+        Self {
+            buffers: Buffers::for_batches_of(target),
+            ..Self::default()
+        }
+    }
+
     /// Begins a tuple of `fields` fields; exactly that many calls of [`Self::field`] must follow.
     pub fn begin(&mut self, fields: u16) {
-        self.rows += 1;
+        self.begin_row();
         self.data.put_u16(fields);
     }
 
@@ -145,7 +156,7 @@ impl RowWriter {
 
     /// Adds a whole tuple as it is.
     pub fn tuple(&mut self, tuple: &[u8]) {
-        self.rows += 1;
+        self.begin_row();
         self.data.put_slice(tuple);
     }
 
@@ -163,9 +174,17 @@ impl RowWriter {
 
     /// What was written, leaving nothing.
     pub fn take(&mut self) -> RowBatch {
+        let length = self.data.len();
         RowBatch {
             rows: std::mem::take(&mut self.rows),
-            data: self.data.split().freeze(),
+            data: self.buffers.pass_on(&mut self.data, length),
+        }
+    }
+
+    fn begin_row(&mut self) {
+        self.rows += 1;
+        if self.data.capacity() == 0 {
+            self.data = self.buffers.empty();
         }
     }
 }

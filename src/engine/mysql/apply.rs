@@ -81,6 +81,7 @@ pub(super) async fn apply(
     outcome?;
     Ok(Applied {
         rows: work.told.rows_taken,
+        began_empty: work.destination.began_empty,
         ..work.applied
     })
 }

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Decode, MySql, Row, ValueRef};
 use tokio::sync::mpsc;
 
 use crate::base::task::Tasks;
-use crate::engine::driver::{CHANNEL_BATCHES, Flow, RowStream, Selection};
+use crate::engine::driver::{BATCH_BYTES, CHANNEL_BATCHES, Flow, RowStream, Selection};
 use crate::engine::error::EngineError;
 use crate::engine::mysql::connect::Session;
 use crate::engine::mysql::fault::{fault, is_missing_table};
@@ -19,7 +19,7 @@ use crate::engine::mysql::select;
 use crate::engine::mysql::types::Form;
 use crate::engine::sql::Sql;
 use crate::model::table::{NeutralType, Table, TableName};
-use crate::wire::frame::{MAX_ROW_BYTES, TARGET_BYTES};
+use crate::wire::frame::MAX_ROW_BYTES;
 use crate::wire::json::field_to_text;
 use crate::wire::row::{RowWriter, split_tuple};
 use crate::wire::scope::Condition;
@@ -181,7 +181,7 @@ impl Reader {
         // Parameters or not, this is what makes the server answer in the binary protocol.
         let query = sqlx::query(AssertSqlSafe(statement.text().to_owned())).persistent(false);
         let mut rows = query.fetch(connection);
-        let mut writer = RowWriter::default();
+        let mut writer = RowWriter::for_batches_of(BATCH_BYTES);
         let (mut skip, mut left) = self.page.unwrap_or((0, u64::MAX));
         while let Some(row) = rows.try_next().await.map_err(engine)? {
             if !self.passes(&row)? {
@@ -197,7 +197,7 @@ impl Reader {
             }
             left -= 1;
             self.write(&row, &mut writer)?;
-            if writer.len() >= TARGET_BYTES {
+            if writer.len() >= BATCH_BYTES {
                 // A receiver that is gone is noticed by `run`.
                 let _ = sender.send(Ok(Flow::Rows(writer.take()))).await;
             }

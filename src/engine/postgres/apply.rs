@@ -1,6 +1,6 @@
 //! Applying a stream: chunks, transactions, and what was held back at the end.
 //!
-//! How one chunk is written is [`super::write`]'s business. Invariant: everything is committed in whole transactions
+//! How one chunk is written is [`super::write`]'s business, how rows go straight in [`super::straight`]'s. Invariant: everything is committed in whole transactions
 //! within the job's budget, and nothing is after a fault.
 
 use std::time::{Duration, Instant};
@@ -50,10 +50,12 @@ pub(super) async fn apply(
     };
     match applier.consume(rows).await {
         Ok(()) => {
+            let began_empty = applier.writer.began_empty();
             let (session, applied) = applier.writer.into_parts();
             session.release();
             Ok(Applied {
                 rows: applier.told.rows_taken,
+                began_empty,
                 ..applied
             })
         }
@@ -64,9 +66,9 @@ pub(super) async fn apply(
     }
 }
 
-struct Applier {
-    writer: Writer,
-    chunk: Chunk,
+pub(super) struct Applier {
+    pub(super) writer: Writer,
+    pub(super) chunk: Chunk,
     /// What the open transaction holds already.
     open: Option<Room>,
     /// When it was opened.
@@ -77,21 +79,37 @@ struct Applier {
 
 impl Applier {
     async fn consume(&mut self, mut rows: RowStream) -> Result<(), EngineError> {
+        let mut next = self.next(&mut rows).await?;
         loop {
-            let Ok(next) = tokio::time::timeout(self.patience(), rows.recv()).await else {
-                self.flush().await?;
-                self.commit().await?;
-                continue;
+            next = match next {
+                Next::Rows(batch) if self.writer.goes_straight() => {
+                    self.copy_straight(batch, &mut rows).await?
+                }
+                Next::Rows(batch) => {
+                    self.take(batch).await?;
+                    self.next(&mut rows).await?
+                }
+                Next::NothingYet => {
+                    self.flush().await?;
+                    self.commit().await?;
+                    self.next(&mut rows).await?
+                }
+                Next::End => break,
             };
-            match next {
-                Some(Ok(Flow::Rows(batch))) => self.take(batch).await?,
-                Some(Ok(Flow::End)) => break,
-                Some(Err(err)) => return Err(err),
-                None => return Err(EngineError::Cut(self.writer.table().clone())),
-            }
         }
         self.flush().await?;
         self.finish().await
+    }
+
+    /// What comes next, or that nothing came for as long as may be waited.
+    pub(super) async fn next(&self, rows: &mut RowStream) -> Result<Next, EngineError> {
+        match tokio::time::timeout(self.patience(), rows.recv()).await {
+            Err(_) => Ok(Next::NothingYet),
+            Ok(Some(Ok(Flow::Rows(batch)))) => Ok(Next::Rows(batch)),
+            Ok(Some(Ok(Flow::End))) => Ok(Next::End),
+            Ok(Some(Err(err))) => Err(err),
+            Ok(None) => Err(EngineError::Cut(self.writer.table().clone())),
+        }
     }
 
     /// How long rows may be waited for.
@@ -110,14 +128,7 @@ impl Applier {
 
     async fn take(&mut self, mut batch: RowBatch) -> Result<(), EngineError> {
         while !batch.data.is_empty() {
-            let room = self.room();
-            let nothing_waits = self.chunk.is_empty() && self.open.is_none();
-            let taken = self
-                .chunk
-                .fill(&mut batch, room, nothing_waits)
-                .map_err(|err| self.writer.malformed(&err))?;
-            self.told.rows_taken += taken;
-            self.progress.send_replace(self.told);
+            self.fill(&mut batch, CHUNK_BYTES)?;
             if batch.data.is_empty() && self.chunk.bytes < CHUNK_BYTES {
                 break;
             }
@@ -133,8 +144,18 @@ impl Applier {
         Ok(())
     }
 
-    /// What the chunk may still take: the rest of the chunk, or of the transaction.
-    fn room(&self) -> Room {
+    /// Moves rows from `batch` to the chunk, as many as fit into one of `limit` bytes and into the transaction; into an
+    /// empty one at least one.
+    pub(super) fn fill(&mut self, batch: &mut RowBatch, limit: u64) -> Result<(), EngineError> {
+        let is_empty = self.chunk.is_empty() && self.open.is_none_or(|open| open.rows == 0);
+        let taken = self.chunk.fill(batch, self.room(limit), is_empty);
+        self.told.rows_taken += taken.map_err(|err| self.writer.malformed(&err))?;
+        self.progress.send_replace(self.told);
+        Ok(())
+    }
+
+    /// What the chunk may still take: the rest of `limit`, or of the transaction.
+    fn room(&self, limit: u64) -> Room {
         let budget = self.writer.budget();
         let open = self.open.unwrap_or(Room { rows: 0, bytes: 0 });
         let rows = budget
@@ -145,7 +166,7 @@ impl Applier {
             .saturating_sub(open.bytes + self.chunk.bytes);
         Room {
             rows,
-            bytes: bytes.min(CHUNK_BYTES.saturating_sub(self.chunk.bytes)),
+            bytes: bytes.min(limit.saturating_sub(self.chunk.bytes)),
         }
     }
 
@@ -155,14 +176,19 @@ impl Applier {
         }
         let chunk = std::mem::take(&mut self.chunk);
         self.begin().await?;
+        self.count(&chunk);
+        self.writer.write(&chunk.parts).await
+    }
+
+    /// The open transaction holds these too.
+    pub(super) fn count(&mut self, chunk: &Chunk) {
         if let Some(open) = &mut self.open {
             open.rows += chunk.rows;
             open.bytes += chunk.bytes;
         }
-        self.writer.write(&chunk.parts).await
     }
 
-    async fn begin(&mut self) -> Result<(), EngineError> {
+    pub(super) async fn begin(&mut self) -> Result<(), EngineError> {
         if self.open.is_none() {
             self.run(BEGIN).await?;
             let table = self.writer.table().clone();
@@ -175,11 +201,12 @@ impl Applier {
         Ok(())
     }
 
-    async fn commit(&mut self) -> Result<(), EngineError> {
+    pub(super) async fn commit(&mut self) -> Result<(), EngineError> {
         let Some(open) = self.open.take() else {
             return Ok(());
         };
         self.run("commit").await?;
+        self.writer.forget_saved();
         self.told.rows_committed += open.rows;
         self.told.changes = self.writer.changes();
         self.progress.send_replace(self.told);
@@ -203,4 +230,12 @@ impl Applier {
         let outcome = self.writer.session().run(statements).await;
         outcome.map_err(|err| fault(err, self.writer.table()))
     }
+}
+
+/// What a stream gives.
+pub(super) enum Next {
+    Rows(RowBatch),
+    /// Not in the time it was given.
+    NothingYet,
+    End,
 }

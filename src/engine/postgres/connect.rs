@@ -94,10 +94,17 @@ impl Session {
         }
     }
 
+    /// The connection for work that must have it to itself; this session is of no use until it is given back.
+    pub(super) fn lend(&mut self) -> Self {
+        Self {
+            connection: self.connection.take(),
+        }
+    }
+
     /// The connection itself.
     ///
     /// # Errors
-    /// Never while the session is open.
+    /// Never while the session is open and not lent.
     pub(super) fn raw(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
         self.connection
             .as_deref_mut()

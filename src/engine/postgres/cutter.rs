@@ -5,8 +5,10 @@
 
 use bytes::{Bytes, BytesMut};
 
+use crate::engine::driver::BATCH_BYTES;
 use crate::wire::InvalidValue;
-use crate::wire::frame::{MAX_ROW_BYTES, TARGET_BYTES};
+use crate::wire::buffer::Buffers;
+use crate::wire::frame::MAX_ROW_BYTES;
 use crate::wire::row::{RowBatch, tuple_length};
 
 /// The header this side writes: signature, no flags, no extension.
@@ -15,8 +17,6 @@ pub(super) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 pub(super) const TRAILER: &[u8] = b"\xff\xff";
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
-/// Room kept for the row that crosses the target.
-const SLACK: usize = 64 << 10;
 
 /// Why a stream cannot be cut.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,6 +44,7 @@ enum Place {
 #[derive(Debug)]
 pub(super) struct Cutter {
     buffer: BytesMut,
+    buffers: Buffers,
     /// Bytes of whole tuples at the front of the buffer.
     complete: usize,
     rows: u32,
@@ -54,6 +55,7 @@ impl Default for Cutter {
     fn default() -> Self {
         Self {
             buffer: BytesMut::new(),
+            buffers: Buffers::for_batches_of(BATCH_BYTES),
             complete: 0,
             rows: 0,
             place: Place::Header,
@@ -64,8 +66,8 @@ impl Default for Cutter {
 impl Cutter {
     /// Takes the next bytes.
     pub(super) fn push(&mut self, data: &[u8]) -> Result<(), CutFault> {
-        if self.buffer.is_empty() {
-            self.buffer.reserve(TARGET_BYTES + SLACK);
+        if self.buffer.capacity() == 0 {
+            self.buffer = self.buffers.empty();
         }
         self.buffer.extend_from_slice(data);
         if self.place == Place::Header && !self.skip_header()? {
@@ -93,7 +95,7 @@ impl Cutter {
 
     /// Whether a batch has its size.
     pub(super) fn is_full(&self) -> bool {
-        self.complete >= TARGET_BYTES
+        self.complete >= BATCH_BYTES
     }
 
     /// Whether the end of the stream was seen.
@@ -106,13 +108,10 @@ impl Cutter {
         if self.rows == 0 {
             return None;
         }
-        let data = self
-            .buffer
-            .split_to(std::mem::take(&mut self.complete))
-            .freeze();
+        let complete = std::mem::take(&mut self.complete);
         Some(RowBatch {
             rows: std::mem::take(&mut self.rows),
-            data,
+            data: self.buffers.pass_on(&mut self.buffer, complete),
         })
     }
 

@@ -6,6 +6,7 @@ mod apply;
 mod catalogue;
 mod check;
 mod connect;
+mod copying;
 mod create;
 mod cutter;
 mod destination;
@@ -19,6 +20,7 @@ mod scope;
 mod select;
 mod settle;
 mod stage;
+mod straight;
 mod types;
 mod write;
 

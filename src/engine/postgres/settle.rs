@@ -7,9 +7,10 @@ use serde_json::{Map, Value};
 use sqlx::Row;
 
 use crate::engine::error::EngineError;
+use crate::engine::postgres::copying::copy_in;
 use crate::engine::postgres::fault::Fault;
 use crate::engine::postgres::held::HeldRow;
-use crate::engine::postgres::write::{Writer, copy_in};
+use crate::engine::postgres::write::Writer;
 use crate::model::run::QuarantinedRow;
 use crate::wire::row::{RowWriter, split_tuple};
 

@@ -2,14 +2,14 @@
 //!
 //! Neither begins nor commits. Invariant: after every call the transaction holds exactly the rows that were counted.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use sqlx::Row;
 
 use crate::engine::chunk::tuples;
 use crate::engine::driver::{Applied, ApplyBudget, ApplyJob};
 use crate::engine::error::EngineError;
 use crate::engine::postgres::connect::Session;
-use crate::engine::postgres::cutter::{HEADER, TRAILER};
+use crate::engine::postgres::copying::copy_in;
 use crate::engine::postgres::destination::Destination;
 use crate::engine::postgres::fault::{Fault, Refusal, fault, writing};
 use crate::engine::postgres::held::Held;
@@ -18,13 +18,13 @@ use crate::model::run::Changes;
 use crate::model::table::TableName;
 use crate::wire::InvalidValue;
 
-/// Small pieces are joined to messages of this size.
-const MESSAGE_BYTES: usize = 64 << 10;
 /// After so many chunks that did not go straight, the rest goes through the stage at once.
 const STRAIGHT_FAILURES: u32 = 3;
 
 const SAVE: &str = "savepoint evenkeel";
 const KEEP: &str = "release savepoint evenkeel";
+/// In one go: the server has nothing to do until the answer has come and gone.
+const KEEP_AND_SAVE: &str = "release savepoint evenkeel; savepoint evenkeel";
 const UNDO: &str = "rollback to savepoint evenkeel; release savepoint evenkeel";
 
 /// Writes the rows of one job.
@@ -35,6 +35,8 @@ pub(super) struct Writer {
     pub(super) held: Held,
     pub(super) applied: Applied,
     straight_failures: u32,
+    /// The savepoint before the next straight piece is set.
+    saved: bool,
     staged: bool,
 }
 
@@ -47,6 +49,7 @@ impl Writer {
             held: Held::default(),
             applied: Applied::default(),
             straight_failures: 0,
+            saved: false,
             staged: false,
         }
     }
@@ -66,6 +69,10 @@ impl Writer {
     /// Whether the next chunk goes straight into the table.
     pub(super) fn goes_straight(&self) -> bool {
         self.destination.straight && self.straight_failures < STRAIGHT_FAILURES
+    }
+
+    pub(super) fn began_empty(&self) -> bool {
+        self.destination.began_empty
     }
 
     pub(super) fn budget(&self) -> ApplyBudget {
@@ -109,12 +116,6 @@ impl Writer {
 
     /// Writes whole tuples; rows that do not fit are held back.
     pub(super) async fn write(&mut self, parts: &[Bytes]) -> Result<(), EngineError> {
-        if self.goes_straight() {
-            if self.write_straight(parts).await? {
-                return Ok(());
-            }
-            self.straight_failures += 1;
-        }
         self.ready_stage().await?;
         match self.attempt(parts).await {
             Ok(changes) => {
@@ -134,24 +135,41 @@ impl Writer {
         }
     }
 
-    /// Whether all went straight in; if not, nothing did.
-    async fn write_straight(&mut self, parts: &[Bytes]) -> Result<bool, EngineError> {
-        self.run(SAVE).await?;
-        let statement = self.destination.statements.copy_into_table();
-        match copy_in(&mut self.session, &statement, parts).await {
+    /// Makes ready to undo the next piece that goes straight: every one has the last thing before it to go back to.
+    pub(super) async fn ready_straight(&mut self) -> Result<(), EngineError> {
+        if !self.saved {
+            self.run(SAVE).await?;
+            self.saved = true;
+        }
+        Ok(())
+    }
+
+    /// Whether what went straight is in; if not, nothing of it is.
+    pub(super) async fn keep_straight(
+        &mut self,
+        copied: Result<u64, sqlx::Error>,
+    ) -> Result<bool, EngineError> {
+        match copied {
             Ok(rows) => {
-                self.run(KEEP).await?;
+                self.run(KEEP_AND_SAVE).await?;
                 self.applied.changes.added += rows;
                 Ok(true)
             }
             Err(err) => match writing(err, self.table()) {
                 Fault::Row(_) => {
                     self.run(UNDO).await?;
+                    self.saved = false;
+                    self.straight_failures += 1;
                     Ok(false)
                 }
                 Fault::Engine(err) => Err(err),
             },
         }
+    }
+
+    /// The transaction has ended, and with it what could have been gone back to.
+    pub(super) fn forget_saved(&mut self) {
+        self.saved = false;
     }
 
     /// Makes the temporary tables where they are missing.
@@ -319,27 +337,4 @@ impl Writer {
         let number: i64 = row.try_get(0).map_err(|err| writing(err, self.table()))?;
         Ok(u64::try_from(number).unwrap_or_default())
     }
-}
-
-/// One binary COPY of `parts`; how many rows it took.
-pub(super) async fn copy_in(
-    session: &mut Session,
-    statement: &Sql,
-    parts: &[Bytes],
-) -> Result<u64, sqlx::Error> {
-    let mut copy = session.raw()?.copy_in_raw(statement.text()).await?;
-    let mut message = BytesMut::from(HEADER);
-    for part in parts {
-        if message.len() + part.len() > MESSAGE_BYTES {
-            copy.send(message.split()).await?;
-        }
-        if part.len() >= MESSAGE_BYTES {
-            copy.send(&**part).await?;
-        } else {
-            message.extend_from_slice(part);
-        }
-    }
-    message.extend_from_slice(TRAILER);
-    copy.send(message).await?;
-    copy.finish().await
 }

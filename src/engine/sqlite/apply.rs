@@ -1,15 +1,16 @@
 //! Applying a stream of rows to one table, in short transactions on a thread of its own.
 //!
-//! The site's application goes on writing meanwhile: a transaction lasts a quarter of a second at most, never waits
-//! for rows, and is followed by a pause as long as it took. Rows that clash with others or miss their parent are held
-//! back and tried again when all others are there. Which row is inserted or updated is `destination`'s business.
+//! The site's application goes on writing meanwhile: a transaction lasts a tenth of a second, never waits for rows, and
+//! is followed by a pause in which whoever waits gets in (`pace`). Rows that clash with others or miss their parent are
+//! held back and tried again when all others are there. Which row is inserted or updated is `destination`'s business.
 //! Invariant: what was not committed is rolled back, whatever ends the work; a stream without its end is an error.
 
 mod destination;
+mod pace;
 mod statements;
 mod swap;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rusqlite::Connection;
 use tokio::sync::mpsc::error::TryRecvError;
@@ -19,6 +20,7 @@ use crate::engine::driver::{Applied, ApplyJob, ApplyProgress, Flow, RowStream};
 use crate::engine::error::EngineError;
 use crate::engine::held::Held;
 use crate::engine::sqlite::apply::destination::{Attempt, Destination, Effect};
+use crate::engine::sqlite::apply::pace::Pace;
 use crate::engine::sqlite::caller::{CallerWatch, caller};
 use crate::engine::sqlite::connect::Location;
 use crate::engine::sqlite::fault::{Refusal, RowFault, engine_error};
@@ -26,9 +28,6 @@ use crate::engine::sqlite::introspect::{self, Described};
 use crate::model::run::QuarantinedRow;
 use crate::wire::json::field_to_text;
 use crate::wire::row::{RowBatch, split_tuple};
-
-/// Time for the rows of one transaction; its commit comes on top.
-const TRANSACTION_TIME: Duration = Duration::from_millis(200);
 
 /// Applies `rows` as `job` says. Dropping this ends the thread after the row it is at.
 pub(super) async fn apply(
@@ -81,7 +80,7 @@ fn run(
         destination: Destination::new(&connection, job, &described)?,
         described: &described,
         schema_version,
-        pace: Pace::new(),
+        pace: Pace::new(Instant::now()),
         held: Held::new(),
         applied: Applied::default(),
         taken_care_of: 0,
@@ -92,36 +91,10 @@ fn run(
         work.batch(&batch)?;
     }
     work.settle()?;
-    Ok(work.applied)
-}
-
-/// How long transactions last and pause.
-struct Pace {
-    begun: Option<Instant>,
-    rows: u64,
-    bytes: u64,
-    rest: Duration,
-    ended: Instant,
-}
-
-impl Pace {
-    fn new() -> Self {
-        Self {
-            begun: None,
-            rows: 0,
-            bytes: 0,
-            rest: Duration::ZERO,
-            ended: Instant::now(),
-        }
-    }
-
-    fn is_due(&self, job: &ApplyJob) -> bool {
-        self.rows >= job.budget.transaction_rows
-            || self.bytes >= job.budget.transaction_bytes
-            || self
-                .begun
-                .is_some_and(|begun| begun.elapsed() >= TRANSACTION_TIME)
-    }
+    Ok(Applied {
+        began_empty: work.destination.began_empty(),
+        ..work.applied
+    })
 }
 
 struct Work<'c> {
@@ -182,9 +155,10 @@ impl Work<'_> {
             Err(RowFault::Row(refusal)) => Some(refusal),
             Err(RowFault::Fatal(err)) => return Err(err),
         };
-        self.pace.rows += 1;
-        self.pace.bytes += u64::try_from(tuple.len()).unwrap_or(u64::MAX);
-        if self.pace.is_due(self.job) {
+        let due = self
+            .pace
+            .is_due(tuple.len(), &self.job.budget, Instant::now());
+        if due {
             self.commit()?;
         }
         Ok(refusal)
@@ -287,34 +261,27 @@ impl Work<'_> {
 
     /// Opens a transaction unless one is open, after the pause the last one owes.
     fn begin(&mut self) -> Result<(), EngineError> {
-        if self.pace.begun.is_some() {
+        if self.pace.is_open() {
             return if self.caller.waits() {
                 Ok(())
             } else {
                 Err(self.cut())
             };
         }
-        let owed = self.pace.rest.saturating_sub(self.pace.ended.elapsed());
-        if !self.caller.waits_after(owed) {
+        if !self.caller.waits_after(self.pace.owed(Instant::now())) {
             return Err(self.cut());
         }
         self.execute("begin immediate")?;
-        self.pace.begun = Some(Instant::now());
+        self.pace.begin(Instant::now());
         self.check_schema()
     }
 
     fn commit(&mut self) -> Result<(), EngineError> {
-        let Some(begun) = self.pace.begun else {
+        if !self.pace.is_open() {
             return Ok(());
-        };
+        }
         self.execute("commit")?;
-        self.pace = Pace {
-            begun: None,
-            rows: 0,
-            bytes: 0,
-            rest: begun.elapsed(),
-            ended: Instant::now(),
-        };
+        self.pace.end(Instant::now());
         self.progress.send_replace(ApplyProgress {
             rows_taken: self.applied.rows,
             rows_committed: self.taken_care_of,

@@ -18,6 +18,7 @@ pub(super) enum Image<'v> {
     Two([u8; 2]),
     Four([u8; 4]),
     Eight([u8; 8]),
+    Sixteen([u8; 16]),
     Owned(Vec<u8>),
 }
 
@@ -30,6 +31,7 @@ impl Image<'_> {
             Self::Two(bytes) => Some(bytes),
             Self::Four(bytes) => Some(bytes),
             Self::Eight(bytes) => Some(bytes),
+            Self::Sixteen(bytes) => Some(bytes),
             Self::Owned(bytes) => Some(bytes),
         }
     }
@@ -152,7 +154,7 @@ fn uuid(value: ValueRef<'_>) -> Result<Image<'_>, String> {
     match value {
         ValueRef::Blob(bytes) if bytes.len() == 16 => Ok(Image::Borrowed(bytes)),
         ValueRef::Text(text) if matches!(text.len(), 32 | 36) => uuid::Uuid::try_parse_ascii(text)
-            .map(|uuid| Image::Owned(uuid.into_bytes().to_vec()))
+            .map(|uuid| Image::Sixteen(uuid.into_bytes()))
             .map_err(|_| "the text is not a uuid".to_owned()),
         ValueRef::Text(_) => Err("the text is not a uuid".to_owned()),
         value => Err(format!("{} stands where uuid belongs", class(value))),

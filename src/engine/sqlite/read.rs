@@ -6,7 +6,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::engine::driver::{CHANNEL_BATCHES, Flow, RowStream, Selection};
+use crate::engine::driver::{BATCH_BYTES, CHANNEL_BATCHES, Flow, RowStream, Selection};
 use crate::engine::error::EngineError;
 use crate::engine::sqlite::caller::{CallerWatch, caller};
 use crate::engine::sqlite::connect::Location;
@@ -16,7 +16,7 @@ use crate::engine::sqlite::introspect::{self, Described};
 use crate::engine::sqlite::select;
 use crate::engine::sqlite::types::Storage;
 use crate::model::table::TableName;
-use crate::wire::frame::{MAX_ROW_BYTES, TARGET_BYTES};
+use crate::wire::frame::MAX_ROW_BYTES;
 use crate::wire::row::RowWriter;
 use crate::wire::scope::Condition;
 
@@ -164,7 +164,7 @@ impl Scan {
         let mut rows = statement
             .query(rusqlite::params_from_iter(&self.query.parameters))
             .map_err(fault)?;
-        let mut writer = RowWriter::default();
+        let mut writer = RowWriter::for_batches_of(BATCH_BYTES);
         let (mut skip, mut left) = self.page.unwrap_or((0, u64::MAX));
         while let Some(row) = rows.next().map_err(fault)? {
             if !self.passes(row)? {
@@ -190,7 +190,7 @@ impl Scan {
                     limit: MAX_ROW_BYTES,
                 });
             }
-            if writer.len() >= TARGET_BYTES
+            if writer.len() >= BATCH_BYTES
                 && stream.blocking_send(Ok(Flow::Rows(writer.take()))).is_err()
             {
                 return Ok(false);

@@ -16,6 +16,7 @@ use crate::remote::IncomingRows;
 use crate::sync::SyncError;
 use crate::sync::contract::Contract;
 use crate::wire::InvalidValue;
+use crate::wire::frame::TARGET_BYTES;
 use crate::wire::json::field_to_text;
 use crate::wire::row::{RowBatch, RowWriter, split_tuple};
 use crate::wire::scope::Condition;
@@ -55,6 +56,7 @@ impl Feed {
         mut rows: IncomingRows,
     ) -> Result<Vec<QuarantinedRow>, SyncError> {
         let mut rejected = Vec::new();
+        let mut writer = RowWriter::for_batches_of(TARGET_BYTES);
         loop {
             let batch = rows.next().await?;
             self.received.bytes.store(rows.bytes(), Ordering::Relaxed);
@@ -62,7 +64,7 @@ impl Feed {
             self.received
                 .rows
                 .fetch_add(batch.rows.into(), Ordering::Relaxed);
-            let batch = self.converted(batch, &mut rejected)?;
+            let batch = self.converted(batch, &mut writer, &mut rejected)?;
             if rejected.len() > self.max_rejected {
                 let limit = self.max_rejected;
                 return Err(EngineError::too_many_rejected(&self.table, limit, &rejected).into());
@@ -79,16 +81,16 @@ impl Feed {
     fn converted(
         &self,
         batch: RowBatch,
+        writer: &mut RowWriter,
         rejected: &mut Vec<QuarantinedRow>,
     ) -> Result<RowBatch, SyncError> {
         self.refuse_strays(&batch)?;
         if self.contract.conversion.is_pass() {
             return Ok(batch);
         }
-        let mut writer = RowWriter::default();
         for tuple in batch.tuples() {
             let tuple = tuple.map_err(|err| self.nonsense(&err))?;
-            if let Err((at, misfit)) = self.contract.conversion.convert(tuple, &mut writer) {
+            if let Err((at, misfit)) = self.contract.conversion.convert(tuple, writer) {
                 rejected.push(self.rejected(tuple, at, &misfit)?);
             }
         }

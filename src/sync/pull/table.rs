@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::engine::driver::{Applied, ApplyBudget, ApplyJob, ApplyProgress, CHANNEL_BATCHES};
+use crate::engine::driver::{Applied, ApplyBudget, ApplyJob, ApplyProgress};
 use crate::engine::error::EngineError;
 use crate::model::connection::Connection;
 use crate::model::id::TransferId;
@@ -21,6 +21,8 @@ use crate::sync::pull::{Attempt, or_stopped};
 use crate::sync::retry::assess;
 use crate::sync::{Ctx, SyncError};
 
+/// Frames received and not yet taken by the database, so that it finds the next rows when it has written some.
+const FRAMES_AHEAD: usize = 4;
 /// Tables are counted exactly up to this many rows.
 const COUNT_EXACTLY_TO: u64 = 1_000_000;
 
@@ -68,6 +70,8 @@ struct Outcome {
     bytes: u64,
     skipped: u64,
     rejected: Vec<QuarantinedRow>,
+    /// Rows of the table now, where that follows from what was written.
+    rows_here: Option<u64>,
 }
 
 impl Outcome {
@@ -76,12 +80,23 @@ impl Outcome {
         ctx.store
             .set_quarantine(run.id, name, &self.rejected, now)
             .await?;
-        let here = ctx.driver.count(name, COUNT_EXACTLY_TO).await?;
+        let here = self.rows_here(ctx, pull).await?;
         edit_table(run, pull, |table| {
             self.tell(table);
-            table.rows_destination = Some(here.rows);
+            table.rows_destination = Some(here);
         });
         Ok(())
+    }
+
+    /// Counted, unless the table is so large that the database would only estimate what is known better here.
+    async fn rows_here(&self, ctx: &Ctx, pull: &TablePull) -> Result<u64, SyncError> {
+        match self.rows_here {
+            Some(rows) if rows > COUNT_EXACTLY_TO => Ok(rows),
+            Some(_) | None => {
+                let counted = ctx.driver.count(&pull.target.name, COUNT_EXACTLY_TO);
+                Ok(counted.await?.rows)
+            }
+        }
     }
 
     fn tell(&self, table: &mut RunTable) {
@@ -137,7 +152,7 @@ async fn stream(
         return Err(EngineError::SchemaChanged(name.clone()).into());
     }
     let received = Arc::new(Received::default());
-    let (sink, taken) = mpsc::channel(CHANNEL_BATCHES);
+    let (sink, taken) = mpsc::channel(FRAMES_AHEAD);
     let checks = pull.scope.as_ref().map(|scope| scope.checks(&columns));
     let feed = Feed {
         table: name.clone(),
@@ -184,6 +199,7 @@ fn settle(
                 rows: received.rows(),
                 bytes: received.bytes(),
                 skipped: applied.changes.skipped,
+                rows_here: applied.began_empty.then_some(applied.changes.added),
                 rejected,
             })
         }

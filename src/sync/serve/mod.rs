@@ -7,6 +7,7 @@ mod access;
 mod cursor;
 mod fault;
 mod filter;
+mod framing;
 mod history;
 mod places;
 mod pull;

@@ -21,15 +21,15 @@ use crate::sync::Ctx;
 use crate::sync::serve::access::{ClientKind, granted_table, is_visible, sent_columns};
 use crate::sync::serve::fault::ServeError;
 use crate::sync::serve::filter::WantedRows;
+use crate::sync::serve::framing::Framing;
 use crate::sync::serve::history;
 use crate::sync::serve::places::Place;
-use crate::wire::InvalidValue;
-use crate::wire::frame::{FrameKind, FrameWriter, RowSum};
+use crate::wire::frame::FrameKind;
 use crate::wire::messages::{Head, HeadColumn, PublishedRefusal, StreamFault, StreamFaultCode};
 use crate::wire::row::RowBatch;
 
-/// Pieces of frames between the reader and the network.
-const PIECES: usize = 4;
+/// Pieces of frames, none larger than a batch, that wait for the network.
+const PIECES: usize = 2;
 /// While no rows come, a sign of life is sent this often; while they do, the grant is looked at again this often.
 const EVERY: Duration = Duration::from_secs(5);
 /// A client that takes nothing for so long is gone: it would hold a snapshot of the site database.
@@ -166,13 +166,13 @@ impl Sending {
                     error_code: code.to_string(),
                 };
                 let payload = json_bytes(&last_words);
-                let frame = framing.writer.frame(FrameKind::Error, 0, payload);
+                let frame = framing.message(FrameKind::Error, payload);
                 // Whether they are heard or not, the stream ends here.
                 drop(self.send(frame).await);
                 Some((code.as_str(), words))
             }
         };
-        let transfer = history::ended(self.transfer, framing.total.rows, self.bytes, fault);
+        let transfer = history::ended(self.transfer, framing.rows(), self.bytes, fault);
         history::finish(&self.ctx, &transfer).await;
     }
 
@@ -182,15 +182,14 @@ impl Sending {
         head: &Head,
         mut rows: RowStream,
     ) -> Result<(), Halt> {
-        let head = framing.writer.frame(FrameKind::Head, 0, json_bytes(head));
+        let head = framing.message(FrameKind::Head, json_bytes(head));
         self.send(head).await?;
         loop {
             let batch = tokio::select! {
                 flow = rows.recv() => match flow {
                     Some(Ok(Flow::Rows(batch))) => Some(batch),
                     Some(Ok(Flow::End)) => {
-                        let end = framing.writer.end(framing.total);
-                        return self.send(end).await;
+                        return self.send(framing.end()).await;
                     }
                     Some(Err(err)) => return Err(self.database_fault(&err)),
                     None => {
@@ -204,28 +203,28 @@ impl Sending {
             if self.looked_at.elapsed() >= EVERY {
                 self.look_at_grant().await?;
             }
-            let frame = match batch {
-                Some(batch) => self.frame_of(framing, batch).await?,
+            let pieces = match batch {
+                Some(batch) => self.gather(framing, batch).await?,
                 None => {
-                    let payload = json_bytes(&serde_json::json!({"rows": framing.total.rows}));
-                    framing.writer.frame(FrameKind::Progress, 0, payload)
+                    let payload = json_bytes(&serde_json::json!({"rows": framing.rows()}));
+                    framing.message(FrameKind::Progress, payload)
                 }
             };
-            self.send(frame).await?;
+            self.send(pieces).await?;
         }
     }
 
     /// Hashing and compressing take milliseconds a frame: other tasks go on meanwhile.
-    async fn frame_of(&self, framing: &mut Framing, batch: RowBatch) -> Result<[Bytes; 2], Halt> {
+    async fn gather(&self, framing: &mut Framing, batch: RowBatch) -> Result<Vec<Bytes>, Halt> {
         let mut working = std::mem::take(framing);
         let worked = tokio::task::spawn_blocking(move || {
-            let frame = working.rows(batch);
-            (working, frame)
+            let pieces = working.gather(batch);
+            (working, pieces)
         });
         match worked.await {
-            Ok((back, frame)) => {
+            Ok((back, pieces)) => {
                 *framing = back;
-                frame.map_err(|err| {
+                pieces.map_err(|err| {
                     tracing::error!(%err, transfer = %self.transfer.id, "the site database gave bytes that are no rows");
                     Halt::Fault(StreamFaultCode::ReadFailed, read_failed())
                 })
@@ -237,8 +236,8 @@ impl Sending {
         }
     }
 
-    async fn send(&mut self, frame: [Bytes; 2]) -> Result<(), Halt> {
-        for piece in frame {
+    async fn send(&mut self, pieces: Vec<Bytes>) -> Result<(), Halt> {
+        for piece in pieces {
             if piece.is_empty() {
                 continue;
             }
@@ -314,70 +313,11 @@ fn json_bytes(message: &impl serde::Serialize) -> Bytes {
     serde_json::to_vec(message).unwrap_or_default().into()
 }
 
-/// Turns batches into frames and adds up what was sent.
-struct Framing {
-    writer: FrameWriter,
-    total: RowSum,
-}
-
-impl Framing {
-    fn new(compress: bool) -> Self {
-        Self {
-            writer: FrameWriter::new(compress),
-            total: RowSum::default(),
-        }
-    }
-
-    fn rows(&mut self, batch: RowBatch) -> Result<[Bytes; 2], InvalidValue> {
-        for tuple in batch.tuples() {
-            self.total.add(tuple?);
-        }
-        Ok(self.writer.frame(FrameKind::Rows, batch.rows, batch.data))
-    }
-}
-
-impl Default for Framing {
-    /// Stands in while the real one is at work elsewhere.
-    fn default() -> Self {
-        Self::new(false)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Framing, told};
+    use super::told;
     use crate::engine::EngineError;
-    use crate::wire::frame::FrameKind;
-    use crate::wire::frame::FrameReader;
-    use crate::wire::frame::RowSum;
     use crate::wire::messages::StreamFaultCode;
-    use crate::wire::row::RowWriter;
-
-    #[test]
-    fn what_is_framed_adds_up_to_what_its_end_declares() {
-        let mut framing = Framing::new(true);
-        let mut reader = FrameReader::default();
-        let mut total = RowSum::default();
-        for value in [&b"a"[..], b"bb"] {
-            let mut rows = RowWriter::default();
-            rows.begin(1);
-            rows.field(Some(value));
-            let batch = rows.take();
-            total.add(&batch.data);
-            for piece in framing.rows(batch).unwrap() {
-                reader.push(&piece);
-            }
-        }
-        for piece in framing.writer.end(framing.total) {
-            reader.push(&piece);
-        }
-        let kinds: Vec<FrameKind> = (0..2)
-            .map(|_| reader.next_frame().unwrap().unwrap().kind)
-            .collect();
-        assert_eq!(kinds, [FrameKind::Rows, FrameKind::Rows]);
-        let end = reader.next_frame().unwrap().unwrap();
-        assert_eq!(RowSum::from_end(&end.payload).unwrap(), total);
-    }
 
     #[test]
     fn a_peer_never_hears_the_databases_own_words() {

@@ -227,8 +227,8 @@ fn stream(filter: &Value, ids: &[i64]) -> Vec<u8> {
     for tuple in batch.tuples() {
         sum.add(tuple.unwrap());
     }
-    let head = frames.frame(FrameKind::Head, 0, head.to_string().into());
-    let rows = frames.frame(FrameKind::Rows, batch.rows, batch.data);
+    let head = frames.frame(FrameKind::Head, 0, vec![head.to_string().into()]);
+    let rows = frames.frame(FrameKind::Rows, batch.rows, vec![batch.data]);
     let body: Vec<u8> = [head, rows, frames.end(sum)].concat().concat();
     let head = format!(
         "HTTP/1.1 200 OK\r\ncontent-type: {MEDIA_TYPE}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",

@@ -70,6 +70,7 @@ pub(super) struct Destination<'c> {
     key: Vec<usize>,
     mode: SyncMode,
     conflict: ConflictStrategy,
+    began_empty: bool,
     insert_first: bool,
     statements: Statements<'c>,
 }
@@ -111,9 +112,15 @@ impl<'c> Destination<'c> {
             targets,
             mode: job.mode,
             conflict: job.conflict,
+            began_empty: empty,
             insert_first: empty && job.mode != SyncMode::Update,
             statements: Statements::new(connection, job, described, folded)?,
         })
+    }
+
+    /// Whether the table held no rows.
+    pub(super) fn began_empty(&self) -> bool {
+        self.began_empty
     }
 
     /// Writes one row.

@@ -3,6 +3,7 @@
 //! No order of updates gets them in. Where the unique column may be NULL it is parked as NULL first, all rows are
 //! written, and the one transaction around it is committed only if every parked row got its own value.
 //! Invariant: nobody else ever sees a parked NULL.
+use std::time::Instant;
 
 use crate::engine::error::EngineError;
 use crate::engine::sqlite::apply::Work;
@@ -33,7 +34,7 @@ impl Work<'_> {
                 return self.commit();
             }
             self.execute("rollback")?;
-            self.pace.begun = None;
+            self.pace.end(Instant::now());
             chosen.retain(|at| !unfit.contains(at));
         }
         Ok(())

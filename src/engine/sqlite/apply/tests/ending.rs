@@ -1,7 +1,9 @@
 //! Streams that end early, calls that are dropped, and the application beside them.
 
+use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::Connection;
 use tokio::sync::{mpsc, watch};
 
 use super::{PEOPLE, person};
@@ -103,6 +105,37 @@ async fn dropping_the_call_ends_its_work_and_rolls_back() {
     );
 }
 
+/// Feeds the same rows for as long as anyone takes them: whoever applies them never waits for more.
+async fn endless_and_ready(sender: mpsc::Sender<Result<Flow, EngineError>>) {
+    let rows: Vec<TestRow> = (0..2_000)
+        .map(|id| person(id, "a name of some length", None))
+        .collect();
+    let rows = batch(&rows);
+    while sender.send(Ok(Flow::Rows(rows.clone()))).await.is_ok() {}
+}
+
+/// What an application does: it writes by SQLite's own way of waiting, and gives up after two seconds. Each time it
+/// begins when somebody else holds the lock.
+fn writes(path: &Path, times: u32) -> impl FnOnce() + use<> {
+    let path = path.to_owned();
+    move || {
+        let connection = Connection::open(path).unwrap();
+        for _ in 0..times {
+            connection.busy_timeout(Duration::ZERO).unwrap();
+            while connection
+                .execute_batch("begin immediate; rollback")
+                .is_ok()
+            {
+                std::thread::yield_now();
+            }
+            connection.busy_timeout(Duration::from_secs(2)).unwrap();
+            connection
+                .execute("insert into own default values", [])
+                .unwrap();
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_application_can_write_while_a_long_apply_runs() {
     for mode in ["wal", "delete"] {
@@ -115,20 +148,11 @@ async fn the_application_can_write_while_a_long_apply_runs() {
         let (sender, receiver) = mpsc::channel(2);
         let job = site.job("people").await;
         let progress = watch::channel(ApplyProgress::default()).0;
-        let path = site.path.clone();
-        let application = tokio::task::spawn_blocking(move || {
-            let connection = rusqlite::Connection::open(path).unwrap();
-            connection.busy_timeout(Duration::from_secs(2)).unwrap();
-            for _ in 0..20 {
-                connection
-                    .execute("insert into own default values", [])
-                    .unwrap();
-            }
-        });
+        let [one, other] = [1, 2].map(|_| tokio::task::spawn_blocking(writes(&site.path, 10)));
         tokio::select! {
             _ = site.driver.apply(job, receiver, progress) => panic!("it has no end"),
-            () = endless(sender) => panic!("it was taken until the end"),
-            done = application => done.unwrap(),
+            () = endless_and_ready(sender) => panic!("it was taken until the end"),
+            done = async { tokio::join!(one, other) } => { done.0.unwrap(); done.1.unwrap(); }
         }
         assert_eq!(site.number("select count(*) from own"), 20, "{mode}");
     }

@@ -1,0 +1,151 @@
+//! The first copy of `orders` from one SQLite file to another: two daemons beside `attach` and `insert ... select` in one
+//! process and one transaction, and beside `.dump | sqlite3`.
+//!
+//! `cargo bench --bench first_copy_sqlite [-- ROWS REPETITIONS]`; 1,000,000 rows, 5 times each, alternating; in WAL mode,
+//! then with a rollback journal. Makes its own files and daemons, and stops by itself. `.dump` is left out where no
+//! `sqlite3` is installed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a figure that cannot be measured should stop where it stands, and printing is its purpose"
+)]
+#![allow(
+    dead_code,
+    reason = "the tests' support is written as a whole, and a figure uses a part of it"
+)]
+
+#[path = "figures/mod.rs"]
+mod figures;
+#[path = "../tests/it/support/mod.rs"]
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use figures::{Side, numbers, pull};
+use rusqlite::Connection;
+use support::database::{Database, Kind};
+use support::pair::Pair;
+
+/// As `--create` makes it from the same table of a PostgreSQL site.
+const ORDERS: &str = "create table orders (
+    id integer primary key, customer_id integer, ref uuid text, status text, total decimal(12,2), note text,
+    tags json text, paid boolean, created_at timestamptz text, updated_at timestamptz text)";
+
+fn main() {
+    let numbers = numbers();
+    let rows = numbers.first().copied().unwrap_or(1_000_000);
+    let repetitions = numbers.get(1).copied().unwrap_or(5);
+    let sites = (Database::empty(Kind::Sqlite), Database::empty(Kind::Sqlite));
+    let [from, to] = [&sites.0, &sites.1].map(|site| file_of(&site.url()));
+    let pair = Pair::builder(sites.0, sites.1).direct().start();
+    for mode in ["wal", "delete"] {
+        fill(&from, mode, rows);
+        compare(&pair, (&from, &to), mode, rows, repetitions);
+    }
+}
+
+fn compare(pair: &Pair, (from, to): (&Path, &Path), mode: &str, rows: u64, repetitions: u64) {
+    let mut attached = Side::new("attach, insert ... select");
+    let mut dumped = Side::new(".dump | sqlite3");
+    let mut ours = Side::new("evenkeel");
+    for repetition in 1..=repetitions {
+        empty(to, mode);
+        attached.measure(repetition, || attach(from, to));
+        if has_sqlite3() {
+            remove(to);
+            dumped.measure(repetition, || dump(from, to));
+        }
+        empty(to, mode);
+        ours.measure(repetition, || drop(pull(pair, rows)));
+        let count = "select count(*) from orders";
+        let copied: Result<i64, _> = open(to).query_row(count, [], |row| row.get(0));
+        assert_eq!(copied, Ok(i64::try_from(rows).expect("a number of rows")));
+    }
+    println!(
+        "\nfirst copy of {rows} rows, SQLite to SQLite, journal_mode {mode}, medians of {repetitions}"
+    );
+    for side in [&attached, &dumped, &ours] {
+        side.print(&attached);
+    }
+    println!("to reach: at most 3 times\n");
+}
+
+/// The file that a URL names.
+fn file_of(url: &str) -> PathBuf {
+    url.strip_prefix("sqlite://").expect("a SQLite file").into()
+}
+
+fn open(path: &Path) -> Connection {
+    Connection::open(path).expect("a SQLite file")
+}
+
+fn remove(path: &Path) {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        drop(std::fs::remove_file(name));
+    }
+}
+
+/// Makes the file anew, with the empty table.
+fn empty(path: &Path, mode: &str) {
+    remove(path);
+    let file = open(path);
+    file.pragma_update(None, "journal_mode", mode)
+        .expect("the journal mode");
+    file.execute_batch(ORDERS).expect("the table");
+}
+
+/// Makes the file anew with so many rows, always the same, of the values that the other figures have.
+fn fill(path: &Path, mode: &str, rows: u64) {
+    empty(path, mode);
+    let moment = |first: u32, step: u32| {
+        format!("strftime('%Y-%m-%d %H:%M:%S', {first} + i * {step}, 'unixepoch') || '.000000Z'")
+    };
+    let statement = format!(
+        "insert into orders
+         with recursive n(i) as (select 1 union all select i + 1 from n where i < {rows})
+         select i, i * 7919 % 50000,
+             printf('%08x-%04x-%04x-%04x-%012x', i * 2654435761 % 4294967296, i % 65536, i * 7 % 65536,
+                 i * 13 % 65536, i * 11400714819 % 281474976710656),
+             case i % 4 when 0 then 'new' when 1 then 'paid' when 2 then 'shipped' else 'cancelled' end,
+             (i * 37 % 1000000) / 100.0,
+             case when i % 3 > 0 then 'leave it with the neighbour, no. ' || i % 100 end,
+             json_object('gift', json(iif(i % 2 = 0, 'true', 'false')), 'lane', i % 12), i % 4 > 0, {}, {}
+         from n",
+        moment(1_356_998_400, 13),
+        moment(1_357_084_800, 17)
+    );
+    open(path).execute_batch(&statement).expect("the rows");
+}
+
+fn attach(from: &Path, to: &Path) {
+    let file = open(to);
+    let from = from.to_str().expect("a path in UTF-8");
+    file.execute("attach ? as source", [from])
+        .expect("attached");
+    file.execute_batch("insert into main.orders select * from source.orders")
+        .expect("copied");
+}
+
+fn has_sqlite3() -> bool {
+    let mut version = Command::new("sqlite3");
+    let version = version.arg("-version").stdout(Stdio::null()).status();
+    version.is_ok_and(|status| status.success())
+}
+
+fn dump(from: &Path, to: &Path) {
+    let status = Command::new("sh")
+        .args(["-c", r#"sqlite3 "$0" .dump | sqlite3 "$1""#])
+        .args([from, to])
+        .status()
+        .expect("sh starts");
+    assert!(status.success(), ".dump | sqlite3");
+}

@@ -1,0 +1,119 @@
+//! From batches of rows to filled frames, and the sum of all rows on the way.
+//!
+//! Invariant: what the end declares is what the frames before it carry.
+
+use bytes::Bytes;
+
+use crate::wire::InvalidValue;
+use crate::wire::frame::{FrameKind, FrameWriter, RowSum, TARGET_BYTES};
+use crate::wire::row::RowBatch;
+
+/// The frames of one stream.
+pub(super) struct Framing {
+    writer: FrameWriter,
+    total: RowSum,
+    /// The rows of the next frame.
+    gathered: Vec<Bytes>,
+    gathered_rows: u32,
+    gathered_bytes: usize,
+}
+
+impl Framing {
+    /// Begins a stream; `compress` lets payloads go as zstd.
+    pub(super) fn new(compress: bool) -> Self {
+        Self {
+            writer: FrameWriter::new(compress),
+            total: RowSum::default(),
+            gathered: Vec::new(),
+            gathered_rows: 0,
+            gathered_bytes: 0,
+        }
+    }
+
+    /// Rows so far.
+    pub(super) fn rows(&self) -> u64 {
+        self.total.rows
+    }
+
+    /// Adds rows; the pieces of a frame when they fill one, else none.
+    ///
+    /// # Errors
+    /// When the bytes are no rows.
+    pub(super) fn gather(&mut self, batch: RowBatch) -> Result<Vec<Bytes>, InvalidValue> {
+        for tuple in batch.tuples() {
+            self.total.add(tuple?);
+        }
+        self.gathered_rows = self.gathered_rows.saturating_add(batch.rows);
+        self.gathered_bytes += batch.data.len();
+        self.gathered.push(batch.data);
+        if self.gathered_bytes >= TARGET_BYTES {
+            Ok(self.flush())
+        } else {
+            Ok(Vec::new())
+        }
+    }
+
+    /// A frame that carries no rows.
+    pub(super) fn message(&mut self, kind: FrameKind, payload: Bytes) -> Vec<Bytes> {
+        self.writer.frame(kind, 0, vec![payload])
+    }
+
+    /// The last rows and the end.
+    pub(super) fn end(&mut self) -> Vec<Bytes> {
+        let mut pieces = self.flush();
+        pieces.extend(self.writer.end(self.total));
+        pieces
+    }
+
+    fn flush(&mut self) -> Vec<Bytes> {
+        if self.gathered.is_empty() {
+            return Vec::new();
+        }
+        self.gathered_bytes = 0;
+        let rows = std::mem::take(&mut self.gathered_rows);
+        let payload = std::mem::take(&mut self.gathered);
+        self.writer.frame(FrameKind::Rows, rows, payload)
+    }
+}
+
+impl Default for Framing {
+    /// Stands in while the real one is at work elsewhere.
+    fn default() -> Self {
+        Self::new(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Framing;
+    use crate::wire::frame::{FrameKind, FrameReader, RowSum, TARGET_BYTES};
+    use crate::wire::row::RowWriter;
+
+    #[test]
+    fn frames_are_filled_and_add_up_to_what_their_end_declares() {
+        let mut framing = Framing::new(true);
+        let mut reader = FrameReader::default();
+        let mut total = RowSum::default();
+        let value = vec![7; TARGET_BYTES / 4];
+        for _ in 0..6 {
+            let mut rows = RowWriter::default();
+            rows.begin(1);
+            rows.field(Some(&value));
+            let batch = rows.take();
+            total.add(&batch.data);
+            for piece in framing.gather(batch).unwrap() {
+                reader.push(&piece);
+            }
+        }
+        assert_eq!(framing.rows(), 6);
+        for piece in framing.end() {
+            reader.push(&piece);
+        }
+        for rows in [4, 2] {
+            let frame = reader.next_frame().unwrap().unwrap();
+            assert_eq!((frame.kind, frame.rows), (FrameKind::Rows, rows));
+        }
+        let end = reader.next_frame().unwrap().unwrap();
+        assert_eq!(RowSum::from_end(&end.payload).unwrap(), total);
+    }
+}
