@@ -12,6 +12,7 @@ pub mod messages;
 pub mod numeric;
 pub mod row;
 pub mod scope;
+pub mod signing;
 mod squeeze;
 
 /// Bytes or text that are no value of the type they claim.
