@@ -25,6 +25,7 @@ use crate::jobs::scheduler::Scheduler;
 use crate::remote::{Remote, RemoteError};
 use crate::store::{Store, StoreError};
 use crate::sync::active::ActiveRuns;
+use crate::sync::connections::Nonces;
 use crate::sync::{Certificates, Ctx};
 
 pub use reload::Reloads;
@@ -91,6 +92,7 @@ pub async fn serve(loaded: Loaded, reloads: Reloads, standby: bool) -> Result<()
     let store = Store::open_as_daemon(&config.state.url, key, standby).await?;
     let now = Timestamp::now();
     let identity = store.site_identity(now).await?;
+    let receipt_key = store.receipt_key().await?;
     let interrupted = store.take_over_running(now).await?;
     store.fail_open_transfers(now).await?;
     if interrupted > 0 {
@@ -115,6 +117,9 @@ pub async fn serve(loaded: Loaded, reloads: Reloads, standby: bool) -> Result<()
         driver,
         remote,
         identity,
+        receipt_key,
+        started_at: now,
+        nonces: Nonces::default(),
         tasks: Tasks::default(),
         runner: Waker::default(),
         scheduler: Waker::default(),
@@ -305,7 +310,10 @@ impl Listeners {
         let (tasks, stop) = (&ctx.tasks, ctx.tasks.stopping());
         let own = || (tasks.clone(), stop.clone());
         let (owner, stopping) = own();
+        let started_at = ctx.started_at;
         tasks.spawn("peers", async move {
+            // What was signed in the second of the start is refused; who comes then waits for its end.
+            tokio::time::sleep(rest_of_second(started_at, Timestamp::now())).await;
             api::serve_tcp(self.server, peers, to_peers, stopping, &owner).await;
         });
         if let Some(admin) = self.admin {
@@ -320,6 +328,13 @@ impl Listeners {
         });
         Ok(())
     }
+}
+
+/// How long from `now` until the second of `started_at` has passed.
+fn rest_of_second(started_at: Timestamp, now: Timestamp) -> Duration {
+    let next = Timestamp::from_second(started_at.as_second().saturating_add(1));
+    next.map(|next| Duration::try_from(next.duration_since(now)).unwrap_or_default())
+        .unwrap_or_default()
 }
 
 fn to_peers(ctx: &Ctx) -> Result<Terms, rustls::Error> {

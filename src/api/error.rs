@@ -144,6 +144,11 @@ impl From<RemoteError> for Problem {
                 "The peer's certificate is not accepted",
                 &err,
             ),
+            RemoteError::Unproved { .. } => Self::refused(
+                "peer-unproved",
+                "The answer is not signed by the peer",
+                &err,
+            ),
             RemoteError::Unreachable { .. } | RemoteError::Cut { .. } => {
                 Self::refused("peer-unreachable", "The peer cannot be reached", &err).with_hint(
                     "check the URL, the network between the sites, and the peer's daemon",

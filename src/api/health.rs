@@ -26,18 +26,12 @@ pub(super) async fn healthz() -> Json<Value> {
 
 /// What `/readyz` looks at.
 #[derive(Clone)]
-pub(super) struct Readiness {
-    ctx: Arc<Ctx>,
-    started_at: Timestamp,
-}
+pub(super) struct Readiness(Arc<Ctx>);
 
 impl Readiness {
-    /// Counts from now, the time at which the listeners are made.
-    pub(super) fn begin(ctx: Arc<Ctx>) -> Self {
-        Self {
-            ctx,
-            started_at: Timestamp::now(),
-        }
+    /// Of this daemon.
+    pub(super) fn of(ctx: Arc<Ctx>) -> Self {
+        Self(ctx)
     }
 }
 
@@ -52,7 +46,7 @@ pub(super) struct Report {
 
 /// Waits until `/readyz` answers 200.
 pub async fn until_ready(ctx: Arc<Ctx>) {
-    let readiness = Readiness::begin(ctx);
+    let readiness = Readiness::of(ctx);
     while !look(&readiness).await.ready {
         tokio::time::sleep(PAUSE).await;
     }
@@ -72,7 +66,7 @@ pub(super) async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, J
 }
 
 async fn look(readiness: &Readiness) -> Report {
-    let Readiness { ctx, started_at } = readiness;
+    let Readiness(ctx) = readiness;
     let (state, database) = tokio::join!(
         tokio::time::timeout(PATIENCE, ctx.store.ping()),
         tokio::time::timeout(PATIENCE, ctx.driver.version()),
@@ -80,7 +74,7 @@ async fn look(readiness: &Readiness) -> Report {
     report(
         matches!(state, Ok(Ok(_))),
         matches!(database, Ok(Ok(_))),
-        *started_at,
+        ctx.started_at,
         Timestamp::now(),
     )
 }

@@ -86,7 +86,7 @@ pub fn peer_router(ctx: Arc<Ctx>) -> Router {
 
 /// What people reach: `/api/v1`, `/healthz`, `/readyz` and `/metrics`.
 pub fn admin_router(ctx: Arc<Ctx>) -> Router {
-    let readiness = health::Readiness::begin(Arc::clone(&ctx));
+    let readiness = health::Readiness::of(Arc::clone(&ctx));
     let beside = Router::new()
         .route("/metrics", get(metrics::show))
         .with_state(Arc::clone(&ctx))

@@ -10,10 +10,11 @@ use crate::cli::fields::{at, granted, shown, text};
 use crate::cli::print::{Column, Output};
 use crate::cli::{grants, resolve};
 
-const COLUMNS: [Column; 6] = [
+const COLUMNS: [Column; 7] = [
     ("name", |row| text(row, "name").to_owned()),
     ("direction", |row| text(row, "direction").to_owned()),
     ("status", |row| text(row, "status").to_owned()),
+    ("auth", |row| text(row, "auth").to_owned()),
     ("url", |row| text(row, "url").to_owned()),
     ("tables", |row| {
         at(row, "grant").map(granted).unwrap_or_default()

@@ -19,6 +19,17 @@ pub enum Direction {
     Receiver,
 }
 
+impl Direction {
+    /// The same connection's as the peer has it.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Sender => Self::Receiver,
+            Self::Receiver => Self::Sender,
+        }
+    }
+}
+
 /// A connection's status; a later one is stricter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {

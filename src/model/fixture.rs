@@ -17,7 +17,7 @@ pub(super) fn now() -> Timestamp {
 }
 
 /// A receiving connection to `hq`, made at [`now`].
-pub(super) fn connection(local: Status, remote: Status) -> Connection {
+pub(crate) fn connection(local: Status, remote: Status) -> Connection {
     Connection {
         id: ConnectionId::generate(),
         name: "hq".to_owned(),

@@ -72,6 +72,14 @@ pub enum RemoteError {
         /// What was wrong with it.
         reason: String,
     },
+    /// The answer of a signed connection is not the peer's, or was altered on its way.
+    #[error("what came from {host} is not signed by the peer: {reason}")]
+    Unproved {
+        /// As in the URL.
+        host: String,
+        /// In words.
+        reason: String,
+    },
     /// The stream of rows ended without its end.
     #[error("the stream of rows from {host} broke off{after}: {reason}")]
     Cut {

@@ -10,6 +10,7 @@ mod error;
 mod guard;
 mod peer;
 mod rows;
+mod signing;
 mod transport;
 mod webhook;
 

@@ -14,6 +14,7 @@ use crate::remote::rows::IncomingRows;
 use crate::remote::transport::{MAX_BYTES, Transport};
 use crate::wire::frame::MEDIA_TYPE;
 use crate::wire::messages::{Catalogue, EvenkeelHello, ListedTable, Registered};
+use crate::wire::signing::Credentials;
 
 const PREFIXES: [&str; 2] = ["", "/phoenix_kit"];
 
@@ -148,7 +149,9 @@ impl Peer {
         if let (Some(password), Some(fields)) = (request.password, body.as_object_mut()) {
             fields.insert("password".into(), password.expose().as_str().into());
         }
-        self.transport.call("register-connection", &body).await
+        self.transport
+            .call("register-connection", &body, None)
+            .await
     }
 
     /// Tells the peer our status of the connection.
@@ -158,16 +161,16 @@ impl Peer {
     pub async fn update_status(
         &self,
         own_url: &PeerUrl,
-        token_hash: &Secret<String>,
+        credentials: &Credentials,
         status: Status,
     ) -> Result<(), RemoteError> {
         let body = json!({
             "sender_url": own_url.to_string(),
-            "auth_token_hash": token_hash.expose(),
+            "auth_token_hash": credentials.token_hash.expose(),
             "status": status,
         });
         self.transport
-            .call::<Value>("update-status", &body)
+            .call::<Value>("update-status", &body, Some(credentials))
             .await
             .map(drop)
     }
@@ -179,10 +182,14 @@ impl Peer {
     pub async fn delete(
         &self,
         own_url: &PeerUrl,
-        token_hash: &Secret<String>,
+        credentials: &Credentials,
     ) -> Result<(), RemoteError> {
         self.transport
-            .call::<Value>("delete-connection", &named(own_url, token_hash))
+            .call::<Value>(
+                "delete-connection",
+                &named(own_url, credentials),
+                Some(credentials),
+            )
             .await
             .map(drop)
     }
@@ -194,14 +201,17 @@ impl Peer {
     pub async fn verify(
         &self,
         own_url: &PeerUrl,
-        token_hash: &Secret<String>,
+        credentials: &Credentials,
     ) -> Result<Verified, RemoteError> {
-        let response = self
+        let exchange = self
             .transport
-            .post("verify-connection", &named(own_url, token_hash))
+            .post(
+                "verify-connection",
+                &named(own_url, credentials),
+                Some(credentials),
+            )
             .await?;
-        let status = response.status().as_u16();
-        let body = self.transport.read(response, MAX_BYTES).await?;
+        let (status, body) = self.transport.finish(exchange, MAX_BYTES).await?;
         let answer: Value =
             serde_json::from_slice(&body).map_err(|_| self.transport.nonsense("it is not JSON"))?;
         if status == 404 && answer == json!({"success": false, "exists": false}) {
@@ -220,13 +230,12 @@ impl Peer {
     pub async fn connection_status(
         &self,
         own_url: &PeerUrl,
-        token_hash: &Secret<String>,
+        credentials: &Credentials,
     ) -> Result<Option<Status>, RemoteError> {
-        let body =
-            json!({"receiver_url": own_url.to_string(), "auth_token_hash": token_hash.expose()});
+        let body = json!({"receiver_url": own_url.to_string(), "auth_token_hash": credentials.token_hash.expose()});
         match self
             .transport
-            .call::<StatusAnswer>("get-connection-status", &body)
+            .call::<StatusAnswer>("get-connection-status", &body, Some(credentials))
             .await
         {
             Ok(answer) => {
@@ -245,13 +254,10 @@ impl Peer {
     ///
     /// # Errors
     /// The peer's refusal, or why it could not be asked.
-    pub async fn tables(
-        &self,
-        token_hash: &Secret<String>,
-    ) -> Result<Vec<ListedTable>, RemoteError> {
-        let body = json!({"auth_token_hash": token_hash.expose()});
+    pub async fn tables(&self, credentials: &Credentials) -> Result<Vec<ListedTable>, RemoteError> {
+        let body = json!({"auth_token_hash": credentials.token_hash.expose()});
         self.transport
-            .call::<TablesAnswer>("list-tables", &body)
+            .call::<TablesAnswer>("list-tables", &body, Some(credentials))
             .await
             .map(|answer| answer.tables)
     }
@@ -262,11 +268,14 @@ impl Peer {
     /// The peer's refusal, or why it could not be asked.
     pub async fn schema(
         &self,
-        token_hash: &Secret<String>,
+        credentials: &Credentials,
         table: &TableName,
     ) -> Result<(Value, Option<Catalogue>), RemoteError> {
-        let body = json!({"auth_token_hash": token_hash.expose(), "table_name": table});
-        let answer: SchemaAnswer = self.transport.call("table-schema", &body).await?;
+        let body = json!({"auth_token_hash": credentials.token_hash.expose(), "table_name": table});
+        let answer: SchemaAnswer = self
+            .transport
+            .call("table-schema", &body, Some(credentials))
+            .await?;
         match answer.evenkeel.as_ref().and_then(excess) {
             Some(reason) => Err(self.transport.nonsense(reason)),
             None => Ok((answer.schema, answer.evenkeel)),
@@ -279,16 +288,16 @@ impl Peer {
     /// The peer's refusal, or why it could not be asked.
     pub async fn records(
         &self,
-        token_hash: &Secret<String>,
+        credentials: &Credentials,
         table: &TableName,
         limit: u32,
         offset: u64,
     ) -> Result<Vec<Box<serde_json::value::RawValue>>, RemoteError> {
         let body = json!({
-            "auth_token_hash": token_hash.expose(), "table_name": table, "limit": limit, "offset": offset,
+            "auth_token_hash": credentials.token_hash.expose(), "table_name": table, "limit": limit, "offset": offset,
         });
         self.transport
-            .call::<RecordsAnswer>("table-records", &body)
+            .call::<RecordsAnswer>("table-records", &body, Some(credentials))
             .await
             .map(|answer| answer.records)
     }
@@ -299,27 +308,25 @@ impl Peer {
     /// The peer's refusal, why it could not be asked, that it cannot send frames, or that it does not filter.
     pub async fn rows(
         &self,
-        token_hash: &Secret<String>,
+        credentials: &Credentials,
         asked: RowsRequest<'_>,
     ) -> Result<IncomingRows, RemoteError> {
         let mut body = json!({
-            "auth_token_hash": token_hash.expose(), "table_name": asked.table,
+            "auth_token_hash": credentials.token_hash.expose(), "table_name": asked.table,
             "conflict_strategy": asked.conflict_strategy, "columns": asked.columns,
         });
         if let (Some(filter), Some(fields)) = (asked.filter, body.as_object_mut()) {
             fields.insert("filter".into(), json!(filter));
         }
-        let request = self
+        let exchange = self
             .transport
-            .request("pull-data", &body)
-            .header("accept", MEDIA_TYPE);
-        let response = request
-            .send()
-            .await
-            .map_err(|err| self.transport.unreachable(&err))?;
-        if !response.status().is_success() {
-            return Err(self.transport.refused(response).await);
+            .ask("pull-data", &body, Some(credentials), Some(MEDIA_TYPE))
+            .await?;
+        if !exchange.response.status().is_success() {
+            return Err(self.transport.refused(exchange).await);
         }
+        let seal = exchange.seal();
+        let response = exchange.response;
         let is_frames = response
             .headers()
             .get("content-type")
@@ -330,7 +337,7 @@ impl Peer {
                 .transport
                 .nonsense("it sends no frames; is it an Evenkeel?"));
         }
-        let rows = IncomingRows::begin(self.host(), response).await?;
+        let rows = IncomingRows::begin(self.host(), response, seal).await?;
         // A version that knows no filters leaves one out like any key it does not know, and sends every row.
         if rows.head().filter.as_ref() != asked.filter {
             return Err(self
@@ -342,6 +349,6 @@ impl Peer {
 }
 
 /// The two keys that name a connection.
-fn named(own_url: &PeerUrl, token_hash: &Secret<String>) -> Value {
-    json!({"sender_url": own_url.to_string(), "auth_token_hash": token_hash.expose()})
+fn named(own_url: &PeerUrl, credentials: &Credentials) -> Value {
+    json!({"sender_url": own_url.to_string(), "auth_token_hash": credentials.token_hash.expose()})
 }

@@ -9,6 +9,7 @@ use crate::remote::error::{RemoteError, error_code, quoted};
 use crate::wire::frame::{Frame, FrameError, FrameKind, FrameReader, RowSum};
 use crate::wire::messages::{Head, StreamFault};
 use crate::wire::row::RowBatch;
+use crate::wire::signing::Seal;
 
 /// A running answer to `pull-data`.
 #[derive(Debug)]
@@ -23,10 +24,11 @@ pub struct IncomingRows {
 }
 
 impl IncomingRows {
-    /// Reads the `head` frame.
+    /// Reads the `head` frame. On a signed connection every frame is held against `seal`.
     pub(super) async fn begin(
         host: String,
         response: reqwest::Response,
+        seal: Option<Seal>,
     ) -> Result<Self, RemoteError> {
         let head = Head {
             table: crate::model::table::TableName::bare(""),
@@ -37,7 +39,7 @@ impl IncomingRows {
         let mut rows = Self {
             host,
             response,
-            frames: FrameReader::default(),
+            frames: FrameReader::sealed_by(seal),
             head,
             total: RowSum::default(),
             bytes: 0,
@@ -169,6 +171,12 @@ impl IncomingRows {
     }
 
     fn no_frame(&self, err: &FrameError) -> RemoteError {
+        if *err == FrameError::Seal {
+            return RemoteError::Unproved {
+                host: self.host.clone(),
+                reason: err.to_string(),
+            };
+        }
         self.nonsense(&err.to_string())
     }
 

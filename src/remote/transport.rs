@@ -8,6 +8,8 @@ use crate::base::cause::{first_cause, last_cause};
 use crate::model::url::PeerUrl;
 use crate::remote::certificate::{fault_of_certificate, fault_of_handshake};
 use crate::remote::error::{RemoteError, error_code, quoted};
+use crate::remote::signing::{Expected, sign};
+use crate::wire::signing::{Credentials, Seal};
 
 /// The way to one peer's API.
 #[derive(Clone, Debug)]
@@ -17,18 +19,32 @@ pub(super) struct Transport {
     pub(super) prefix: Option<String>,
 }
 
+/// An answer under way, and what it has to prove.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub(super) response: reqwest::Response,
+    expected: Option<Expected>,
+}
+
+impl Exchange {
+    /// What the frames of the answer are sealed with, on a signed connection.
+    pub(super) fn seal(&self) -> Option<Seal> {
+        self.expected.as_ref().map(Expected::seal)
+    }
+}
+
 impl Transport {
     pub(super) async fn call<T: DeserializeOwned>(
         &self,
         endpoint: &str,
         body: &Value,
+        credentials: Option<&Credentials>,
     ) -> Result<T, RemoteError> {
-        let response = self.post(endpoint, body).await?;
-        if !response.status().is_success() {
-            return Err(self.refused(response).await);
+        let exchange = self.post(endpoint, body, credentials).await?;
+        if !exchange.response.status().is_success() {
+            return Err(self.refused(exchange).await);
         }
-        let status = response.status().as_u16();
-        let body = self.read(response, most_bytes(endpoint)).await?;
+        let (status, body) = self.finish(exchange, most_bytes(endpoint)).await?;
         // A PhoenixKit site shows refusals only in a 200 with `success: false`.
         if serde_json::from_slice::<Refusal>(&body)
             .is_ok_and(|refusal| refusal.success == Some(false))
@@ -42,29 +58,74 @@ impl Transport {
         &self,
         endpoint: &str,
         body: &Value,
-    ) -> Result<reqwest::Response, RemoteError> {
-        self.request(endpoint, body)
-            .send()
-            .await
-            .map_err(|err| self.unreachable(&err))
+        credentials: Option<&Credentials>,
+    ) -> Result<Exchange, RemoteError> {
+        self.ask(endpoint, body, credentials, None).await
     }
 
-    pub(super) fn request(&self, endpoint: &str, body: &Value) -> reqwest::RequestBuilder {
+    /// Asks, with a signature where the connection is signed. `accept` names the form of the answer, unless it is JSON.
+    pub(super) async fn ask(
+        &self,
+        endpoint: &str,
+        body: &Value,
+        credentials: Option<&Credentials>,
+        accept: Option<&'static str>,
+    ) -> Result<Exchange, RemoteError> {
         let prefix = self.prefix.as_deref().unwrap_or_default();
-        self.http
+        let mut request = self
+            .http
             .post(self.url.join(&format!("{prefix}/sync/api/{endpoint}")))
-            .json(body)
+            .json(body);
+        if let Some(accept) = accept {
+            request = request.header("accept", accept);
+        }
+        let mut request = request.build().map_err(|err| self.unreachable(&err))?;
+        let expected = match credentials {
+            Some(credentials) => sign(&mut request, credentials).map_err(RemoteError::Setup)?,
+            None => None,
+        };
+        let response = self
+            .http
+            .execute(request)
+            .await
+            .map_err(|err| self.unreachable(&err))?;
+        Ok(Exchange { response, expected })
     }
 
-    pub(super) async fn refused(&self, response: reqwest::Response) -> RemoteError {
-        let status = response.status().as_u16();
-        let retry_after = response
+    /// The whole answer, whose signature holds where there has to be one: its status and body.
+    pub(super) async fn finish(
+        &self,
+        exchange: Exchange,
+        most_bytes: usize,
+    ) -> Result<(u16, Vec<u8>), RemoteError> {
+        let Exchange { response, expected } = exchange;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = self.read(response, most_bytes).await?;
+        let checked = expected.map_or(Ok(()), |expected| expected.check(status, &headers, &body));
+        match checked {
+            Ok(()) => Ok((status, body)),
+            Err(reason) => Err(self.unproved(status, reason, &body)),
+        }
+    }
+
+    fn unproved(&self, status: u16, reason: &str, body: &[u8]) -> RemoteError {
+        let refusal: Refusal = serde_json::from_slice(body).unwrap_or_default();
+        let words = refusal.error.unwrap_or_default();
+        RemoteError::Unproved {
+            host: self.host(),
+            reason: quoted(&format!("{reason}; HTTP status {status} {words}")),
+        }
+    }
+
+    pub(super) async fn refused(&self, exchange: Exchange) -> RemoteError {
+        let retry_after = exchange
+            .response
             .headers()
             .get("retry-after")
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.parse().ok());
-        match self.read(response, MAX_BYTES).await {
-            Ok(body) => self.refusal(status, &body, retry_after),
+        match self.finish(exchange, MAX_BYTES).await {
+            Ok((status, body)) => self.refusal(status, &body, retry_after),
             Err(err) => err,
         }
     }
@@ -76,9 +137,17 @@ impl Transport {
         retry_after: Option<u64>,
     ) -> RemoteError {
         let refusal: Refusal = serde_json::from_slice(body).unwrap_or_default();
-        let words = refusal
+        let mut words = refusal
             .error
             .unwrap_or_else(|| format!("HTTP status {status}"));
+        for (before, more) in [
+            (": ", refusal.reason),
+            ("; its clock: ", refusal.server_time),
+        ] {
+            if let Some(more) = more {
+                words.extend([before, more.as_str()]);
+            }
+        }
         RemoteError::Refused {
             host: self.host(),
             status,
@@ -157,4 +226,7 @@ struct Refusal {
     success: Option<bool>,
     error: Option<String>,
     error_code: Option<String>,
+    /// Of a signature that is not believed.
+    reason: Option<String>,
+    server_time: Option<String>,
 }

@@ -27,7 +27,7 @@ use crate::store::open::Address;
 use crate::store::pool::{Pool, on_pool};
 
 pub use audit::AuditEntry;
-pub use connection::{PeerWord, RegistrationAnswer};
+pub use connection::{Kept, PeerWord, RegistrationAnswer, SignedPeer};
 pub use run::{RunFilter, RunPage};
 pub use site::SiteIdentity;
 pub use sync::{TableTaken, Taken, Turn};

@@ -18,6 +18,8 @@ pub mod syncs;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::base::certificate::LiveCertificate;
 use crate::base::task::{Tasks, Waker};
 use crate::config::{Config, LiveSettings};
@@ -25,7 +27,9 @@ use crate::engine::driver::Driver;
 use crate::remote::Remote;
 use crate::store::{AuditEntry, SiteIdentity, Store};
 use crate::sync::active::ActiveRuns;
+use crate::sync::connections::Nonces;
 use crate::wire::messages::EvenkeelHello;
+use crate::wire::signing::ReceiptKey;
 
 pub use error::SyncError;
 
@@ -45,6 +49,12 @@ pub struct Ctx {
     pub remote: Remote,
     /// Who this site is.
     pub identity: SiteIdentity,
+    /// With which this site signs receipts.
+    pub receipt_key: ReceiptKey,
+    /// When this daemon took over its state: what peers signed until then it may have taken before.
+    pub started_at: Timestamp,
+    /// The nonces that peers used.
+    pub nonces: Nonces,
     /// Owns background tasks.
     pub tasks: Tasks,
     /// Wakes the runner: a run was made or became due.
@@ -80,13 +90,14 @@ impl Ctx {
             site_id: self.identity.id.to_string(),
             site_name: self.config.site.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            receipt_key: Some(self.receipt_key.public()),
         }
     }
 
     /// Writes down who decided what. A decision stands even where its audit entry cannot be written: that is logged.
     pub async fn audit(&self, actor: &Actor, action: &str, subject: &str, detail: Option<String>) {
         let entry = AuditEntry {
-            at: jiff::Timestamp::now(),
+            at: Timestamp::now(),
             actor: actor.name.clone(),
             address: actor.address.map(|address| address.to_string()),
             action: action.to_owned(),

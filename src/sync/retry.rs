@@ -11,6 +11,7 @@ use crate::model::run::{Run, RunError, pause_after};
 use crate::remote::RemoteError;
 use crate::sync::SyncError;
 use crate::wire::messages::{PublishedRefusal, StreamFaultCode};
+use crate::wire::signing::SignatureCode;
 
 /// Whether trying again can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,6 +177,13 @@ fn remote(err: &RemoteError) -> (RunError, NextStep) {
             Some("look at the peer's log and version"),
             NextStep::GiveUp,
         ),
+        RemoteError::Unproved { .. } => (
+            FaultCode::PeerUnproved,
+            Some(
+                "somebody between the two sites may be altering answers; if the peer was set up anew, make the connection again",
+            ),
+            NextStep::GiveUp,
+        ),
         RemoteError::Refused {
             status,
             code,
@@ -189,7 +197,8 @@ fn remote(err: &RemoteError) -> (RunError, NextStep) {
                 _ => FaultCode::PeerRefused,
             };
             let code = code.as_deref().unwrap_or(ours.as_str());
-            let mut told = error(code, err, refusal_hint(*status));
+            let hint = signature_hint(code).or(refusal_hint(*status));
+            let mut told = error(code, err, hint);
             told.retry_after = *retry_after;
             return (told, step);
         }
@@ -200,7 +209,16 @@ fn remote(err: &RemoteError) -> (RunError, NextStep) {
 /// A peer's refusal passes when it says so (429), when it is the peer's own trouble (5xx), or when the fault lay in the
 /// middle of a stream (200) and its code names one of the passing kinds.
 fn refusal_step(status: u16, code: Option<&str>) -> NextStep {
+    let signature = code.and_then(|code| code.parse().ok());
     match status {
+        // A new request has a new time and a new nonce; clocks are set right by people, or by themselves.
+        401 if matches!(
+            signature,
+            Some(SignatureCode::Expired | SignatureCode::Replayed)
+        ) =>
+        {
+            NextStep::Retry
+        }
         429 | 500..=599 => NextStep::Retry,
         200 => code
             .and_then(|code| code.parse().ok())
@@ -220,6 +238,18 @@ fn stream_step(code: StreamFaultCode) -> NextStep {
         | StreamFaultCode::ReadFailed
         | StreamFaultCode::ConnectionNotActive
         | StreamFaultCode::TableNotGranted => NextStep::GiveUp,
+    }
+}
+
+fn signature_hint(code: &str) -> Option<&'static str> {
+    match code.parse().ok()? {
+        SignatureCode::Expired => {
+            Some("compare the clocks of both sites; the run goes on by itself once they agree")
+        }
+        SignatureCode::Missing | SignatureCode::Invalid => {
+            Some("the two sites no longer have the same key; make the connection again")
+        }
+        SignatureCode::Replayed => None,
     }
 }
 

@@ -1,12 +1,14 @@
 //! Frames: how rows travel (`application/vnd.evenkeel.rows`).
 //!
 //! A 20-byte little-endian header - kind u8, flags u8, version u16, rows u32, payload bytes u32, plain bytes u32,
-//! sequence u32 - then the payload. Invariant: sizes are checked against limits before anything is allocated,
-//! and a stream without an `end` frame is cut, never complete.
+//! sequence u32 - then the payload; then, on signed connections, the 16-byte authenticator. Invariant: sizes are checked
+//! against limits before anything is allocated, authenticators before anything is decompressed, and a stream without an
+//! `end` frame is cut, never complete.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::wire::buffer::Buffers;
+use crate::wire::signing::{SEAL_BYTES, Seal};
 use crate::wire::squeeze::{Squeezer, Unpacker};
 
 /// The media type of a stream of frames.
@@ -67,12 +69,17 @@ pub enum FrameError {
     Compression,
     #[error("an `end` frame of the wrong size")]
     End,
+    #[error(
+        "a frame's authenticator does not hold: somebody else wrote it, or altered, moved or left one out"
+    )]
+    Seal,
 }
 
 /// Writes the frames of one stream in order.
 #[derive(Debug)]
 pub struct FrameWriter {
     sequence: u32,
+    seal: Option<Seal>,
     squeezer: Option<Squeezer>,
 }
 
@@ -82,8 +89,15 @@ impl FrameWriter {
     pub fn new(compress: bool) -> Self {
         Self {
             sequence: 0,
+            seal: None,
             squeezer: compress.then(|| Squeezer::new(TARGET_BYTES)).flatten(),
         }
+    }
+
+    /// The same, each frame with its authenticator where there is a seal.
+    #[must_use]
+    pub fn sealed_by(self, seal: Option<Seal>) -> Self {
+        Self { seal, ..self }
     }
 
     /// The next frame's bytes, its header first. `payload` comes in pieces, together bounded by the callers, far below
@@ -101,9 +115,14 @@ impl FrameWriter {
         header.put_u32_le(u32::try_from(length(&body)).unwrap_or(u32::MAX));
         header.put_u32_le(u32::try_from(plain_bytes).unwrap_or(u32::MAX));
         header.put_u32_le(self.sequence);
+        let seal = self.seal.as_ref().map(|seal| {
+            let payload = body.iter().map(|piece| &**piece);
+            Bytes::copy_from_slice(&seal.of_frame(self.sequence, &header, payload))
+        });
         self.sequence = self.sequence.wrapping_add(1);
         let mut pieces = vec![header.freeze()];
         pieces.extend(body);
+        pieces.extend(seal);
         pieces
     }
 
@@ -124,6 +143,7 @@ fn length(pieces: &[Bytes]) -> usize {
 #[derive(Debug)]
 pub struct FrameReader {
     sequence: u32,
+    seal: Option<Seal>,
     buffer: BytesMut,
     buffers: Buffers,
     unpacker: Unpacker,
@@ -133,6 +153,7 @@ impl Default for FrameReader {
     fn default() -> Self {
         Self {
             sequence: 0,
+            seal: None,
             buffer: BytesMut::new(),
             buffers: Buffers::for_batches_of(TARGET_BYTES),
             unpacker: Unpacker::new(TARGET_BYTES),
@@ -141,6 +162,15 @@ impl Default for FrameReader {
 }
 
 impl FrameReader {
+    /// Reads frames that have an authenticator each, where there is a seal.
+    #[must_use]
+    pub fn sealed_by(seal: Option<Seal>) -> Self {
+        Self {
+            seal,
+            ..Self::default()
+        }
+    }
+
     /// Adds what arrived.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.buffer.capacity() == 0 {
@@ -183,14 +213,22 @@ impl FrameReader {
                 found: sequence,
             });
         }
-        let missing = (HEADER_BYTES + payload_bytes).saturating_sub(self.buffer.len());
+        let seal_bytes = self.seal.as_ref().map_or(0, |_| SEAL_BYTES);
+        let frame_bytes = HEADER_BYTES + payload_bytes + seal_bytes;
+        let missing = frame_bytes.saturating_sub(self.buffer.len());
         if missing > 0 {
             // Room for just this frame: growing piece by piece would take, and keep, up to twice as much.
             self.buffer.reserve(missing);
             return Ok(None);
         }
+        if !self.is_sealed(payload_bytes) {
+            return Err(FrameError::Seal);
+        }
         self.buffer.advance(HEADER_BYTES);
-        let body = self.buffers.pass_on(&mut self.buffer, payload_bytes);
+        let mut body = self
+            .buffers
+            .pass_on(&mut self.buffer, payload_bytes + seal_bytes);
+        body.truncate(payload_bytes);
         let payload = if flags & FLAG_ZSTD == 0 {
             body
         } else {
@@ -206,6 +244,21 @@ impl FrameReader {
             rows,
             payload,
         }))
+    }
+
+    /// Whether the frame at the front, all of it there, is the one that its authenticator says.
+    fn is_sealed(&self, payload_bytes: usize) -> bool {
+        let Some(seal) = &self.seal else {
+            return true;
+        };
+        let frame = self.buffer.split_at_checked(HEADER_BYTES);
+        let parts = frame.and_then(|(header, rest)| {
+            let (payload, rest) = rest.split_at_checked(payload_bytes)?;
+            Some((header, payload, rest.get(..SEAL_BYTES)?))
+        });
+        parts.is_some_and(|(header, payload, found)| {
+            seal.is_of_frame(self.sequence, header, payload, found)
+        })
     }
 }
 
@@ -266,83 +319,4 @@ impl RowSum {
 }
 
 #[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-    use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
-
-    use super::{FrameError, FrameKind, FrameReader, FrameWriter};
-
-    fn bytes(frames: &[Vec<Bytes>]) -> Vec<u8> {
-        frames.concat().concat()
-    }
-
-    /// The same bytes in two pieces.
-    fn pieces(payload: &[u8]) -> Vec<Bytes> {
-        let (first, second) = payload.split_at(payload.len() / 3);
-        [first, second].map(Bytes::copy_from_slice).into()
-    }
-
-    proptest! {
-        #[test]
-        fn frames_survive_any_cutting_of_the_stream(
-            payloads in prop::collection::vec(prop::collection::vec(0_u8..4, 0..2_000), 1..5),
-            compress: bool, step in 1_usize..700)
-        {
-            let mut writer = FrameWriter::new(compress);
-            let sent: Vec<_> = payloads.iter().map(|payload| writer.frame(FrameKind::Rows, 3, pieces(payload))).collect();
-            let mut reader = FrameReader::default();
-            let mut received = Vec::new();
-            for piece in bytes(&sent).chunks(step) {
-                reader.push(piece);
-                while let Some(frame) = reader.next_frame().unwrap() {
-                    received.push(frame.payload.to_vec());
-                }
-            }
-            prop_assert!(!reader.is_inside_frame());
-            prop_assert_eq!(received, payloads);
-        }
-
-        #[test]
-        fn any_bytes_are_an_error_or_frames_but_never_a_panic(data in prop::collection::vec(any::<u8>(), 0..300)) {
-            let mut reader = FrameReader::default();
-            reader.push(&data);
-            while let Ok(Some(_)) = reader.next_frame() {}
-        }
-    }
-
-    #[test]
-    fn a_declared_size_above_the_limit_is_refused_before_its_bytes_arrive() {
-        let mut stream = bytes(&[FrameWriter::new(false).frame(FrameKind::Rows, 1, pieces(b"x"))]);
-        stream.splice(8..12, u32::MAX.to_le_bytes());
-        let mut reader = FrameReader::default();
-        reader.push(&stream);
-        assert!(matches!(reader.next_frame(), Err(FrameError::TooLarge(_))));
-    }
-
-    #[test]
-    fn a_payload_that_grows_beyond_its_declared_size_is_refused() {
-        let mut stream =
-            bytes(&[FrameWriter::new(true).frame(FrameKind::Rows, 1, pieces(&vec![0; 1 << 20]))]);
-        stream.splice(12..16, 1000_u32.to_le_bytes());
-        let mut reader = FrameReader::default();
-        reader.push(&stream);
-        assert_eq!(reader.next_frame(), Err(FrameError::Compression));
-    }
-
-    #[test]
-    fn a_repeated_frame_is_refused() {
-        let mut writer = FrameWriter::new(false);
-        let one = bytes(&[writer.frame(FrameKind::Rows, 1, pieces(b"x"))]);
-        let mut reader = FrameReader::default();
-        reader.push(&one);
-        reader.push(&one);
-        assert!(reader.next_frame().unwrap().is_some());
-        assert_eq!(
-            reader.next_frame(),
-            Err(FrameError::Sequence {
-                expected: 1,
-                found: 0
-            })
-        );
-    }
-}
+mod tests;

@@ -19,6 +19,9 @@ pub struct EvenkeelHello {
     pub site_name: String,
     /// Its program's version.
     pub version: String,
+    /// With which key it signs receipts (base64 of an Ed25519 public key); whoever says it signs requests, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt_key: Option<String>,
 }
 
 /// The answer to `register-connection`.

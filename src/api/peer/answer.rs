@@ -4,12 +4,15 @@ use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::engine::EngineError;
+use crate::sync::connections::{LookupError, ProofError};
 use crate::sync::serve::ServeError;
 use crate::wire::messages::PublishedRefusal;
+use crate::wire::signing::{SignatureCode, SignatureFault};
 
 /// When a caller who has too many streams may try again: one of them is likely to have ended by then.
 const BUSY_SECONDS: u64 = 10;
@@ -71,6 +74,44 @@ impl Refusal {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, words)
     }
 
+    /// A request of a signed connection that its peer did not sign, or not now.
+    pub(super) fn unsigned(fault: SignatureFault) -> Self {
+        let refusal = Self::new(StatusCode::UNAUTHORIZED, "Invalid signature")
+            .with("error_code", fault.code.as_str().into())
+            .with("reason", fault.reason.into());
+        match fault.code {
+            SignatureCode::Expired => {
+                // To the second: it tells clocks apart, and stop-watches nothing.
+                let now = Timestamp::from_second(Timestamp::now().as_second());
+                let now = now.map(|now| now.to_string()).unwrap_or_default();
+                refusal.with("server_time", now.into())
+            }
+            SignatureCode::Missing | SignatureCode::Invalid | SignatureCode::Replayed => refusal,
+        }
+    }
+
+    /// Why a signed request is not taken.
+    pub(super) fn of_proof(err: &ProofError) -> Self {
+        match err {
+            ProofError::Fault(fault) => Self::unsigned(*fault),
+            ProofError::TooMany => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many requests; try again later",
+            )
+            .with("error_code", "too_many_requests".into())
+            .retry_after(BUSY_SECONDS),
+            ProofError::Store(err) => Self::internal(err, "Internal error"),
+        }
+    }
+
+    /// Why a connection was not looked up; `words` where the fault is ours.
+    pub(super) fn of_lookup(err: &LookupError, words: &'static str) -> Self {
+        match err {
+            LookupError::Signature(fault) => Self::unsigned(*fault),
+            LookupError::Store(err) => Self::internal(err, words),
+        }
+    }
+
     /// What a data endpoint answers; `words` where the fault is ours.
     pub(super) fn of_serving(err: &ServeError, words: &'static str) -> Self {
         match err {
@@ -78,6 +119,7 @@ impl Refusal {
                 StatusCode::UNAUTHORIZED,
                 PublishedRefusal::ConnectionUnknown,
             ),
+            ServeError::Signature(fault) => Self::unsigned(*fault),
             ServeError::NotActive => {
                 published(StatusCode::FORBIDDEN, PublishedRefusal::ConnectionNotActive)
             }

@@ -17,7 +17,9 @@ pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response,
     let form = request.form(ctx).await?;
     let [hash] = form.required(["auth_token_hash"])?;
     let refused = |err| Refusal::of_serving(&err, FAILED);
-    let connection = admit(ctx, hash, Timestamp::now()).await.map_err(refused)?;
+    let connection = admit(ctx, request.claim(hash)?, Timestamp::now())
+        .await
+        .map_err(refused)?;
     let tables = visible_tables(ctx, &connection, request.client())
         .await
         .map_err(refused)?;

@@ -62,11 +62,14 @@ fn endpoints(base: &str) -> Router<Arc<Ctx>> {
     macro_rules! post_to {
         ($endpoint:ident) => {
             post(|State(ctx): State<Arc<Ctx>>, request: Request| async move {
-                let answer = match PeerRequest::read(request).await {
-                    Ok(request) => $endpoint::answer(&ctx, &request).await,
-                    Err(refusal) => Err(refusal),
-                };
-                answer.unwrap_or_else(Refusal::into_answer)
+                match PeerRequest::read(request).await {
+                    Ok(request) => {
+                        let answer = $endpoint::answer(&ctx, &request).await;
+                        let answer = answer.unwrap_or_else(Refusal::into_answer);
+                        request.sign(answer).await
+                    }
+                    Err(refusal) => refusal.into_answer(),
+                }
             })
         };
     }

@@ -46,7 +46,9 @@ pub(super) async fn answer(ctx: &Arc<Ctx>, request: &PeerRequest) -> Result<Resp
     let form = request.form(ctx).await?;
     let [hash, table] = form.required(["auth_token_hash", "table_name"])?;
     let refused = |err| Refusal::of_serving(&err, FAILED);
-    let connection = admit(ctx, hash, Timestamp::now()).await.map_err(refused)?;
+    let connection = admit(ctx, request.claim(hash)?, Timestamp::now())
+        .await
+        .map_err(refused)?;
     let name = granted_name(ctx, &connection, request.client(), table).map_err(refused)?;
     let filter = KeyFilter::from_json(
         form.value("ids"),
@@ -106,6 +108,7 @@ async fn frames(
         columns: form.texts_of("columns")?,
         rows,
         compress: request.may_compress(),
+        seal: request.seal(),
     };
     let pieces = open_stream(ctx, connection, request.client(), &name, order)
         .await

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::api::peer::answer::{Refusal, ok};
 use crate::api::peer::request::PeerRequest;
 use crate::base::secret::Secret;
-use crate::model::connection::Status;
+use crate::model::connection::{Auth, Status};
 use crate::model::policy::IncomingMode;
 use crate::sync::Ctx;
 use crate::sync::connections::{Registration, RegistrationRefusal, incoming_policy, register};
@@ -39,12 +39,17 @@ pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response,
     } else {
         "Connection registered and waiting for approval"
     };
+    let mut hello = ctx.hello();
+    if connection.auth == Auth::TokenHash {
+        // Said to a site that did not announce it, or not when the row was made, it would promise what does not hold.
+        hello.receipt_key = None;
+    }
     Ok(ok(&json!({
         "success": true,
         "message": message,
         "connection_status": status,
         "connection_uuid": connection.id,
-        "evenkeel": ctx.hello(),
+        "evenkeel": hello,
     })))
 }
 

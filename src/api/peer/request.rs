@@ -1,12 +1,16 @@
 //! What a peer sent: its body, read within the bounds, and what its headers say about it.
 
 use std::net::IpAddr;
+use std::sync::OnceLock;
 
+use axum::body::Body;
 use axum::extract::Request;
-use axum::http::header::{ACCEPT, USER_AGENT};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::Response;
 use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError};
+use http_body_util::{BodyExt, Collected, LengthLimitError};
+use jiff::Timestamp;
 
 use crate::api::CallerAddress;
 use crate::api::peer::answer::Refusal;
@@ -14,19 +18,24 @@ use crate::api::peer::form::Form;
 use crate::api::stall::Patience;
 use crate::base::cause::first_cause;
 use crate::model::url::is_loopback;
-use crate::sync::connections::incoming_policy;
+use crate::sync::connections::{Claim, Proved, incoming_policy, prove};
 use crate::sync::serve::ClientKind;
 use crate::sync::{Actor, Ctx};
 use crate::wire::frame::MEDIA_TYPE;
+use crate::wire::signing::{Presented, Request as SignedRequest, Seal};
 
 /// A request with its whole body.
 #[derive(Debug)]
 pub(super) struct PeerRequest {
     /// Where it came from, when by network.
     pub(super) address: Option<IpAddr>,
+    method: Method,
+    path: String,
     headers: HeaderMap,
     body: Bytes,
     patience: Patience,
+    /// Who signed it, once that was asked and found.
+    proved: OnceLock<Proved>,
 }
 
 impl PeerRequest {
@@ -47,15 +56,19 @@ impl PeerRequest {
                 .get::<Patience>()
                 .cloned()
                 .unwrap_or_default(),
+            method: parts.method,
+            path: parts.uri.path().to_owned(),
             headers: parts.headers,
             body: body.to_bytes(),
+            proved: OnceLock::new(),
         })
     }
 
-    /// The fields, once the peer API is known to be enabled: that comes first on every endpoint but `status`.
+    /// The fields, once the peer API is known to be enabled and the request's signature, where it has one, to hold: that
+    /// comes first on every endpoint but `status` and `register-connection`.
     ///
     /// # Errors
-    /// 503 when it is disabled, 400 for what is no JSON object.
+    /// 503 when it is disabled, 401 for a signature that does not hold, 400 for what is no JSON object.
     pub(super) async fn form(&self, ctx: &Ctx) -> Result<Form, Refusal> {
         let policy = incoming_policy(ctx)
             .await
@@ -63,7 +76,80 @@ impl PeerRequest {
         if !policy.enabled {
             return Err(Refusal::disabled());
         }
+        self.check_signature(ctx).await?;
         self.fields()
+    }
+
+    async fn check_signature(&self, ctx: &Ctx) -> Result<(), Refusal> {
+        let Some(presented) =
+            Presented::read(|name| self.header(name)).map_err(Refusal::unsigned)?
+        else {
+            return Ok(());
+        };
+        let request = SignedRequest {
+            method: self.method.as_str(),
+            path: &self.path,
+            connection: &presented.connection,
+            body: &self.body,
+        };
+        let proved = prove(ctx, &presented, request, Timestamp::now())
+            .await
+            .map_err(|err| Refusal::of_proof(&err))?;
+        if let Some(proved) = proved {
+            // Asked once: it is the first to be set.
+            drop(self.proved.set(proved));
+        }
+        Ok(())
+    }
+
+    /// All lines of a header, joined (RFC 9110, section 5.2); `None` when there is none, or one is no text.
+    fn header(&self, name: &str) -> Option<String> {
+        joined(&self.headers, name)
+    }
+
+    /// The connection that the body names by `token_hash`.
+    ///
+    /// # Errors
+    /// 401 when somebody else's signature is on it.
+    pub(super) fn claim<'a>(&self, token_hash: &'a str) -> Result<Claim<'a>, Refusal> {
+        match self.proved.get() {
+            Some(proved) => proved
+                .claim(token_hash)
+                .map_err(|err| Refusal::of_lookup(&err, "Internal error")),
+            None => Ok(Claim {
+                token_hash,
+                proved: None,
+            }),
+        }
+    }
+
+    /// What seals the frames of the answer, where the request was signed.
+    pub(super) fn seal(&self) -> Option<Seal> {
+        self.proved.get().map(Proved::seal)
+    }
+
+    /// `answer`, signed where the request was and it is no stream of frames, each of which has its authenticator.
+    pub(super) async fn sign(&self, answer: Response) -> Response {
+        let is_json = answer
+            .headers()
+            .get(CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+        let Some(proved) = self.proved.get().filter(|_| is_json) else {
+            return answer;
+        };
+        let (mut parts, body) = answer.into_parts();
+        // It is in memory already; a failure would leave no body, and a signature of none.
+        let body = body
+            .collect()
+            .await
+            .map(Collected::to_bytes)
+            .unwrap_or_default();
+        for (name, value) in proved.sign_answer(parts.status.as_u16(), &body, Timestamp::now()) {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                parts.headers.insert(name, value);
+            }
+        }
+        Response::from_parts(parts, Body::from(body))
     }
 
     /// The fields, for an endpoint that has looked at the policy itself.
@@ -116,6 +202,18 @@ impl PeerRequest {
             address: self.address,
         }
     }
+}
+
+fn joined(headers: &HeaderMap, name: &str) -> Option<String> {
+    let lines: Result<Vec<&str>, _> = headers
+        .get_all(name)
+        .iter()
+        .map(HeaderValue::to_str)
+        .collect();
+    lines
+        .ok()
+        .filter(|lines| !lines.is_empty())
+        .map(|lines| lines.join(", "))
 }
 
 fn refused(err: &(dyn std::error::Error + 'static)) -> Refusal {

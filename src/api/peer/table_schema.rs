@@ -16,7 +16,9 @@ pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response,
     let form = request.form(ctx).await?;
     let [hash, table] = form.required_in_words(["auth_token_hash", "table_name"])?;
     let refused = |err| Refusal::of_serving(&err, FAILED);
-    let connection = admit(ctx, hash, Timestamp::now()).await.map_err(refused)?;
+    let connection = admit(ctx, request.claim(hash)?, Timestamp::now())
+        .await
+        .map_err(refused)?;
     let client = request.client();
     let name = granted_name(ctx, &connection, client, table).map_err(refused)?;
     let shape = visible_schema(ctx, &connection, client, &name)

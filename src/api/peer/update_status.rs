@@ -22,9 +22,9 @@ pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response,
         return Err(Refusal::new(StatusCode::BAD_REQUEST, words));
     };
     let internal = |err| Refusal::internal(&err, FAILED);
-    let connection = by_url_and_token_hash(ctx, url, hash)
+    let connection = by_url_and_token_hash(ctx, url, request.claim(hash)?)
         .await
-        .map_err(internal)?
+        .map_err(|err| Refusal::of_lookup(&err, FAILED))?
         .ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "Connection not found"))?;
     let actor = request.actor(&connection.name);
     hear_status(ctx, &connection, status, &actor, Timestamp::now())

@@ -17,9 +17,9 @@ pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response,
     let form = request.form(ctx).await?;
     let [url, hash] = form.required(["sender_url", "auth_token_hash"])?;
     let internal = |err| Refusal::internal(&err, FAILED);
-    let connection = by_url_and_token_hash(ctx, url, hash)
+    let connection = by_url_and_token_hash(ctx, url, request.claim(hash)?)
         .await
-        .map_err(internal)?
+        .map_err(|err| Refusal::of_lookup(&err, FAILED))?
         .ok_or_else(|| {
             let body = json!({"success": false, "exists": false});
             Refusal::exactly(StatusCode::NOT_FOUND, body)

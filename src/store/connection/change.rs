@@ -9,6 +9,7 @@ use crate::model::connection::{RemoteSite, Status};
 use crate::model::grant::Grant;
 use crate::model::id::ConnectionId;
 use crate::model::url::PeerUrl;
+use crate::store::connection::keys::{FIRST_GENERATION, SignedPeer};
 use crate::store::connection::name_taken;
 use crate::store::pool::execute;
 use crate::store::record::{micros, optional_json, to_json};
@@ -34,6 +35,8 @@ pub struct RegistrationAnswer {
     pub remote: Option<RemoteSite>,
     /// Where its API was found.
     pub remote_prefix: String,
+    /// Set when it signs, as we do from then on.
+    pub signed: Option<SignedPeer>,
 }
 
 impl Store {
@@ -105,7 +108,8 @@ impl Store {
         Ok(())
     }
 
-    /// Our registration was accepted where we sent it, which proves the URL: forgets the raw token.
+    /// Our registration was accepted where we sent it, which proves the URL: forgets the raw token. A connection that
+    /// is signed already stays so with the key it has, whatever a second answer says.
     ///
     /// # Errors
     /// When the database fails.
@@ -115,10 +119,19 @@ impl Store {
         answer: &RegistrationAnswer,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        let root_key = answer
+            .signed
+            .as_ref()
+            .map(|peer| self.seal_root_key(id, peer))
+            .transpose()?;
         execute!(
             self,
             "update connection
             set registered = true,
+                auth = case when $6 is null then auth else 'signed' end,
+                key_generation = coalesce(key_generation, $7),
+                receipt_key = coalesce(receipt_key, $8),
+                root_key = coalesce(root_key, $6),
                 identity = 'proved',
                 token = null,
                 remote_status = $2,
@@ -132,7 +145,10 @@ impl Store {
             as_heard(answer.remote_status).as_str(),
             optional_json(answer.remote.as_ref())?,
             &answer.remote_prefix,
-            micros(now)
+            micros(now),
+            &root_key,
+            root_key.as_ref().map(|_| FIRST_GENERATION),
+            answer.signed.as_ref().map(|peer| &peer.receipt_key)
         );
         Ok(())
     }

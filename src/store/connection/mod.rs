@@ -1,9 +1,10 @@
-//! Connections. The token's hash is looked up by HMAC and kept only sealed.
+//! Connections. The token's hash is looked up by HMAC and kept only sealed, like the keys of a signed one.
 //!
-//! This file adds and reads them, `change` alters them. Invariant: a connection our administrator deleted is found
+//! This file adds and reads them, `change` alters them, `keys` gives out what is sealed. Invariant: a connection our administrator deleted is found
 //! only by those who have yet to tell the peer.
 
 mod change;
+mod keys;
 
 use jiff::Timestamp;
 
@@ -11,11 +12,13 @@ use crate::base::secret::Secret;
 use crate::model::connection::{Connection, Totals};
 use crate::model::id::ConnectionId;
 use crate::model::url::PeerUrl;
+use crate::store::connection::keys::{FIRST_GENERATION, Sealed};
 use crate::store::pool::{Row, execute, fetch_all, fetch_optional};
 use crate::store::record::{Record, bigint, micros, optional_json, optional_micros, to_json};
 use crate::store::{ListPage, Store, StoreError};
 
 pub use change::{PeerWord, RegistrationAnswer};
+pub use keys::{Kept, SignedPeer};
 
 macro_rules! select_connection {
     ($rest:literal) => {
@@ -32,7 +35,7 @@ macro_rules! select_connection {
 }
 
 impl Store {
-    /// Adds a connection. `token` is kept sealed only while a registration is still to be made (`registered` false).
+    /// Adds a connection, with what is `kept` of its token beside the hash.
     ///
     /// # Errors
     /// [`StoreError::NameTaken`] when another connection (not deleted) has this name.
@@ -40,16 +43,9 @@ impl Store {
         &self,
         connection: &Connection,
         token_hash: &Secret<String>,
-        token: Option<&Secret<String>>,
+        kept: Kept<'_>,
     ) -> Result<(), StoreError> {
-        let token = token.filter(|_| !connection.registered);
-        let sealed = Sealed {
-            lookup: self.key.lookup(token_hash.expose()),
-            token_hash: self.seal(connection.id, "token_hash", token_hash)?,
-            token: token
-                .map(|token| self.seal(connection.id, "token", token))
-                .transpose()?,
-        };
+        let sealed = self.sealed(connection, token_hash, kept)?;
         self.insert(connection, &sealed)
             .await
             .map_err(|fault| name_taken(fault, &connection.name))
@@ -63,9 +59,10 @@ impl Store {
                 status_reason, auth, identity, requested_from, access, remote, created_at,
                 approved_at, approved_by, last_contact_at, unreachable_since, next_attempt_at,
                 total_transfers, total_rows, total_bytes, epoch, acked_epoch, registered,
-                peer_deleted, deleted_at, token_lookup, token_hash, token)
+                peer_deleted, deleted_at, token_lookup, token_hash, token, root_key,
+                key_generation, receipt_key)
             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-                $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)",
+                $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)",
             connection.id.to_string(),
             &connection.name,
             connection.direction.as_str(),
@@ -95,7 +92,10 @@ impl Store {
             optional_micros(connection.deleted_at),
             &sealed.lookup,
             &sealed.token_hash,
-            &sealed.token
+            &sealed.token,
+            &sealed.root_key,
+            sealed.root_key.as_ref().map(|_| FIRST_GENERATION),
+            &sealed.receipt_key
         );
         Ok(())
     }
@@ -198,63 +198,6 @@ impl Store {
         );
         rows.into_iter().map(read).collect()
     }
-
-    /// The hash with which to address the peer.
-    ///
-    /// # Errors
-    /// When the database fails or the value does not open with this key.
-    pub async fn token_hash(&self, id: ConnectionId) -> Result<Option<Secret<String>>, StoreError> {
-        let row = fetch_optional!(
-            self,
-            "select id, token_hash from connection where id = $1",
-            id.to_string()
-        );
-        let Some(row) = row else { return Ok(None) };
-        let sealed = Record::new("connection", "id", row).text("token_hash")?;
-        Ok(Some(self.key.open(&place(id, "token_hash"), &sealed)?))
-    }
-
-    /// The raw token, while the registration is still to be made.
-    ///
-    /// # Errors
-    /// When the database fails or the value does not open with this key.
-    pub async fn unsent_token(
-        &self,
-        id: ConnectionId,
-    ) -> Result<Option<Secret<String>>, StoreError> {
-        let row = fetch_optional!(
-            self,
-            "select id, token from connection where id = $1",
-            id.to_string()
-        );
-        let Some(row) = row else { return Ok(None) };
-        let sealed = Record::new("connection", "id", row).optional_text("token")?;
-        let Some(sealed) = sealed else {
-            return Ok(None);
-        };
-        Ok(Some(self.key.open(&place(id, "token"), &sealed)?))
-    }
-
-    fn seal(
-        &self,
-        id: ConnectionId,
-        column: &str,
-        value: &Secret<String>,
-    ) -> Result<String, StoreError> {
-        Ok(self.key.seal(&place(id, column), value.expose())?)
-    }
-}
-
-/// A connection's token as it is stored.
-struct Sealed {
-    lookup: String,
-    token_hash: String,
-    token: Option<String>,
-}
-
-/// What a sealed value is bound to, so that it opens nowhere else.
-fn place(id: ConnectionId, column: &str) -> String {
-    format!("connection/{id}/{column}")
 }
 
 /// The same fault, but for a name that another connection has.

@@ -3,9 +3,11 @@
 use crate::base::secret::Secret;
 use crate::model::connection::{Connection, Status};
 use crate::remote::{RegisterRequest, RemoteError};
-use crate::store::RegistrationAnswer;
+use crate::store::{RegistrationAnswer, SignedPeer};
 use crate::sync::Ctx;
-use crate::sync::connections::name::remote_site;
+use crate::sync::connections::name::{announced_key, remote_site};
+use crate::wire::messages::EvenkeelHello;
+use crate::wire::signing::RootKey;
 
 /// Registers `connection` with its peer. Repeating it with the same token changes nothing there.
 ///
@@ -34,7 +36,29 @@ pub(super) async fn send_registration(
         remote_status: remote_status(&answer.connection_status),
         remote: answer.evenkeel.as_ref().and_then(remote_site),
         remote_prefix: peer.prefix().unwrap_or_default().to_owned(),
+        signed: match answer.evenkeel.as_ref() {
+            Some(hello) => signed_peer(hello, token).map_err(|reason| RemoteError::Protocol {
+                host: peer.host(),
+                reason: reason.to_owned(),
+            })?,
+            None => None,
+        },
     })
+}
+
+/// The keys of a connection to a peer that says `hello`, when it announces that it signs.
+///
+/// # Errors
+/// In words, when it announces a key that is none.
+pub(super) fn signed_peer(
+    hello: &EvenkeelHello,
+    token: &Secret<String>,
+) -> Result<Option<SignedPeer>, &'static str> {
+    let key = announced_key(hello).map_err(|_| "its receipt_key is no Ed25519 key")?;
+    Ok(key.map(|key| SignedPeer {
+        root_key: RootKey::of_token(token),
+        receipt_key: key.to_owned(),
+    }))
 }
 
 /// A word this version does not know counts as pending: nothing flows on a guess.

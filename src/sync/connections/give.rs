@@ -13,7 +13,7 @@ use crate::model::grant::Grant;
 use crate::model::id::ConnectionId;
 use crate::model::url::PeerUrl;
 use crate::remote::RemoteError;
-use crate::store::StoreError;
+use crate::store::{Kept, StoreError};
 use crate::sync::connections::address::checked_url;
 use crate::sync::connections::announce::send_registration;
 use crate::sync::connections::edit::checked_name;
@@ -59,11 +59,11 @@ pub async fn give(ctx: &Ctx, new: NewConnection, actor: &Actor) -> Result<Connec
     let row = given(url, name, grant, actor);
     let row = if is_named {
         ctx.store
-            .insert_connection(&row, &hash, Some(&token))
+            .insert_connection(&row, &hash, Kept::Unsent(&token))
             .await?;
         row
     } else {
-        insert_under_free_name(ctx, row, &hash, Some(&token)).await?
+        insert_under_free_name(ctx, row, &hash, Kept::Unsent(&token)).await?
     };
     let call = send_registration(ctx, &row, &token, new.password.as_ref());
     let answer = tokio::time::timeout(PATIENCE, call)
@@ -106,6 +106,7 @@ fn given(url: PeerUrl, name: String, grant: Grant, actor: &Actor) -> Connection 
         local_status: Status::Active,
         remote_status: Status::Pending,
         status_reason: None,
+        // Signed once the peer answers that it signs, too.
         auth: Auth::TokenHash,
         // Proved once the peer accepts the registration at this URL.
         identity: Identity::Claimed,

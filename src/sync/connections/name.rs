@@ -2,6 +2,7 @@
 
 use crate::model::connection::RemoteSite;
 use crate::wire::messages::EvenkeelHello;
+use crate::wire::signing::ReceiptKey;
 
 /// Characters of a name at most.
 pub(super) const NAME_CHARACTERS: usize = 100;
@@ -25,6 +26,18 @@ pub(super) fn remote_site(hello: &EvenkeelHello) -> Option<RemoteSite> {
         version: cleaned(&hello.version)?,
     })
 }
+
+/// The key with which a peer signs receipts, when it announces that it signs; `Err` for what is no such key.
+pub(super) fn announced_key(hello: &EvenkeelHello) -> Result<Option<&str>, InvalidKey> {
+    match hello.receipt_key.as_deref() {
+        Some(key) if !ReceiptKey::is_public(key) => Err(InvalidKey),
+        key => Ok(key.filter(|_| hello.protocol >= 1)),
+    }
+}
+
+/// A `receipt_key` that is no Ed25519 key.
+#[derive(Debug)]
+pub(super) struct InvalidKey;
 
 /// Control characters, and those of Unicode that are invisible or reverse the direction of text (UAX #9).
 fn hides_or_turns(character: char) -> bool {
@@ -56,6 +69,7 @@ mod tests {
             site_id: site_id.to_owned(),
             site_name: "berlin".to_owned(),
             version: "0.1.0".to_owned(),
+            receipt_key: None,
         };
         assert!(remote_site(&hello("0192d1c8-3b7e-7000-8000-000000000001")).is_some());
         assert!(remote_site(&hello("berlin")).is_none());

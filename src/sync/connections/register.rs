@@ -13,8 +13,9 @@ use crate::model::grant::Grant;
 use crate::model::id::ConnectionId;
 use crate::model::policy::IncomingMode;
 use crate::model::url::PeerUrl;
-use crate::store::StoreError;
+use crate::store::{Kept, SignedPeer, StoreError};
 use crate::sync::connections::address::checked_url;
+use crate::sync::connections::announce::signed_peer;
 use crate::sync::connections::name::{NAME_CHARACTERS, cleaned, remote_site};
 use crate::sync::connections::password::is_password;
 use crate::sync::connections::policy::IncomingPolicy;
@@ -62,7 +63,8 @@ pub enum RegistrationRefusal {
 static DECIDING: Semaphore = Semaphore::const_new(1);
 
 /// Takes a registration under `policy` (not `deny_all`: that is refused before the request is read).
-/// Until peers sign, every mode leaves the row pending.
+/// Every mode leaves the row pending. One that announces that it signs is signed from the start; another registration
+/// never changes that.
 ///
 /// # Errors
 /// See [`RegistrationRefusal`].
@@ -72,7 +74,11 @@ pub async fn register(
     registration: Registration,
     now: Timestamp,
 ) -> Result<Connection, RegistrationRefusal> {
-    let new = checked(ctx, &registration, now)?;
+    let mut new = checked(ctx, &registration, now)?;
+    let signed = signed_by(&registration)?;
+    if signed.is_some() {
+        new.auth = Auth::Signed;
+    }
     if policy.mode == IncomingMode::RequirePassword {
         check_password(policy, registration.password.clone()).await?;
     }
@@ -93,7 +99,8 @@ pub async fn register(
         Decision::Exists => return Err(RegistrationRefusal::Exists),
         Decision::New => {}
     }
-    let made = insert_under_free_name(ctx, new, &hash, None).await?;
+    let kept = signed.as_ref().map_or(Kept::Nothing, Kept::Keys);
+    let made = insert_under_free_name(ctx, new, &hash, kept).await?;
     let actor = Actor {
         name: format!("peer:{}", made.name),
         address: registration.from,
@@ -150,6 +157,17 @@ async fn check_password(
     } else {
         Err(RegistrationRefusal::PasswordInvalid)
     }
+}
+
+/// The keys of a connection whose registration announces that its site signs.
+fn signed_by(registration: &Registration) -> Result<Option<SignedPeer>, RegistrationRefusal> {
+    let Some(hello) = &registration.evenkeel else {
+        return Ok(None);
+    };
+    signed_peer(hello, &registration.token).map_err(|_| {
+        let words = "Invalid evenkeel: receipt_key must be an Ed25519 public key in base64";
+        RegistrationRefusal::Invalid(words.to_owned())
+    })
 }
 
 fn checked(
@@ -220,12 +238,12 @@ pub(super) async fn insert_under_free_name(
     ctx: &Ctx,
     mut connection: Connection,
     hash: &Secret<String>,
-    token: Option<&Secret<String>>,
+    kept: Kept<'_>,
 ) -> Result<Connection, SyncError> {
     let wanted = connection.name.clone();
     for at in 1_u32.. {
         connection.name = numbered(&wanted, at, connection.id);
-        match ctx.store.insert_connection(&connection, hash, token).await {
+        match ctx.store.insert_connection(&connection, hash, kept).await {
             Err(StoreError::NameTaken(_)) if at <= NUMBERED => {}
             done => {
                 done?;

@@ -48,7 +48,7 @@ pub async fn tell_peer(
 type Told = Result<Result<(), RemoteError>, SyncError>;
 
 async fn tell_deletion(ctx: &Ctx, connection: &Connection) -> Told {
-    let hash = ctx.store.token_hash(connection.id).await?;
+    let hash = ctx.store.credentials(connection.id).await?;
     if let (Some(hash), true, false) = (hash, connection.registered, connection.peer_deleted) {
         let told = async {
             let peer = reached(ctx, connection).await?;
@@ -96,7 +96,7 @@ async fn tell_registration(ctx: &Ctx, connection: &Connection, now: Timestamp) -
 
 /// Any answer will do: what it says of the connection is not acted on, because one answer alone severs nothing.
 async fn ask_again(ctx: &Ctx, connection: &Connection) -> Told {
-    let Some(hash) = ctx.store.token_hash(connection.id).await? else {
+    let Some(hash) = ctx.store.credentials(connection.id).await? else {
         return Ok(Ok(()));
     };
     let asked = async {
@@ -121,7 +121,7 @@ async fn welcome_back(ctx: &Ctx, connection: &Connection, now: Timestamp) -> Res
 
 async fn tell_decision(ctx: &Ctx, connection: &Connection, now: Timestamp) -> Told {
     let status = connection.local_status;
-    let hash = ctx.store.token_hash(connection.id).await?;
+    let hash = ctx.store.credentials(connection.id).await?;
     let mut prefix = None;
     if let (Some(hash), Status::Active | Status::Suspended | Status::Revoked) = (hash, status) {
         let told = async {

@@ -56,7 +56,7 @@ pub async fn verify(ctx: &Ctx, id: ConnectionId, actor: &Actor) -> Result<Connec
 
 async fn ask(ctx: &Ctx, known: &Connection) -> Result<Result<Findings, RemoteError>, SyncError> {
     let hash =
-        ctx.store.token_hash(known.id).await?.ok_or_else(|| {
+        ctx.store.credentials(known.id).await?.ok_or_else(|| {
             StoreError::Corrupt(format!("connection {} has no token hash", known.id))
         })?;
     let own_url = &ctx.config.site.url;

@@ -12,13 +12,13 @@ mod table;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::base::secret::Secret;
 use crate::model::connection::{Connection, Direction, Status};
 use crate::model::id::ConnectionId;
 use crate::model::run::{Progress, Run, RunStatus, RunTable};
 use crate::remote::{Peer, RemoteError};
 use crate::sync::connections::existing;
 use crate::sync::{Ctx, SyncError};
+use crate::wire::signing::Credentials;
 
 pub use offer::{OfferedSchema, OfferedTable, offered_records, offered_schema, offered_tables};
 pub use order::{cancel, dismiss, order, plan_creation};
@@ -27,7 +27,7 @@ pub(in crate::sync) use order::{refuse_unclear, taken};
 /// The sender of a run: where to ask, and as whom.
 pub(super) struct Source {
     pub(super) peer: Peer,
-    pub(super) token_hash: Secret<String>,
+    pub(super) credentials: Credentials,
 }
 
 /// One attempt of a run: what stays the same from table to table.
@@ -141,8 +141,8 @@ impl Source {
             what: "connection",
             name: connection.name.clone(),
         };
-        let token_hash = ctx.store.token_hash(connection.id).await?;
-        let token_hash = token_hash.ok_or_else(unknown)?;
+        let credentials = ctx.store.credentials(connection.id).await?;
+        let credentials = credentials.ok_or_else(unknown)?;
         let known = connection.remote_prefix.as_deref();
         let peer = ctx.remote.reach(&connection.url, known).await?;
         if known != peer.prefix() {
@@ -150,7 +150,7 @@ impl Source {
                 .set_contact(connection.id, peer.prefix(), Timestamp::now())
                 .await?;
         }
-        Ok(Self { peer, token_hash })
+        Ok(Self { peer, credentials })
     }
 
     pub(super) fn host_error(&self, reason: &str) -> SyncError {

@@ -56,7 +56,7 @@ pub async fn offered_tables(
         .map(|outcome| (outcome.table.to_string(), outcome))
         .collect();
     let source = Source::open(ctx, connection).await?;
-    let listed = source.peer.tables(&source.token_hash).await?;
+    let listed = source.peer.tables(&source.credentials).await?;
     let mut keys = primary_keys(&source, &listed).await;
     Ok(listed
         .into_iter()
@@ -78,7 +78,7 @@ async fn primary_keys(source: &Source, listed: &[ListedTable]) -> BTreeMap<Strin
     stream::iter(names)
         .map(|name| async move {
             let table: TableName = name.parse().ok()?;
-            let asked = source.peer.schema(&source.token_hash, &table).await;
+            let asked = source.peer.schema(&source.credentials, &table).await;
             let (schema, catalogue) = asked.ok()?;
             let key = match catalogue {
                 Some(catalogue) => catalogue.primary_key,
@@ -113,7 +113,7 @@ pub async fn offered_schema(
     table: &TableName,
 ) -> Result<OfferedSchema, SyncError> {
     let source = Source::open(ctx, connection).await?;
-    let asked = source.peer.schema(&source.token_hash, table).await;
+    let asked = source.peer.schema(&source.credentials, table).await;
     let (published, catalogue) = asked.map_err(|err| unknown_there(table, err))?;
     Ok(OfferedSchema {
         published,
@@ -136,7 +136,7 @@ pub async fn offered_records(
     let source = Source::open(ctx, connection).await?;
     source
         .peer
-        .records(&source.token_hash, table, limit, offset)
+        .records(&source.credentials, table, limit, offset)
         .await
         .map_err(|err| unknown_there(table, err))
 }

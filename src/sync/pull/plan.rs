@@ -90,7 +90,7 @@ pub(super) async fn look<'a>(
         let name = &order.source_table;
         let (_, catalogue) = source
             .peer
-            .schema(&source.token_hash, name)
+            .schema(&source.credentials, name)
             .await
             .map_err(|err| refused(name, err))?;
         let there = catalogue.ok_or_else(|| {

@@ -147,7 +147,7 @@ async fn stream(
         filter: pull.filter.as_ref(),
         conflict_strategy: run.order.conflict_strategy.as_str(),
     };
-    let rows = source.peer.rows(&source.token_hash, asked).await?;
+    let rows = source.peer.rows(&source.credentials, asked).await?;
     if !pull.contract.matches(rows.head()) {
         return Err(EngineError::SchemaChanged(name.clone()).into());
     }

@@ -6,7 +6,7 @@ use crate::model::connection::{Connection, Status};
 use crate::model::grant::GrantedTables;
 use crate::model::table::{NeutralType, Table, TableName};
 use crate::sync::Ctx;
-use crate::sync::connections::{by_token_hash, note_contact};
+use crate::sync::connections::{Claim, by_token_hash, note_contact};
 use crate::sync::serve::fault::ServeError;
 
 /// Where the state's own migrations are recorded when it lies in the site database: never shown, whatever a grant says.
@@ -24,9 +24,9 @@ pub enum ClientKind {
 /// The active connection on which this site gives to the holder of this token. Counts as contact.
 ///
 /// # Errors
-/// [`ServeError::UnknownConnection`], [`ServeError::NotActive`], or our own state's.
-pub async fn admit(ctx: &Ctx, token_hash: &str, now: Timestamp) -> Result<Connection, ServeError> {
-    let connection = by_token_hash(ctx, token_hash)
+/// [`ServeError::Signature`], [`ServeError::UnknownConnection`], [`ServeError::NotActive`], or our own state's.
+pub async fn admit(ctx: &Ctx, claim: Claim<'_>, now: Timestamp) -> Result<Connection, ServeError> {
+    let connection = by_token_hash(ctx, claim)
         .await?
         .ok_or(ServeError::UnknownConnection)?;
     note_contact(ctx, &connection, now).await?;

@@ -4,8 +4,10 @@ use crate::engine::EngineError;
 use crate::model::filter::InvalidFilter;
 use crate::store::StoreError;
 use crate::sync::SyncError;
+use crate::sync::connections::LookupError;
 use crate::wire::InvalidValue;
 use crate::wire::scope::UnfitFilter;
+use crate::wire::signing::SignatureFault;
 
 /// A refusal or a fault while serving.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +15,9 @@ pub enum ServeError {
     /// No connection on which this site gives has this token.
     #[error("no connection has this token")]
     UnknownConnection,
+    /// The connection is signed, and the request is not its peer's.
+    #[error(transparent)]
+    Signature(#[from] SignatureFault),
     /// The connection is not active.
     #[error("the connection is not active")]
     NotActive,
@@ -43,6 +48,15 @@ pub enum ServeError {
     /// The site database gave bytes that are no value of their column's type.
     #[error(transparent)]
     Value(#[from] InvalidValue),
+}
+
+impl From<LookupError> for ServeError {
+    fn from(err: LookupError) -> Self {
+        match err {
+            LookupError::Signature(fault) => fault.into(),
+            LookupError::Store(err) => err.into(),
+        }
+    }
 }
 
 /// A filter that cannot be applied.
@@ -95,10 +109,12 @@ impl From<ServeError> for SyncError {
     /// For an administrator who looks at exactly what a peer sees: what it does not see is not there.
     fn from(err: ServeError) -> Self {
         match err {
-            ServeError::UnknownConnection | ServeError::NotActive => Self::Unknown {
-                what: "connection",
-                name: err.to_string(),
-            },
+            ServeError::UnknownConnection | ServeError::Signature(_) | ServeError::NotActive => {
+                Self::Unknown {
+                    what: "connection",
+                    name: err.to_string(),
+                }
+            }
             ServeError::NotGranted(name) | ServeError::NoTable(name) => Self::Unknown {
                 what: "table",
                 name,

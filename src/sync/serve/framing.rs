@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::wire::InvalidValue;
 use crate::wire::frame::{FrameKind, FrameWriter, RowSum, TARGET_BYTES};
 use crate::wire::row::RowBatch;
+use crate::wire::signing::Seal;
 
 /// The frames of one stream.
 pub(super) struct Framing {
@@ -19,10 +20,10 @@ pub(super) struct Framing {
 }
 
 impl Framing {
-    /// Begins a stream; `compress` lets payloads go as zstd.
-    pub(super) fn new(compress: bool) -> Self {
+    /// Begins a stream; `compress` lets payloads go as zstd, `seal` gives each frame its authenticator.
+    pub(super) fn new(compress: bool, seal: Option<Seal>) -> Self {
         Self {
-            writer: FrameWriter::new(compress),
+            writer: FrameWriter::new(compress).sealed_by(seal),
             total: RowSum::default(),
             gathered: Vec::new(),
             gathered_rows: 0,
@@ -79,7 +80,7 @@ impl Framing {
 impl Default for Framing {
     /// Stands in while the real one is at work elsewhere.
     fn default() -> Self {
-        Self::new(false)
+        Self::new(false, None)
     }
 }
 
@@ -91,7 +92,7 @@ mod tests {
 
     #[test]
     fn frames_are_filled_and_add_up_to_what_their_end_declares() {
-        let mut framing = Framing::new(true);
+        let mut framing = Framing::new(true, None);
         let mut reader = FrameReader::default();
         let mut total = RowSum::default();
         let value = vec![7; TARGET_BYTES / 4];

@@ -27,6 +27,7 @@ use crate::sync::serve::places::Place;
 use crate::wire::frame::FrameKind;
 use crate::wire::messages::{Head, HeadColumn, PublishedRefusal, StreamFault, StreamFaultCode};
 use crate::wire::row::RowBatch;
+use crate::wire::signing::Seal;
 
 /// Pieces of frames, none larger than a batch, that wait for the network.
 const PIECES: usize = 2;
@@ -44,6 +45,8 @@ pub struct StreamOrder {
     pub rows: WantedRows,
     /// Payloads may go as zstd.
     pub compress: bool,
+    /// Set where the connection is signed.
+    pub seal: Option<Seal>,
 }
 
 /// Begins to read and returns the pieces of the stream's frames as they come; dropping them ends the reading.
@@ -82,7 +85,7 @@ pub async fn open_stream(
         bytes: 0,
         looked_at: Instant::now(),
     };
-    let framing = Framing::new(order.compress);
+    let framing = Framing::new(order.compress, order.seal);
     ctx.tasks.spawn("send rows", async move {
         sending.run(framing, head, rows).await;
         drop(place);

@@ -5,6 +5,7 @@
 //! were used is remembered by the caller. Invariant: one form of each header is accepted, so that what was signed and
 //! what is read cannot differ.
 
+mod fault;
 mod field;
 mod keys;
 mod message;
@@ -12,12 +13,12 @@ mod receipt;
 mod replay;
 mod seal;
 
+pub use fault::{SignatureCode, SignatureFault};
 pub use field::Signature;
 pub use keys::{ConnectionKeys, Credentials, MacKey, RootKey};
 pub use message::{
     Answer, CHECKS, CONNECTION, CONTENT_DIGEST, Check, LIFETIME, Presented, Proof, Received,
-    Request, SIGNATURE, SIGNATURE_INPUT, SignatureCode, SignatureFault, Signed, sign_answer,
-    sign_request, verify_answer,
+    Request, SIGNATURE, SIGNATURE_INPUT, Signed, sign_answer, sign_request, verify_answer,
 };
 pub use receipt::ReceiptKey;
 pub use replay::{Nonce, NonceBounds, Remembered, SeenNonces};

@@ -248,7 +248,10 @@ fn a_sender_that_does_not_keep_to_the_filter_is_a_protocol_error() {
     let builder = Site::builder("berlin").sqlite(fill);
     let impostor = Impostor::before(builder.port());
     let giver = builder.with("site.url", impostor.url()).start();
-    let taker = Site::builder("paris").sqlite(fill).start();
+    let builder = Site::builder("paris").sqlite(fill);
+    // What an impostor says would not be believed on a signed connection.
+    let earlier = Impostor::of_earlier_version(builder.port());
+    let taker = builder.reached_at(&earlier.url()).start();
     connect(&giver, &taker, &json!({"tables": "*"}));
     let filter = term("id", "<=", json!(2));
     let other = term("id", "<=", json!(3));

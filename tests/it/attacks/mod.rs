@@ -1,5 +1,7 @@
 //! Attacks: what strangers and approved peers with bad intent send. Nothing of it may stop, fill or fool a site.
 
+mod between;
 mod filter;
 mod sender;
+mod signing;
 mod stranger;

@@ -30,10 +30,12 @@ impl Victim {
         let builder = Site::builder("berlin").sqlite(fill);
         let impostor = Impostor::before(builder.port());
         let giver = builder.with("site.url", impostor.url()).start();
-        let taker = Site::builder("paris")
+        let builder = Site::builder("paris")
             .sqlite(fill)
-            .with("runs.give_up_after", "1s")
-            .start();
+            .with("runs.give_up_after", "1s");
+        // What an impostor says would not be believed on a signed connection.
+        let earlier = Impostor::of_earlier_version(builder.port());
+        let taker = builder.reached_at(&earlier.url()).start();
         connect(&giver, &taker, &json!({"tables": "*"}));
         Self {
             taker,

@@ -22,6 +22,19 @@ impl Stranger {
         Self::answering(200, &registered)
     }
 
+    /// The same, and announces that it signs.
+    pub fn signing() -> Self {
+        let registered = json!({
+            "success": true, "message": "Connection registered and activated", "connection_status": "active",
+            "connection_uuid": "0192d1c8-3b7e-7000-8000-000000000001",
+            "evenkeel": {
+                "protocol": 1, "site_id": "0192d1c8-3b7e-7000-8000-000000000002", "site_name": "hamburg",
+                "version": "0.1.0", "receipt_key": "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
+            },
+        });
+        Self::answering(200, &registered)
+    }
+
     /// Answers registrations so.
     pub fn answering(status: u16, body: &Value) -> Self {
         let runtime = Runtime::new().expect("a runtime");
@@ -83,9 +96,14 @@ impl Stranger {
 
     /// The hash of the token it was last given.
     pub fn token_hash(&self) -> String {
+        hash(&self.token())
+    }
+
+    /// The token it was last given.
+    pub fn token(&self) -> String {
         let heard = self.heard("register-connection");
         let token = heard.last().expect("a registration")["auth_token"].clone();
-        hash(token.as_str().expect("a token"))
+        token.as_str().expect("a token").to_owned()
     }
 }
 

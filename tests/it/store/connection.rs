@@ -6,7 +6,8 @@ use evenkeel::model::connection::{
 use evenkeel::model::grant::{Grant, GrantedTables, Limits, Star};
 use evenkeel::model::id::{ConnectionId, SiteId};
 use evenkeel::model::url::PeerUrl;
-use evenkeel::store::{ListPage, RegistrationAnswer, StoreError};
+use evenkeel::store::{Kept, ListPage, RegistrationAnswer, SignedPeer, StoreError};
+use evenkeel::wire::signing::{ConnectionKeys, RootKey};
 
 use super::{
     State, at, hash, names, new_connection, on_both_stores, read_connection, stored_connection,
@@ -18,6 +19,7 @@ on_both_stores!(
     a_connection_is_found_by_hash_and_by_url,
     the_state_holds_neither_token_nor_hash,
     the_raw_token_is_forgotten_once_the_peer_has_it,
+    a_signed_connection_keeps_its_keys_sealed_and_never_falls_back,
     a_name_is_taken_until_its_connection_is_deleted,
     a_page_begins_where_the_last_one_ended,
     a_value_nobody_wrote_is_named_and_not_shown,
@@ -71,7 +73,7 @@ async fn every_field_of_a_connection_comes_back(state: State) {
     let plain = new_connection("plain");
     for connection in [&full, &plain] {
         store
-            .insert_connection(connection, &hash("h"), None)
+            .insert_connection(connection, &hash("h"), Kept::Nothing)
             .await
             .unwrap();
         assert_eq!(&read_connection(&store, connection.id).await, connection);
@@ -88,7 +90,7 @@ async fn a_connection_is_found_by_hash_and_by_url(state: State) {
     let mut oslo = new_connection("oslo");
     oslo.url = PeerUrl::parse("https://oslo.example.com").unwrap();
     store
-        .insert_connection(&oslo, &hash("berlin"), None)
+        .insert_connection(&oslo, &hash("berlin"), Kept::Nothing)
         .await
         .unwrap();
     assert_eq!(
@@ -126,7 +128,7 @@ async fn the_state_holds_neither_token_nor_hash(state: State) {
     let (token, token_hash) = (hash("the-raw-token"), hash("the-hash-of-it"));
     let connection = new_connection("berlin");
     store
-        .insert_connection(&connection, &token_hash, Some(&token))
+        .insert_connection(&connection, &token_hash, Kept::Unsent(&token))
         .await
         .unwrap();
     let columns = state.query("select token_lookup, token_hash, token from connection");
@@ -135,10 +137,8 @@ async fn the_state_holds_neither_token_nor_hash(state: State) {
         columns.split('|').all(|column| column.len() > 40),
         "{columns}"
     );
-    assert_eq!(
-        store.token_hash(connection.id).await.unwrap(),
-        Some(token_hash)
-    );
+    let credentials = store.credentials(connection.id).await.unwrap().unwrap();
+    assert_eq!(credentials.token_hash, token_hash);
     assert_eq!(
         store.unsent_token(connection.id).await.unwrap(),
         Some(token)
@@ -149,7 +149,7 @@ async fn the_state_holds_neither_token_nor_hash(state: State) {
         "update connection set token_hash = (select token_hash from connection where id = '{}')",
         connection.id
     ));
-    let refused = store.token_hash(other.id).await.unwrap_err();
+    let refused = store.credentials(other.id).await.unwrap_err();
     assert!(matches!(refused, StoreError::Secret(_)), "{refused}");
 }
 
@@ -158,13 +158,14 @@ async fn the_raw_token_is_forgotten_once_the_peer_has_it(state: State) {
     let connection = new_connection("berlin");
     let token = hash("token");
     store
-        .insert_connection(&connection, &hash("h"), Some(&token))
+        .insert_connection(&connection, &hash("h"), Kept::Unsent(&token))
         .await
         .unwrap();
     let answer = RegistrationAnswer {
         remote_status: Status::Active,
         remote: None,
         remote_prefix: "/evenkeel".to_owned(),
+        signed: None,
     };
     store
         .set_registered(connection.id, &answer, at(5))
@@ -179,10 +180,67 @@ async fn the_raw_token_is_forgotten_once_the_peer_has_it(state: State) {
     let mut registered = new_connection("oslo");
     registered.registered = true;
     store
-        .insert_connection(&registered, &hash("h"), Some(&token))
+        .insert_connection(&registered, &hash("h"), Kept::Unsent(&token))
         .await
         .unwrap();
     assert_eq!(store.unsent_token(registered.id).await.unwrap(), None);
+}
+
+async fn a_signed_connection_keeps_its_keys_sealed_and_never_falls_back(state: State) {
+    let store = state.open().await;
+    let peer = |token: &str| SignedPeer {
+        root_key: RootKey::of_token(&hash(token)),
+        receipt_key: "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=".to_owned(),
+    };
+    let answer = |signed| RegistrationAnswer {
+        remote_status: Status::Active,
+        remote: None,
+        remote_prefix: String::new(),
+        signed,
+    };
+    let expected = ConnectionKeys::derive(&RootKey::of_token(&hash("token")), 1);
+    let given = stored_connection(&store, "berlin").await;
+    let mut taken = new_connection("oslo");
+    taken.auth = Auth::Signed;
+    let kept = peer("token");
+    store
+        .insert_connection(&taken, &hash("h"), Kept::Keys(&kept))
+        .await
+        .unwrap();
+    // An answer that came twice, and one without signing after one with it, change nothing.
+    for signed in [Some(peer("token")), Some(peer("another")), None] {
+        let answer = answer(signed);
+        store
+            .set_registered(given.id, &answer, at(5))
+            .await
+            .unwrap();
+    }
+    for id in [given.id, taken.id] {
+        let found = read_connection(&store, id).await;
+        assert_eq!(found.auth, Auth::Signed);
+        let credentials = store.credentials(id).await.unwrap().unwrap();
+        assert_eq!(credentials.keys, Some(expected.clone()));
+    }
+    let sealed = state.query("select root_key from connection order by id");
+    let plain = kept.root_key.to_text();
+    assert!(!sealed.contains(plain.expose()), "{sealed}");
+
+    let unsigned = stored_connection(&store, "hamburg").await;
+    store
+        .set_registered(unsigned.id, &answer(None), at(5))
+        .await
+        .unwrap();
+    let found = read_connection(&store, unsigned.id).await;
+    assert_eq!(found.auth, Auth::TokenHash);
+    let credentials = store.credentials(unsigned.id).await.unwrap().unwrap();
+    assert_eq!(credentials.keys, None);
+    state.execute(&format!(
+        "update connection set root_key = (select root_key from connection where id = '{}'), key_generation = 1,
+             auth = 'signed' where id = '{}'",
+        given.id, unsigned.id
+    ));
+    let refused = store.credentials(unsigned.id).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Secret(_)), "{refused}");
 }
 
 async fn a_name_is_taken_until_its_connection_is_deleted(state: State) {
@@ -190,7 +248,7 @@ async fn a_name_is_taken_until_its_connection_is_deleted(state: State) {
     let first = stored_connection(&store, "berlin").await;
     let second = new_connection("berlin");
     let refused = store
-        .insert_connection(&second, &hash("h"), None)
+        .insert_connection(&second, &hash("h"), Kept::Nothing)
         .await
         .unwrap_err();
     assert!(
@@ -205,7 +263,7 @@ async fn a_name_is_taken_until_its_connection_is_deleted(state: State) {
     );
     store.mark_deleted(first.id, at(1)).await.unwrap();
     store
-        .insert_connection(&second, &hash("h"), None)
+        .insert_connection(&second, &hash("h"), Kept::Nothing)
         .await
         .unwrap();
     store.set_name(oslo.id, "bergen").await.unwrap();
@@ -219,7 +277,7 @@ async fn a_name_is_taken_until_its_connection_is_deleted(state: State) {
         ..second
     };
     let refused = store
-        .insert_connection(&twice, &hash("h"), None)
+        .insert_connection(&twice, &hash("h"), Kept::Nothing)
         .await
         .unwrap_err();
     assert!(matches!(refused, StoreError::Database(_)), "{refused}");

@@ -3,7 +3,7 @@
 use evenkeel::model::connection::Status;
 use evenkeel::model::grant::Grant;
 use evenkeel::model::url::PeerUrl;
-use evenkeel::store::PeerWord;
+use evenkeel::store::{Kept, PeerWord};
 
 use super::{
     State, at, hash, names, new_connection, on_both_stores, read_connection, stored_connection,
@@ -86,7 +86,7 @@ async fn the_peer_is_told_until_it_confirms(state: State) {
     let mut registered = new_connection("registered");
     registered.registered = true;
     store
-        .insert_connection(&registered, &hash("h"), None)
+        .insert_connection(&registered, &hash("h"), Kept::Nothing)
         .await
         .unwrap();
     assert_eq!(told().await, "unregistered registered");
@@ -98,7 +98,7 @@ async fn the_peer_is_told_until_it_confirms(state: State) {
     let deleted = store.connections_to_tell(at(50)).await.unwrap();
     assert_eq!(names(&deleted), ["registered"]);
     assert_eq!((deleted[0].epoch, deleted[0].deleted_at), (2, Some(at(1))));
-    assert!(store.token_hash(registered.id).await.unwrap().is_some());
+    assert!(store.credentials(registered.id).await.unwrap().is_some());
     store.set_acked(registered.id, 2).await.unwrap();
     store.set_acked(registered.id, 1).await.unwrap();
     assert_eq!(told().await, "");
@@ -109,7 +109,7 @@ async fn a_silent_peer_is_asked_until_it_answers_unless_the_connection_ended(sta
     let mut healthy = new_connection("berlin");
     (healthy.registered, healthy.acked_epoch) = (true, 1);
     store
-        .insert_connection(&healthy, &hash("h"), None)
+        .insert_connection(&healthy, &hash("h"), Kept::Nothing)
         .await
         .unwrap();
     let asked = async || names(&store.connections_to_tell(at(50)).await.unwrap()).join(" ");

@@ -8,7 +8,7 @@ use evenkeel::model::order::TableOrder;
 use evenkeel::model::run::{Progress, Run, RunError, RunOrder, RunStatus, RunTable};
 use evenkeel::model::table::TableName;
 use evenkeel::model::url::PeerUrl;
-use evenkeel::store::{Store, StoreError};
+use evenkeel::store::{Kept, Store, StoreError};
 use jiff::Timestamp;
 use tempfile::TempDir;
 
@@ -172,7 +172,7 @@ fn new_connection(name: &str) -> Connection {
 async fn stored_connection(store: &Store, name: &str) -> Connection {
     let connection = new_connection(name);
     store
-        .insert_connection(&connection, &hash(name), None)
+        .insert_connection(&connection, &hash(name), Kept::Nothing)
         .await
         .expect("the connection is new");
     connection

@@ -1,11 +1,12 @@
-//! A peer that misbehaves on one endpoint: everything else is answered by the real site behind it.
+//! A peer that misbehaves on one endpoint: everything else is answered by the real site behind it. Or one that does not
+//! sign, because it is of an earlier version.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use super::http::{Address, Request};
+use super::http::{Address, Answer, Request};
 
 /// A listener on a free loopback port.
 pub struct Impostor {
@@ -15,12 +16,36 @@ pub struct Impostor {
 
 struct Spoilt {
     endpoint: &'static str,
-    answer: Vec<u8>,
+    with: Spoil,
 }
+
+enum Spoil {
+    /// These bytes instead.
+    Answer(Vec<u8>),
+    /// The real answer, its headers and body altered.
+    Alter(Alteration),
+}
+
+/// What becomes of a real answer.
+pub type Alteration = fn(&mut Answer);
 
 impl Impostor {
     /// Stands before the site at this loopback port, and answers as it does.
     pub fn before(port: u16) -> Self {
+        Self::serving(port, |body| body)
+    }
+
+    /// Stands before the site at this loopback port as if it were of a version that does not sign: what it is told of
+    /// signing it does not understand.
+    pub fn of_earlier_version(port: u16) -> Self {
+        Self::serving(port, |body| {
+            let text = String::from_utf8(body).expect("JSON");
+            text.replace("\"receipt_key\"", "\"of_later_version\"")
+                .into_bytes()
+        })
+    }
+
+    fn serving(port: u16, understood: fn(Vec<u8>) -> Vec<u8>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = listener.local_addr().expect("an address");
         let spoilt = Arc::new(Mutex::new(None));
@@ -29,7 +54,7 @@ impl Impostor {
             for client in listener.incoming().flatten() {
                 let state = Arc::clone(&state);
                 // Whoever asks may go away at any time.
-                thread::spawn(move || drop(serve(client, port, &state)));
+                thread::spawn(move || drop(serve(client, (port, understood), &state)));
             }
         });
         Self { address, spoilt }
@@ -42,13 +67,25 @@ impl Impostor {
 
     /// From now on, requests whose path ends with `endpoint` get exactly these bytes, and the connection is closed.
     pub fn answer(&self, endpoint: &'static str, answer: &[u8]) {
-        let answer = answer.to_vec();
+        self.spoil(endpoint, Spoil::Answer(answer.to_vec()));
+    }
+
+    /// From now on, the real answers of `endpoint` are altered so.
+    pub fn alter(&self, endpoint: &'static str, alteration: Alteration) {
+        self.spoil(endpoint, Spoil::Alter(alteration));
+    }
+
+    fn spoil(&self, endpoint: &'static str, with: Spoil) {
         *self.spoilt.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(Spoilt { endpoint, answer });
+            Some(Spoilt { endpoint, with });
     }
 }
 
-fn serve(client: TcpStream, port: u16, spoilt: &Mutex<Option<Spoilt>>) -> std::io::Result<()> {
+fn serve(
+    client: TcpStream,
+    (port, understood): (u16, fn(Vec<u8>) -> Vec<u8>),
+    spoilt: &Mutex<Option<Spoilt>>,
+) -> std::io::Result<()> {
     let mut reader = BufReader::new(client.try_clone()?);
     let mut lines = Vec::new();
     loop {
@@ -83,22 +120,38 @@ fn serve(client: TcpStream, port: u16, spoilt: &Mutex<Option<Spoilt>>) -> std::i
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
-    let planned = spoilt.lock().unwrap_or_else(PoisonError::into_inner);
-    let planned = planned
-        .as_ref()
-        .filter(|spoilt| target.ends_with(spoilt.endpoint))
-        .map(|spoilt| spoilt.answer.clone());
+    let request = request.body(understood(body));
+    let is_planned = |spoilt: &&Spoilt| target.ends_with(spoilt.endpoint);
+    let (planned, alteration) = {
+        let spoilt = spoilt.lock().unwrap_or_else(PoisonError::into_inner);
+        match spoilt
+            .as_ref()
+            .filter(is_planned)
+            .map(|spoilt| &spoilt.with)
+        {
+            Some(Spoil::Answer(answer)) => (Some(answer.clone()), None),
+            Some(Spoil::Alter(alteration)) => (None, Some(*alteration)),
+            None => (None, None),
+        }
+    };
     let answer = match planned {
         Some(answer) => answer,
-        None => forwarded(&request.body(body), port)?,
+        None => forwarded(&request, port, alteration)?,
     };
     let mut client = client;
     client.write_all(&answer)?;
     client.shutdown(std::net::Shutdown::Write)
 }
 
-fn forwarded(request: &Request, port: u16) -> std::io::Result<Vec<u8>> {
-    let answer = request.send(&Address::Tcp((Ipv4Addr::LOCALHOST, port).into()))?;
+fn forwarded(
+    request: &Request,
+    port: u16,
+    alteration: Option<Alteration>,
+) -> std::io::Result<Vec<u8>> {
+    let mut answer = request.send(&Address::Tcp((Ipv4Addr::LOCALHOST, port).into()))?;
+    if let Some(alter) = alteration {
+        alter(&mut answer);
+    }
     let mut wire = format!("HTTP/1.1 {} Forwarded\r\n", answer.status);
     for (name, value) in &answer.headers {
         if !matches!(
