@@ -15,7 +15,7 @@ use crate::store::pool::{Row, execute, fetch_all, fetch_optional};
 use crate::store::record::{Record, bigint, micros, optional_json, optional_micros, to_json};
 use crate::store::{ListPage, Store, StoreError};
 
-pub use change::{PeerWord, RegistrationAnswer};
+pub use change::{ConnectionEdit, PeerWord, RegistrationAnswer};
 
 macro_rules! select_connection {
     ($rest:literal) => {

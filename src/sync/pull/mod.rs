@@ -22,7 +22,7 @@ use crate::sync::{Ctx, SyncError};
 
 pub use offer::{OfferedSchema, OfferedTable, offered_records, offered_schema, offered_tables};
 pub use order::{cancel, dismiss, order, plan_creation};
-pub(in crate::sync) use order::{refuse_unclear, taken};
+pub(in crate::sync) use order::{refuse_unclear, stopped, taken};
 
 /// The sender of a run: where to ask, and as whom.
 pub(super) struct Source {
