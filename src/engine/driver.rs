@@ -114,6 +114,17 @@ pub struct RowCount {
     pub exact: bool,
 }
 
+impl RowCount {
+    /// Of a table with more than `exact_to` rows, of which the engine estimates so many.
+    #[must_use]
+    pub fn beyond(exact_to: u64, estimate: Option<u64>) -> Self {
+        Self {
+            rows: estimate.unwrap_or_default().max(exact_to),
+            exact: false,
+        }
+    }
+}
+
 /// How to apply a stream of rows to one table.
 #[derive(Clone, Debug)]
 pub struct ApplyJob {

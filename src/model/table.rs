@@ -1,5 +1,6 @@
 //! Tables as a catalogue describes them, in the words all engines share.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -281,6 +282,14 @@ impl Table {
     #[must_use]
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// The key of exactly these columns, in whatever order.
+    #[must_use]
+    pub fn key_on(&self, columns: &[String]) -> Option<&UniqueKey> {
+        let wanted: BTreeSet<&String> = columns.iter().collect();
+        let mut keys = self.primary_key.iter().chain(&self.unique);
+        keys.find(|key| key.columns.iter().collect::<BTreeSet<_>>() == wanted)
     }
 
     /// Keys whose columns are all not nullable, the primary key first.

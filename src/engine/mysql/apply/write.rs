@@ -9,12 +9,13 @@ use sqlx::mysql::MySqlArguments;
 
 use crate::engine::chunk::tuples;
 use crate::engine::error::EngineError;
+use crate::engine::fault::{Fault, Refusal};
 use crate::engine::mysql::apply::Work;
 use crate::engine::mysql::apply::look::key_image;
 use crate::engine::mysql::apply::seen::Mark;
 use crate::engine::mysql::apply::statements::Lock;
 use crate::engine::mysql::apply::verdict::Verdict;
-use crate::engine::mysql::fault::{Fault, Refusal, writing};
+use crate::engine::mysql::fault::writing;
 use crate::engine::mysql::value::Value;
 use crate::engine::sql::Sql;
 use crate::model::run::Changes;
