@@ -12,6 +12,15 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// An application that wants a row this one has written waits no longer than this and one chunk.
 const LONGEST: Duration = Duration::from_secs(1);
 
+/// How a job's rows go now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Straight into a table that began empty, whose rows nobody can want yet.
+    Straight,
+    /// Compared with what is there.
+    ByKey,
+}
+
 /// A job's transaction, open or not.
 #[derive(Debug)]
 pub(super) struct Transaction {
@@ -74,13 +83,13 @@ impl Transaction {
     }
 
     /// Whether it is open for so long that an application may wait for its rows.
-    pub(super) fn is_overdue(&self) -> bool {
-        self.is_open() && self.begun.elapsed() >= LONGEST
+    pub(super) fn is_overdue(&self, way: Way) -> bool {
+        self.is_open() && way == Way::ByKey && self.begun.elapsed() >= LONGEST
     }
 
-    /// How long rows may be waited for. Nobody can want those that go `straight` into a table without rows.
-    pub(super) fn patience(&self, straight: bool) -> Duration {
-        if self.is_open() && !straight {
+    /// How long the next rows may be waited for.
+    pub(super) fn patience(&self, way: Way) -> Duration {
+        if self.is_open() && way == Way::ByKey {
             LONGEST.saturating_sub(self.begun.elapsed())
         } else {
             LONGEST_WAIT
@@ -90,7 +99,7 @@ impl Transaction {
 
 #[cfg(test)]
 mod tests {
-    use super::{LONGEST, LONGEST_WAIT, Transaction};
+    use super::{LONGEST, LONGEST_WAIT, Transaction, Way};
     use crate::engine::chunk::Chunk;
     use crate::engine::driver::ApplyBudget;
 
@@ -116,15 +125,15 @@ mod tests {
         assert_eq!(room(&transaction, &chunk), (0, 50));
         let held = transaction.end().unwrap();
         assert_eq!((held.rows, held.bytes), (7, 900));
-        assert!(transaction.end().is_none() && !transaction.is_overdue());
+        assert!(transaction.end().is_none() && !transaction.is_overdue(Way::ByKey));
     }
 
     #[test]
     fn only_rows_that_somebody_may_want_are_committed_in_a_hurry() {
         let mut transaction = Transaction::new();
-        assert_eq!(transaction.patience(false), LONGEST_WAIT);
+        assert_eq!(transaction.patience(Way::ByKey), LONGEST_WAIT);
         transaction.begin();
-        assert!(transaction.patience(false) <= LONGEST);
-        assert_eq!(transaction.patience(true), LONGEST_WAIT);
+        assert!(transaction.patience(Way::ByKey) <= LONGEST);
+        assert_eq!(transaction.patience(Way::Straight), LONGEST_WAIT);
     }
 }

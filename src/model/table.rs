@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::model::word::words;
+
 /// A kind of database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -141,8 +143,7 @@ impl<'de> Deserialize<'de> for TableName {
 }
 
 /// A type every engine can hold in some native form (design: the row layout).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "each is the PostgreSQL type of the same name")]
 pub enum NeutralType {
     Bool,
@@ -171,29 +172,13 @@ impl NeutralType {
     pub fn is_integer(self) -> bool {
         matches!(self, Self::Int2 | Self::Int4 | Self::Int8)
     }
+}
 
-    /// The name in the catalogue object of the peer protocol.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Bool => "bool",
-            Self::Int2 => "int2",
-            Self::Int4 => "int4",
-            Self::Int8 => "int8",
-            Self::Float4 => "float4",
-            Self::Float8 => "float8",
-            Self::Numeric => "numeric",
-            Self::Text => "text",
-            Self::Bytea => "bytea",
-            Self::Date => "date",
-            Self::Time => "time",
-            Self::Timestamp => "timestamp",
-            Self::Timestamptz => "timestamptz",
-            Self::Uuid => "uuid",
-            Self::Json => "json",
-            Self::Jsonb => "jsonb",
-            Self::Other => "other",
-        }
+words! {
+    NeutralType {
+        Bool = "bool", Int2 = "int2", Int4 = "int4", Int8 = "int8", Float4 = "float4", Float8 = "float8",
+        Numeric = "numeric", Text = "text", Bytea = "bytea", Date = "date", Time = "time", Timestamp = "timestamp",
+        Timestamptz = "timestamptz", Uuid = "uuid", Json = "json", Jsonb = "jsonb", Other = "other",
     }
 }
 
@@ -334,6 +319,7 @@ fn points_to(tables: &[Table], child: usize, parent: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{ForeignKey, Table, TableName, parents_first};
+    use crate::model::fixture;
 
     #[test]
     fn a_table_name_is_read_as_it_is_written() {
@@ -352,24 +338,15 @@ mod tests {
     }
 
     fn table(name: &str, parents: &[&str]) -> Table {
-        Table {
-            name: TableName::bare(name),
+        let to = |parent: &&str| ForeignKey {
             columns: vec![],
-            primary_key: None,
-            unique: vec![],
-            foreign_keys: parents
-                .iter()
-                .map(|parent| ForeignKey {
-                    columns: vec![],
-                    table: TableName::bare(*parent),
-                    foreign_columns: vec![],
-                    on_delete: "no action".into(),
-                })
-                .collect(),
-            triggers: vec![],
-            row_estimate: None,
-            size_bytes: None,
-            not_writable: None,
+            table: TableName::bare(*parent),
+            foreign_columns: vec![],
+            on_delete: "no action".into(),
+        };
+        Table {
+            foreign_keys: parents.iter().map(to).collect(),
+            ..fixture::table(name, vec![], &[])
         }
     }
 

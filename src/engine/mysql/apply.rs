@@ -28,7 +28,7 @@ use crate::engine::mysql::apply::seen::Seen;
 use crate::engine::mysql::connect::Session;
 use crate::engine::mysql::fault::fault;
 use crate::engine::mysql::schemas::Schemas;
-use crate::engine::transaction::Transaction;
+use crate::engine::transaction::{Transaction, Way};
 use crate::model::table::TableName;
 use crate::wire::InvalidValue;
 use crate::wire::row::RowBatch;
@@ -103,7 +103,7 @@ impl Work {
     async fn consume(&mut self, mut rows: RowStream) -> Result<(), EngineError> {
         self.make_stage().await;
         loop {
-            let patience = self.transaction.patience(self.goes_straight());
+            let patience = self.transaction.patience(self.way());
             let Ok(next) = tokio::time::timeout(patience, rows.recv()).await else {
                 self.flush().await?;
                 self.commit().await?;
@@ -152,7 +152,7 @@ impl Work {
                 self.flush().await?;
             }
         }
-        if self.transaction.is_overdue() && !self.goes_straight() {
+        if self.transaction.is_overdue(self.way()) {
             self.commit().await?;
         }
         Ok(())
@@ -205,7 +205,7 @@ impl Work {
         let bytes = rows.iter().map(Bytes::len).sum();
         self.transaction.add(size(rows.len()), size(bytes));
         let room = self.room();
-        if room.rows == 0 || room.bytes == 0 || self.transaction.is_overdue() {
+        if room.rows == 0 || room.bytes == 0 || self.transaction.is_overdue(Way::ByKey) {
             self.commit().await?;
         }
         Ok(())

@@ -19,7 +19,7 @@ use crate::engine::postgres::apply::destination::{BEGIN, advance_sequences, form
 use crate::engine::postgres::apply::write::Writer;
 use crate::engine::postgres::connect::Session;
 use crate::engine::postgres::fault::fault;
-use crate::engine::transaction::Transaction;
+use crate::engine::transaction::{Transaction, Way};
 use crate::wire::row::RowBatch;
 
 /// Bytes kept in memory to be written, and if need be halved, together.
@@ -79,7 +79,7 @@ impl Applier {
         let mut next = self.next(&mut rows).await?;
         loop {
             next = match next {
-                Next::Rows(batch) if self.writer.goes_straight() => {
+                Next::Rows(batch) if self.writer.way() == Way::Straight => {
                     self.copy_straight(batch, &mut rows).await?
                 }
                 Next::Rows(batch) => {
@@ -100,7 +100,7 @@ impl Applier {
 
     /// What comes next, or that nothing came for as long as may be waited.
     async fn next(&self, rows: &mut RowStream) -> Result<Next, EngineError> {
-        let patience = self.transaction.patience(self.writer.goes_straight());
+        let patience = self.transaction.patience(self.writer.way());
         match tokio::time::timeout(patience, rows.recv()).await {
             Err(_) => Ok(Next::NothingYet),
             Ok(Some(Ok(Flow::Rows(batch)))) => Ok(Next::Rows(batch)),
@@ -122,7 +122,7 @@ impl Applier {
                 self.flush().await?;
             }
         }
-        if self.transaction.is_overdue() && !self.writer.goes_straight() {
+        if self.transaction.is_overdue(self.writer.way()) {
             self.commit().await?;
         }
         Ok(())

@@ -18,6 +18,7 @@ use crate::engine::postgres::apply::write::held::Held;
 use crate::engine::postgres::connect::Session;
 use crate::engine::postgres::fault::{fault, writing};
 use crate::engine::sql::Sql;
+use crate::engine::transaction::Way;
 use crate::model::run::Changes;
 use crate::model::table::TableName;
 
@@ -69,9 +70,13 @@ impl Writer {
         &self.job.table.name
     }
 
-    /// Whether the next chunk goes straight into the table.
-    pub(super) fn goes_straight(&self) -> bool {
-        self.destination.straight && self.straight_failures < STRAIGHT_FAILURES
+    /// How the next chunk goes.
+    pub(super) fn way(&self) -> Way {
+        if self.destination.straight && self.straight_failures < STRAIGHT_FAILURES {
+            Way::Straight
+        } else {
+            Way::ByKey
+        }
     }
 
     pub(super) fn began_empty(&self) -> bool {
