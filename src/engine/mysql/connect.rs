@@ -17,6 +17,7 @@ use crate::engine::sql::Sql;
 /// The modes are exactly these: a value that does not fit is an error and never another value; 0 stays 0 in an
 /// auto-increment column; backslashes in literals escape, as `Quoting::Backtick` writes them. Modes that refuse zero
 /// dates are left out: none is ever written, and tables whose defaults are zero dates must stay usable.
+/// Messages come in the language in which the columns they name are found.
 /// Literals take the collation of the column they meet; text made by a cast compares by its bytes.
 /// The server waits for a slow reader, because a batch may have to cross a thin line first.
 /// What only one of the two databases knows stands in comments that only it reads; MySQL would show statistics of
@@ -25,6 +26,7 @@ const SETTINGS: &str = "
 set names utf8mb4 collate utf8mb4_bin;
 set session
   sql_mode = 'STRICT_TRANS_TABLES,STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION',
+  lc_messages = 'en_US',
   time_zone = '+00:00',
   autocommit = 1,
   completion_type = 'NO_CHAIN',
