@@ -2,9 +2,8 @@
 
 use jiff::Timestamp;
 
-use crate::model::connection::{Auth, Connection, Direction, Identity, Status, Totals};
-use crate::model::grant::Grant;
-use crate::model::id::{ConnectionId, SyncId};
+use crate::model::connection::{Connection, Direction, Identity, Status};
+use crate::model::id::SyncId;
 use crate::model::order::TableOrder;
 use crate::model::run::RunOrder;
 use crate::model::sync::{SyncDefinition, SyncStatus};
@@ -18,32 +17,15 @@ pub(super) fn now() -> Timestamp {
 
 /// A receiving connection to `hq`, made at [`now`].
 pub(super) fn connection(local: Status, remote: Status) -> Connection {
+    let url = PeerUrl::parse("https://hq.example").unwrap();
     Connection {
-        id: ConnectionId::generate(),
-        name: "hq".to_owned(),
-        direction: Direction::Receiver,
-        url: PeerUrl::parse("https://hq.example").unwrap(),
-        remote_prefix: None,
         local_status: local,
         remote_status: remote,
-        status_reason: None,
-        auth: Auth::TokenHash,
         identity: Identity::Proved,
-        requested_from: None,
-        grant: Grant::default(),
-        remote: None,
-        created_at: now(),
-        approved_at: None,
-        approved_by: None,
-        last_contact_at: None,
-        unreachable_since: None,
-        next_attempt_at: None,
-        totals: Totals::default(),
         epoch: 1,
         acked_epoch: 1,
         registered: true,
-        peer_deleted: false,
-        deleted_at: None,
+        ..Connection::new(Direction::Receiver, "hq".to_owned(), url, now())
     }
 }
 

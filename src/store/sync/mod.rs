@@ -15,7 +15,9 @@ use crate::model::schedule::Planned;
 use crate::model::sync::SyncDefinition;
 use crate::model::table::TableName;
 use crate::store::pool::{Row, fetch_all, fetch_optional, on_pool};
-use crate::store::record::{Record, bigint, micros, optional_json, optional_micros, to_json};
+use crate::store::record::{
+    Record, bigint, is_name_taken, micros, optional_json, optional_micros, to_json,
+};
 use crate::store::run::request_cancel;
 use crate::store::writer::OTHER_WRITER;
 use crate::store::{ListPage, Store, StoreError};
@@ -311,16 +313,10 @@ fn max_age(sync: &SyncDefinition) -> Result<Option<i64>, StoreError> {
 
 /// The same fault, but for a name that another sync has.
 fn name_taken(fault: StoreError, name: &str) -> StoreError {
-    match &fault {
-        // PostgreSQL names the index, SQLite the column.
-        StoreError::Database(sqlx::Error::Database(cause))
-            if cause.is_unique_violation()
-                && (cause.constraint() == Some("sync_name")
-                    || cause.message().contains("sync.name")) =>
-        {
-            StoreError::SyncNameTaken(name.to_owned())
-        }
-        _ => fault,
+    if is_name_taken(&fault, "sync") {
+        StoreError::SyncNameTaken(name.to_owned())
+    } else {
+        fault
     }
 }
 
