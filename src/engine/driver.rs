@@ -41,6 +41,19 @@ pub struct Selection {
     pub page: Option<Page>,
 }
 
+impl Selection {
+    /// Whether `table` still has what is to be read of it, and what its rows are chosen by.
+    #[must_use]
+    pub fn fits(&self, table: &Table) -> bool {
+        let sent = self
+            .columns
+            .iter()
+            .map(|(name, kind)| (name.as_str(), *kind));
+        let asked = self.rows.conditions().iter();
+        table.has(sent.chain(asked.map(|condition| (condition.column.as_str(), condition.kind))))
+    }
+}
+
 /// Order and extent of a page.
 #[derive(Clone, Debug)]
 pub struct Page {

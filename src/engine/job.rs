@@ -17,6 +17,12 @@ impl ApplyJob {
         EngineError::of_table(&self.table.name, err.to_string())
     }
 
+    /// Whether `table` still has the columns that the rows carry.
+    pub(super) fn fits(&self, table: &Table) -> bool {
+        let columns = self.columns.iter();
+        table.has(columns.map(|column| (column.name.as_str(), column.kind)))
+    }
+
     /// A row's key as text, by column.
     pub(super) fn key_of(&self, tuple: &[u8]) -> Result<Value, EngineError> {
         let (fields, _) = split_tuple(tuple).map_err(|err| self.malformed(&err))?;

@@ -134,11 +134,7 @@ fn check(table: &Table, job: &ApplyJob) -> Result<(), EngineError> {
     if let Some(reason) = &table.not_writable {
         return Err(EngineError::of_table(&table.name, reason.clone()));
     }
-    let wanted = job
-        .columns
-        .iter()
-        .map(|column| (column.name.as_str(), column.kind));
-    if !introspect::still_has(table, wanted) {
+    if !job.fits(table) {
         return Err(EngineError::SchemaChanged(table.name.clone()));
     }
     let is_sent = |column: &Column| job.columns.iter().any(|sent| sent.name == column.name);

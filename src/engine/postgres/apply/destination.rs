@@ -11,7 +11,6 @@ use crate::engine::error::EngineError;
 use crate::engine::postgres::apply::stage::{KeyColumn, Statements};
 use crate::engine::postgres::connect::{Session, sql};
 use crate::engine::postgres::fault::fault;
-use crate::engine::postgres::introspect;
 use crate::engine::postgres::lock::{LockMode, locked};
 use crate::model::run::ConflictStrategy;
 use crate::model::table::{Column, Table, TableName};
@@ -54,11 +53,7 @@ pub(super) async fn prepare(
     if let Some(reason) = &table.not_writable {
         return Err(EngineError::of_table(&table.name, reason.clone()));
     }
-    let wanted = job
-        .columns
-        .iter()
-        .map(|column| (column.name.as_str(), column.kind));
-    if !introspect::still_has(&table, wanted) {
+    if !job.fits(&table) {
         return Err(EngineError::SchemaChanged(name.clone()));
     }
     let found = Destination {
