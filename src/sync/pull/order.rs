@@ -49,7 +49,8 @@ pub(in crate::sync) fn refuse_unclear(asked: &RunOrder) -> Result<(), SyncError>
     })
 }
 
-async fn refuse_second_writer(
+/// Two sites that write one table would replace each other's rows.
+pub(super) async fn refuse_second_writer(
     ctx: &Ctx,
     connection: ConnectionId,
     tables: &[TableName],
