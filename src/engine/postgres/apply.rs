@@ -23,6 +23,8 @@ const CHUNK_BYTES: u64 = 4 << 20;
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// An application that wants a row this one has written waits no longer than this and one chunk.
 const LONGEST_TRANSACTION: Duration = Duration::from_secs(1);
+/// The same while a table that began empty is filled, whose rows nobody knows yet.
+const LONGEST_STRAIGHT: Duration = Duration::from_secs(2);
 
 /// Applies `rows` as `job` says.
 pub(super) async fn apply(
@@ -101,9 +103,9 @@ impl Applier {
         self.finish().await
     }
 
-    /// What comes next, or that nothing came for as long as may be waited.
+    /// What comes next, or that nothing came for as long as may be waited. Never a batch without rows.
     pub(super) async fn next(&self, rows: &mut RowStream) -> Result<Next, EngineError> {
-        match tokio::time::timeout(self.patience(), rows.recv()).await {
+        match tokio::time::timeout(self.patience(), something(rows)).await {
             Err(_) => Ok(Next::NothingYet),
             Ok(Some(Ok(Flow::Rows(batch)))) => Ok(Next::Rows(batch)),
             Ok(Some(Ok(Flow::End))) => Ok(Next::End),
@@ -114,16 +116,25 @@ impl Applier {
 
     /// How long rows may be waited for.
     fn patience(&self) -> Duration {
-        if self.keeps_waiting() {
-            LONGEST_TRANSACTION.saturating_sub(self.begun.elapsed())
+        if self.open.is_some() {
+            self.longest_transaction()
+                .saturating_sub(self.begun.elapsed())
         } else {
             LONGEST_WAIT
         }
     }
 
-    /// Whether a transaction is open that holds rows an application may want.
-    fn keeps_waiting(&self) -> bool {
-        self.open.is_some() && !self.writer.goes_straight()
+    fn longest_transaction(&self) -> Duration {
+        if self.writer.goes_straight() {
+            LONGEST_STRAIGHT
+        } else {
+            LONGEST_TRANSACTION
+        }
+    }
+
+    /// Whether a transaction is open that has lasted long enough: it holds rows an application may want.
+    pub(super) fn is_due(&self) -> bool {
+        self.open.is_some() && self.begun.elapsed() >= self.longest_transaction()
     }
 
     async fn take(&mut self, mut batch: RowBatch) -> Result<(), EngineError> {
@@ -138,7 +149,7 @@ impl Applier {
                 self.flush().await?;
             }
         }
-        if self.keeps_waiting() && self.begun.elapsed() >= LONGEST_TRANSACTION {
+        if self.is_due() {
             self.commit().await?;
         }
         Ok(())
@@ -229,6 +240,16 @@ impl Applier {
     async fn run(&mut self, statements: &'static str) -> Result<(), EngineError> {
         let outcome = self.writer.session().run(statements).await;
         outcome.map_err(|err| fault(err, self.writer.table()))
+    }
+}
+
+/// The next item; batches without rows, which a conversion leaves when it refuses all of theirs, are passed over.
+async fn something(rows: &mut RowStream) -> Option<Result<Flow, EngineError>> {
+    loop {
+        match rows.recv().await {
+            Some(Ok(Flow::Rows(batch))) if batch.data.is_empty() => {}
+            item => return item,
+        }
     }
 }
 

@@ -19,7 +19,8 @@ const MAX_CONNECTIONS: u32 = 16;
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// What every connection begins with: texts of values that depend on nothing outside this program, names that are
-/// always qualified, and hidden rows (row security) as errors instead of silent gaps.
+/// always qualified, and hidden rows (row security) as errors instead of silent gaps. Notices stay away: while a COPY
+/// is sent nobody reads, and a trigger that has something to say of each row would fill the line and stop both sides.
 const SETTINGS: &str = "
 set timezone = 'UTC';
 set datestyle = 'ISO, YMD';
@@ -31,6 +32,7 @@ set lc_monetary = 'C';
 set standard_conforming_strings = on;
 set search_path = '';
 set row_security = off;
+set client_min_messages = 'error';
 set application_name = 'evenkeel';
 set statement_timeout = 0;
 set lock_timeout = '5s';

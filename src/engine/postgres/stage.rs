@@ -218,6 +218,15 @@ impl Statements {
 
     /// Rows that exist and whose image differs from the incoming one.
     pub(super) fn count_differing(&self) -> Sql {
+        self.count_where_image(Self::incoming)
+    }
+
+    /// Rows that [`Self::update`] is about to change.
+    pub(super) fn count_updates(&self) -> Sql {
+        self.count_where_image(Self::resulting)
+    }
+
+    fn count_where_image(&self, differs_from: fn(&Self, &mut Sql, &str)) -> Sql {
         let mut statement = sql();
         statement
             .push("select count(*)::int8 from ")
@@ -227,7 +236,7 @@ impl Statements {
             .push(" t on ");
         self.matches(&mut statement);
         statement.push(" where ");
-        self.image_differs(&mut statement, Self::incoming);
+        self.image_differs(&mut statement, differs_from);
         statement
     }
 

@@ -144,26 +144,26 @@ impl Writer {
         Ok(())
     }
 
-    /// Whether what went straight is in; if not, nothing of it is.
+    /// Whether the `sent` rows that went straight are in; if not, nothing of them is.
     pub(super) async fn keep_straight(
         &mut self,
         copied: Result<u64, sqlx::Error>,
+        sent: u64,
     ) -> Result<bool, EngineError> {
-        match copied {
-            Ok(rows) => {
+        match copied.map_err(|err| writing(err, self.table())) {
+            Ok(rows) if rows == sent => {
                 self.run(KEEP_AND_SAVE).await?;
                 self.applied.changes.added += rows;
                 Ok(true)
             }
-            Err(err) => match writing(err, self.table()) {
-                Fault::Row(_) => {
-                    self.run(UNDO).await?;
-                    self.saved = false;
-                    self.straight_failures += 1;
-                    Ok(false)
-                }
-                Fault::Engine(err) => Err(err),
-            },
+            Err(Fault::Engine(err)) => Err(err),
+            // A row does not fit, or a trigger left some out.
+            Ok(_) | Err(Fault::Row(_)) => {
+                self.run(UNDO).await?;
+                self.saved = false;
+                self.straight_failures += 1;
+                Ok(false)
+            }
         }
     }
 
@@ -265,14 +265,14 @@ impl Writer {
             0
         };
         if self.destination.statements.updates() {
-            let update = self.destination.statements.update();
-            changes.updated = self.touch(&update).await?;
+            changes.updated = self.update().await?;
         }
         changes.conflicts = differing.saturating_sub(changes.updated);
         changes.skipped = changes.conflicts;
         if self.destination.statements.inserts() {
             let insert = self.destination.statements.insert();
             changes.added = self.touch(&insert).await?;
+            self.refuse_left_out().await?;
         } else {
             let query = self.destination.statements.count_absent();
             changes.skipped += self.number(&query).await?;
@@ -280,6 +280,32 @@ impl Writer {
         let clear = self.destination.statements.clear_stage();
         self.touch(&clear).await?;
         Ok(changes)
+    }
+
+    async fn update(&mut self) -> Result<u64, Fault> {
+        let statements = &self.destination.statements;
+        let (update, query) = (statements.update(), statements.count_updates());
+        let due = if self.destination.has_triggers {
+            self.number(&query).await?
+        } else {
+            0
+        };
+        let updated = self.touch(&update).await?;
+        if updated < due {
+            return Err(left_out());
+        }
+        Ok(updated)
+    }
+
+    /// After inserting every row is there, unless something of the table's own decided otherwise.
+    async fn refuse_left_out(&mut self) -> Result<(), Fault> {
+        if self.destination.has_triggers {
+            let query = self.destination.statements.count_absent();
+            if self.number(&query).await? > 0 {
+                return Err(left_out());
+            }
+        }
+        Ok(())
     }
 
     /// Two incoming keys that the destination calls equal would replace each other.
@@ -337,4 +363,11 @@ impl Writer {
         let number: i64 = row.try_get(0).map_err(|err| writing(err, self.table()))?;
         Ok(u64::try_from(number).unwrap_or_default())
     }
+}
+
+fn left_out() -> Fault {
+    Fault::Row(Refusal {
+        column: None,
+        reason: "a trigger or a rule of the table left the row out".into(),
+    })
 }
