@@ -41,6 +41,8 @@ const CHUNK_BYTES: u64 = 1 << 20;
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// An application that wants a row this one has written waits no longer than this and one chunk.
 const LONGEST_TRANSACTION: Duration = Duration::from_secs(1);
+/// The same while a table that began empty is filled, whose rows nobody knows yet.
+const LONGEST_STRAIGHT: Duration = Duration::from_secs(2);
 
 /// Applies `rows` as `job` says.
 pub(super) async fn apply(
@@ -146,16 +148,20 @@ impl Work {
 
     /// How long rows may be waited for.
     fn patience(&self) -> Duration {
-        if self.keeps_waiting() {
-            LONGEST_TRANSACTION.saturating_sub(self.begun.elapsed())
+        if self.open.is_some() {
+            self.longest_transaction()
+                .saturating_sub(self.begun.elapsed())
         } else {
             LONGEST_WAIT
         }
     }
 
-    /// Whether a transaction is open that holds rows an application may want.
-    fn keeps_waiting(&self) -> bool {
-        self.open.is_some() && !self.goes_straight()
+    fn longest_transaction(&self) -> Duration {
+        if self.goes_straight() {
+            LONGEST_STRAIGHT
+        } else {
+            LONGEST_TRANSACTION
+        }
     }
 
     async fn take(&mut self, mut batch: RowBatch) -> Result<(), EngineError> {
@@ -249,7 +255,7 @@ impl Work {
     }
 
     async fn commit_in_time(&mut self) -> Result<(), EngineError> {
-        if self.keeps_waiting() && self.begun.elapsed() >= LONGEST_TRANSACTION {
+        if self.open.is_some() && self.begun.elapsed() >= self.longest_transaction() {
             self.commit().await?;
         }
         Ok(())
