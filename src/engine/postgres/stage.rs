@@ -185,6 +185,13 @@ impl Statements {
         statement
     }
 
+    /// Empties the stage and gives back its room; it costs more than a few rows are worth.
+    pub(super) fn renew_stage(&self) -> Sql {
+        let mut statement = sql();
+        statement.push("truncate ").push(STAGE);
+        statement
+    }
+
     /// Whether the stage holds a key twice, or one met before: in `seen`, or in the destination if it began empty.
     pub(super) fn collides(&self, began_empty: bool) -> Sql {
         let mut statement = sql();

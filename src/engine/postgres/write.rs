@@ -21,6 +21,9 @@ use crate::wire::InvalidValue;
 /// After so many chunks that did not go straight, the rest goes through the stage at once.
 const STRAIGHT_FAILURES: u32 = 3;
 
+/// Rows that are deleted, or undone, stay in the stage's file until it is truncated, and every statement reads past them.
+const LITTER_BYTES: usize = 1 << 20;
+
 const SAVE: &str = "savepoint evenkeel";
 const KEEP: &str = "release savepoint evenkeel";
 /// In one go: the server has nothing to do until the answer has come and gone.
@@ -38,6 +41,8 @@ pub(super) struct Writer {
     /// The savepoint before the next straight piece is set.
     saved: bool,
     staged: bool,
+    /// What was written to the stage since its file was new.
+    litter: usize,
 }
 
 impl Writer {
@@ -51,6 +56,7 @@ impl Writer {
             straight_failures: 0,
             saved: false,
             staged: false,
+            litter: 0,
         }
     }
 
@@ -167,9 +173,10 @@ impl Writer {
         }
     }
 
-    /// The transaction has ended, and with it what could have been gone back to.
+    /// The transaction has ended, and with it what could have been gone back to and what was staged.
     pub(super) fn forget_saved(&mut self) {
         self.saved = false;
+        self.litter = 0;
     }
 
     /// Makes the temporary tables where they are missing.
@@ -245,6 +252,9 @@ impl Writer {
             }
             Err(Fault::Row(refusal)) => {
                 self.run(UNDO).await?;
+                if self.litter > LITTER_BYTES {
+                    self.clear_stage().await?;
+                }
                 Err(Fault::Row(refusal))
             }
             Err(Fault::Engine(err)) => Err(Fault::Engine(err)),
@@ -277,9 +287,22 @@ impl Writer {
             let query = self.destination.statements.count_absent();
             changes.skipped += self.number(&query).await?;
         }
-        let clear = self.destination.statements.clear_stage();
-        self.touch(&clear).await?;
+        self.clear_stage().await?;
         Ok(changes)
+    }
+
+    /// Empties the stage.
+    pub(super) async fn clear_stage(&mut self) -> Result<(), Fault> {
+        let statements = &self.destination.statements;
+        if self.litter > LITTER_BYTES {
+            let renew = statements.renew_stage();
+            self.touch(&renew).await?;
+            self.litter = 0;
+        } else {
+            let clear = statements.clear_stage();
+            self.touch(&clear).await?;
+        }
+        Ok(())
     }
 
     async fn update(&mut self) -> Result<u64, Fault> {
@@ -334,6 +357,7 @@ impl Writer {
 
     pub(super) async fn stage(&mut self, rows: &[Bytes]) -> Result<(), Fault> {
         let statement = self.destination.statements.copy_into_stage();
+        self.litter += rows.iter().map(Bytes::len).sum::<usize>();
         copy_in(&mut self.session, &statement, rows)
             .await
             .map(drop)
