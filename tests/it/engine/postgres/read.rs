@@ -113,7 +113,7 @@ async fn filters_and_pages_give_exactly_their_rows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_large_table_comes_in_batches_and_shows_one_moment() {
+async fn a_large_table_comes_in_small_batches_and_shows_one_moment() {
     let (url, site) = database(LARGE).await;
     let rows = site
         .read(everything(&table(&site, "t").await))
@@ -129,8 +129,7 @@ async fn a_large_table_comes_in_batches_and_shows_one_moment() {
             .iter()
             .all(|batch| batch.data.len() < BATCH_BYTES + 5_000)
     );
-    let bytes: usize = batches.iter().map(|batch| batch.data.len()).sum();
-    assert!(batches.len() <= bytes / BATCH_BYTES + 1);
+    assert!(batches.len() > 100, "{}", batches.len());
     let mut found = ids(&batches);
     found.sort_unstable();
     assert_eq!(found, (1..=20_000).collect::<Vec<_>>());
