@@ -10,12 +10,14 @@ use crate::engine::driver::ApplyBudget;
 /// A transaction does not stay open, and keep its locks, while a slow stream brings nothing.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// An application that wants a row this one has written waits no longer than this and one chunk.
-const LONGEST: Duration = Duration::from_secs(1);
+const LONGEST_BY_KEY: Duration = Duration::from_secs(1);
+/// The same while a table that began empty is filled, whose rows nobody knows yet.
+const LONGEST_STRAIGHT: Duration = Duration::from_secs(2);
 
 /// How a job's rows go now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// Straight into a table that began empty, whose rows nobody can want yet.
+    /// Straight into a table that began empty, whose rows nobody knows yet.
     Straight,
     /// Compared with what is there.
     ByKey,
@@ -82,24 +84,33 @@ impl Transaction {
         }
     }
 
-    /// Whether it is open for so long that an application may wait for its rows.
+    /// Whether it is open for so long that it has to end.
     pub(super) fn is_overdue(&self, way: Way) -> bool {
-        self.is_open() && way == Way::ByKey && self.begun.elapsed() >= LONGEST
+        self.is_open() && self.begun.elapsed() >= way.longest()
     }
 
     /// How long the next rows may be waited for.
     pub(super) fn patience(&self, way: Way) -> Duration {
-        if self.is_open() && way == Way::ByKey {
-            LONGEST.saturating_sub(self.begun.elapsed())
+        if self.is_open() {
+            way.longest().saturating_sub(self.begun.elapsed())
         } else {
             LONGEST_WAIT
         }
     }
 }
 
+impl Way {
+    fn longest(self) -> Duration {
+        match self {
+            Self::Straight => LONGEST_STRAIGHT,
+            Self::ByKey => LONGEST_BY_KEY,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{LONGEST, LONGEST_WAIT, Transaction, Way};
+    use super::{LONGEST_BY_KEY, LONGEST_STRAIGHT, LONGEST_WAIT, Transaction, Way};
     use crate::engine::chunk::Chunk;
     use crate::engine::driver::ApplyBudget;
 
@@ -133,7 +144,12 @@ mod tests {
         let mut transaction = Transaction::new();
         assert_eq!(transaction.patience(Way::ByKey), LONGEST_WAIT);
         transaction.begin();
-        assert!(transaction.patience(Way::ByKey) <= LONGEST);
-        assert_eq!(transaction.patience(Way::Straight), LONGEST_WAIT);
+        for (way, longest) in [
+            (Way::ByKey, LONGEST_BY_KEY),
+            (Way::Straight, LONGEST_STRAIGHT),
+        ] {
+            assert!(transaction.patience(way) <= longest && !transaction.is_overdue(way));
+        }
+        assert!(transaction.patience(Way::Straight) > transaction.patience(Way::ByKey));
     }
 }

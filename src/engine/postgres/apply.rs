@@ -98,10 +98,10 @@ impl Applier {
         self.finish().await
     }
 
-    /// What comes next, or that nothing came for as long as may be waited.
+    /// What comes next, or that nothing came for as long as may be waited. Never a batch without rows.
     async fn next(&self, rows: &mut RowStream) -> Result<Next, EngineError> {
         let patience = self.transaction.patience(self.writer.way());
-        match tokio::time::timeout(patience, rows.recv()).await {
+        match tokio::time::timeout(patience, something(rows)).await {
             Err(_) => Ok(Next::NothingYet),
             Ok(Some(Ok(Flow::Rows(batch)))) => Ok(Next::Rows(batch)),
             Ok(Some(Ok(Flow::End))) => Ok(Next::End),
@@ -190,6 +190,16 @@ impl Applier {
     async fn run(&mut self, statements: &'static str) -> Result<(), EngineError> {
         let outcome = self.writer.session().run(statements).await;
         outcome.map_err(|err| fault(err, self.writer.table()))
+    }
+}
+
+/// The next item; batches without rows, which a conversion leaves when it refuses all of theirs, are passed over.
+async fn something(rows: &mut RowStream) -> Option<Result<Flow, EngineError>> {
+    loop {
+        match rows.recv().await {
+            Some(Ok(Flow::Rows(batch))) if batch.data.is_empty() => {}
+            item => return item,
+        }
     }
 }
 

@@ -13,7 +13,8 @@ use crate::engine::session::{self, Server, pool_options};
 use crate::engine::sql::{Quoting, Sql};
 
 /// What every connection begins with: texts of values that depend on nothing outside this program, names that are
-/// always qualified, and hidden rows (row security) as errors instead of silent gaps.
+/// always qualified, and hidden rows (row security) as errors instead of silent gaps. Notices stay away: while a COPY
+/// is sent nobody reads, and a trigger that has something to say of each row would fill the line and stop both sides.
 const SETTINGS: &str = "
 set timezone = 'UTC';
 set datestyle = 'ISO, YMD';
@@ -25,6 +26,7 @@ set lc_monetary = 'C';
 set standard_conforming_strings = on;
 set search_path = '';
 set row_security = off;
+set client_min_messages = 'error';
 set application_name = 'evenkeel';
 set statement_timeout = 0;
 set lock_timeout = '5s';

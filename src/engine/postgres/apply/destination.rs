@@ -30,6 +30,8 @@ pub(super) struct Destination {
     pub(super) straight: bool,
     /// It held no rows.
     pub(super) began_empty: bool,
+    /// Triggers or rules may leave a row out without an error.
+    pub(super) has_triggers: bool,
     /// Equal keys may differ in bytes.
     pub(super) folded: bool,
     /// Columns that may be NULL for a moment while unique values change places.
@@ -118,15 +120,15 @@ async fn look(
         .await
         .and_then(|row| row.try_get(0))
         .map_err(engine)?;
-    let straight = began_empty
-        && statements.inserts()
-        && statements.fit_binary_copy()
-        && !has_rules(session, table).await?;
+    let has_rules = has_rules(session, table).await?;
+    let straight =
+        began_empty && statements.inserts() && statements.fit_binary_copy() && !has_rules;
     Ok(Destination {
         parkable: parkable(session, table, job).await?,
         statements,
         straight,
         began_empty,
+        has_triggers: has_rules || !table.triggers.is_empty(),
         folded,
         identities,
         form: String::new(),

@@ -23,8 +23,8 @@ struct Sent {
 }
 
 impl Applier {
-    /// Copies `batch`, and what follows it, until a piece or the transaction is full, nothing came for a while, or the
-    /// end came; what comes next then.
+    /// Copies `batch`, and what follows it, until a piece or the transaction is full or has lasted long enough, nothing
+    /// came for a while, or the end came; what comes next then.
     pub(super) async fn copy_straight(
         &mut self,
         mut batch: RowBatch,
@@ -44,8 +44,11 @@ impl Applier {
         let Sent { copied, next } = sent?;
         let piece = std::mem::take(&mut self.chunk);
         self.transaction.add(piece.rows, piece.bytes);
-        if !self.writer.keep_straight(copied).await? {
+        if !self.writer.keep_straight(copied, piece.rows).await? {
             self.writer.write(&piece.parts).await?;
+        }
+        if self.transaction.is_overdue(self.writer.way()) {
+            self.commit().await?;
         }
         match next {
             Some(next) => Ok(next),
@@ -73,7 +76,7 @@ impl Applier {
             if !batch.data.is_empty() {
                 break Some(Next::Rows(batch));
             }
-            if self.chunk.bytes >= PIECE_BYTES {
+            if self.chunk.bytes >= PIECE_BYTES || self.transaction.is_overdue(self.writer.way()) {
                 break None;
             }
             match self.next(rows).await? {

@@ -25,6 +25,9 @@ use crate::model::table::TableName;
 /// After so many chunks that did not go straight, the rest goes through the stage at once.
 const STRAIGHT_FAILURES: u32 = 3;
 
+/// Rows that are deleted, or undone, stay in the stage's file until it is truncated, and every statement reads past them.
+const LITTER_BYTES: usize = 1 << 20;
+
 const SAVE: &str = "savepoint evenkeel";
 const KEEP: &str = "release savepoint evenkeel";
 /// In one go: the server has nothing to do until the answer has come and gone.
@@ -42,6 +45,8 @@ pub(super) struct Writer {
     /// The savepoint before the next straight piece is set.
     saved: bool,
     staged: bool,
+    /// What was written to the stage since its file was new.
+    litter: usize,
 }
 
 impl Writer {
@@ -55,6 +60,7 @@ impl Writer {
             straight_failures: 0,
             saved: false,
             staged: false,
+            litter: 0,
         }
     }
 
@@ -145,32 +151,33 @@ impl Writer {
         Ok(())
     }
 
-    /// Whether what went straight is in; if not, nothing of it is.
+    /// Whether the `sent` rows that went straight are in; if not, nothing of them is.
     pub(super) async fn keep_straight(
         &mut self,
         copied: Result<u64, sqlx::Error>,
+        sent: u64,
     ) -> Result<bool, EngineError> {
-        match copied {
-            Ok(rows) => {
+        match copied.map_err(|err| writing(err, self.table())) {
+            Ok(rows) if rows == sent => {
                 self.run(KEEP_AND_SAVE).await?;
                 self.applied.changes.added += rows;
                 Ok(true)
             }
-            Err(err) => match writing(err, self.table()) {
-                Fault::Row(_) => {
-                    self.run(UNDO).await?;
-                    self.saved = false;
-                    self.straight_failures += 1;
-                    Ok(false)
-                }
-                Fault::Engine(err) => Err(err),
-            },
+            Err(Fault::Engine(err)) => Err(err),
+            // A row does not fit, or a trigger left some out.
+            Ok(_) | Err(Fault::Row(_)) => {
+                self.run(UNDO).await?;
+                self.saved = false;
+                self.straight_failures += 1;
+                Ok(false)
+            }
         }
     }
 
-    /// The transaction has ended, and with it what could have been gone back to.
+    /// The transaction has ended, and with it what could have been gone back to and what was staged.
     pub(super) fn forget_saved(&mut self) {
         self.saved = false;
+        self.litter = 0;
     }
 
     /// Makes the temporary tables where they are missing.
@@ -242,6 +249,9 @@ impl Writer {
             }
             Err(Fault::Row(refusal)) => {
                 self.run(UNDO).await?;
+                if self.litter > LITTER_BYTES {
+                    self.clear_stage().await?;
+                }
                 Err(Fault::Row(refusal))
             }
             Err(Fault::Engine(err)) => Err(Fault::Engine(err)),
@@ -262,21 +272,60 @@ impl Writer {
             0
         };
         if self.destination.statements.updates() {
-            let update = self.destination.statements.update();
-            changes.updated = self.touch(&update).await?;
+            changes.updated = self.update().await?;
         }
         changes.conflicts = differing.saturating_sub(changes.updated);
         changes.skipped = changes.conflicts;
         if self.destination.statements.inserts() {
             let insert = self.destination.statements.insert();
             changes.added = self.touch(&insert).await?;
+            self.refuse_left_out().await?;
         } else {
             let query = self.destination.statements.count_absent();
             changes.skipped += self.number(&query).await?;
         }
-        let clear = self.destination.statements.clear_stage();
-        self.touch(&clear).await?;
+        self.clear_stage().await?;
         Ok(changes)
+    }
+
+    /// Empties the stage.
+    pub(super) async fn clear_stage(&mut self) -> Result<(), Fault> {
+        let statements = &self.destination.statements;
+        if self.litter > LITTER_BYTES {
+            let renew = statements.renew_stage();
+            self.touch(&renew).await?;
+            self.litter = 0;
+        } else {
+            let clear = statements.clear_stage();
+            self.touch(&clear).await?;
+        }
+        Ok(())
+    }
+
+    async fn update(&mut self) -> Result<u64, Fault> {
+        let statements = &self.destination.statements;
+        let (update, query) = (statements.update(), statements.count_updates());
+        let due = if self.destination.has_triggers {
+            self.number(&query).await?
+        } else {
+            0
+        };
+        let updated = self.touch(&update).await?;
+        if updated < due {
+            return Err(left_out());
+        }
+        Ok(updated)
+    }
+
+    /// After inserting every row is there, unless something of the table's own decided otherwise.
+    async fn refuse_left_out(&mut self) -> Result<(), Fault> {
+        if self.destination.has_triggers {
+            let query = self.destination.statements.count_absent();
+            if self.number(&query).await? > 0 {
+                return Err(left_out());
+            }
+        }
+        Ok(())
     }
 
     /// Two incoming keys that the destination calls equal would replace each other.
@@ -306,6 +355,7 @@ impl Writer {
 
     async fn stage(&mut self, rows: &[Bytes]) -> Result<(), Fault> {
         let statement = self.destination.statements.copy_into_stage();
+        self.litter += rows.iter().map(Bytes::len).sum::<usize>();
         copy_in(&mut self.session, &statement, rows)
             .await
             .map(drop)
@@ -335,4 +385,12 @@ impl Writer {
         let number: i64 = row.try_get(0).map_err(|err| writing(err, self.table()))?;
         Ok(u64::try_from(number).unwrap_or_default())
     }
+}
+
+fn left_out() -> Fault {
+    Fault::Row(Refusal {
+        column: None,
+        reason: "a trigger or a rule of the table left the row out".into(),
+        may_fit_later: false,
+    })
 }

@@ -197,11 +197,14 @@ impl<'c> Destination<'c> {
         }
         let result = work(self);
         if self.connection.is_autocommit() {
-            // `raise(rollback)` in a trigger has undone rows that were counted as written.
-            return Err(Fault::Engine(EngineError::Statement {
-                table: self.table.to_string(),
-                message: "a trigger of the table rolled the whole transaction back".to_owned(),
-            }));
+            // Rows that were counted as written are undone: by a fault such as a full disk, or by `raise(rollback)`.
+            return match result {
+                Err(Fault::Engine(err)) => Err(Fault::Engine(err)),
+                _ => Err(Fault::Engine(EngineError::Statement {
+                    table: self.table.to_string(),
+                    message: "a trigger of the table rolled the whole transaction back".to_owned(),
+                })),
+            };
         }
         if let Some(guard) = &mut self.statements.guard {
             if result.is_err() {

@@ -5,6 +5,7 @@ mod catalogue;
 mod create;
 mod faults;
 mod read;
+mod straight;
 
 use evenkeel::base::secret::Secret;
 use evenkeel::engine::postgres::PostgresDriver;

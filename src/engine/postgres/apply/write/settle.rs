@@ -129,8 +129,7 @@ impl Writer {
         self.stage(tuples).await?;
         let park = self.destination.statements.park(columns);
         self.touch(&park).await?;
-        let clear = self.destination.statements.clear_stage();
-        self.touch(&clear).await.map(drop)
+        self.clear_stage().await
     }
 
     /// The error for more held rows than allowed, with the first of them in words.
