@@ -112,8 +112,9 @@ async fn ask_again(ctx: &Ctx, connection: &Connection) -> Told {
 /// The peer answered after it had been silent: what waits for it goes on at once.
 async fn welcome_back(ctx: &Ctx, connection: &Connection, now: Timestamp) -> Result<(), SyncError> {
     if connection.unreachable_since.is_some() && connection.deleted_at.is_none() {
-        ctx.store.set_contact(connection.id, None, now).await?;
+        // In this order: killed in between, the peer still counts as silent, and this is done again.
         ctx.store.hurry_runs(connection.id, now).await?;
+        ctx.store.set_contact(connection.id, None, now).await?;
         ctx.runner.wake();
     }
     Ok(())

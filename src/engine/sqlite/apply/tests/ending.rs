@@ -9,8 +9,8 @@ use tokio::sync::{mpsc, watch};
 use super::{PEOPLE, person};
 use crate::engine::driver::{ApplyProgress, Driver, Flow, RowStream};
 use crate::engine::error::EngineError;
+use crate::engine::fault::Fault;
 use crate::engine::sqlite::apply::destination::{Attempt, Destination};
-use crate::engine::sqlite::fault::RowFault;
 use crate::engine::sqlite::introspect;
 use crate::engine::sqlite::test_site::{Site, TestRow, batch};
 
@@ -177,7 +177,7 @@ async fn a_disk_that_is_full_is_told_as_such_though_sqlite_rolls_back_by_itself(
         let row = batch(&[person(id, &name, None)]);
         destination.write(&row.data, Attempt::First).err()
     });
-    let Some(RowFault::Fatal(fault)) = fault else {
+    let Some(Fault::Engine(fault)) = fault else {
         panic!("nothing stopped it, or it was blamed on a row");
     };
     assert!(matches!(fault, EngineError::Full(_)), "{fault}");
