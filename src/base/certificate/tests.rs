@@ -90,8 +90,7 @@ fn each_fault_of_the_files_is_told_with_the_file_at_fault() {
     // A reader that shows what it did not understand would show the key.
     let key = std::fs::read_to_string(made.path("key.pem")).unwrap();
     made.write("flat.pem", &key.replace('\n', ""));
-    let half: String = key.chars().take(key.len() / 2).collect();
-    made.write("half.pem", &half);
+    made.write("half.pem", key.split_at(key.len() / 2).0);
     made.write("open.pem", &key.replacen("KEY-----", "KEY--", 1));
     let pipe = made.path("pipe.pem");
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, FileType::Fifo, Mode::RWXU, 0).unwrap();

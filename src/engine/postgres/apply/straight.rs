@@ -9,6 +9,7 @@ use crate::engine::error::EngineError;
 use crate::engine::postgres::apply::copying::Copying;
 use crate::engine::postgres::apply::{Applier, Next};
 use crate::engine::postgres::connect::Session;
+use crate::engine::transaction::Way;
 use crate::wire::row::RowBatch;
 
 /// Bytes of one COPY. They stay in memory until it has ended, to be halved if need be.
@@ -47,7 +48,7 @@ impl Applier {
         if !self.writer.keep_straight(copied, piece.rows).await? {
             self.writer.write(&piece.parts).await?;
         }
-        if self.transaction.is_overdue(self.writer.way()) {
+        if self.transaction.is_overdue(Way::Straight) {
             self.commit().await?;
         }
         match next {
@@ -76,7 +77,7 @@ impl Applier {
             if !batch.data.is_empty() {
                 break Some(Next::Rows(batch));
             }
-            if self.chunk.bytes >= PIECE_BYTES || self.transaction.is_overdue(self.writer.way()) {
+            if self.chunk.bytes >= PIECE_BYTES || self.transaction.is_overdue(Way::Straight) {
                 break None;
             }
             match self.next(rows).await? {
