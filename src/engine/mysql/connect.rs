@@ -15,7 +15,7 @@ use crate::base::secret::Secret;
 use crate::config::mysql_options;
 use crate::engine::error::EngineError;
 use crate::engine::mysql::fault::unreachable;
-use crate::engine::sql::Sql;
+use crate::engine::sql::{Quoting, Sql};
 
 const MAX_CONNECTIONS: u32 = 16;
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -57,7 +57,17 @@ set session transaction isolation level repeatable read";
 /// # Errors
 /// [`EngineError::Url`] for a URL that names no MySQL or MariaDB database.
 pub(super) fn pool(url: &Secret<String>) -> Result<MySqlPool, EngineError> {
+    let options = options(url)?;
+    let enter = entering(&options);
     Ok(MySqlPoolOptions::new()
+        .test_before_acquire(false)
+        .before_acquire(move |connection, _| {
+            let enter = AssertSqlSafe(enter.text().to_owned());
+            Box::pin(async move {
+                connection.execute(sqlx::raw_sql(enter)).await?;
+                Ok(true)
+            })
+        })
         .max_connections(MAX_CONNECTIONS)
         .acquire_timeout(PATIENCE)
         .idle_timeout(Duration::from_secs(300))
@@ -65,7 +75,18 @@ pub(super) fn pool(url: &Secret<String>) -> Result<MySqlPool, EngineError> {
         .after_connect(|connection, _| {
             Box::pin(async move { connection.execute(sqlx::raw_sql(SETTINGS)).await.map(drop) })
         })
-        .connect_lazy_with(options(url)?))
+        .connect_lazy_with(options))
+}
+
+/// Enters the URL's database once more: besides showing that a connection that lay idle still serves, only this has the
+/// server read anew which rights on the whole database the account was granted or lost meanwhile.
+fn entering(options: &MySqlConnectOptions) -> Sql {
+    let mut enter = Sql::new(Quoting::Backtick, None);
+    match options.get_database() {
+        Some(database) => enter.push("use ").ident(database),
+        None => enter.push("do 0"),
+    };
+    enter
 }
 
 /// How to connect; the session's settings are [`SETTINGS`] alone.
