@@ -18,6 +18,8 @@
 mod admin;
 mod alerts;
 mod attacks;
+/// Early in the alphabet, so in the order of tests: these take minutes, in which the others run.
+mod clock;
 mod commands;
 mod engine;
 mod harness;

@@ -1,8 +1,8 @@
-//! A row filter in an order: exactly its rows travel, over every pair of engines.
+//! A row filter in an order: exactly its rows travel, from each engine and to each.
 
 use serde_json::{Value, json};
 
-use crate::support::database::{Database, KINDS, Kind};
+use crate::support::database::{CHAIN, Database, Kind};
 use crate::support::pair::{Pair, changes, connection};
 
 const SALES: &str = "
@@ -46,12 +46,6 @@ fn fault(run: &Value) -> (&str, &str) {
     (text("code"), text("message"))
 }
 
-fn pairs() -> impl Iterator<Item = (Kind, Kind)> {
-    KINDS
-        .into_iter()
-        .flat_map(|from| KINDS.into_iter().map(move |to| (from, to)))
-}
-
 #[test]
 fn exactly_the_rows_of_the_filter_arrive_and_nothing_else_is_touched() {
     let cases = [
@@ -73,7 +67,7 @@ fn exactly_the_rows_of_the_filter_arrive_and_nothing_else_is_touched() {
         ),
         (term("shop", "=", json!("' or 1=1 --")), ""),
     ];
-    for (from, to) in pairs() {
+    for (from, to) in CHAIN {
         let pair = Pair::builder(with(from, SALES), with(to, HERE)).start();
         let ids = |where_: &str| {
             let ids = format!("select id from sales where {where_} order by id");
@@ -106,7 +100,7 @@ fn a_filter_may_ask_about_a_column_that_does_not_travel() {
             {"source_column": "total", "destination_field": "amount"},
         ],
     }]});
-    for (from, to) in pairs() {
+    for (from, to) in CHAIN {
         let pair = Pair::builder(with(from, SALES), Database::empty(to)).start();
         let run = pair.pull_as(&order);
         assert_eq!(run["status"], "completed", "{run:#}");

@@ -1,9 +1,9 @@
-//! Tables that go elsewhere: another name here, other columns, another key, over every pair of engines.
+//! Tables that go elsewhere: another name here, other columns, another key, from each engine and to each.
 
 use serde_json::{Value, json};
 
 use crate::support::daemon::Site;
-use crate::support::database::{Database, KINDS, Kind};
+use crate::support::database::{CHAIN, Database, KINDS, Kind};
 use crate::support::pair::{Pair, changes, connect, connection};
 
 const SHOP: &str = "
@@ -40,7 +40,7 @@ fn mapped_columns_arrive_under_their_names_here_and_others_stay() {
         "source_table": "orders", "destination_table": "berlin_orders",
         "field_mapping": [field("id", "nr"), field("code", "label"), field("total", "amount")],
     }]});
-    for (from, to) in pairs() {
+    for (from, to) in CHAIN {
         let pair = pair(from, to, here);
         let run = pair.pull_as(&order);
         assert_eq!(run["status"], "completed_with_errors", "{run:#}");
@@ -82,7 +82,7 @@ fn a_table_that_is_missing_is_made_under_its_name_here_and_its_foreign_keys_foll
         ]},
         {"source_table": "shops", "destination_table": "branches"},
     ]});
-    for (from, to) in pairs() {
+    for (from, to) in CHAIN {
         let pair = pair(from, to, "select 1");
         let id = connection(&pair.taker, "berlin")["id"].clone();
         let target = format!("/connections/{}/creation", id.as_str().unwrap());
@@ -231,10 +231,4 @@ fn what_a_mapping_cannot_do_is_refused_by_name_before_any_row() {
             "{refused}"
         );
     }
-}
-
-fn pairs() -> impl Iterator<Item = (Kind, Kind)> {
-    KINDS
-        .into_iter()
-        .flat_map(|from| KINDS.into_iter().map(move |to| (from, to)))
 }

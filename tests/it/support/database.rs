@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use super::{cleanup, flights, mariadb, postgres, sqlite};
+use super::flights::{self, Part};
+use super::{cleanup, mariadb, postgres, sqlite};
 
 /// A kind of database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,13 @@ pub enum Kind {
 
 /// Every kind.
 pub const KINDS: [Kind; 3] = [Kind::Postgres, Kind::Sqlite, Kind::Mariadb];
+
+/// Pairs in which each kind gives once and takes once, for what no pair does differently.
+pub const CHAIN: [(Kind, Kind); 3] = [
+    (Kind::Postgres, Kind::Sqlite),
+    (Kind::Sqlite, Kind::Mariadb),
+    (Kind::Mariadb, Kind::Postgres),
+];
 
 /// Lets MariaDB take the SQL that the others take; what it cannot store is an error.
 const STANDARD: &str =
@@ -60,13 +68,13 @@ impl Database {
         database
     }
 
-    /// One with all flights of 2013 and their companions.
-    pub fn flights(kind: Kind) -> Self {
+    /// One with flights of 2013 and their companions; in MariaDB those of January, whatever `part` says.
+    pub fn flights(kind: Kind, part: Part) -> Self {
         match kind {
-            Kind::Postgres => Self::Postgres(flights::postgres_database()),
+            Kind::Postgres => Self::Postgres(flights::postgres_database(part)),
             Kind::Sqlite => {
                 let folder = folder();
-                flights::sqlite_database(&folder.path().join("site.db"));
+                flights::sqlite_database(&folder.path().join("site.db"), part);
                 Self::Sqlite(folder)
             }
             Kind::Mariadb => Self::Mariadb(flights::mariadb_database()),

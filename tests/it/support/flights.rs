@@ -10,12 +10,21 @@ use tempfile::TempDir;
 
 use super::{cleanup, mariadb, postgres, sqlite};
 
+/// How much of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All flights.
+    Year,
+    /// The flights of the first month: what MariaDB's pairs need to show in a twelfth of the time.
+    January,
+}
+
 /// A table of the data set. The words of `columns` mean the same to PostgreSQL and to SQLite.
 pub struct Table {
     /// Its name.
     pub name: &'static str,
     /// How many rows the data set has.
-    pub rows: usize,
+    rows: usize,
     /// Column definitions in the order of the file.
     pub columns: &'static str,
     /// The columns of the primary key, in its order.
@@ -76,6 +85,14 @@ pub const TABLES: [Table; 5] = [
 ];
 
 impl Table {
+    /// How many rows there are in `part`.
+    pub fn rows(&self, part: Part) -> usize {
+        match part {
+            Part::January if self.name == "flights" => 27_004,
+            _ => self.rows,
+        }
+    }
+
     /// Name and type of each column, in order.
     pub fn columns(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let definition = |text: &'static str| {
@@ -117,39 +134,45 @@ impl Table {
         )
     }
 
-    /// The file's CSV: a header line, `NA` for NULL.
-    pub fn csv(&self) -> Vec<u8> {
+    /// The file's CSV, or that of a part: a header line, `NA` for NULL.
+    pub fn csv(&self, part: Part) -> Vec<u8> {
         let file = format!(
             "{}/tests/data/flights/{}.csv.zst",
             env!("CARGO_MANIFEST_DIR"),
             self.name
         );
         let compressed = std::fs::read(&file).unwrap_or_else(|err| panic!("{file}: {err}"));
-        zstd::stream::decode_all(compressed.as_slice()).expect("zstd data")
+        let csv = zstd::stream::decode_all(compressed.as_slice()).expect("zstd data");
+        if part == Part::Year || self.name != "flights" {
+            return csv;
+        }
+        let lines = csv.split_inclusive(|byte| *byte == b'\n').enumerate();
+        let kept = lines.filter(|(at, line)| *at == 0 || line.starts_with(b"2013,1,"));
+        kept.flat_map(|(_, line)| line).copied().collect()
     }
 }
 
 /// Makes and fills the five tables in the PostgreSQL database at `url`.
-pub fn load_postgres(url: &str) {
+fn load_postgres(url: &str, part: Part) {
     for table in &TABLES {
         postgres::query(url, &table.create());
-        postgres::copy_csv(url, table.name, &table.csv());
+        postgres::copy_csv(url, table.name, &table.csv(part));
     }
     postgres::query(url, "vacuum analyze");
 }
 
-/// Makes and fills the five tables in the MariaDB database at `url`.
-pub fn load_mariadb(url: &str) {
+/// Makes and fills the five tables, flights of January, in the MariaDB database at `url`.
+fn load_mariadb(url: &str) {
     mariadb::query(url, "alter database default collate utf8mb4_nopad_bin");
     for table in &TABLES {
         mariadb::query(url, &table.create_in_mariadb());
         let columns: Vec<(&str, &str)> = table.columns().collect();
-        mariadb::load_csv(url, table.name, &columns, &table.csv());
+        mariadb::load_csv(url, table.name, &columns, &table.csv(Part::January));
     }
 }
 
 /// Makes and fills the five tables in the SQLite database at `path`.
-pub fn load_sqlite(path: &Path) {
+fn load_sqlite(path: &Path, part: Part) {
     let mut db = sqlite::open(path);
     for table in &TABLES {
         let tx = db.transaction().expect("a transaction");
@@ -160,7 +183,7 @@ pub fn load_sqlite(path: &Path) {
         let mut insert = tx
             .prepare(&format!("insert into {} values ({marks})", table.name))
             .expect("an insert");
-        for record in csv::Reader::from_reader(table.csv().as_slice()).records() {
+        for record in csv::Reader::from_reader(table.csv(part).as_slice()).records() {
             let record = record.expect("a record");
             let values = record
                 .iter()
@@ -175,18 +198,18 @@ pub fn load_sqlite(path: &Path) {
     }
 }
 
-/// A fresh database with all flights on the shared server: loaded once, then copied. Its URL.
-pub fn postgres_database() -> String {
-    static TEMPLATE: OnceLock<String> = OnceLock::new();
-    let template = TEMPLATE.get_or_init(|| {
+/// A fresh database with the flights of `part` on the shared server: loaded once, then copied. Its URL.
+pub fn postgres_database(part: Part) -> String {
+    static TEMPLATES: [OnceLock<String>; 2] = [const { OnceLock::new() }; 2];
+    let template = TEMPLATES[part as usize].get_or_init(|| {
         let url = postgres::shared().database();
-        load_postgres(&url);
+        load_postgres(&url, part);
         url
     });
     postgres::shared().database_like(template)
 }
 
-/// A fresh database with all flights on the shared MariaDB server; its URL.
+/// A fresh database with the flights of January on the shared MariaDB server; its URL.
 pub fn mariadb_database() -> String {
     static TEMPLATE: OnceLock<String> = OnceLock::new();
     let template = TEMPLATE.get_or_init(|| {
@@ -205,17 +228,17 @@ pub fn mariadb_database() -> String {
     url
 }
 
-/// Writes a database with all flights to `path`: loaded once, then copied.
-pub fn sqlite_database(path: &Path) {
-    static TEMPLATE: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
-    let (_, template) = TEMPLATE.get_or_init(|| {
+/// Writes a database with the flights of `part` to `path`: loaded once, then copied.
+pub fn sqlite_database(path: &Path, part: Part) {
+    static TEMPLATES: [OnceLock<(TempDir, PathBuf)>; 2] = [const { OnceLock::new() }; 2];
+    let (_, template) = TEMPLATES[part as usize].get_or_init(|| {
         let folder = tempfile::Builder::new()
             .prefix("evenkeel-flights-")
             .tempdir()
             .expect("a temporary folder");
         cleanup::folder(folder.path());
         let path = folder.path().join("flights.db");
-        load_sqlite(&path);
+        load_sqlite(&path, part);
         sqlite::execute(&path, "pragma wal_checkpoint(truncate)");
         (folder, path)
     });

@@ -4,7 +4,6 @@ mod api;
 mod commands;
 mod faults;
 mod missed;
-mod schedule;
 mod told;
 
 use serde_json::{Value, json};
@@ -34,18 +33,18 @@ fn body(pair: &Pair, name: &str, fields: Value) -> Value {
 }
 
 /// Makes a sync, and returns its id.
-fn create(pair: &Pair, name: &str, fields: Value) -> String {
+pub(crate) fn create(pair: &Pair, name: &str, fields: Value) -> String {
     let made = pair.taker.post("/syncs", &body(pair, name, fields));
     let made = made.expect(201).json();
     made["id"].as_str().expect("an id").to_owned()
 }
 
-fn show(pair: &Pair, sync: &str) -> Value {
+pub(crate) fn show(pair: &Pair, sync: &str) -> Value {
     pair.taker.get(&format!("/syncs/{sync}"))
 }
 
 /// The runs of a sync, oldest first.
-fn runs(pair: &Pair, sync: &str) -> Vec<Value> {
+pub(crate) fn runs(pair: &Pair, sync: &str) -> Vec<Value> {
     let listed = pair.taker.get(&format!("/syncs/{sync}/runs?limit=200"));
     let mut runs = listed["items"].as_array().expect("items").clone();
     runs.reverse();

@@ -1,7 +1,7 @@
 //! Reading against a real server.
 
 use evenkeel::engine::EngineError;
-use evenkeel::engine::driver::{Driver, KeyValue, Page, RowFilter};
+use evenkeel::engine::driver::{BATCH_BYTES, Driver, KeyValue, Page, RowFilter};
 use evenkeel::model::table::{NeutralType, TableName};
 use sqlx::{Connection, Executor};
 
@@ -259,7 +259,7 @@ async fn pages_follow_keys_of_every_type_that_stands_in_a_cursor() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_large_table_comes_in_batches_of_a_mebibyte_and_shows_one_moment() {
+async fn a_large_table_comes_in_small_batches_and_shows_one_moment() {
     let (url, site) = database(LARGE);
     let rows = site
         .read(everything(&table(&site, "t").await))
@@ -273,9 +273,9 @@ async fn a_large_table_comes_in_batches_of_a_mebibyte_and_shows_one_moment() {
     assert!(
         batches
             .iter()
-            .all(|batch| batch.data.len() < (1 << 20) + 5_000)
+            .all(|batch| batch.data.len() < BATCH_BYTES + 5_000)
     );
-    assert_eq!(batches.len(), 77);
+    assert!(batches.len() > 100, "{}", batches.len());
     assert_eq!(batches.iter().map(|batch| batch.rows).sum::<u32>(), 20_000);
 }
 

@@ -1,7 +1,7 @@
 //! Reading against a real server.
 
 use evenkeel::engine::EngineError;
-use evenkeel::engine::driver::{Driver, KeyValue, Page, RowFilter};
+use evenkeel::engine::driver::{BATCH_BYTES, Driver, KeyValue, Page, RowFilter};
 use evenkeel::model::table::{NeutralType, TableName};
 use evenkeel::wire::row::{RowBatch, split_tuple};
 use sqlx::{Connection, Executor};
@@ -113,7 +113,7 @@ async fn filters_and_pages_give_exactly_their_rows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_large_table_comes_in_batches_of_a_mebibyte_and_shows_one_moment() {
+async fn a_large_table_comes_in_small_batches_and_shows_one_moment() {
     let (url, site) = database(LARGE).await;
     let rows = site
         .read(everything(&table(&site, "t").await))
@@ -127,9 +127,9 @@ async fn a_large_table_comes_in_batches_of_a_mebibyte_and_shows_one_moment() {
     assert!(
         batches
             .iter()
-            .all(|batch| batch.data.len() < (1 << 20) + 5_000)
+            .all(|batch| batch.data.len() < BATCH_BYTES + 5_000)
     );
-    assert_eq!(batches.len(), 77);
+    assert!(batches.len() > 100, "{}", batches.len());
     let mut found = ids(&batches);
     found.sort_unstable();
     assert_eq!(found, (1..=20_000).collect::<Vec<_>>());
