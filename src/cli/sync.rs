@@ -85,10 +85,14 @@ async fn warn(client: &Client, output: Output, sync: &Value) {
     let body = json!({"tables": tables});
     match client.post(&["connections", id, "creation"], &body).await {
         Ok(plan) if list(&plan, "statements").is_empty() => {}
-        Ok(_) => output.note(&format!(
-            "Tables are missing here, and a sync makes none: evenkeel pull {id} {} --create",
-            named(sync, " ")
-        )),
+        Ok(_) => {
+            let connection = client.get(&["connections", id]).await.unwrap_or_default();
+            output.note(&format!(
+                "Tables are missing here, and a sync makes none: evenkeel pull {} {} --create",
+                text(&connection, "name"),
+                named(sync, " ")
+            ));
+        }
         Err(err) => output.note(&format!("As it stands it would fail: {err}")),
     }
 }

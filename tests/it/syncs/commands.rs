@@ -181,7 +181,7 @@ fn each_sync_command_ends_with_the_code_that_scripts_rely_on() {
         (
             &["sync", "edit", "missing", "--table", "stock=new_stock"],
             0,
-            "stock=new_stock --create",
+            "pull berlin stock=new_stock --create",
         ),
         (
             &["pull", "berlin", "stock=new_stock", "--create", "--yes"],
