@@ -10,7 +10,7 @@ mod pace;
 mod statements;
 mod swap;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::mpsc::error::TryRecvError;
@@ -20,7 +20,7 @@ use crate::engine::driver::{Applied, ApplyJob, ApplyProgress, Flow, RowStream};
 use crate::engine::error::EngineError;
 use crate::engine::held::Held;
 use crate::engine::sqlite::apply::destination::{Attempt, Destination, Effect};
-use crate::engine::sqlite::apply::pace::Pace;
+use crate::engine::sqlite::apply::pace::{Pace, TRANSACTION_TIME};
 use crate::engine::sqlite::caller::{CallerWatch, caller};
 use crate::engine::sqlite::connect::Location;
 use crate::engine::sqlite::fault::{Refusal, RowFault, engine_error};
@@ -70,6 +70,10 @@ fn run(
     let connection = location.open_writer()?;
     let table = &job.table.name;
     let fault = |err: rusqlite::Error| engine_error(&err, table);
+    // `Work::checkpoint` does it instead.
+    connection
+        .pragma_update(None, "wal_autocheckpoint", 0)
+        .map_err(fault)?;
     let schema_version = schema_version(&connection).map_err(fault)?;
     let described = introspect::table(&connection, table)
         .map_err(fault)?
@@ -84,6 +88,7 @@ fn run(
         held: Held::new(),
         applied: Applied::default(),
         taken_care_of: 0,
+        not_taken_over: Duration::ZERO,
         progress,
         caller,
     };
@@ -108,6 +113,8 @@ struct Work<'c> {
     applied: Applied,
     /// Rows written, found equal or left out: all but those held back or refused.
     taken_care_of: u64,
+    /// How long transactions lasted since the last checkpoint.
+    not_taken_over: Duration,
     progress: watch::Sender<ApplyProgress>,
     caller: &'c CallerWatch,
 }
@@ -281,13 +288,24 @@ impl Work<'_> {
             return Ok(());
         }
         self.execute("commit")?;
-        self.pace.end(Instant::now());
+        self.not_taken_over += self.pace.end(Instant::now());
         self.progress.send_replace(ApplyProgress {
             rows_taken: self.applied.rows,
             rows_committed: self.taken_care_of,
             changes: self.applied.changes,
         });
+        self.checkpoint();
         Ok(())
+    }
+
+    /// Lets SQLite take over into the database file what its write-ahead log has grown by: in the pause, for that keeps
+    /// no writer waiting.
+    fn checkpoint(&mut self) {
+        if self.not_taken_over >= TRANSACTION_TIME {
+            self.not_taken_over = Duration::ZERO;
+            // As with the checkpoints that SQLite makes by itself, what cannot be done now is done by a later one.
+            let _ = self.execute("pragma wal_checkpoint(passive)");
+        }
     }
 
     /// Whether the table is still what it was, now that nobody else can change it.

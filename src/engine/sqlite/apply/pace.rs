@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::engine::driver::ApplyBudget;
 
 /// Time for the rows of one transaction; its commit comes on top.
-const TRANSACTION_TIME: Duration = Duration::from_millis(100);
+pub(super) const TRANSACTION_TIME: Duration = Duration::from_millis(100);
 /// How often those who waited longer, because others were quicker in every pause, get one that they cannot miss.
 const LONG_PAUSE_EVERY: Duration = Duration::from_secs(1);
 /// The sleeps of SQLite's busy handler, in milliseconds (`sqliteDefaultBusyCallback` in its `main.c`); the last repeats.
@@ -68,8 +68,8 @@ impl Pace {
                 .is_some_and(|begun| now - begun >= TRANSACTION_TIME)
     }
 
-    /// The transaction has ended; a pause begins.
-    pub(super) fn end(&mut self, now: Instant) {
+    /// The transaction has ended; a pause begins. How long whoever waits has waited.
+    pub(super) fn end(&mut self, now: Instant) -> Duration {
         let waited = self
             .begun
             .take()
@@ -82,6 +82,7 @@ impl Pace {
             } else {
                 sleep_after(waited)
             };
+        waited
     }
 }
 

@@ -157,3 +157,17 @@ async fn the_application_can_write_while_a_long_apply_runs() {
         assert_eq!(site.number("select count(*) from own"), 20, "{mode}");
     }
 }
+
+#[tokio::test]
+async fn the_write_ahead_log_does_not_grow_with_the_table() {
+    let site = Site::new(PEOPLE);
+    // SQLite removes the log with the last connection.
+    let application = site.application();
+    application.execute_batch("select * from people").unwrap();
+    let long = "x".repeat(2_000);
+    let rows: Vec<TestRow> = (0..30_000).map(|id| person(id, &long, None)).collect();
+    site.apply(site.job("people").await, &rows).await.unwrap();
+    let log = std::fs::metadata(site.path.with_extension("db-wal")).unwrap();
+    let table = std::fs::metadata(&site.path).unwrap();
+    assert!(log.len() < table.len() / 2, "{log:?} {table:?}");
+}
