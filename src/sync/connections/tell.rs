@@ -128,9 +128,13 @@ pub async fn note_presence(
     prefix: Option<&str>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    ctx.store.set_contact(connection.id, prefix, now).await?;
-    if connection.unreachable_since.is_some() {
+    let was_silent = connection.unreachable_since.is_some();
+    if was_silent {
+        // Before the contact: killed in between, the peer still counts as silent, and this is done again.
         ctx.store.hurry_runs(connection.id, now).await?;
+    }
+    ctx.store.set_contact(connection.id, prefix, now).await?;
+    if was_silent {
         ctx.runner.wake();
     }
     Ok(())
