@@ -4,7 +4,6 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, civil};
 use serde_json::{Value, json};
 
-use crate::base::secret::MasterKey;
 use crate::cli::arguments::TokenCommand;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
@@ -62,7 +61,7 @@ async fn open(context: &Context) -> anyhow::Result<Store> {
     let state = crate::config::state(context.config.as_deref())
         .map_err(|faults| Failure::usage(faults.to_string()))?;
     crate::cli::owner::become_owner(&state)?;
-    let key = MasterKey::load(&state.key)?;
+    let key = Store::key(&state.url, &state.key).await?;
     Ok(Store::open_beside(&state.url, key).await?)
 }
 

@@ -41,6 +41,19 @@ pub struct Selection {
     pub page: Option<Page>,
 }
 
+impl Selection {
+    /// Whether `table` still has what is to be read of it, and what its rows are chosen by.
+    #[must_use]
+    pub fn fits(&self, table: &Table) -> bool {
+        let sent = self
+            .columns
+            .iter()
+            .map(|(name, kind)| (name.as_str(), *kind));
+        let asked = self.rows.conditions().iter();
+        table.has(sent.chain(asked.map(|condition| (condition.column.as_str(), condition.kind))))
+    }
+}
+
 /// Order and extent of a page.
 #[derive(Clone, Debug)]
 pub struct Page {
@@ -112,6 +125,17 @@ pub struct RowCount {
     pub rows: u64,
     /// Counted rather than estimated.
     pub exact: bool,
+}
+
+impl RowCount {
+    /// Of a table with more than `exact_to` rows, of which the engine estimates so many.
+    #[must_use]
+    pub fn beyond(exact_to: u64, estimate: Option<u64>) -> Self {
+        Self {
+            rows: estimate.unwrap_or_default().max(exact_to),
+            exact: false,
+        }
+    }
 }
 
 /// How to apply a stream of rows to one table.

@@ -21,4 +21,4 @@ pub mod url;
 pub mod word;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;

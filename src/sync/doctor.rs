@@ -51,8 +51,17 @@ fn key_findings(config: &Config) -> Vec<Finding> {
     let metadata = match std::fs::metadata(key_file) {
         Ok(metadata) => metadata,
         Err(err) if err.kind() == std::io::ErrorKind::NotFound => {
-            let made = format!("the key file {shown} is made when the daemon first starts");
-            return vec![Finding::good(made)];
+            let state_file = sqlite_file(config.state.url.expose());
+            return vec![if state_file.is_some_and(|file| file.exists()) {
+                Finding::bad(
+                    format!("the key file {shown} is missing, and the state was made with a key"),
+                    "restore it from its backup, or start with an empty state",
+                )
+            } else {
+                Finding::good(format!(
+                    "the key file {shown} is made when the daemon first starts"
+                ))
+            }];
         }
         // Whoever may not look at it can tell nothing of it, and that is as it should be.
         Err(_) => return Vec::new(),

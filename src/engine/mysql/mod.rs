@@ -108,10 +108,7 @@ impl Driver for MysqlDriver {
             return Ok(RowCount { rows, exact: true });
         }
         let estimate = self.table(name).await?.and_then(|table| table.row_estimate);
-        Ok(RowCount {
-            rows: estimate.unwrap_or_default().max(exact_to),
-            exact: false,
-        })
+        Ok(RowCount::beyond(exact_to, estimate))
     }
 
     async fn read(&self, selection: Selection) -> Result<RowStream, EngineError> {

@@ -6,23 +6,15 @@ mod apply;
 mod catalogue;
 mod check;
 mod connect;
-mod copying;
 mod create;
 mod cutter;
-mod destination;
 mod fault;
-mod foreign_key;
-mod held;
 mod introspect;
 mod lock;
 mod read;
 mod scope;
 mod select;
-mod settle;
-mod stage;
-mod straight;
 mod types;
-mod write;
 
 use sqlx::postgres::PgPool;
 use tokio::sync::watch;
@@ -117,10 +109,7 @@ impl Driver for PostgresDriver {
             return Ok(RowCount { rows, exact: true });
         }
         let estimate = self.table(name).await?.and_then(|table| table.row_estimate);
-        Ok(RowCount {
-            rows: estimate.unwrap_or_default().max(exact_to),
-            exact: false,
-        })
+        Ok(RowCount::beyond(exact_to, estimate))
     }
 
     async fn read(&self, selection: Selection) -> Result<RowStream, EngineError> {

@@ -18,11 +18,12 @@ use crate::model::id::ConnectionId;
 use crate::model::run::{Progress, Run, RunStatus, RunTable};
 use crate::remote::{Peer, RemoteError};
 use crate::sync::connections::{existing, note_presence, tell_peer};
+use crate::sync::pull::order::refuse_second_writer;
 use crate::sync::{Ctx, SyncError};
 
 pub use offer::{OfferedSchema, OfferedTable, offered_records, offered_schema, offered_tables};
 pub use order::{cancel, dismiss, order, plan_creation};
-pub(in crate::sync) use order::{refuse_unclear, taken};
+pub(in crate::sync) use order::{refuse_unclear, stopped, taken};
 
 /// The sender of a run: where to ask, and as whom.
 pub(super) struct Source {
@@ -49,6 +50,10 @@ pub async fn execute(
     cancel: &CancellationToken,
 ) -> Result<(), SyncError> {
     let connection = receiver(ctx, run.connection_id).await?;
+    // What was ordered when nobody had written yet may come second by now. A sync has claimed its tables.
+    if run.sync_id.is_none() && !run.order.shared {
+        refuse_second_writer(ctx, connection.id, &run.order.destinations()).await?;
+    }
     prepare(run);
     if connection.is_undelivered() {
         // The peer refuses as long as it knows only of an earlier decision, such as a suspension that was lifted.

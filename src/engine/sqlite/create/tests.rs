@@ -4,22 +4,8 @@ use crate::engine::driver::{Driver, NewTable};
 use crate::engine::error::EngineError;
 use crate::engine::sqlite::test_site::Site;
 use crate::model::finding::TablesInUse;
+use crate::model::fixture::{self, column, key};
 use crate::model::table::{Column, Engine, ForeignKey, NeutralType, Table, TableName, UniqueKey};
-
-fn column(name: &str, kind: NeutralType) -> Column {
-    Column {
-        name: name.into(),
-        kind,
-        native: "of the source".into(),
-        precision: None,
-        scale: None,
-        length: None,
-        nullable: true,
-        generated: false,
-        identity: false,
-        has_default: false,
-    }
-}
 
 fn decimal(name: &str, precision: u32, scale: u32) -> Column {
     Column {
@@ -29,27 +15,12 @@ fn decimal(name: &str, precision: u32, scale: u32) -> Column {
     }
 }
 
-fn key(columns: &[&str]) -> UniqueKey {
-    UniqueKey {
-        columns: columns.iter().map(|name| (*name).to_owned()).collect(),
-        folded: false,
-    }
-}
-
 fn table(name: &str, columns: Vec<Column>, primary_key: Option<UniqueKey>) -> NewTable {
-    let table = Table {
-        name: TableName::bare(name),
-        columns,
-        primary_key,
-        unique: vec![],
-        foreign_keys: vec![],
-        triggers: vec![],
-        row_estimate: None,
-        size_bytes: None,
-        not_writable: None,
-    };
     NewTable {
-        table,
+        table: Table {
+            primary_key,
+            ..fixture::table(name, columns, &[])
+        },
         source: Engine::Postgres,
     }
 }

@@ -5,7 +5,8 @@ use evenkeel::model::finding::TablesInUse;
 use evenkeel::model::table::{NeutralType, TableName};
 use sqlx::{Connection, Executor};
 
-use super::{database, driver, table};
+use super::{database, driver};
+use crate::engine::work::table;
 use crate::support::postgres;
 
 const NASTY: &str = r#"

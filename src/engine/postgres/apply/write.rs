@@ -2,21 +2,25 @@
 //!
 //! Neither begins nor commits. Invariant: after every call the transaction holds exactly the rows that were counted.
 
+mod held;
+mod settle;
+
 use bytes::Bytes;
 use sqlx::Row;
 
 use crate::engine::chunk::tuples;
-use crate::engine::driver::{Applied, ApplyBudget, ApplyJob};
+use crate::engine::driver::{Applied, ApplyJob};
 use crate::engine::error::EngineError;
+use crate::engine::fault::{Fault, Refusal};
+use crate::engine::postgres::apply::copying::copy_in;
+use crate::engine::postgres::apply::destination::Destination;
+use crate::engine::postgres::apply::write::held::Held;
 use crate::engine::postgres::connect::Session;
-use crate::engine::postgres::copying::copy_in;
-use crate::engine::postgres::destination::Destination;
-use crate::engine::postgres::fault::{Fault, Refusal, fault, writing};
-use crate::engine::postgres::held::Held;
+use crate::engine::postgres::fault::{fault, writing};
 use crate::engine::sql::Sql;
+use crate::engine::transaction::Way;
 use crate::model::run::Changes;
 use crate::model::table::TableName;
-use crate::wire::InvalidValue;
 
 /// After so many chunks that did not go straight, the rest goes through the stage at once.
 const STRAIGHT_FAILURES: u32 = 3;
@@ -29,11 +33,11 @@ const UNDO: &str = "rollback to savepoint evenkeel; release savepoint evenkeel";
 
 /// Writes the rows of one job.
 pub(super) struct Writer {
-    pub(super) session: Session,
-    pub(super) job: ApplyJob,
-    pub(super) destination: Destination,
-    pub(super) held: Held,
-    pub(super) applied: Applied,
+    session: Session,
+    job: ApplyJob,
+    destination: Destination,
+    held: Held,
+    applied: Applied,
     straight_failures: u32,
     /// The savepoint before the next straight piece is set.
     saved: bool,
@@ -66,17 +70,17 @@ impl Writer {
         &self.job.table.name
     }
 
-    /// Whether the next chunk goes straight into the table.
-    pub(super) fn goes_straight(&self) -> bool {
-        self.destination.straight && self.straight_failures < STRAIGHT_FAILURES
+    /// How the next chunk goes.
+    pub(super) fn way(&self) -> Way {
+        if self.destination.straight && self.straight_failures < STRAIGHT_FAILURES {
+            Way::Straight
+        } else {
+            Way::ByKey
+        }
     }
 
     pub(super) fn began_empty(&self) -> bool {
         self.destination.began_empty
-    }
-
-    pub(super) fn budget(&self) -> ApplyBudget {
-        self.job.budget
     }
 
     /// What the rows written so far changed.
@@ -101,12 +105,9 @@ impl Writer {
         (self.session, self.applied)
     }
 
-    /// A stream that carries no rows.
-    pub(super) fn malformed(&self, err: &InvalidValue) -> EngineError {
-        EngineError::Statement {
-            table: self.table().to_string(),
-            message: err.to_string(),
-        }
+    /// What copies rows straight into the table.
+    pub(super) fn copy_into_table(&self) -> Sql {
+        self.destination.statements.copy_into_table()
     }
 
     /// What `err` means for a statement that no row can be blamed for.
@@ -124,7 +125,7 @@ impl Writer {
             }
             Err(Fault::Engine(err)) => Err(err),
             Err(Fault::Row(_)) => {
-                let tuples = tuples(parts).map_err(|err| self.malformed(&err))?;
+                let tuples = tuples(parts).map_err(|err| self.job.malformed(&err))?;
                 let limit = self
                     .job
                     .budget
@@ -173,7 +174,7 @@ impl Writer {
     }
 
     /// Makes the temporary tables where they are missing.
-    pub(super) async fn ready_stage(&mut self) -> Result<(), EngineError> {
+    async fn ready_stage(&mut self) -> Result<(), EngineError> {
         if self.staged {
             return Ok(());
         }
@@ -208,11 +209,7 @@ impl Writer {
 
     /// Writes `rows` in ever smaller ranges; single rows at fault are held back. More of them than `limit` are tried
     /// once more together, since others may have made room for them, before the table fails.
-    pub(super) async fn halve(
-        &mut self,
-        rows: &[Bytes],
-        limit: Option<usize>,
-    ) -> Result<(), EngineError> {
+    async fn halve(&mut self, rows: &[Bytes], limit: Option<usize>) -> Result<(), EngineError> {
         let mut ranges = vec![rows];
         while let Some(range) = ranges.pop() {
             match self.attempt(range).await {
@@ -236,7 +233,7 @@ impl Writer {
     }
 
     /// Writes `rows` as one under a savepoint, all or none.
-    pub(super) async fn attempt(&mut self, rows: &[Bytes]) -> Result<Changes, Fault> {
+    async fn attempt(&mut self, rows: &[Bytes]) -> Result<Changes, Fault> {
         self.run(SAVE).await?;
         match self.apply_staged(rows).await {
             Ok(changes) => {
@@ -297,6 +294,7 @@ impl Writer {
             return Err(Fault::Row(Refusal {
                 column: None,
                 reason: reason.into(),
+                may_fit_later: true,
             }));
         }
         if !began_empty {
@@ -306,7 +304,7 @@ impl Writer {
         Ok(())
     }
 
-    pub(super) async fn stage(&mut self, rows: &[Bytes]) -> Result<(), Fault> {
+    async fn stage(&mut self, rows: &[Bytes]) -> Result<(), Fault> {
         let statement = self.destination.statements.copy_into_stage();
         copy_in(&mut self.session, &statement, rows)
             .await
@@ -314,14 +312,14 @@ impl Writer {
             .map_err(|err| writing(err, self.table()))
     }
 
-    pub(super) async fn touch(&mut self, statement: &Sql) -> Result<u64, Fault> {
+    async fn touch(&mut self, statement: &Sql) -> Result<u64, Fault> {
         self.session
             .execute(statement)
             .await
             .map_err(|err| writing(err, self.table()))
     }
 
-    pub(super) async fn run(&mut self, statements: &'static str) -> Result<(), EngineError> {
+    async fn run(&mut self, statements: &'static str) -> Result<(), EngineError> {
         self.session
             .run(statements)
             .await

@@ -6,9 +6,9 @@
 
 use crate::engine::driver::RowStream;
 use crate::engine::error::EngineError;
+use crate::engine::postgres::apply::copying::Copying;
 use crate::engine::postgres::apply::{Applier, Next};
 use crate::engine::postgres::connect::Session;
-use crate::engine::postgres::copying::Copying;
 use crate::wire::row::RowBatch;
 
 /// Bytes of one COPY. They stay in memory until it has ended, to be halved if need be.
@@ -38,12 +38,12 @@ impl Applier {
         self.begin().await?;
         self.writer.ready_straight().await?;
         // While the COPY has the session, nobody else can use it.
-        let mut session = self.writer.session.lend();
+        let mut session = self.writer.session().lend();
         let sent = self.send(&mut session, batch, rows).await;
-        self.writer.session = session;
+        *self.writer.session() = session;
         let Sent { copied, next } = sent?;
         let piece = std::mem::take(&mut self.chunk);
-        self.count(&piece);
+        self.transaction.add(piece.rows, piece.bytes);
         if !self.writer.keep_straight(copied).await? {
             self.writer.write(&piece.parts).await?;
         }
@@ -60,7 +60,7 @@ impl Applier {
         mut batch: RowBatch,
         rows: &mut RowStream,
     ) -> Result<Sent, EngineError> {
-        let statement = self.writer.destination.statements.copy_into_table();
+        let statement = self.writer.copy_into_table();
         let lost = |err| self.writer.engine(err);
         let mut copying = Copying::begin(session, &statement).await.map_err(lost)?;
         let mut sent = 0;
