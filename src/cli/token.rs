@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::cli::arguments::TokenCommand;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::fields::text;
+use crate::cli::fields::{moment, text};
 use crate::cli::print::{Column, Output};
 use crate::cli::resolve::pick;
 use crate::store::{AdminToken, NewAdminToken, Store};
@@ -15,8 +15,8 @@ use crate::store::{AdminToken, NewAdminToken, Store};
 const COLUMNS: [Column; 5] = [
     ("name", |token| text(token, "name").to_owned()),
     ("role", |token| text(token, "role").to_owned()),
-    ("created", |token| text(token, "created_at").to_owned()),
-    ("expires", |token| text(token, "expires_at").to_owned()),
+    ("created", |token| moment(token, "created_at")),
+    ("expires", |token| moment(token, "expires_at")),
     ("id", |token| text(token, "id").to_owned()),
 ];
 

@@ -5,7 +5,7 @@
 use tokio::sync::{mpsc, watch};
 
 use crate::engine::error::EngineError;
-use crate::model::finding::Finding;
+use crate::model::finding::{Finding, TablesInUse};
 use crate::model::run::{Changes, ConflictStrategy, QuarantinedRow, SyncMode};
 use crate::model::table::{Column, Engine, NeutralType, Table, TableName};
 use crate::wire::row::RowBatch;
@@ -221,8 +221,8 @@ pub trait Driver: Send + Sync {
     /// The server's version, for people. Fails when the database cannot be used now.
     async fn version(&self) -> Result<String, EngineError>;
 
-    /// What `doctor` tells about this database: rights, settings, versions.
-    async fn check(&self) -> Result<Vec<Finding>, EngineError>;
+    /// What `doctor` tells about this database: rights, settings, versions. What stands in nobody's way is well.
+    async fn check(&self, used: &TablesInUse) -> Result<Vec<Finding>, EngineError>;
 
     /// All tables of the schemas this site looks at, by name. Never scans rows.
     async fn tables(&self) -> Result<Vec<Table>, EngineError>;

@@ -12,7 +12,7 @@ use crate::model::run::{Run, RunError, RunStatus, RunTable};
 use crate::model::sync::Consequence;
 use crate::model::table::TableName;
 use crate::store::outcome::note_outcome;
-use crate::store::pool::{fetch_optional, on_pool};
+use crate::store::pool::{fetch_all, fetch_optional, on_pool};
 use crate::store::record::{Record, micros, optional_json, to_json};
 use crate::store::{Store, StoreError};
 
@@ -229,6 +229,31 @@ impl Store {
         );
         row.map(|row| Record::new("writer", "table_name", row).parsed("connection_id"))
             .transpose()
+    }
+
+    /// The tables of this site that syncs and pulls of connections write.
+    ///
+    /// # Errors
+    /// When the database fails or what it holds cannot be read.
+    pub async fn written_tables(&self) -> Result<Vec<TableName>, StoreError> {
+        let rows = fetch_all!(
+            self,
+            "with writing as (
+                select table_name, connection_id from writer
+                union
+                select table_name, connection_id from claim
+            )
+            select distinct writing.table_name
+            from writing
+            join connection on connection.id = writing.connection_id
+            where connection.deleted_at is null
+              and connection.local_status <> 'revoked'
+              and connection.remote_status not in ('revoked', 'severed')
+            order by writing.table_name"
+        );
+        rows.into_iter()
+            .map(|row| Record::new("writer", "table_name", row).parsed("table_name"))
+            .collect()
     }
 }
 

@@ -10,7 +10,7 @@ use crate::config::mysql_options;
 use crate::engine::error::EngineError;
 use crate::engine::mysql::fault::unreachable;
 use crate::engine::session::{self, Server, pool_options};
-use crate::engine::sql::Sql;
+use crate::engine::sql::{Quoting, Sql};
 
 /// What every connection begins with, whatever the server's own settings are.
 ///
@@ -51,11 +51,32 @@ set session transaction isolation level repeatable read";
 /// # Errors
 /// [`EngineError::Url`] for a URL that names no MySQL or MariaDB database.
 pub(super) fn pool(url: &Secret<String>) -> Result<MySqlPool, EngineError> {
+    let options = options(url)?;
+    let enter = entering(&options);
     Ok(pool_options::<MySql>()
+        .test_before_acquire(false)
+        .before_acquire(move |connection, _| {
+            let enter = AssertSqlSafe(enter.text().to_owned());
+            Box::pin(async move {
+                connection.execute(sqlx::raw_sql(enter)).await?;
+                Ok(true)
+            })
+        })
         .after_connect(|connection, _| {
             Box::pin(async move { connection.execute(sqlx::raw_sql(SETTINGS)).await.map(drop) })
         })
-        .connect_lazy_with(options(url)?))
+        .connect_lazy_with(options))
+}
+
+/// Enters the URL's database once more: besides showing that a connection that lay idle still serves, only this has the
+/// server read anew which rights on the whole database the account was granted or lost meanwhile.
+fn entering(options: &MySqlConnectOptions) -> Sql {
+    let mut enter = Sql::new(Quoting::Backtick, None);
+    match options.get_database() {
+        Some(database) => enter.push("use ").ident(database),
+        None => enter.push("do 0"),
+    };
+    enter
 }
 
 /// How to connect; the session's settings are [`SETTINGS`] alone.

@@ -26,7 +26,7 @@ use crate::engine::driver::{
 };
 use crate::engine::error::EngineError;
 use crate::engine::postgres::connect::{DEFAULT_SCHEMA, Session};
-use crate::model::finding::Finding;
+use crate::model::finding::{Finding, TablesInUse};
 use crate::model::table::{Engine, Table, TableName};
 
 /// A PostgreSQL site database, version 13 or later.
@@ -74,9 +74,9 @@ impl Driver for PostgresDriver {
         Ok(version)
     }
 
-    async fn check(&self) -> Result<Vec<Finding>, EngineError> {
+    async fn check(&self, used: &TablesInUse) -> Result<Vec<Finding>, EngineError> {
         let mut session = Session::open(&self.pool).await?;
-        let findings = check::check(&mut session, &self.schemas).await?;
+        let findings = check::check(&mut session, &self.schemas, used).await?;
         session.release();
         Ok(findings)
     }

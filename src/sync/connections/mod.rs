@@ -27,5 +27,5 @@ pub use lookup::{by_token_hash, by_url_and_token_hash, existing};
 pub use password::hash_password;
 pub use policy::{ENABLED_KEY, IncomingPolicy, MODE_KEY, PASSWORD_KEY, incoming_policy};
 pub use register::{Registration, RegistrationRefusal, register};
-pub use tell::{note_absence, tell_peer};
+pub use tell::{note_absence, note_presence, tell_peer};
 pub use verify::verify;

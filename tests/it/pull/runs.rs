@@ -131,6 +131,27 @@ fn a_run_waits_for_the_one_that_writes_its_table() {
 }
 
 #[test]
+fn what_waits_for_a_peer_is_due_as_soon_as_somebody_found_it_back() {
+    let mut pair = pair_with_notes();
+    pair.giver.stop();
+    let id = pair.order(&["notes"]);
+    pair.run_until(&id, "it waits", |run| {
+        error_code(run) == "peer_unreachable" && run["next_attempt_at"].is_string()
+    });
+    pair.giver.start();
+    let verified = pair.taker.cli(&["connections", "verify", "berlin"]);
+    assert_eq!(verified.code, 0, "{verified:#?}");
+    let run = pair.taker.get(&format!("/runs/{id}"));
+    let now = jiff::Timestamp::now();
+    let next = run["next_attempt_at"].as_str();
+    assert!(
+        next.is_none_or(|next| next.parse::<jiff::Timestamp>().unwrap() <= now),
+        "{run:#}"
+    );
+    assert_eq!(changes(&pair.run_is(&id, "completed")), (ROWS, 0, 0));
+}
+
+#[test]
 fn a_cancelled_run_keeps_whole_transactions_and_its_place_in_the_history() {
     let pair = pair_with_notes();
     let id = stalled(&pair);
