@@ -8,7 +8,8 @@ use evenkeel::wire::row::RowBatch;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-use super::{apply, counts, database, job, stream, table};
+use super::database;
+use crate::engine::work::{apply, counts, job, stream, table};
 use crate::support::{postgres, wait};
 
 const PLAIN: &str = "create table t (id int primary key, s text)";
