@@ -203,7 +203,12 @@ fn pulling(machine: &Machine) {
     assert_eq!(sums("/srv/shop/shop.db"), sums("/root/giver/site.db"));
     // Killed in the middle, it leaves side files that the application must be able to use.
     machine.done("sqlite3 /root/giver/site.db 'update items set price = price + 1'");
-    let open = "(evenkeel pull giver items || true) & until [ -e /srv/shop/shop.db-shm ]; do :; done; systemctl kill -s KILL evenkeel; stat -c '%G %a' /srv/shop/shop.db-*";
+    // Halted first, every thread of it, it cannot close them between the look and the end.
+    let open = "pid=$(systemctl show -P MainPID evenkeel)
+halt() { kill -STOP $pid; while grep -L '^State:.T' /proc/$pid/task/*/status | grep -q .; do :; done; }
+(evenkeel pull giver items || true) &
+until halt; [ -e /srv/shop/shop.db-shm ]; do kill -CONT $pid; [ -n \"$(jobs -r)\" ] || exit 9; done
+systemctl kill -s KILL evenkeel; stat -c '%G %a' /srv/shop/shop.db-*";
     let sides = machine.done(open);
     assert!(sides.lines().all(|line| line == "www-data 660"), "{sides}");
     machine.done("setpriv --reuid=www-data --regid=www-data --init-groups sqlite3 /srv/shop/shop.db 'insert into orders values (2)'");
