@@ -13,7 +13,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::api::{self, Audience, Terms};
 use crate::base::certificate::{CertificateError, CertificateFiles, LiveCertificate, authorities};
-use crate::base::secret::{MasterKey, SecretError};
 use crate::base::service;
 use crate::base::task::{Tasks, Waker};
 use crate::config::{Config, LiveSettings, Loaded, Reading};
@@ -36,10 +35,7 @@ const CLOSING: Duration = Duration::from_secs(5);
 /// Why the daemon did not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// The key file.
-    #[error(transparent)]
-    Secret(#[from] SecretError),
-    /// The state.
+    /// The state, or its key.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// `site.database`.
@@ -88,7 +84,7 @@ pub async fn serve(loaded: Loaded, reloads: Reloads, standby: bool) -> Result<()
     // Unheard it would end the process; one that starts or stands by hears it once it is up.
     let hang_up = signal(SignalKind::hangup()).map_err(no_handler)?;
     let config = loaded.config;
-    let key = MasterKey::load(&config.state.key)?;
+    let key = Store::key(&config.state.url, &config.state.key).await?;
     let store = Store::open_as_daemon(&config.state.url, key, standby).await?;
     let now = Timestamp::now();
     let identity = store.site_identity(now).await?;

@@ -89,6 +89,7 @@ impl From<StoreError> for Problem {
             | StoreError::Newer { .. }
             | StoreError::InUse(_)
             | StoreError::OtherKey
+            | StoreError::KeyMissing(_)
             | StoreError::Secret(_)
             | StoreError::Corrupt(_)
             | StoreError::Io { .. } => Self::internal(&err),

@@ -202,7 +202,7 @@ async fn register_state(
 /// Every kind is there, so that a rule over one has something to compare with.
 fn troubles(told: &[Trouble]) -> Gauges {
     let gauges = Gauges::default();
-    for event in Event::ALL {
+    for &event in Event::ALL {
         let count = told.iter().filter(|trouble| trouble.event == event).count();
         let count = i64::try_from(count).unwrap_or(i64::MAX);
         gauges.get_or_create(&[label("event", event)]).set(count);

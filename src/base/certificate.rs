@@ -252,7 +252,7 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Certificate
     let text = read(file)?;
     let found: Vec<_> = CertificateDer::pem_slice_iter(&text)
         .collect::<Result<_, _>>()
-        .map_err(|err| malformed(file, &err))?;
+        .map_err(|err| malformed(file, &in_words(&err)))?;
     if found.is_empty() {
         return Err(CertificateError::NoCertificate(file.to_owned()));
     }
@@ -268,9 +268,20 @@ fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, CertificateError> 
         pem::Error::NoItemsFound => CertificateError::NoKey(file.to_owned()),
         err => CertificateError::UnusableKey {
             file: file.to_owned(),
-            reason: err.to_string(),
+            reason: in_words(&err),
         },
     })
+}
+
+/// What is wrong with a PEM file; the reader's own words show bytes.
+fn in_words(err: &pem::Error) -> String {
+    match err {
+        pem::Error::MissingSectionEnd { .. } => {
+            "it breaks off before its line -----END; write the file whole".to_owned()
+        }
+        pem::Error::IllegalSectionStart { .. } => "a line -----BEGIN is not whole".to_owned(),
+        err => err.to_string(),
+    }
 }
 
 fn is_encrypted(pem: &[u8]) -> bool {
@@ -302,12 +313,19 @@ fn malformed(file: &Path, reason: &dyn fmt::Display) -> CertificateError {
 
 fn read(file: &Path) -> Result<Vec<u8>, CertificateError> {
     let mut bytes = Vec::new();
-    std::fs::File::open(file)
-        .and_then(|opened| opened.take(MOST_BYTES).read_to_end(&mut bytes))
-        .map_err(|source| CertificateError::Io {
-            file: file.to_owned(),
-            source,
-        })?;
+    let mut read = || {
+        // Opening a named pipe would wait for somebody to write, and the daemon with it.
+        if !std::fs::metadata(file)?.is_file() {
+            return Err(std::io::Error::other("it is no regular file"));
+        }
+        std::fs::File::open(file)?
+            .take(MOST_BYTES)
+            .read_to_end(&mut bytes)
+    };
+    read().map_err(|source| CertificateError::Io {
+        file: file.to_owned(),
+        source,
+    })?;
     Ok(bytes)
 }
 

@@ -87,6 +87,11 @@ pub enum SecretError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The key file is to be made, and there is no folder for it.
+    #[error(
+        "key file {0}: its folder does not exist; create it and give it to the user the daemon runs as"
+    )]
+    NoFolder(PathBuf),
     /// The key file is not 32 bytes of hexadecimal text.
     #[error("key file {0}: expected 64 hexadecimal characters; restore it from your backup")]
     Malformed(PathBuf),
@@ -267,7 +272,10 @@ fn create(path: &Path) -> Result<(), SecretError> {
         .create_new(true)
         .mode(0o600)
         .open(path)
-        .map_err(io)?;
+        .map_err(|err| match err.kind() {
+            std::io::ErrorKind::NotFound => SecretError::NoFolder(path.to_owned()),
+            _ => io(err),
+        })?;
     writeln!(file, "{}", text.expose()).map_err(io)?;
     file.sync_all().map_err(io)
 }
@@ -317,6 +325,11 @@ mod tests {
         let path = folder.path().join("secret.key");
         let file = KeyPlace::File(path.clone());
         let first = MasterKey::load(&file).unwrap();
+        let nowhere = KeyPlace::File(folder.path().join("no/secret.key"));
+        assert!(matches!(
+            MasterKey::load(&nowhere),
+            Err(SecretError::NoFolder(_))
+        ));
         let again = MasterKey::load(&file).unwrap();
         assert_eq!(first.lookup("x"), again.lookup("x"));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();

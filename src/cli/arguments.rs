@@ -12,7 +12,7 @@ use crate::model::table::TableName;
 
 mod sync;
 
-pub use sync::{CreateArguments, EditArguments, NewFilter, NewSchedule, SyncCommand, SyncedTable};
+pub use sync::{CreateArguments, EditArguments, NewFilter, NewSchedule, PulledTable, SyncCommand};
 
 /// Synchronizes database tables between sites that trust each other.
 #[derive(Debug, Parser)]
@@ -260,9 +260,9 @@ pub enum ConnectionCommand {
 pub struct PullArguments {
     /// The connection's name or id
     pub connection: String,
-    /// The tables, separated by spaces
-    #[arg(required = true)]
-    pub tables: Vec<TableName>,
+    /// The tables, separated by spaces; TABLE=DESTINATION where one has another name here
+    #[arg(required = true, value_name = "TABLE[=DEST]")]
+    pub tables: Vec<PulledTable>,
     /// Which rows may be written: upsert, insert or update
     #[arg(long, default_value_t, value_name = "MODE")]
     pub mode: SyncMode,
@@ -359,7 +359,7 @@ mod tests {
             "tables hq",
             "schema hq orders",
             "records hq orders --limit 3",
-            "pull hq orders items --create --mode insert --conflict skip --shared --yes --json",
+            "pull hq orders items=hq_items --create --mode insert --conflict skip --shared --yes --json",
             "runs errors 0193",
             "runs dismiss 0193",
             "sync create nightly --from hq --table orders --table items=hq_items --schedule daily@06:00 --timezone Europe/Berlin",

@@ -181,7 +181,7 @@ fn advice(err: &(dyn std::error::Error + 'static)) -> &'static str {
             "Root, the daemon's user and its group may use the socket: try sudo, or --server URL and EVENKEEL_TOKEN."
         }
         _ => {
-            "Is it running (`evenkeel serve`)? Name it with --config FILE, or --server URL and EVENKEEL_TOKEN."
+            "Is it running (`systemctl status evenkeel`; by hand: `evenkeel serve`)? One elsewhere: --config FILE, or --server URL and EVENKEEL_TOKEN."
         }
     }
 }
@@ -212,6 +212,9 @@ fn failure_of(status: StatusCode, problem: &Value) -> Failure {
         None => format!("the daemon answered {status}"),
     };
     for error in list(problem, "errors") {
+        if words == text(error, "message") {
+            continue;
+        }
         words.push_str(&format!(
             "\n  {}: {}",
             text(error, "field"),
@@ -249,6 +252,12 @@ mod tests {
         let failure = failure_of(StatusCode::UNPROCESSABLE_ENTITY, &problem);
         assert_eq!(failure.words, "two things are wrong\n  url: is not a URL");
         assert_eq!(failure.exit, Exit::Usage);
+        let single =
+            json!({"detail": "is no URL", "errors": [{"field": "url", "message": "is no URL"}]});
+        assert_eq!(
+            failure_of(StatusCode::BAD_REQUEST, &single).words,
+            "is no URL"
+        );
         let refusal =
             json!({"type": "https://evenkeel.example/problems/peer-refused", "detail": "no"});
         let unreachable =

@@ -11,7 +11,7 @@ use crate::cli::arguments::ConnectArguments;
 use crate::cli::client::Client;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::fields::text;
+use crate::cli::fields::{moment, text};
 use crate::cli::print::Output;
 use crate::cli::{grants, password};
 use crate::model::url::PeerUrl;
@@ -167,7 +167,7 @@ fn next_step(connection: &Value) -> String {
         "pending" if !field("unreachable_since").is_empty() => format!(
             "{} cannot be reached yet; the daemon tries again{}. See `evenkeel connections show {name}`.",
             field("url"),
-            match field("next_attempt_at") {
+            match moment(connection, "next_attempt_at").as_str() {
                 "" => String::new(),
                 at => format!(" at {at}"),
             }

@@ -32,6 +32,15 @@ pub(super) fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     (!found.is_null()).then_some(found)
 }
 
+/// The time at `path` to the second, as a person reads it; empty when there is none.
+pub(super) fn moment(value: &Value, path: &str) -> String {
+    let exact = text(value, path);
+    match exact.split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => exact.to_owned(),
+    }
+}
+
 /// A value as a person reads it: text bare, lists joined, nothing for null.
 pub(super) fn shown(value: &Value) -> String {
     match value {
@@ -55,7 +64,7 @@ pub(super) fn granted(grant: &Value) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::{granted, list, number, optional_number, shown, text};
+    use super::{granted, list, moment, number, optional_number, shown, text};
 
     #[test]
     fn missing_fields_show_as_nothing() {
@@ -69,5 +78,8 @@ mod tests {
         assert_eq!(shown(&value["a"]["l"]), "1, y");
         assert_eq!(granted(&json!({"tables": "*"})), "all");
         assert_eq!(granted(&json!({})), "");
+        assert_eq!(moment(&value, "a.at"), "");
+        let times = json!({"exact": "2026-11-21T16:48:38.22653Z", "full": "2026-11-21T16:48:38Z"});
+        assert_eq!(moment(&times, "exact"), moment(&times, "full"));
     }
 }

@@ -36,7 +36,7 @@ Conflicts, where a row differs: overwrite takes the peer's values; skip leaves o
 except its NULLs. Rows are never deleted.
 Tables named together are written parents first, whatever the order they are named in.
 Ctrl-C ends the waiting, not the run. What cannot be reached is tried again for 15 minutes (runs.give_up_after).
-Example: evenkeel pull berlin customers orders --create";
+Example: evenkeel pull berlin customers orders=berlin_orders --create";
 
 /// Below `sync create --help` and `sync edit --help`.
 pub(super) const SYNC: &str = "\

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::cli::client::Client;
-use crate::cli::fields::{at, number, optional_number, text};
+use crate::cli::fields::{at, moment, number, optional_number, text};
 use crate::cli::print::{Output, grouped, sized, spanned};
 use crate::model::fault::FaultCode;
 
@@ -94,9 +94,9 @@ fn waiting(run: &Value) -> String {
     if text(run, "error.code") == FaultCode::WaitingForRun.as_str() {
         return format!("Waiting: {message}{hint}");
     }
-    let next = match text(run, "next_attempt_at") {
+    let next = match moment(run, "next_attempt_at").as_str() {
         "" => String::new(),
-        at => format!(" Next attempt at {at}."),
+        at => format!("Next attempt at {at}."),
     };
     format!(
         "Attempt {} did not go through: {message}{hint}\n{next}",

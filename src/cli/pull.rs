@@ -9,7 +9,6 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::fields::{list, shown, text};
 use crate::cli::print::Output;
 use crate::cli::{progress, report, resolve};
-use crate::model::order::TableOrder;
 use crate::model::run::RunOrder;
 
 /// Pulls and waits for the end.
@@ -17,7 +16,7 @@ pub(super) async fn run(context: &Context, arguments: PullArguments) -> anyhow::
     let (client, output) = (context.client()?, context.output);
     let connection = resolve::connection(&client, &arguments.connection).await?;
     let order = RunOrder {
-        tables: arguments.tables.into_iter().map(TableOrder::of).collect(),
+        tables: arguments.tables.into_iter().map(|table| table.0).collect(),
         sync_mode: arguments.mode,
         conflict_strategy: arguments.conflict,
         create_missing: arguments.create,

@@ -5,18 +5,21 @@ use serde_json::{Value, json};
 use crate::cli::arguments::RunCommand;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::fields::{at, list, number, optional_number, shown, text};
+use crate::cli::fields::{at, list, moment, number, optional_number, shown, text};
 use crate::cli::print::{Column, grouped, spanned};
 use crate::cli::{connections, resolve};
 
 const SHOWN: usize = 50;
 
-const RUNS: [Column; 7] = [
+const RUNS: [Column; 10] = [
     ("id", |run| text(run, "id").to_owned()),
     ("status", |run| text(run, "status").to_owned()),
+    ("by", |run| text(run, "triggered_by").to_owned()),
     ("tables", |run| names(run)),
     ("rows", |run| grouped(number(run, "rows_synced"))),
-    ("created", |run| text(run, "created_at").to_owned()),
+    ("added", |run| grouped(number(run, "changes.added"))),
+    ("updated", |run| grouped(number(run, "changes.updated"))),
+    ("created", |run| moment(run, "created_at")),
     ("took", |run| {
         optional_number(run, "duration_ms")
             .map(spanned)

@@ -4,16 +4,14 @@
 
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::fields::text;
+use crate::cli::fields::{moment, text};
 use crate::cli::print::Column;
 
 const COLUMNS: [Column; 5] = [
     ("about", |item| text(item, "what").to_owned()),
     ("what", |item| text(item, "message").to_owned()),
-    ("since", |item| text(item, "since").to_owned()),
-    ("next attempt", |item| {
-        text(item, "next_attempt_at").to_owned()
-    }),
+    ("since", |item| moment(item, "since")),
+    ("next attempt", |item| moment(item, "next_attempt_at")),
     ("what to do", |item| text(item, "hint").to_owned()),
 ];
 

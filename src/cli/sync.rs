@@ -3,12 +3,12 @@
 use serde_json::{Map, Value, json};
 
 use crate::cli::arguments::{
-    CreateArguments, EditArguments, NewFilter, NewSchedule, SyncCommand, SyncedTable,
+    CreateArguments, EditArguments, NewFilter, NewSchedule, PulledTable, SyncCommand,
 };
 use crate::cli::client::Client;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::fields::{at, list, text};
+use crate::cli::fields::{at, list, moment, text};
 use crate::cli::print::{Column, Output};
 use crate::cli::{connections, pull, resolve};
 use crate::model::filter::Filter;
@@ -19,10 +19,8 @@ const SYNCS: [Column; 6] = [
     ("status", |sync| text(sync, "status").to_owned()),
     ("tables", tables),
     ("schedule", schedule),
-    ("last synced", |sync| {
-        text(sync, "last_synced_at").to_owned()
-    }),
-    ("next", |sync| text(sync, "next_sync_at").to_owned()),
+    ("last synced", |sync| moment(sync, "last_synced_at")),
+    ("next", |sync| moment(sync, "next_sync_at")),
 ];
 
 /// Does what `command` says.
@@ -75,7 +73,28 @@ async fn create(client: &Client, output: Output, arguments: CreateArguments) -> 
         "shared": arguments.shared,
     });
     let sync = client.post(&["syncs"], &body).await?;
-    tell(output, &sync)
+    tell(output, &sync)?;
+    warn(client, output, &sync).await;
+    Ok(())
+}
+
+/// Says at once what would only come out at the first run: tables that the peer does not give, or that are missing here.
+async fn warn(client: &Client, output: Output, sync: &Value) {
+    let id = text(sync, "source.connection_id");
+    let tables = at(sync, "tables").cloned().unwrap_or_default();
+    let body = json!({"tables": tables});
+    match client.post(&["connections", id, "creation"], &body).await {
+        Ok(plan) if list(&plan, "statements").is_empty() => {}
+        Ok(_) => {
+            let connection = client.get(&["connections", id]).await.unwrap_or_default();
+            output.note(&format!(
+                "Tables are missing here, and a sync makes none: evenkeel pull {} {} --create",
+                text(&connection, "name"),
+                named(sync, " ")
+            ));
+        }
+        Err(err) => output.note(&format!("As it stands it would fail: {err}")),
+    }
 }
 
 async fn edit(client: &Client, output: Output, arguments: EditArguments) -> anyhow::Result<()> {
@@ -98,20 +117,28 @@ async fn edit(client: &Client, output: Output, arguments: EditArguments) -> anyh
     let zone = arguments.timezone.as_deref();
     set("schedule", new_schedule(&sync, arguments.schedule, zone)?);
     set("shared", arguments.shared.map(Value::from));
+    let checked = body.contains_key("tables") || body.contains_key("source");
     if body.is_empty() {
         return Err(Failure::usage("say what to change: evenkeel sync edit --help").into());
     }
-    put(client, output, &sync, &Value::from(body)).await
+    let sync = put(client, output, &sync, &Value::from(body)).await?;
+    if checked {
+        warn(client, output, &sync).await;
+    }
+    Ok(())
 }
 
 async fn set_status(client: &Client, output: Output, id: &str, status: &str) -> anyhow::Result<()> {
     let sync = resolve::sync(client, id).await?;
-    put(client, output, &sync, &json!({"status": status})).await
+    put(client, output, &sync, &json!({"status": status})).await?;
+    Ok(())
 }
 
-async fn put(client: &Client, output: Output, sync: &Value, body: &Value) -> anyhow::Result<()> {
+/// Changes the sync and shows it as it now is.
+async fn put(client: &Client, output: Output, sync: &Value, body: &Value) -> anyhow::Result<Value> {
     let sync = client.put(&["syncs", text(sync, "id")], body).await?;
-    tell(output, &sync)
+    tell(output, &sync)?;
+    Ok(sync)
 }
 
 async fn trigger(client: &Client, output: Output, id: &str) -> anyhow::Result<Exit> {
@@ -144,8 +171,8 @@ fn in_zone(schedule: Schedule, zone: &str) -> Result<Schedule, Failure> {
 }
 
 /// The tables of a new list, each with the filter.
-fn orders(tables: &[SyncedTable], filter: Option<&Filter>) -> Value {
-    let with_filter = |table: &SyncedTable| {
+fn orders(tables: &[PulledTable], filter: Option<&Filter>) -> Value {
+    let with_filter = |table: &PulledTable| {
         let mut order = table.0.clone();
         order.row_filter = filter.cloned();
         order
@@ -157,7 +184,7 @@ fn orders(tables: &[SyncedTable], filter: Option<&Filter>) -> Value {
 /// filter have none.
 fn new_tables(
     sync: &Value,
-    named: &[SyncedTable],
+    named: &[PulledTable],
     filter: Option<&NewFilter>,
 ) -> anyhow::Result<Option<Value>> {
     let wanted = match filter {
@@ -215,6 +242,11 @@ fn schedule(sync: &Value) -> String {
 }
 
 fn tables(sync: &Value) -> String {
+    named(sync, ", ")
+}
+
+/// The tables as a command names them.
+fn named(sync: &Value, between: &str) -> String {
     let name = |table: &Value| {
         let (source, destination) = (
             text(table, "source_table"),
@@ -227,7 +259,7 @@ fn tables(sync: &Value) -> String {
         }
     };
     let names: Vec<String> = list(sync, "tables").iter().map(name).collect();
-    names.join(", ")
+    names.join(between)
 }
 
 #[cfg(test)]

@@ -4,11 +4,10 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, civil};
 use serde_json::{Value, json};
 
-use crate::base::secret::MasterKey;
 use crate::cli::arguments::TokenCommand;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::fields::text;
+use crate::cli::fields::{moment, text};
 use crate::cli::print::{Column, Output};
 use crate::cli::resolve::pick;
 use crate::store::{AdminToken, NewAdminToken, Store};
@@ -16,8 +15,8 @@ use crate::store::{AdminToken, NewAdminToken, Store};
 const COLUMNS: [Column; 5] = [
     ("name", |token| text(token, "name").to_owned()),
     ("role", |token| text(token, "role").to_owned()),
-    ("created", |token| text(token, "created_at").to_owned()),
-    ("expires", |token| text(token, "expires_at").to_owned()),
+    ("created", |token| moment(token, "created_at")),
+    ("expires", |token| moment(token, "expires_at")),
     ("id", |token| text(token, "id").to_owned()),
 ];
 
@@ -62,7 +61,7 @@ async fn open(context: &Context) -> anyhow::Result<Store> {
     let state = crate::config::state(context.config.as_deref())
         .map_err(|faults| Failure::usage(faults.to_string()))?;
     crate::cli::owner::become_owner(&state)?;
-    let key = MasterKey::load(&state.key)?;
+    let key = Store::key(&state.url, &state.key).await?;
     Ok(Store::open_beside(&state.url, key).await?)
 }
 

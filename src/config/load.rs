@@ -115,7 +115,9 @@ fn variables() -> HashMap<String, String> {
 
 fn reader(file: Option<&Path>, variables: HashMap<String, String>) -> Reader {
     let default = Path::new(DEFAULT_FILE);
-    let file = file.or_else(|| default.exists().then_some(default));
+    // One that this user may not even see is there, and reading it says so.
+    let is_there = || default.try_exists().unwrap_or(true);
+    let file = file.or_else(|| is_there().then_some(default));
     let mut faults = Vec::new();
     let settings = layered(DEFAULT_TEXT, file, variables, &mut faults);
     Reader::new(settings, faults)

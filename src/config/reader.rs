@@ -96,7 +96,9 @@ impl Reader {
         missing: &str,
         parse: impl FnOnce(&ValueKind) -> Result<T, String>,
     ) -> Option<T> {
-        if !self.settings.contains_key(key) {
+        // A whole source that cannot be read may have set it: its own fault says enough.
+        let unread = self.faults.iter().any(|fault| fault.key.is_empty());
+        if !self.settings.contains_key(key) && !unread {
             self.faults.push(ConfigFault {
                 key: key.to_owned(),
                 place: None,

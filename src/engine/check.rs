@@ -1,27 +1,75 @@
 //! What `doctor` tells about tables, whatever the engine. Pure.
 
-use crate::model::finding::Finding;
-use crate::model::table::Table;
+use crate::model::finding::{Finding, TablesInUse};
+use crate::model::table::{Table, TableName};
 
 /// So many tables are named in one finding.
 const NAMED: usize = 10;
 
-/// Tables without a usable key, with triggers, or that take no rows.
-pub(super) fn about_tables(tables: &[Table]) -> Vec<Finding> {
-    let named = |keep: fn(&Table) -> bool| {
-        tables
-            .iter()
-            .filter(|table| keep(table))
-            .map(|table| table.name.to_string())
-            .collect::<Vec<_>>()
-    };
+/// Tables that this site's account may not read or not write, of `tables` in all.
+pub(super) fn about_rights(
+    tables: usize,
+    unreadable: &[TableName],
+    unwritable: &[TableName],
+    used: &TablesInUse,
+) -> Vec<Finding> {
+    let (missed, closed) = split(unreadable, |table| used.includes(table));
     let mut findings = Vec::new();
-    let keyless = named(|table| table.usable_keys().next().is_none());
-    if !keyless.is_empty() {
+    if !missed.is_empty() {
         findings.push(Finding::bad(
-            format!("no usable key: {}", some_of(&keyless)),
+            format!("no right to read {}", some_of(&missed)),
+            "grant select on them, or leave them out",
+        ));
+    }
+    findings.push(Finding::good(match closed.as_slice() {
+        [] if missed.is_empty() => format!("{tables} tables, all readable"),
+        [] => format!("{tables} tables"),
+        closed => format!("{tables} tables, no right to read {}", some_of(closed)),
+    }));
+    let (missed, closed) = split(unwritable, |table| used.received.contains(table));
+    if !missed.is_empty() {
+        findings.push(Finding::bad(
+            format!("no right to write {}, which receive rows", some_of(&missed)),
+            "grant insert and update on them",
+        ));
+    }
+    if !closed.is_empty() {
+        findings.push(Finding::good(format!(
+            "no right to write {}, which receive no rows",
+            some_of(&closed)
+        )));
+    }
+    findings
+}
+
+/// The names for which `needed` holds, and the others.
+fn split(names: &[TableName], needed: impl Fn(&TableName) -> bool) -> (Vec<String>, Vec<String>) {
+    let (missed, closed): (Vec<&TableName>, Vec<&TableName>) =
+        names.iter().partition(|name| needed(name));
+    let shown = |names: Vec<&TableName>| names.iter().map(ToString::to_string).collect();
+    (shown(missed), shown(closed))
+}
+
+/// Tables without a usable key, with triggers, or that take no rows.
+pub(super) fn about_tables(tables: &[Table], used: &TablesInUse) -> Vec<Finding> {
+    let keyless: Vec<TableName> = tables
+        .iter()
+        .filter(|table| table.usable_keys().next().is_none())
+        .map(|table| table.name.clone())
+        .collect();
+    let (missed, idle) = split(&keyless, |table| used.includes(table));
+    let mut findings = Vec::new();
+    if !missed.is_empty() {
+        findings.push(Finding::bad(
+            format!("no usable key: {}", some_of(&missed)),
             "add a primary key, or an immediate unique index on columns that are not null",
         ));
+    }
+    if !idle.is_empty() {
+        findings.push(Finding::good(format!(
+            "no usable key: {}, neither given nor received",
+            some_of(&idle)
+        )));
     }
     for table in tables {
         if !table.triggers.is_empty() {
@@ -32,10 +80,12 @@ pub(super) fn about_tables(tables: &[Table]) -> Vec<Finding> {
             )));
         }
         if let Some(reason) = &table.not_writable {
-            findings.push(Finding::bad(
-                format!("table {} cannot receive rows: {reason}", table.name),
-                "leave it out as a destination",
-            ));
+            let what = format!("table {} cannot receive rows: {reason}", table.name);
+            findings.push(if used.received.contains(&table.name) {
+                Finding::bad(what, "leave it out as a destination")
+            } else {
+                Finding::good(what)
+            });
         }
     }
     findings
@@ -57,7 +107,35 @@ pub(super) fn some_of(names: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::some_of;
+    use super::{TableName, TablesInUse, about_rights, some_of};
+
+    #[test]
+    fn only_a_right_that_somebody_needs_is_missed() {
+        let names = |names: &[&str]| names.iter().copied().map(TableName::bare).collect();
+        let closed: Vec<TableName> = names(&["a", "b"]);
+        let bad = |unreadable: &[TableName], unwritable: &[TableName], used: &TablesInUse| {
+            about_rights(3, unreadable, unwritable, used)
+                .into_iter()
+                .filter(|finding| !finding.ok)
+                .map(|finding| finding.what)
+                .collect::<Vec<_>>()
+        };
+        let idle = TablesInUse::default();
+        assert_eq!(bad(&closed, &closed, &idle), [""; 0]);
+        let gives = TablesInUse {
+            given: names(&["a"]).into_iter().collect(),
+            ..idle.clone()
+        };
+        assert_eq!(bad(&closed, &closed, &gives), ["no right to read a"]);
+        let takes = TablesInUse {
+            received: names(&["b"]).into_iter().collect(),
+            ..idle
+        };
+        assert_eq!(
+            bad(&[], &closed, &takes),
+            ["no right to write b, which receive rows"]
+        );
+    }
 
     #[test]
     fn a_long_list_of_tables_is_shortened() {

@@ -5,7 +5,7 @@
 use tokio::sync::{mpsc, watch};
 
 use crate::engine::error::EngineError;
-use crate::model::finding::Finding;
+use crate::model::finding::{Finding, TablesInUse};
 use crate::model::run::{Changes, ConflictStrategy, QuarantinedRow, SyncMode};
 use crate::model::table::{Column, Engine, NeutralType, Table, TableName};
 use crate::wire::row::RowBatch;
@@ -39,6 +39,19 @@ pub struct Selection {
     pub rows: RowFilter,
     /// Ordered by these columns, with at most `limit` rows after `offset`; `None`: all, in any order.
     pub page: Option<Page>,
+}
+
+impl Selection {
+    /// Whether `table` still has what is to be read of it, and what its rows are chosen by.
+    #[must_use]
+    pub fn fits(&self, table: &Table) -> bool {
+        let sent = self
+            .columns
+            .iter()
+            .map(|(name, kind)| (name.as_str(), *kind));
+        let asked = self.rows.conditions().iter();
+        table.has(sent.chain(asked.map(|condition| (condition.column.as_str(), condition.kind))))
+    }
 }
 
 /// Order and extent of a page.
@@ -112,6 +125,17 @@ pub struct RowCount {
     pub rows: u64,
     /// Counted rather than estimated.
     pub exact: bool,
+}
+
+impl RowCount {
+    /// Of a table with more than `exact_to` rows, of which the engine estimates so many.
+    #[must_use]
+    pub fn beyond(exact_to: u64, estimate: Option<u64>) -> Self {
+        Self {
+            rows: estimate.unwrap_or_default().max(exact_to),
+            exact: false,
+        }
+    }
 }
 
 /// How to apply a stream of rows to one table.
@@ -197,8 +221,8 @@ pub trait Driver: Send + Sync {
     /// The server's version, for people. Fails when the database cannot be used now.
     async fn version(&self) -> Result<String, EngineError>;
 
-    /// What `doctor` tells about this database: rights, settings, versions.
-    async fn check(&self) -> Result<Vec<Finding>, EngineError>;
+    /// What `doctor` tells about this database: rights, settings, versions. What stands in nobody's way is well.
+    async fn check(&self, used: &TablesInUse) -> Result<Vec<Finding>, EngineError>;
 
     /// All tables of the schemas this site looks at, by name. Never scans rows.
     async fn tables(&self) -> Result<Vec<Table>, EngineError>;

@@ -88,6 +88,15 @@ pub enum EngineError {
 const FIRST: usize = 10;
 
 impl EngineError {
+    /// A refusal that is about `table`, in words.
+    #[must_use]
+    pub fn of_table(table: &TableName, message: impl Into<String>) -> Self {
+        Self::Statement {
+            table: table.to_string(),
+            message: message.into(),
+        }
+    }
+
     /// The fault of a table of which more than `limit` rows were refused; `rows` are those, in the order met.
     #[must_use]
     pub fn too_many_rejected(table: &TableName, limit: usize, rows: &[QuarantinedRow]) -> Self {

@@ -6,12 +6,16 @@ mod check;
 mod chunk;
 pub mod driver;
 pub mod error;
+mod fault;
 mod held;
+mod job;
 pub mod mysql;
 pub mod postgres;
 mod scope;
+mod session;
 pub mod sql;
 pub mod sqlite;
+mod transaction;
 
 pub use error::EngineError;
 

@@ -56,12 +56,9 @@ impl Runner {
         let active = match self.ctx.active.begin(run.id, &run.order.destinations()) {
             Ok(active) => active,
             Err(busy) => {
-                let waits = RunError {
-                    code: FaultCode::WaitingForRun.to_string(),
-                    message: format!("table {} is being written by run {}", busy.table, busy.run),
-                    hint: Some("it starts by itself once that run is over".to_owned()),
-                    retry_after: None,
-                };
+                let message = format!("table {} is being written by run {}", busy.table, busy.run);
+                let waits = RunError::new(FaultCode::WaitingForRun, message)
+                    .with_hint("it starts by itself once that run is over");
                 return self
                     .ctx
                     .store
@@ -125,12 +122,11 @@ async fn attempt(ctx: &Ctx, mut run: Run, active: ActiveRun) {
 async fn give_up(ctx: &Ctx, run: &mut Run) -> Result<(), StoreError> {
     tracing::error!(run = %run.id, "a run panicked; please report this with the log");
     run.status = RunStatus::Failed;
-    run.error = Some(RunError {
-        code: FaultCode::Internal.to_string(),
-        message: "something went wrong inside the daemon".to_owned(),
-        hint: Some("report it with the daemon's log".to_owned()),
-        retry_after: None,
-    });
+    let error = RunError::new(
+        FaultCode::Internal,
+        "something went wrong inside the daemon",
+    );
+    run.error = Some(error.with_hint("report it with the daemon's log"));
     let consequence = consequence(run, true);
     ctx.store
         .finish_run(run, consequence, Timestamp::now())

@@ -31,7 +31,7 @@ pub fn absence(sync: &SyncDefinition, connection: &Connection, now: Timestamp) -
         && sync
             .status_error
             .as_ref()
-            .is_some_and(|error| error.code == FaultCode::PeerAway.as_str());
+            .is_some_and(|error| error.known_code() == Some(FaultCode::PeerAway));
     match connection.unreachable_since {
         None if halted => Absence::IsOver,
         Some(since) if sync.status == SyncStatus::Active => {
@@ -39,12 +39,11 @@ pub fn absence(sync: &SyncDefinition, connection: &Connection, now: Timestamp) -
             if now.duration_since(begun) < PATIENCE {
                 return Absence::None;
             }
-            Absence::Halts(RunError {
-                code: FaultCode::PeerAway.to_string(),
-                message: format!("{} cannot be reached since {since}", connection.url),
-                hint: Some("it goes on by itself once the peer answers".to_owned()),
-                retry_after: None,
-            })
+            let message = format!("{} cannot be reached since {since}", connection.url);
+            Absence::Halts(
+                RunError::new(FaultCode::PeerAway, message)
+                    .with_hint("it goes on by itself once the peer answers"),
+            )
         }
         None | Some(_) => Absence::None,
     }

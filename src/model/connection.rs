@@ -153,6 +153,38 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// One made at `now`, of which nothing is decided, heard, granted or proved yet.
+    #[must_use]
+    pub fn new(direction: Direction, name: String, url: PeerUrl, now: Timestamp) -> Self {
+        Self {
+            id: ConnectionId::generate(),
+            name,
+            direction,
+            url,
+            remote_prefix: None,
+            local_status: Status::Pending,
+            remote_status: Status::Pending,
+            status_reason: None,
+            auth: Auth::TokenHash,
+            identity: Identity::Claimed,
+            requested_from: None,
+            grant: Grant::default(),
+            remote: None,
+            created_at: now,
+            approved_at: None,
+            approved_by: None,
+            last_contact_at: None,
+            unreachable_since: None,
+            next_attempt_at: None,
+            totals: Totals::default(),
+            epoch: 0,
+            acked_epoch: 0,
+            registered: false,
+            peer_deleted: false,
+            deleted_at: None,
+        }
+    }
+
     /// The stricter of both sides' words.
     #[must_use]
     pub fn status(&self) -> Status {

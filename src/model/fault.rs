@@ -2,6 +2,7 @@
 //!
 //! One list. Where a peer refused with a code of its own, that stands there instead.
 
+use crate::model::run::RunError;
 use crate::model::word::words;
 
 /// Why a run, one of its tables or a transfer did not go through.
@@ -63,6 +64,23 @@ pub enum FaultCode {
     WrongDirection,
 }
 
+impl FaultCode {
+    /// Whether it is about the peer or the way to it, and may be over when the peer answers again.
+    #[must_use]
+    pub fn is_of_peer(self) -> bool {
+        matches!(
+            self,
+            Self::PeerAway
+                | Self::PeerNoApi
+                | Self::PeerNonsense
+                | Self::PeerRefused
+                | Self::PeerUnreachable
+                | Self::PeerUntrusted
+                | Self::StreamCut
+        )
+    }
+}
+
 words! {
     FaultCode {
         ComputedHere = "computed_here", InvalidFilter = "invalid_filter", KindMismatch = "kind_mismatch",
@@ -81,5 +99,33 @@ words! {
         Internal = "internal", Interrupted = "interrupted", Invalid = "invalid", NotAllowed = "not_allowed",
         OtherWriter = "other_writer", RunNotOver = "run_not_over", RunOver = "run_over", State = "state",
         Unknown = "unknown", WaitingForRun = "waiting_for_run", WrongDirection = "wrong_direction",
+    }
+}
+
+impl RunError {
+    /// A fault that this site names itself, without a hint.
+    #[must_use]
+    pub fn new(code: FaultCode, message: impl Into<String>) -> Self {
+        Self {
+            code: code.to_string(),
+            message: message.into(),
+            hint: None,
+            retry_after: None,
+        }
+    }
+
+    /// With what to do next.
+    #[must_use]
+    pub fn with_hint(self, hint: impl Into<String>) -> Self {
+        Self {
+            hint: Some(hint.into()),
+            ..self
+        }
+    }
+
+    /// Its code, unless only a peer knows that one.
+    #[must_use]
+    pub fn known_code(&self) -> Option<FaultCode> {
+        self.code.parse().ok()
     }
 }

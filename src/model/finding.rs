@@ -2,6 +2,27 @@
 //!
 //! Invariant: what is not in order comes with what to do about it.
 
+use std::collections::BTreeSet;
+
+use crate::model::table::TableName;
+
+/// What connections and syncs do with this site's tables: a right that nobody needs is not missed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TablesInUse {
+    /// Those a peer may read.
+    pub given: BTreeSet<TableName>,
+    /// Those that rows of a peer are written to.
+    pub received: BTreeSet<TableName>,
+}
+
+impl TablesInUse {
+    /// Whether anything is read from or written to it.
+    #[must_use]
+    pub fn includes(&self, table: &TableName) -> bool {
+        self.given.contains(table) || self.received.contains(table)
+    }
+}
+
 /// One check and how it went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {

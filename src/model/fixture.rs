@@ -1,14 +1,13 @@
-//! Values that the tests of this layer begin with.
+//! Values that tests begin with, of this layer and of those above.
 
 use jiff::Timestamp;
 
-use crate::model::connection::{Auth, Connection, Direction, Identity, Status, Totals};
-use crate::model::grant::Grant;
-use crate::model::id::{ConnectionId, SyncId};
+use crate::model::connection::{Connection, Direction, Identity, Status};
+use crate::model::id::SyncId;
 use crate::model::order::TableOrder;
 use crate::model::run::RunOrder;
 use crate::model::sync::{SyncDefinition, SyncStatus};
-use crate::model::table::TableName;
+use crate::model::table::{Column, NeutralType, Table, TableName, UniqueKey};
 use crate::model::url::PeerUrl;
 
 /// An arbitrary moment.
@@ -18,32 +17,15 @@ pub(super) fn now() -> Timestamp {
 
 /// A receiving connection to `hq`, made at [`now`].
 pub(crate) fn connection(local: Status, remote: Status) -> Connection {
+    let url = PeerUrl::parse("https://hq.example").unwrap();
     Connection {
-        id: ConnectionId::generate(),
-        name: "hq".to_owned(),
-        direction: Direction::Receiver,
-        url: PeerUrl::parse("https://hq.example").unwrap(),
-        remote_prefix: None,
         local_status: local,
         remote_status: remote,
-        status_reason: None,
-        auth: Auth::TokenHash,
         identity: Identity::Proved,
-        requested_from: None,
-        grant: Grant::default(),
-        remote: None,
-        created_at: now(),
-        approved_at: None,
-        approved_by: None,
-        last_contact_at: None,
-        unreachable_since: None,
-        next_attempt_at: None,
-        totals: Totals::default(),
         epoch: 1,
         acked_epoch: 1,
         registered: true,
-        peer_deleted: false,
-        deleted_at: None,
+        ..Connection::new(Direction::Receiver, "hq".to_owned(), url, now())
     }
 }
 
@@ -78,5 +60,52 @@ pub(super) fn sync(connection: &Connection, tables: &[&str]) -> SyncDefinition {
         last_synced_at: None,
         last_run_id: None,
         next: None,
+    }
+}
+
+/// A column that may be NULL, with nothing special.
+pub(crate) fn column(name: &str, kind: NeutralType) -> Column {
+    Column {
+        name: name.to_owned(),
+        kind,
+        native: kind.as_str().to_owned(),
+        precision: None,
+        scale: None,
+        length: None,
+        nullable: true,
+        generated: false,
+        identity: false,
+        has_default: false,
+    }
+}
+
+/// The same, never NULL.
+pub(crate) fn required(name: &str, kind: NeutralType) -> Column {
+    Column {
+        nullable: false,
+        ..column(name, kind)
+    }
+}
+
+/// A unique key that compares bytes.
+pub(crate) fn key(columns: &[&str]) -> UniqueKey {
+    UniqueKey {
+        columns: columns.iter().map(|name| (*name).to_owned()).collect(),
+        folded: false,
+    }
+}
+
+/// A table with nothing special; without key columns it has no primary key.
+pub(crate) fn table(name: &str, columns: Vec<Column>, key_columns: &[&str]) -> Table {
+    Table {
+        name: TableName::bare(name),
+        columns,
+        primary_key: (!key_columns.is_empty()).then(|| key(key_columns)),
+        unique: vec![],
+        foreign_keys: vec![],
+        triggers: vec![],
+        row_estimate: None,
+        size_bytes: None,
+        not_writable: None,
     }
 }

@@ -229,7 +229,7 @@ mod tests {
             ),
             (
                 json!({"field_mapping": [{"source_column": "a", "destination_field": "a", "type_cast": "money"}]}),
-                "unknown variant `money`",
+                "`money` is none of bool",
             ),
             (
                 json!({"field_mapping": [{"source_column": "a", "destination_field": "a", "type_cast": "other"}]}),

@@ -151,11 +151,12 @@ pub fn at_due(unfinished: Option<Run>) -> AtDue {
         return AtDue::Begin;
     };
     // A run that the daemon's own end interrupted, or that waits for another writer, has not failed.
-    let waits = [FaultCode::DaemonStopping, FaultCode::WaitingForRun].map(FaultCode::as_str);
-    let failed = run
-        .error
-        .as_ref()
-        .is_some_and(|err| !waits.contains(&err.code.as_str()));
+    let failed = run.error.as_ref().is_some_and(|err| {
+        !matches!(
+            err.known_code(),
+            Some(FaultCode::DaemonStopping | FaultCode::WaitingForRun)
+        )
+    });
     if run.status == RunStatus::Pending && run.attempt > 0 && failed {
         AtDue::Replace(Box::new(run))
     } else {
@@ -180,14 +181,10 @@ pub enum Consequence {
 pub fn consequence(run: &Run, permanent: bool) -> Consequence {
     match run.status {
         RunStatus::Completed | RunStatus::CompletedWithErrors => Consequence::CameThrough,
-        RunStatus::Failed if permanent => {
-            let inactive = FaultCode::ConnectionNotActive.as_str();
-            if run.error.as_ref().is_some_and(|err| err.code == inactive) {
-                Consequence::None
-            } else {
-                Consequence::Stops
-            }
-        }
+        RunStatus::Failed if permanent => match run.error.as_ref().and_then(RunError::known_code) {
+            Some(FaultCode::ConnectionNotActive) => Consequence::None,
+            _ => Consequence::Stops,
+        },
         RunStatus::Failed | RunStatus::Cancelled | RunStatus::Pending | RunStatus::Running => {
             Consequence::None
         }

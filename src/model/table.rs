@@ -1,9 +1,12 @@
 //! Tables as a catalogue describes them, in the words all engines share.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::model::word::words;
 
 /// A kind of database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,8 +143,7 @@ impl<'de> Deserialize<'de> for TableName {
 }
 
 /// A type every engine can hold in some native form (design: the row layout).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "each is the PostgreSQL type of the same name")]
 pub enum NeutralType {
     Bool,
@@ -170,29 +172,13 @@ impl NeutralType {
     pub fn is_integer(self) -> bool {
         matches!(self, Self::Int2 | Self::Int4 | Self::Int8)
     }
+}
 
-    /// The name in the catalogue object of the peer protocol.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Bool => "bool",
-            Self::Int2 => "int2",
-            Self::Int4 => "int4",
-            Self::Int8 => "int8",
-            Self::Float4 => "float4",
-            Self::Float8 => "float8",
-            Self::Numeric => "numeric",
-            Self::Text => "text",
-            Self::Bytea => "bytea",
-            Self::Date => "date",
-            Self::Time => "time",
-            Self::Timestamp => "timestamp",
-            Self::Timestamptz => "timestamptz",
-            Self::Uuid => "uuid",
-            Self::Json => "json",
-            Self::Jsonb => "jsonb",
-            Self::Other => "other",
-        }
+words! {
+    NeutralType {
+        Bool = "bool", Int2 = "int2", Int4 = "int4", Int8 = "int8", Float4 = "float4", Float8 = "float8",
+        Numeric = "numeric", Text = "text", Bytea = "bytea", Date = "date", Time = "time", Timestamp = "timestamp",
+        Timestamptz = "timestamptz", Uuid = "uuid", Json = "json", Jsonb = "jsonb", Other = "other",
     }
 }
 
@@ -283,6 +269,22 @@ impl Table {
         self.columns.iter().find(|column| column.name == name)
     }
 
+    /// Whether it has all of these columns with these types, and none of them is computed.
+    pub fn has<'a>(&self, mut columns: impl Iterator<Item = (&'a str, NeutralType)>) -> bool {
+        columns.all(|(name, kind)| {
+            self.column(name)
+                .is_some_and(|column| column.kind == kind && !column.generated)
+        })
+    }
+
+    /// The key of exactly these columns, in whatever order.
+    #[must_use]
+    pub fn key_on(&self, columns: &[String]) -> Option<&UniqueKey> {
+        let wanted: BTreeSet<&String> = columns.iter().collect();
+        let mut keys = self.primary_key.iter().chain(&self.unique);
+        keys.find(|key| key.columns.iter().collect::<BTreeSet<_>>() == wanted)
+    }
+
     /// Keys whose columns are all not nullable, the primary key first.
     pub fn usable_keys(&self) -> impl Iterator<Item = &UniqueKey> {
         self.primary_key
@@ -343,20 +345,18 @@ mod tests {
     }
 
     fn table(name: &str, parents: &[&str]) -> Table {
+        let to = |parent: &&str| ForeignKey {
+            columns: vec![],
+            table: TableName::bare(*parent),
+            foreign_columns: vec![],
+            on_delete: "no action".into(),
+        };
         Table {
             name: TableName::bare(name),
             columns: vec![],
             primary_key: None,
             unique: vec![],
-            foreign_keys: parents
-                .iter()
-                .map(|parent| ForeignKey {
-                    columns: vec![],
-                    table: TableName::bare(*parent),
-                    foreign_columns: vec![],
-                    on_delete: "no action".into(),
-                })
-                .collect(),
+            foreign_keys: parents.iter().map(to).collect(),
             triggers: vec![],
             row_estimate: None,
             size_bytes: None,

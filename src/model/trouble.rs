@@ -60,24 +60,6 @@ words! {
     }
 }
 
-impl Event {
-    /// Every kind there is.
-    pub const ALL: [Self; 12] = [
-        Self::ConnectionPending,
-        Self::ConnectionWaiting,
-        Self::ConnectionSuspended,
-        Self::ConnectionExpired,
-        Self::ConnectionSevered,
-        Self::PeerUnreachable,
-        Self::RunWaiting,
-        Self::RunFailed,
-        Self::RowsQuarantined,
-        Self::SyncLate,
-        Self::SyncError,
-        Self::AlertsUndelivered,
-    ];
-}
-
 /// One thing a person should know of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {

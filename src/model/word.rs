@@ -2,10 +2,13 @@
 //!
 //! Invariant: what a value is written as, it is read from.
 
-/// Gives enums their words: `as_str`, `Display`, `FromStr`, and serde's traits.
+/// Gives enums their words: `ALL`, `as_str`, `Display`, `FromStr`, and serde's traits.
 macro_rules! words {
     ($($name:ident { $($variant:ident = $text:literal),+ $(,)? })+) => {$(
         impl $name {
+            /// Every value there is.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
             /// The word in JSON, SQL and messages.
             #[must_use]
             pub fn as_str(self) -> &'static str {
@@ -71,6 +74,7 @@ mod tests {
 
     #[test]
     fn a_word_is_read_as_it_is_written() {
+        assert_eq!(Way::ALL, [Way::Up, Way::FarDown]);
         assert_eq!(serde_json::to_value(Way::FarDown).unwrap(), "far_down");
         let read: Way = serde_json::from_str("\"far_down\"").unwrap();
         assert_eq!(read, Way::FarDown);

@@ -1,6 +1,7 @@
 //! What can go wrong in a call to a peer.
 
-use crate::wire::messages::PublishedRefusal;
+use crate::model::fault::FaultCode;
+use crate::wire::messages::{PublishedRefusal, StreamFaultCode};
 
 /// A fault of a call to a peer.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -133,11 +134,33 @@ pub(super) fn quoted(words: &str) -> String {
         .collect()
 }
 
-/// A peer's `error_code`, unless it cannot be one: scripts compare it, so it is taken whole or not at all.
+/// A peer's `error_code`, unless it cannot be one: scripts compare it, so it is taken whole or not at all. Nor can a
+/// peer speak for this site, whose own codes say what becomes of a run and its sync.
 pub(super) fn error_code(code: String) -> Option<String> {
     let is_one = (1..=64).contains(&code.len())
         && code
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-    is_one.then_some(code)
+    let is_ours = code.parse::<FaultCode>().is_ok() && code.parse::<StreamFaultCode>().is_err();
+    (is_one && !is_ours).then_some(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::error_code;
+
+    #[test]
+    fn a_peers_code_is_taken_whole_and_never_for_one_of_this_sites_own() {
+        for code in [
+            "table_locked",
+            "connection_not_active",
+            "of_a_later_version",
+        ] {
+            assert_eq!(error_code(code.to_owned()).as_deref(), Some(code));
+        }
+        let long = "x".repeat(65);
+        for code in ["", "Table locked", &long, "peer_away", "waiting_for_run"] {
+            assert_eq!(error_code(code.to_owned()), None, "{code}");
+        }
+    }
 }

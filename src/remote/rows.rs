@@ -2,6 +2,8 @@
 //!
 //! Invariant: [`IncomingRows::next`] says `None` only after an `end` frame whose sum matches the rows that came.
 
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 
 use crate::base::cause::last_cause;
@@ -10,6 +12,10 @@ use crate::wire::frame::{Frame, FrameError, FrameKind, FrameReader, RowSum};
 use crate::wire::messages::{Head, StreamFault};
 use crate::wire::row::RowBatch;
 use crate::wire::signing::Seal;
+
+/// A peer may work for so long without a row, however often it says that it lives: its database may have to sort or
+/// search first.
+const LONGEST_WITHOUT_ROWS: Duration = Duration::from_secs(3_600);
 
 /// A running answer to `pull-data`.
 #[derive(Debug)]
@@ -21,6 +27,7 @@ pub struct IncomingRows {
     total: RowSum,
     bytes: u64,
     ended: bool,
+    patience: Duration,
 }
 
 impl IncomingRows {
@@ -44,6 +51,7 @@ impl IncomingRows {
             total: RowSum::default(),
             bytes: 0,
             ended: false,
+            patience: LONGEST_WITHOUT_ROWS,
         };
         let frame = rows.frame().await?;
         match frame.kind {
@@ -72,16 +80,21 @@ impl IncomingRows {
     /// The next batch; `None` after the proper end.
     ///
     /// # Errors
-    /// When the stream is cut, is no stream of frames, or its sum does not match.
+    /// When the stream is cut or brings no rows for an hour, is no stream of frames, or its sum does not match.
     pub async fn next(&mut self) -> Result<Option<RowBatch>, RemoteError> {
         if self.ended {
             return Ok(None);
         }
+        let asked = Instant::now();
         loop {
             let frame = self.frame().await?;
             match frame.kind {
                 FrameKind::Rows => return self.batch(frame).map(Some),
-                FrameKind::Progress => {}
+                FrameKind::Progress if asked.elapsed() < self.patience => {}
+                FrameKind::Progress => {
+                    let seconds = self.patience.as_secs();
+                    return Err(self.cut(format!("it lives, but sent no row for {seconds} s")));
+                }
                 FrameKind::Error => return Err(self.fault(&frame.payload)),
                 FrameKind::Head => return Err(self.nonsense("a second head")),
                 FrameKind::End => {
@@ -185,5 +198,40 @@ impl IncomingRows {
             host: self.host.clone(),
             reason: quoted(reason),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::time::Duration;
+
+    use futures_util::stream;
+
+    use super::{Bytes, FrameKind, IncomingRows, RemoteError};
+    use crate::wire::frame::FrameWriter;
+
+    /// The answer of a peer that sends a head and then signs of life alone.
+    fn only_signs_of_life() -> reqwest::Response {
+        let mut frames = FrameWriter::new(false);
+        let mut frame = move |kind, payload: &'static [u8]| {
+            let pieces = frames.frame(kind, 0, vec![Bytes::from_static(payload)]);
+            Ok::<_, Infallible>(Bytes::from(pieces.concat()))
+        };
+        let head = frame(FrameKind::Head, br#"{"table":"notes","columns":[]}"#);
+        let signs = stream::repeat_with(move || frame(FrameKind::Progress, br#"{"rows":0}"#));
+        let frames = futures_util::StreamExt::chain(stream::iter([head]), signs);
+        axum::http::Response::new(reqwest::Body::wrap_stream(frames)).into()
+    }
+
+    #[tokio::test]
+    async fn signs_of_life_alone_do_not_hold_a_run_for_ever() {
+        let answer = only_signs_of_life();
+        let mut rows = IncomingRows::begin("hq".to_owned(), answer, None)
+            .await
+            .unwrap();
+        rows.patience = Duration::from_millis(20);
+        let cut = rows.next().await.unwrap_err();
+        assert!(matches!(cut, RemoteError::Cut { .. }), "{cut}");
     }
 }

@@ -1,8 +1,10 @@
-//! Whether the key at hand is the one this state was made with.
+//! The key of the state, and whether the one at hand is that.
 //!
 //! With another key every token and every connection would be unknown, as if nobody had ever been let in. Invariant:
-//! the seal is made once and never changes.
+//! the seal is made once and never changes; no key is made beside a state that has one.
 
+use crate::base::secret::{KeyPlace, MasterKey, Secret};
+use crate::store::open::Address;
 use crate::store::pool::execute;
 use crate::store::{Store, StoreError};
 
@@ -10,6 +12,21 @@ use crate::store::{Store, StoreError};
 const SEAL: &str = "key.seal";
 
 impl Store {
+    /// The key for the state at `url`; made where there is neither a key nor a state.
+    ///
+    /// # Errors
+    /// [`StoreError::KeyMissing`] when there is a state, [`StoreError::Secret`] when the key cannot be read or made;
+    /// else what kept the state from being looked at.
+    pub async fn key(url: &Secret<String>, place: &KeyPlace) -> Result<MasterKey, StoreError> {
+        if let KeyPlace::File(path) = place
+            && let Ok(false) = path.try_exists()
+            && Address::parse(url)?.is_made().await?
+        {
+            return Err(StoreError::KeyMissing(path.clone()));
+        }
+        Ok(MasterKey::load(place)?)
+    }
+
     /// Compares the key with the state's own; the first key a state ever meets becomes that.
     ///
     /// # Errors

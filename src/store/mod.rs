@@ -27,10 +27,10 @@ use crate::store::open::Address;
 use crate::store::pool::{Pool, on_pool};
 
 pub use audit::AuditEntry;
-pub use connection::{Kept, PeerWord, RegistrationAnswer, SignedPeer};
+pub use connection::{ConnectionEdit, Kept, PeerWord, RegistrationAnswer, SignedPeer};
 pub use run::{RunFilter, RunPage};
 pub use site::SiteIdentity;
-pub use sync::{TableTaken, Taken, Turn};
+pub use sync::{DeletedSync, TableTaken, Taken, Turn};
 pub use token::{AdminToken, NewAdminToken};
 
 /// What can go wrong with the state.
@@ -65,7 +65,12 @@ pub enum StoreError {
         "the state was made with another key than the one given (state.key_file, or the systemd credential evenkeel.key); restore that key from its backup, or start with an empty state"
     )]
     OtherKey,
-    /// Sealing or opening failed.
+    /// The key file is gone.
+    #[error(
+        "the key file {0} is missing, and the state was made with a key: restore it from its backup, or start with an empty state"
+    )]
+    KeyMissing(std::path::PathBuf),
+    /// The key cannot be read, or sealing or opening failed.
     #[error(transparent)]
     Secret(#[from] crate::base::secret::SecretError),
     /// A connection of this name exists.

@@ -61,10 +61,7 @@ impl Address {
     /// # Errors
     /// [`StoreError::Newer`] when a newer program has been here.
     pub(super) async fn is_behind(&self) -> Result<bool, StoreError> {
-        let found = match self {
-            Self::Sqlite(path) => newest_in_sqlite(path).await?,
-            Self::Postgres(options) => newest_in_postgres(options).await?,
-        };
+        let found = self.newest().await?;
         let known = MIGRATIONS.iter().map(|migration| migration.version).max();
         if let (Some(found), Some(known)) = (found, known)
             && found > known
@@ -72,6 +69,11 @@ impl Address {
             return Err(StoreError::Newer { found, known });
         }
         Ok(found < known)
+    }
+
+    /// Whether a program has been here. Changes nothing.
+    pub(super) async fn is_made(&self) -> Result<bool, StoreError> {
+        Ok(self.newest().await?.is_some())
     }
 
     /// Takes the lock, or gives up after a moment.
@@ -157,6 +159,14 @@ impl Address {
                     pool.connect_with(options.as_ref().clone()).await?,
                 ))
             }
+        }
+    }
+
+    /// The newest migration there is.
+    async fn newest(&self) -> Result<Option<i64>, StoreError> {
+        match self {
+            Self::Sqlite(path) => newest_in_sqlite(path).await,
+            Self::Postgres(options) => newest_in_postgres(options).await,
         }
     }
 

@@ -169,3 +169,14 @@ pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
 pub(super) fn optional_json<T: Serialize>(value: Option<&T>) -> Result<Option<String>, StoreError> {
     value.map(to_json).transpose()
 }
+
+/// Whether `fault` says that another row of `table` has the name already; only those not deleted share an index.
+pub(super) fn is_name_taken(fault: &StoreError, table: &str) -> bool {
+    let StoreError::Database(sqlx::Error::Database(cause)) = fault else {
+        return false;
+    };
+    // PostgreSQL names the index, SQLite the column.
+    cause.is_unique_violation()
+        && (cause.constraint() == Some(&format!("{table}_name"))
+            || cause.message().contains(&format!("{table}.name")))
+}

@@ -71,6 +71,22 @@ macro_rules! insert_run {
 }
 pub(super) use insert_run;
 
+/// Asks the runs of `$rest` that are not over to stop at `$2`.
+macro_rules! request_cancel {
+    ($rest:literal) => {
+        concat!(
+            "update run
+            set cancel_requested = true,
+                status = case when status = 'pending' then 'cancelled' else status end,
+                next_attempt_at = null,
+                completed_at = case when status = 'pending' then $2 else null end ",
+            $rest,
+            " and status in ('pending', 'running')"
+        )
+    };
+}
+pub(super) use request_cancel;
+
 impl Store {
     /// Adds a pending run.
     ///
@@ -218,38 +234,6 @@ impl Store {
         Ok(started > 0)
     }
 
-    /// Running becomes pending again until `next_attempt_at`, or cancelled when that was asked for meanwhile.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn postpone_run(
-        &self,
-        run: &Run,
-        next_attempt_at: Timestamp,
-        error: &RunError,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        execute!(
-            self,
-            "update run
-            set status = case when cancel_requested then 'cancelled' else 'pending' end,
-                next_attempt_at = case when cancel_requested then null else $2 end,
-                completed_at = case when cancel_requested then $3 else null end,
-                error = $4,
-                progress = $5,
-                tables = $6
-            where id = $1
-              and status = 'running'",
-            run.id.to_string(),
-            micros(next_attempt_at),
-            micros(now),
-            to_json(error)?,
-            to_json(&run.progress)?,
-            to_json(&run.tables)?
-        );
-        Ok(())
-    }
-
     /// A pending run waits for another writer: `error.code` `waiting_for_run`; does not count as an attempt.
     ///
     /// # Errors
@@ -303,13 +287,7 @@ impl Store {
     pub async fn request_cancel(&self, id: RunId, now: Timestamp) -> Result<bool, StoreError> {
         let asked = execute!(
             self,
-            "update run
-            set cancel_requested = true,
-                status = case when status = 'pending' then 'cancelled' else status end,
-                next_attempt_at = null,
-                completed_at = case when status = 'pending' then $2 else null end
-            where id = $1
-              and status in ('pending', 'running')",
+            request_cancel!("where id = $1"),
             id.to_string(),
             micros(now)
         );

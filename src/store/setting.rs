@@ -2,7 +2,7 @@
 //!
 //! What they mean, and whether file or environment overrule them, is decided elsewhere.
 
-use crate::store::pool::{execute, fetch_optional};
+use crate::store::pool::{fetch_optional, on_pool};
 use crate::store::record::Record;
 use crate::store::{Store, StoreError};
 
@@ -23,23 +23,28 @@ impl Store {
             .transpose()
     }
 
-    /// Sets it, or removes it with `None`.
+    /// Sets each key to its text, or removes it with `None`: all of them, or none.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn set_setting(&self, key: &str, value: Option<&str>) -> Result<(), StoreError> {
-        if let Some(value) = value {
-            execute!(
-                self,
-                "insert into setting (name, value)
-                values ($1, $2)
-                on conflict (name) do update set value = excluded.value",
-                key,
-                value
-            );
-        } else {
-            execute!(self, "delete from setting where name = $1", key);
-        }
+    pub async fn set_settings(&self, changes: &[(&str, Option<&str>)]) -> Result<(), StoreError> {
+        on_pool!(self, |db| {
+            let mut tx = db.begin().await?;
+            for (key, value) in changes {
+                let statement = match value {
+                    Some(value) => sqlx::query(
+                        "insert into setting (name, value)
+                        values ($1, $2)
+                        on conflict (name) do update set value = excluded.value",
+                    )
+                    .bind(key)
+                    .bind(value),
+                    None => sqlx::query("delete from setting where name = $1").bind(key),
+                };
+                statement.execute(&mut *tx).await?;
+            }
+            tx.commit().await?;
+        });
         Ok(())
     }
 }

@@ -124,12 +124,10 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn fail_open_transfers(&self, now: Timestamp) -> Result<(), StoreError> {
-        let interrupted = RunError {
-            code: FaultCode::Interrupted.to_string(),
-            message: "the daemon stopped before this transfer ended".to_owned(),
-            hint: None,
-            retry_after: None,
-        };
+        let interrupted = RunError::new(
+            FaultCode::Interrupted,
+            "the daemon stopped before this transfer ended",
+        );
         execute!(
             self,
             "update transfer

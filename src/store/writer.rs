@@ -8,11 +8,11 @@ use jiff::Timestamp;
 
 use crate::model::id::ConnectionId;
 use crate::model::outcome::outcomes;
-use crate::model::run::{Run, RunStatus, RunTable};
+use crate::model::run::{Run, RunError, RunStatus, RunTable};
 use crate::model::sync::Consequence;
 use crate::model::table::TableName;
 use crate::store::outcome::note_outcome;
-use crate::store::pool::{fetch_optional, on_pool};
+use crate::store::pool::{fetch_all, fetch_optional, on_pool};
 use crate::store::record::{Record, micros, optional_json, to_json};
 use crate::store::{Store, StoreError};
 
@@ -126,6 +126,47 @@ impl Store {
         Ok(())
     }
 
+    /// Running becomes pending again until `next_attempt_at`, or cancelled when that was asked for meanwhile; notes what
+    /// it wrote to.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn postpone_run(
+        &self,
+        run: &Run,
+        next_attempt_at: Timestamp,
+        error: &RunError,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        on_pool!(self, |db| {
+            let mut tx = db.begin().await?;
+            let postponed = sqlx::query(
+                "update run
+                set status = case when cancel_requested then 'cancelled' else 'pending' end,
+                    next_attempt_at = case when cancel_requested then null else $2 end,
+                    completed_at = case when cancel_requested then $3 else null end,
+                    error = $4,
+                    progress = $5,
+                    tables = $6
+                where id = $1
+                  and status = 'running'",
+            )
+            .bind(run.id.to_string())
+            .bind(micros(next_attempt_at))
+            .bind(micros(now))
+            .bind(to_json(error)?)
+            .bind(to_json(&run.progress)?)
+            .bind(to_json(&run.tables)?)
+            .execute(&mut *tx)
+            .await?;
+            if postponed.rows_affected() > 0 {
+                note_written!(tx, run);
+            }
+            tx.commit().await?;
+        });
+        Ok(())
+    }
+
     /// Writes status, tables, progress and error of a run that became final, notes what it wrote to and what it says
     /// about its tables, and changes its sync as `consequence` says.
     ///
@@ -164,9 +205,6 @@ impl Store {
                     note_outcome!(outcome, &mut *tx);
                 }
                 follow!(tx, run, consequence, now);
-                for outcome in outcomes(run, now) {
-                    note_outcome!(outcome, &mut *tx);
-                }
             }
             tx.commit().await?;
         });
@@ -191,6 +229,31 @@ impl Store {
         );
         row.map(|row| Record::new("writer", "table_name", row).parsed("connection_id"))
             .transpose()
+    }
+
+    /// The tables of this site that syncs and pulls of connections write.
+    ///
+    /// # Errors
+    /// When the database fails or what it holds cannot be read.
+    pub async fn written_tables(&self) -> Result<Vec<TableName>, StoreError> {
+        let rows = fetch_all!(
+            self,
+            "with writing as (
+                select table_name, connection_id from writer
+                union
+                select table_name, connection_id from claim
+            )
+            select distinct writing.table_name
+            from writing
+            join connection on connection.id = writing.connection_id
+            where connection.deleted_at is null
+              and connection.local_status <> 'revoked'
+              and connection.remote_status not in ('revoked', 'severed')
+            order by writing.table_name"
+        );
+        rows.into_iter()
+            .map(|row| Record::new("writer", "table_name", row).parsed("table_name"))
+            .collect()
     }
 }
 

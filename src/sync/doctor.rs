@@ -4,6 +4,7 @@
 
 mod links;
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -12,8 +13,9 @@ use jiff::Timestamp;
 use crate::base::command::is_runnable;
 use crate::base::secret::KeyPlace;
 use crate::config::{AlertChannel, Config, sqlite_file};
-use crate::model::connection::Connection;
-use crate::model::finding::Finding;
+use crate::model::connection::{Connection, Direction, Status};
+use crate::model::finding::{Finding, TablesInUse};
+use crate::model::grant::GrantedTables;
 use crate::store::{AuditEntry, ListPage, StoreError};
 use crate::sync::Ctx;
 
@@ -49,8 +51,17 @@ fn key_findings(config: &Config) -> Vec<Finding> {
     let metadata = match std::fs::metadata(key_file) {
         Ok(metadata) => metadata,
         Err(err) if err.kind() == std::io::ErrorKind::NotFound => {
-            let made = format!("the key file {shown} is made when the daemon first starts");
-            return vec![Finding::good(made)];
+            let state_file = sqlite_file(config.state.url.expose());
+            return vec![if state_file.is_some_and(|file| file.exists()) {
+                Finding::bad(
+                    format!("the key file {shown} is missing, and the state was made with a key"),
+                    "restore it from its backup, or start with an empty state",
+                )
+            } else {
+                Finding::good(format!(
+                    "the key file {shown} is made when the daemon first starts"
+                ))
+            }];
         }
         // Whoever may not look at it can tell nothing of it, and that is as it should be.
         Err(_) => return Vec::new(),
@@ -66,12 +77,40 @@ fn key_findings(config: &Config) -> Vec<Finding> {
 }
 
 async fn database(ctx: &Ctx) -> Vec<Finding> {
-    ctx.driver.check().await.unwrap_or_else(|err| {
+    // Why the state cannot tell is a finding of its own.
+    let used = tables_in_use(ctx).await.unwrap_or_default();
+    ctx.driver.check(&used).await.unwrap_or_else(|err| {
         vec![Finding::bad(
             err.to_string(),
             "start the site database, or correct site.database",
         )]
     })
+}
+
+async fn tables_in_use(ctx: &Ctx) -> Result<TablesInUse, StoreError> {
+    let page = ListPage {
+        limit: 1_000,
+        before: None,
+    };
+    let connections = ctx.store.connections(page).await?;
+    let mut given = BTreeSet::new();
+    let mut all = false;
+    for connection in connections {
+        let gives = connection.direction == Direction::Sender;
+        if gives && connection.local_status != Status::Revoked {
+            match connection.grant.tables {
+                GrantedTables::Named(tables) => given.extend(tables),
+                GrantedTables::All(_) => all = true,
+            }
+        }
+    }
+    if all {
+        let tables = ctx.driver.tables().await.unwrap_or_default();
+        let names = tables.into_iter().map(|table| table.name);
+        given.extend(names.filter(|name| !ctx.config.grants.withheld.includes(name)));
+    }
+    let received = ctx.store.written_tables().await?.into_iter().collect();
+    Ok(TablesInUse { given, received })
 }
 
 async fn state(ctx: &Ctx) -> Vec<Finding> {
@@ -176,7 +215,7 @@ fn clock(now: Timestamp, newest: Option<&AuditEntry>) -> Finding {
             ),
             hint,
         ),
-        _ => Finding::good(format!("the clock says {now}")),
+        _ => Finding::good(format!("the clock says {now:.0}")),
     }
 }
 

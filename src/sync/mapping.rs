@@ -167,7 +167,7 @@ impl MappedSource {
         match field.and_then(|field| field.type_cast) {
             Some(kind) if kind != column.kind => Column {
                 kind,
-                native: kind.name().to_owned(),
+                native: kind.as_str().to_owned(),
                 precision: None,
                 scale: None,
                 length: None,
@@ -196,7 +196,7 @@ impl MappedSource {
                 format!(
                     "column {here} is {} here, and `type_cast` says {}",
                     column.native,
-                    cast.name()
+                    cast.as_str()
                 ),
                 "let `type_cast` name the type the column has here, or leave it out",
             )),
@@ -212,8 +212,8 @@ impl MappedSource {
             format!(
                 "source column {} is {}, which cannot become {} without losing values",
                 field.source_column,
-                from.name(),
-                cast.name()
+                from.as_str(),
+                cast.as_str()
             ),
             "leave `type_cast` out, or name a type that holds every value",
         )

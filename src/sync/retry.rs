@@ -150,6 +150,9 @@ fn engine(err: &EngineError) -> (RunError, NextStep) {
     (error(code.as_str(), err, hint), step)
 }
 
+const NOT_GRANTED: &str =
+    "ask the peer's administrator to approve the connection or to grant the table";
+
 fn remote(err: &RemoteError) -> (RunError, NextStep) {
     let (code, hint, step) = match err {
         RemoteError::Setup(_) => (FaultCode::Client, None, NextStep::GiveUp),
@@ -190,14 +193,13 @@ fn remote(err: &RemoteError) -> (RunError, NextStep) {
             retry_after,
             ..
         } => {
-            let step = refusal_step(*status, code.as_deref());
+            let (hint, step) = refusal(*status, code.as_deref());
             // Its administrator's decision has not reached us, or not yet.
             let ours = match err.published() {
                 Some(PublishedRefusal::ConnectionNotActive) => FaultCode::ConnectionNotActive,
                 _ => FaultCode::PeerRefused,
             };
             let code = code.as_deref().unwrap_or(ours.as_str());
-            let hint = signature_hint(code).or(refusal_hint(*status));
             let mut told = error(code, err, hint);
             told.retry_after = *retry_after;
             return (told, step);
@@ -208,58 +210,79 @@ fn remote(err: &RemoteError) -> (RunError, NextStep) {
 
 /// A peer's refusal passes when it says so (429), when it is the peer's own trouble (5xx), or when the fault lay in the
 /// middle of a stream (200) and its code names one of the passing kinds.
-fn refusal_step(status: u16, code: Option<&str>) -> NextStep {
-    let signature = code.and_then(|code| code.parse().ok());
+fn refusal(status: u16, code: Option<&str>) -> (Option<&'static str>, NextStep) {
     match status {
-        // A new request has a new time and a new nonce; clocks are set right by people, or by themselves.
-        401 if matches!(
-            signature,
-            Some(SignatureCode::Expired | SignatureCode::Replayed)
-        ) =>
-        {
-            NextStep::Retry
-        }
-        429 | 500..=599 => NextStep::Retry,
         200 => code
             .and_then(|code| code.parse().ok())
-            .map_or(NextStep::GiveUp, stream_step),
-        _ => NextStep::GiveUp,
+            .map_or((None, NextStep::GiveUp), of_stream),
+        401 => code
+            .and_then(|code| code.parse().ok())
+            .map_or(NOT_KNOWN, of_signature),
+        403 => (Some(NOT_GRANTED), NextStep::GiveUp),
+        404 => (
+            Some("see what the peer offers: evenkeel tables"),
+            NextStep::GiveUp,
+        ),
+        429 => (
+            Some("the peer limits how often it is asked"),
+            NextStep::Retry,
+        ),
+        500..=599 => (None, NextStep::Retry),
+        _ => (None, NextStep::GiveUp),
+    }
+}
+
+const NOT_KNOWN: (Option<&str>, NextStep) = (
+    Some("the peer does not know this connection; see: evenkeel connections verify"),
+    NextStep::GiveUp,
+);
+
+/// What follows when the peer does not believe our signature. A new request has a new time and a new nonce.
+fn of_signature(code: SignatureCode) -> (Option<&'static str>, NextStep) {
+    match code {
+        SignatureCode::Expired => (
+            Some("compare the clocks of both sites; the run goes on by itself once they agree"),
+            NextStep::Retry,
+        ),
+        SignatureCode::Replayed => (None, NextStep::Retry),
+        SignatureCode::Missing | SignatureCode::Invalid => (
+            Some("the two sites no longer have the same key; make the connection again"),
+            NextStep::GiveUp,
+        ),
     }
 }
 
 /// What follows from a fault on the sender's side, as [`engine`] says of the same fault on ours.
-fn stream_step(code: StreamFaultCode) -> NextStep {
+fn of_stream(code: StreamFaultCode) -> (Option<&'static str>, NextStep) {
     match code {
-        StreamFaultCode::TableChanged
-        | StreamFaultCode::TableLocked
-        | StreamFaultCode::DatabaseLost => NextStep::Retry,
-        StreamFaultCode::RowTooLarge
-        | StreamFaultCode::UnreadableValue
-        | StreamFaultCode::ReadFailed
-        | StreamFaultCode::ConnectionNotActive
-        | StreamFaultCode::TableNotGranted => NextStep::GiveUp,
-    }
-}
-
-fn signature_hint(code: &str) -> Option<&'static str> {
-    match code.parse().ok()? {
-        SignatureCode::Expired => {
-            Some("compare the clocks of both sites; the run goes on by itself once they agree")
+        StreamFaultCode::TableChanged => (None, NextStep::Retry),
+        StreamFaultCode::TableLocked => (
+            Some("a session of the peer's own database holds the table; the run goes on by itself"),
+            NextStep::Retry,
+        ),
+        StreamFaultCode::DatabaseLost => (
+            Some("the run goes on by itself once the peer's database answers"),
+            NextStep::Retry,
+        ),
+        StreamFaultCode::RowTooLarge => (
+            Some(
+                "a row may have 16 MiB; leave the large column out by `field_mapping`, or the row by `row_filter`",
+            ),
+            NextStep::GiveUp,
+        ),
+        StreamFaultCode::UnreadableValue => (
+            Some(
+                "ask the peer's administrator to correct the value, or leave the column out by `field_mapping`",
+            ),
+            NextStep::GiveUp,
+        ),
+        StreamFaultCode::ReadFailed => (
+            Some("ask the peer's administrator to look at its log"),
+            NextStep::GiveUp,
+        ),
+        StreamFaultCode::ConnectionNotActive | StreamFaultCode::TableNotGranted => {
+            (Some(NOT_GRANTED), NextStep::GiveUp)
         }
-        SignatureCode::Missing | SignatureCode::Invalid => {
-            Some("the two sites no longer have the same key; make the connection again")
-        }
-        SignatureCode::Replayed => None,
-    }
-}
-
-fn refusal_hint(status: u16) -> Option<&'static str> {
-    match status {
-        401 => Some("the peer does not know this connection; see: evenkeel connections verify"),
-        403 => Some("ask the peer's administrator to approve the connection or to grant the table"),
-        404 => Some("see what the peer offers: evenkeel tables"),
-        429 => Some("the peer limits how often it is asked"),
-        _ => None,
     }
 }
 
@@ -295,7 +318,12 @@ mod tests {
                 code: Some(code.to_owned()),
                 retry_after: None,
             };
-            assert_eq!(assess(&refused.into()).1, expected, "{code}");
+            let (told, step) = assess(&refused.into());
+            assert_eq!(step, expected, "{code}");
+            // What needs a person says what to do.
+            let is_known = code != "of_a_later_version";
+            let needs_words = is_known && step == NextStep::GiveUp;
+            assert!(told.hint.is_some() || !needs_words, "{code}");
         }
     }
 

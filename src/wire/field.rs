@@ -56,7 +56,7 @@ pub fn float8(bytes: &[u8]) -> Result<f64, InvalidValue> {
 /// # Errors
 /// When it is not UTF-8.
 pub fn text(kind: NeutralType, bytes: &[u8]) -> Result<&str, InvalidValue> {
-    std::str::from_utf8(bytes).map_err(|_| InvalidValue::new(kind.name(), "it is not UTF-8"))
+    std::str::from_utf8(bytes).map_err(|_| InvalidValue::new(kind.as_str(), "it is not UTF-8"))
 }
 
 /// A uuid as lower-case text with hyphens.
@@ -111,14 +111,14 @@ pub fn json(kind: NeutralType, bytes: &[u8]) -> Result<&RawValue, InvalidValue> 
             err.line(),
             err.column()
         );
-        InvalidValue::new(kind.name(), found)
+        InvalidValue::new(kind.as_str(), found)
     })
 }
 
 fn sized<const N: usize>(kind: NeutralType, bytes: &[u8]) -> Result<[u8; N], InvalidValue> {
     bytes.try_into().map_err(|_| {
         InvalidValue::new(
-            kind.name(),
+            kind.as_str(),
             format!("it has {} bytes instead of {N}", bytes.len()),
         )
     })

@@ -305,6 +305,6 @@ impl Target {
     }
 
     fn fault(&self, found: String) -> InvalidValue {
-        InvalidValue::new(self.kind.name(), found)
+        InvalidValue::new(self.kind.as_str(), found)
     }
 }

@@ -137,7 +137,7 @@ fn special_float(value: f64) -> Option<&'static str> {
 
 fn serialized<T: Serialize + ?Sized>(kind: NeutralType, value: &T) -> Result<String, InvalidValue> {
     serde_json::to_string(value)
-        .map_err(|_| InvalidValue::new(kind.name(), "it cannot be written as JSON"))
+        .map_err(|_| InvalidValue::new(kind.as_str(), "it cannot be written as JSON"))
 }
 
 fn raw(json: String) -> Result<Box<RawValue>, InvalidValue> {

@@ -150,7 +150,7 @@ fn rule(kind: NeutralType, test: &Test) -> Result<Rule, String> {
         }
         Test::Range(bound, _) => Err(format!(
             "`{bound}` compares numbers and times, and this column is {}",
-            kind.name()
+            kind.as_str()
         )),
     }
 }

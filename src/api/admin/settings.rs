@@ -70,28 +70,34 @@ pub(super) async fn change(
         Some(None) => Some(None),
         Some(Some(password)) => Some(Some(hash_password(password).await?)),
     };
-    if let Some(enabled) = body.enabled {
-        set(&ctx, &caller, ENABLED_KEY, Some(&enabled.to_string())).await?;
-    }
-    if let Some(mode) = body.incoming_mode {
-        set(&ctx, &caller, MODE_KEY, Some(mode.as_str())).await?;
-    }
-    if let Some(hash) = password {
-        set(&ctx, &caller, PASSWORD_KEY, hash.as_deref()).await?;
+    let enabled = body.enabled.map(|enabled| enabled.to_string());
+    let changes: Vec<(&str, Option<&str>)> = [
+        enabled.as_deref().map(|text| (ENABLED_KEY, Some(text))),
+        body.incoming_mode
+            .map(|mode| (MODE_KEY, Some(mode.as_str()))),
+        password
+            .as_ref()
+            .map(|hash| (PASSWORD_KEY, hash.as_deref())),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    ctx.store.set_settings(&changes).await?;
+    for (key, value) in changes {
+        let detail = match value {
+            None => "removed",
+            Some(_) if key == PASSWORD_KEY => "replaced",
+            Some(value) => value,
+        };
+        ctx.audit(
+            &caller.actor,
+            "settings.change",
+            key,
+            Some(detail.to_owned()),
+        )
+        .await;
     }
     view(&ctx).await.map(Json)
-}
-
-async fn set(ctx: &Ctx, caller: &Caller, key: &str, value: Option<&str>) -> Result<(), Problem> {
-    ctx.store.set_setting(key, value).await?;
-    let detail = match value {
-        None => "removed".to_owned(),
-        Some(_) if key == PASSWORD_KEY => "replaced".to_owned(),
-        Some(value) => value.to_owned(),
-    };
-    ctx.audit(&caller.actor, "settings.change", key, Some(detail))
-        .await;
-    Ok(())
 }
 
 async fn view(ctx: &Ctx) -> Result<SettingsView, Problem> {

@@ -179,7 +179,7 @@ impl From<Table> for LocalSchema {
                 .columns
                 .into_iter()
                 .map(|column| LocalColumn {
-                    r#type: column.kind.name(),
+                    r#type: column.kind.as_str(),
                     name: column.name,
                     native: column.native,
                     nullable: column.nullable,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
+use rustix::fs::{FileType, Mode};
 
 use super::{CertificateFiles, LiveCertificate, Standing, authorities};
 
@@ -86,7 +87,18 @@ fn each_fault_of_the_files_is_told_with_the_file_at_fault() {
         "odd.pem",
         "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
     );
+    // A reader that shows what it did not understand would show the key.
+    let key = std::fs::read_to_string(made.path("key.pem")).unwrap();
+    made.write("flat.pem", &key.replace('\n', ""));
+    made.write("half.pem", key.split_at(key.len() / 2).0);
+    made.write("open.pem", &key.replacen("KEY-----", "KEY--", 1));
+    let pipe = made.path("pipe.pem");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, FileType::Fifo, Mode::RWXU, 0).unwrap();
     for (certificate, key, of_key, words) in [
+        ("cert.pem", "flat.pem", true, "breaks off"),
+        ("cert.pem", "half.pem", true, "breaks off"),
+        ("cert.pem", "open.pem", true, "is not whole"),
+        ("cert.pem", "pipe.pem", true, "no regular file"),
         ("none.pem", "key.pem", false, "No such file"),
         ("cert.pem", "none.pem", true, "No such file"),
         ("empty.pem", "key.pem", false, "no certificate in PEM form"),
@@ -104,6 +116,7 @@ fn each_fault_of_the_files_is_told_with_the_file_at_fault() {
         assert_eq!(err.is_of_key(&files), of_key, "{err}");
         let file = if of_key { key } else { certificate };
         assert!(err.to_string().contains(file), "{err}");
+        assert!(!err.to_string().contains('['), "{err}");
     }
 }
 

@@ -59,7 +59,7 @@ pub struct CreateArguments {
     pub from: String,
     /// A table, or TABLE=DESTINATION where it has another name here; once for each table
     #[arg(long = "table", value_name = "T[=DEST]", required = true)]
-    pub tables: Vec<SyncedTable>,
+    pub tables: Vec<PulledTable>,
     /// Which rows may be written: upsert, insert or update
     #[arg(long, default_value_t, value_name = "MODE")]
     pub mode: SyncMode,
@@ -93,7 +93,7 @@ pub struct EditArguments {
     pub from: Option<String>,
     /// A table, or TABLE=DESTINATION; together the whole new list
     #[arg(long = "table", value_name = "T[=DEST]")]
-    pub tables: Vec<SyncedTable>,
+    pub tables: Vec<PulledTable>,
     /// Which rows may be written: upsert, insert or update
     #[arg(long, value_name = "MODE")]
     pub mode: Option<SyncMode>,
@@ -114,11 +114,11 @@ pub struct EditArguments {
     pub shared: Option<bool>,
 }
 
-/// A table of a sync as `--table` names it.
+/// A table to pull as a command names it: `T` or `T=DEST`.
 #[derive(Clone, Debug)]
-pub struct SyncedTable(pub TableOrder);
+pub struct PulledTable(pub TableOrder);
 
-impl FromStr for SyncedTable {
+impl FromStr for PulledTable {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -175,11 +175,11 @@ fn new_filter(text: &str) -> Result<NewFilter, crate::model::filter::InvalidFilt
 
 #[cfg(test)]
 mod tests {
-    use super::SyncedTable;
+    use super::PulledTable;
 
     #[test]
     fn a_table_may_go_elsewhere() {
-        let read = |text: &str| text.parse::<SyncedTable>().map(|table| table.0);
+        let read = |text: &str| text.parse::<PulledTable>().map(|table| table.0);
         let plain = read("shop.orders").unwrap();
         assert_eq!(plain.destination_table, None);
         let elsewhere = read("orders=berlin.orders").unwrap();

@@ -151,6 +151,20 @@ fn all_faults_are_reported_at_once_with_key_and_place() {
 }
 
 #[test]
+fn of_a_file_that_cannot_be_read_only_that_is_told() {
+    let (folder, _) = reader_of(LEAST, &[]);
+    for (name, text) in [("absent.toml", None), ("no.toml", Some("[site"))] {
+        let file = folder.path().join(name);
+        if let Some(text) = text {
+            std::fs::write(&file, text).unwrap();
+        }
+        let faults = build(reader(Some(&file), variables(&[]))).unwrap_err().0;
+        let places: Vec<Option<&str>> = faults.iter().map(|fault| fault.place.as_deref()).collect();
+        assert_eq!(places, [file.to_str()], "{faults:?}");
+    }
+}
+
+#[test]
 fn no_fault_and_no_debug_shows_a_database_url() {
     for url in [
         "mysql://u:hunter2@h",

@@ -14,8 +14,6 @@ mod statements;
 mod verdict;
 mod write;
 
-use std::time::{Duration, Instant};
-
 use bytes::Bytes;
 use sqlx::mysql::MySqlPool;
 use tokio::sync::watch;
@@ -23,24 +21,20 @@ use tokio::sync::watch;
 use crate::engine::chunk::{Chunk, Room};
 use crate::engine::driver::{Applied, ApplyJob, ApplyProgress, Flow, RowStream};
 use crate::engine::error::EngineError;
+use crate::engine::fault::Refusal;
 use crate::engine::held::Held;
 use crate::engine::mysql::apply::destination::{Destination, form, prepare};
 use crate::engine::mysql::apply::seen::Seen;
 use crate::engine::mysql::connect::Session;
-use crate::engine::mysql::fault::{Refusal, fault};
+use crate::engine::mysql::fault::fault;
 use crate::engine::mysql::schemas::Schemas;
-use crate::model::run::QuarantinedRow;
+use crate::engine::transaction::{Transaction, Way};
 use crate::model::table::TableName;
 use crate::wire::InvalidValue;
-use crate::wire::json::field_to_text;
-use crate::wire::row::{RowBatch, split_tuple};
+use crate::wire::row::RowBatch;
 
 /// Bytes kept in memory to be written, and if need be halved, together.
 const CHUNK_BYTES: u64 = 1 << 20;
-/// A transaction does not stay open, and keep its locks, while a slow stream brings nothing.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
-/// An application that wants a row this one has written waits no longer than this and one chunk.
-const LONGEST_TRANSACTION: Duration = Duration::from_secs(1);
 
 /// Applies `rows` as `job` says.
 pub(super) async fn apply(
@@ -66,9 +60,8 @@ pub(super) async fn apply(
         chunk: Chunk::default(),
         held: Held::new(),
         seen: Seen::new(),
-        open: None,
+        transaction: Transaction::new(),
         waiting: 0,
-        begun: Instant::now(),
         straight_failures: 0,
         staged: false,
         told: ApplyProgress::default(),
@@ -95,12 +88,9 @@ struct Work {
     /// Rows that may fit once others are there.
     held: Held,
     seen: Seen,
-    /// What the open transaction holds already.
-    open: Option<Room>,
+    transaction: Transaction,
     /// Rows of the stream in it.
     waiting: u64,
-    /// When it was opened.
-    begun: Instant,
     straight_failures: u32,
     /// The stage is there.
     staged: bool,
@@ -113,7 +103,8 @@ impl Work {
     async fn consume(&mut self, mut rows: RowStream) -> Result<(), EngineError> {
         self.make_stage().await;
         loop {
-            let Ok(next) = tokio::time::timeout(self.patience(), rows.recv()).await else {
+            let patience = self.transaction.patience(self.way());
+            let Ok(next) = tokio::time::timeout(patience, rows.recv()).await else {
                 self.flush().await?;
                 self.commit().await?;
                 continue;
@@ -144,24 +135,10 @@ impl Work {
         self.staged = self.session.execute(&create).await.is_ok();
     }
 
-    /// How long rows may be waited for.
-    fn patience(&self) -> Duration {
-        if self.keeps_waiting() {
-            LONGEST_TRANSACTION.saturating_sub(self.begun.elapsed())
-        } else {
-            LONGEST_WAIT
-        }
-    }
-
-    /// Whether a transaction is open that holds rows an application may want.
-    fn keeps_waiting(&self) -> bool {
-        self.open.is_some() && !self.goes_straight()
-    }
-
     async fn take(&mut self, mut batch: RowBatch) -> Result<(), EngineError> {
         while !batch.data.is_empty() {
             let room = self.room();
-            let nothing_waits = self.chunk.is_empty() && self.open.is_none();
+            let nothing_waits = self.chunk.is_empty() && !self.transaction.is_open();
             let filled = self.chunk.fill(&mut batch, room, nothing_waits);
             let taken = filled.map_err(|err| self.malformed(&err))?;
             self.told.rows_taken += taken;
@@ -175,23 +152,16 @@ impl Work {
                 self.flush().await?;
             }
         }
-        self.commit_in_time().await
+        if self.transaction.is_overdue(self.way()) {
+            self.commit().await?;
+        }
+        Ok(())
     }
 
-    /// What the chunk may still take: the rest of the chunk, or of the transaction.
+    /// What the chunk may still take.
     fn room(&self) -> Room {
         let budget = self.job.budget;
-        let open = self.open.unwrap_or(Room { rows: 0, bytes: 0 });
-        let rows = budget
-            .transaction_rows
-            .saturating_sub(open.rows + self.chunk.rows);
-        let bytes = budget
-            .transaction_bytes
-            .saturating_sub(open.bytes + self.chunk.bytes);
-        Room {
-            rows,
-            bytes: bytes.min(CHUNK_BYTES.saturating_sub(self.chunk.bytes)),
-        }
+        self.transaction.room(budget, &self.chunk, CHUNK_BYTES)
     }
 
     async fn flush(&mut self) -> Result<(), EngineError> {
@@ -200,27 +170,26 @@ impl Work {
         }
         let chunk = std::mem::take(&mut self.chunk);
         self.begin().await?;
-        self.fill(chunk.rows, chunk.bytes);
+        self.transaction.add(chunk.rows, chunk.bytes);
         self.waiting += chunk.rows;
         self.write(&chunk.parts).await
     }
 
     /// Opens a transaction unless one is open.
     async fn begin(&mut self) -> Result<(), EngineError> {
-        if self.open.is_none() {
+        if !self.transaction.is_open() {
             self.run(self.destination.begin).await?;
             let table = self.table().clone();
             if form(&mut self.session, &self.schemas, &table).await? != self.destination.form {
                 return Err(EngineError::SchemaChanged(table));
             }
-            self.open = Some(Room { rows: 0, bytes: 0 });
-            self.begun = Instant::now();
+            self.transaction.begin();
         }
         Ok(())
     }
 
     async fn commit(&mut self) -> Result<(), EngineError> {
-        if self.open.take().is_none() {
+        if self.transaction.end().is_none() {
             return Ok(());
         }
         self.run("commit").await?;
@@ -230,26 +199,13 @@ impl Work {
         Ok(())
     }
 
-    fn fill(&mut self, rows: u64, bytes: u64) {
-        if let Some(open) = &mut self.open {
-            open.rows += rows;
-            open.bytes += bytes;
-        }
-    }
-
     /// After `rows` were tried again.
     async fn commit_if_due(&mut self, rows: &[Bytes]) -> Result<(), EngineError> {
         let size = |number| u64::try_from(number).unwrap_or(u64::MAX);
-        self.fill(size(rows.len()), size(rows.iter().map(Bytes::len).sum()));
+        let bytes = rows.iter().map(Bytes::len).sum();
+        self.transaction.add(size(rows.len()), size(bytes));
         let room = self.room();
-        if room.rows == 0 || room.bytes == 0 || self.begun.elapsed() >= LONGEST_TRANSACTION {
-            self.commit().await?;
-        }
-        Ok(())
-    }
-
-    async fn commit_in_time(&mut self) -> Result<(), EngineError> {
-        if self.keeps_waiting() && self.begun.elapsed() >= LONGEST_TRANSACTION {
+        if room.rows == 0 || room.bytes == 0 || self.transaction.is_overdue(Way::ByKey) {
             self.commit().await?;
         }
         Ok(())
@@ -257,49 +213,15 @@ impl Work {
 
     /// Ends the row's part in this job.
     fn reject(&mut self, tuple: &Bytes, refusal: Refusal) -> Result<(), EngineError> {
-        let row = QuarantinedRow {
-            table: self.table().clone(),
-            key: self.key_text(tuple)?,
-            column: refusal.column,
-            reason: refusal.reason,
-        };
-        self.applied.rejected.push(row);
-        let limit = self.job.budget.quarantine_rows;
-        if self.applied.rejected.len() <= limit {
-            return Ok(());
-        }
-        Err(EngineError::too_many_rejected(
-            self.table(),
-            limit,
-            &self.applied.rejected,
-        ))
-    }
-
-    fn key_text(&self, tuple: &[u8]) -> Result<serde_json::Value, EngineError> {
-        let (fields, _) = split_tuple(tuple).map_err(|err| self.malformed(&err))?;
-        let parts = self
-            .job
-            .columns
-            .iter()
-            .zip(fields)
-            .filter(|(column, _)| self.job.key.contains(&column.name));
-        let pairs = parts.map(|(column, field)| {
-            let text = field_to_text(column.kind, field);
-            (column.name.clone(), text.into())
-        });
-        Ok(pairs.collect::<serde_json::Map<_, _>>().into())
+        self.job.reject(&mut self.applied, tuple, refusal)
     }
 
     fn table(&self) -> &TableName {
         &self.job.table.name
     }
 
-    /// A stream that carries no rows.
     fn malformed(&self, err: &InvalidValue) -> EngineError {
-        EngineError::Statement {
-            table: self.table().to_string(),
-            message: err.to_string(),
-        }
+        self.job.malformed(err)
     }
 
     async fn run(&mut self, statements: &'static str) -> Result<(), EngineError> {

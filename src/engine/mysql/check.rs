@@ -5,14 +5,14 @@
 
 use sqlx::Row;
 
-use crate::engine::check::{about_tables, some_of};
+use crate::engine::check::{about_rights, about_tables};
 use crate::engine::error::EngineError;
 use crate::engine::mysql::connect::Session;
 use crate::engine::mysql::fault::{fault, general};
 use crate::engine::mysql::introspect;
 use crate::engine::mysql::schemas::Schemas;
 use crate::engine::sql::Sql;
-use crate::model::finding::Finding;
+use crate::model::finding::{Finding, TablesInUse};
 use crate::model::table::Table;
 use crate::wire::frame::MAX_ROW_BYTES;
 
@@ -84,6 +84,7 @@ pub(super) async fn version(
 pub(super) async fn check(
     session: &mut Session,
     schemas: &Schemas,
+    used: &TablesInUse,
 ) -> Result<Vec<Finding>, EngineError> {
     let mut findings = vec![Version::ask(session, schemas).await?.finding()];
     findings.extend(settings(session, schemas).await?);
@@ -92,10 +93,10 @@ pub(super) async fn check(
         .await
         .map_err(|err| general(&err))?;
     let account = account(session, schemas).await?;
-    findings.push(temporary(session, &account).await?);
-    findings.extend(rights(session, schemas, &tables).await?);
+    findings.push(temporary(session, &account, used).await?);
+    findings.extend(rights(session, schemas, &tables, used).await?);
     findings.push(triggers(session, schemas, &account).await?);
-    findings.extend(about_tables(&tables));
+    findings.extend(about_tables(&tables, used));
     Ok(findings)
 }
 
@@ -172,7 +173,11 @@ async fn account(session: &mut Session, schemas: &Schemas) -> Result<String, Eng
 }
 
 /// Whether the account may make a temporary table, by making one: what it leaves ends with the next statement.
-async fn temporary(session: &mut Session, account: &str) -> Result<Finding, EngineError> {
+async fn temporary(
+    session: &mut Session,
+    account: &str,
+    used: &TablesInUse,
+) -> Result<Finding, EngineError> {
     const TRIAL: &str =
         "create temporary table evenkeel_trial (id int primary key) engine = InnoDB;
         drop temporary table evenkeel_trial";
@@ -180,12 +185,17 @@ async fn temporary(session: &mut Session, account: &str) -> Result<Finding, Engi
         Ok(()) => Ok(Finding::good(format!(
             "{account} may make temporary tables"
         ))),
-        Err(EngineError::Denied(_)) => Ok(Finding::bad(
-            format!(
+        Err(EngineError::Denied(_)) => {
+            let what = format!(
                 "{account} may not make temporary tables, so that rows are compared in small batches"
-            ),
-            format!("grant create temporary tables on the database to {account}"),
-        )),
+            );
+            Ok(if used.received.is_empty() {
+                Finding::good(what)
+            } else {
+                let hint = format!("grant create temporary tables on the database to {account}");
+                Finding::bad(what, hint)
+            })
+        }
         Err(err) => Err(err),
     }
 }
@@ -195,6 +205,7 @@ async fn rights(
     session: &mut Session,
     schemas: &Schemas,
     tables: &[Table],
+    used: &TablesInUse,
 ) -> Result<Vec<Finding>, EngineError> {
     let (mut unreadable, mut unwritable) = (Vec::new(), Vec::new());
     for table in tables {
@@ -206,30 +217,16 @@ async fn rights(
             .collect();
         let [reading, writing @ ..] = trials(schemas, table, &columns);
         if !is_allowed(session, &reading, table).await? {
-            unreadable.push(table.name.to_string());
+            unreadable.push(table.name.clone());
         }
         for trial in writing {
             if !is_allowed(session, &trial, table).await? {
-                unwritable.push(table.name.to_string());
+                unwritable.push(table.name.clone());
                 break;
             }
         }
     }
-    let mut findings = vec![if unreadable.is_empty() {
-        Finding::good(format!("{} tables, all readable", tables.len()))
-    } else {
-        Finding::bad(
-            format!("no right to read {}", some_of(&unreadable)),
-            "grant select on them, or leave them out",
-        )
-    }];
-    if !unwritable.is_empty() {
-        findings.push(Finding::bad(
-            format!("no right to write {}", some_of(&unwritable)),
-            "grant insert and update on those that are to receive rows",
-        ));
-    }
-    Ok(findings)
+    Ok(about_rights(tables.len(), &unreadable, &unwritable, used))
 }
 
 /// What reads, inserts and updates, only explained.

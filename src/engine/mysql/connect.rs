@@ -1,30 +1,23 @@
-//! Connections: how they are made, what is set on each, and that none is used again after something broke off in it.
+//! Connections: how they are made, what is set on each, and how statements run in them.
 //!
-//! Knows nothing of tables. Invariant: a session goes back to the pool only by [`Session::release`]; in every other
-//! case its socket is closed, so that the server rolls back and forgets its temporary tables.
+//! Knows nothing of tables. Invariant: every session begins with the same settings.
 
-use std::time::Duration;
-
-use sqlx::mysql::{
-    MySqlArguments, MySqlConnectOptions, MySqlConnection, MySqlPool, MySqlPoolOptions, MySqlRow,
-};
-use sqlx::pool::PoolConnection;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, FromRow, MySql};
+use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlConnection, MySqlPool, MySqlRow};
+use sqlx::{AssertSqlSafe, ConnectOptions, Executor, FromRow, MySql};
 
 use crate::base::secret::Secret;
 use crate::config::mysql_options;
 use crate::engine::error::EngineError;
 use crate::engine::mysql::fault::unreachable;
-use crate::engine::sql::Sql;
-
-const MAX_CONNECTIONS: u32 = 16;
-const PATIENCE: Duration = Duration::from_secs(8);
+use crate::engine::session::{self, Server, pool_options};
+use crate::engine::sql::{Quoting, Sql};
 
 /// What every connection begins with, whatever the server's own settings are.
 ///
 /// The modes are exactly these: a value that does not fit is an error and never another value; 0 stays 0 in an
 /// auto-increment column; backslashes in literals escape, as `Quoting::Backtick` writes them. Modes that refuse zero
 /// dates are left out: none is ever written, and tables whose defaults are zero dates must stay usable.
+/// Messages come in the language in which the columns they name are found.
 /// Literals take the collation of the column they meet; text made by a cast compares by its bytes.
 /// The server waits for a slow reader, because a batch may have to cross a thin line first.
 /// What only one of the two databases knows stands in comments that only it reads; MySQL would show statistics of
@@ -33,6 +26,7 @@ const SETTINGS: &str = "
 set names utf8mb4 collate utf8mb4_bin;
 set session
   sql_mode = 'STRICT_TRANS_TABLES,STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION',
+  lc_messages = 'en_US',
   time_zone = '+00:00',
   autocommit = 1,
   completion_type = 'NO_CHAIN',
@@ -57,15 +51,32 @@ set session transaction isolation level repeatable read";
 /// # Errors
 /// [`EngineError::Url`] for a URL that names no MySQL or MariaDB database.
 pub(super) fn pool(url: &Secret<String>) -> Result<MySqlPool, EngineError> {
-    Ok(MySqlPoolOptions::new()
-        .max_connections(MAX_CONNECTIONS)
-        .acquire_timeout(PATIENCE)
-        .idle_timeout(Duration::from_secs(300))
-        .max_lifetime(Duration::from_secs(3_600))
+    let options = options(url)?;
+    let enter = entering(&options);
+    Ok(pool_options::<MySql>()
+        .test_before_acquire(false)
+        .before_acquire(move |connection, _| {
+            let enter = AssertSqlSafe(enter.text().to_owned());
+            Box::pin(async move {
+                connection.execute(sqlx::raw_sql(enter)).await?;
+                Ok(true)
+            })
+        })
         .after_connect(|connection, _| {
             Box::pin(async move { connection.execute(sqlx::raw_sql(SETTINGS)).await.map(drop) })
         })
-        .connect_lazy_with(options(url)?))
+        .connect_lazy_with(options))
+}
+
+/// Enters the URL's database once more: besides showing that a connection that lay idle still serves, only this has the
+/// server read anew which rights on the whole database the account was granted or lost meanwhile.
+fn entering(options: &MySqlConnectOptions) -> Sql {
+    let mut enter = Sql::new(Quoting::Backtick, None);
+    match options.get_database() {
+        Some(database) => enter.push("use ").ident(database),
+        None => enter.push("do 0"),
+    };
+    enter
 }
 
 /// How to connect; the session's settings are [`SETTINGS`] alone.
@@ -79,36 +90,23 @@ fn options(url: &Secret<String>) -> Result<MySqlConnectOptions, EngineError> {
         .disable_statement_logging())
 }
 
-/// One connection, taken from the pool for a piece of work.
-pub(super) struct Session {
-    connection: Option<PoolConnection<MySql>>,
+/// One connection, taken from the pool for a piece of work; its settings are [`SETTINGS`].
+pub(super) type Session = session::Session<MySql>;
+
+impl Server for MySql {
+    fn unreachable(err: &sqlx::Error) -> EngineError {
+        unreachable(err)
+    }
+
+    async fn roll_back(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
+        connection
+            .execute(sqlx::raw_sql("rollback"))
+            .await
+            .map(drop)
+    }
 }
 
 impl Session {
-    /// Takes a connection with [`SETTINGS`] in force and no transaction open.
-    ///
-    /// # Errors
-    /// [`EngineError::Unreachable`] when there is none to be had within a few seconds.
-    pub(super) async fn open(pool: &MySqlPool) -> Result<Self, EngineError> {
-        match pool.acquire().await {
-            Ok(connection) => Ok(Self {
-                connection: Some(connection),
-            }),
-            Err(sqlx::Error::PoolTimedOut) => Err(why_none(pool).await),
-            Err(err) => Err(unreachable(&err)),
-        }
-    }
-
-    /// The connection itself.
-    ///
-    /// # Errors
-    /// Never while the session is open.
-    pub(super) fn raw(&mut self) -> Result<&mut MySqlConnection, sqlx::Error> {
-        self.connection
-            .as_deref_mut()
-            .ok_or(sqlx::Error::PoolClosed)
-    }
-
     /// Runs one or more statements of this program.
     pub(super) async fn run(&mut self, statements: &'static str) -> Result<(), sqlx::Error> {
         self.raw()?
@@ -152,44 +150,5 @@ impl Session {
         let query = AssertSqlSafe(query.text().to_owned());
         let rows = self.raw()?.fetch_all(sqlx::raw_sql(query)).await?;
         rows.iter().map(T::from_row).collect()
-    }
-
-    /// Gives the connection back; only after everything begun in it has ended.
-    pub(super) fn release(mut self) {
-        drop(self.connection.take());
-    }
-
-    /// Rolls back what was begun, as far as the connection still serves, and closes it.
-    pub(super) async fn abandon(mut self) {
-        if let Some(connection) = self.connection.take() {
-            let mut connection = connection.detach();
-            // The server rolls back by itself when the connection goes; asking first only makes it certain sooner.
-            let ended = async {
-                connection.execute(sqlx::raw_sql("rollback")).await?;
-                connection.close().await
-            };
-            let _ = tokio::time::timeout(Duration::from_secs(2), ended).await;
-        }
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            drop(connection.detach());
-        }
-    }
-}
-
-/// The pool retries a refused connection until its patience ends and then only says so: ask once more, directly.
-async fn why_none(pool: &MySqlPool) -> EngineError {
-    let options = pool.connect_options();
-    match tokio::time::timeout(PATIENCE, options.connect()).await {
-        Ok(Err(err)) => unreachable(&err),
-        Ok(Ok(connection)) => {
-            let _ = connection.close().await;
-            EngineError::Unreachable("all connections are in use".into())
-        }
-        Err(_) => EngineError::Unreachable(format!("no answer within {} s", PATIENCE.as_secs())),
     }
 }

@@ -100,12 +100,13 @@ async fn planned(
         check(&new.table, schemas, server)?;
         let existing = exists(session, schemas, &new.table.name).await?;
         if existing || sides.contains_key(&new.table.name) {
-            return Err(refuse(
-                &new.table,
+            return Err(EngineError::of_table(
+                &new.table.name,
                 "a table of this name is here already".to_owned(),
             ));
         }
-        let made = columns(new, server).map_err(|reason| refuse(&new.table, reason))?;
+        let made = columns(new, server)
+            .map_err(|reason| EngineError::of_table(&new.table.name, reason))?;
         plan_table(&mut plan, schemas, &new.table, &made);
         let natives = made.natives.into_iter();
         let side = Side {
@@ -204,24 +205,17 @@ async fn existing(
     }))
 }
 
-fn refuse(table: &Table, message: String) -> EngineError {
-    EngineError::Statement {
-        table: table.name.to_string(),
-        message,
-    }
-}
-
 fn check(table: &Table, schemas: &Schemas, server: Server) -> Result<(), EngineError> {
     if schemas.of(&table.name).is_none() {
         let schema = table.name.schema.as_deref().unwrap_or_default();
-        return Err(refuse(
-            table,
+        return Err(EngineError::of_table(
+            &table.name,
             format!("database {schema} is not among site.schemas"),
         ));
     }
     if server.lower_case && table.name.name.to_lowercase() != table.name.name {
         let words = "this server keeps names of tables in lower case, and the name is not; map it to one that is";
-        return Err(refuse(table, words.to_owned()));
+        return Err(EngineError::of_table(&table.name, words.to_owned()));
     }
     let names: Vec<&String> = writable(table).map(|column| &column.name).collect();
     for name in names.iter().copied().chain([&table.name.name]) {
@@ -232,8 +226,8 @@ fn check(table: &Table, schemas: &Schemas, server: Server) -> Result<(), EngineE
                 .chars()
                 .any(|letter| letter.is_control() || letter > '\u{FFFF}')
         {
-            return Err(refuse(
-                table,
+            return Err(EngineError::of_table(
+                &table.name,
                 format!(
                     "{name:?} is no name of 1 to {LONGEST_NAME} bytes without control characters, emoji and a space at its end"
                 ),
@@ -247,15 +241,15 @@ fn check(table: &Table, schemas: &Schemas, server: Server) -> Result<(), EngineE
             .take(at)
             .any(|other| other.to_lowercase() == lower)
         {
-            return Err(refuse(
-                table,
+            return Err(EngineError::of_table(
+                &table.name,
                 format!("{name} and another column differ only in case"),
             ));
         }
     }
     if names.is_empty() {
-        return Err(refuse(
-            table,
+        return Err(EngineError::of_table(
+            &table.name,
             "it has no column that could be made".to_owned(),
         ));
     }

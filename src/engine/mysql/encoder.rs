@@ -9,8 +9,8 @@ mod labels;
 
 use std::borrow::Cow;
 
+use crate::engine::fault::Refusal;
 use crate::engine::mysql::encoder::labels::Labels;
-use crate::engine::mysql::fault::Refusal;
 use crate::engine::mysql::types::{Form, base};
 use crate::engine::mysql::value::{Kind, Value};
 use crate::engine::sql::Sql;

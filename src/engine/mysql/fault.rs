@@ -6,33 +6,8 @@
 use sqlx::mysql::MySqlDatabaseError;
 
 use crate::engine::error::EngineError;
+use crate::engine::fault::{Fault, Kind, Refusal};
 use crate::model::table::TableName;
-
-/// Why a statement failed.
-#[derive(Debug)]
-pub(super) enum Fault {
-    /// Some row does not fit: others may.
-    Row(Refusal),
-    /// No row can help it.
-    Engine(EngineError),
-}
-
-/// Why a row was refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    /// The column at fault, where the database names one.
-    pub(super) column: Option<String>,
-    /// The database's words.
-    pub(super) reason: String,
-    /// It may fit once other rows are there, or are other ones.
-    pub(super) may_fit_later: bool,
-}
-
-impl From<EngineError> for Fault {
-    fn from(err: EngineError) -> Self {
-        Self::Engine(err)
-    }
-}
 
 /// What `err` means while `table` is written.
 pub(super) fn writing(err: sqlx::Error, table: &TableName) -> Fault {
@@ -48,22 +23,7 @@ pub(super) fn fault(err: sqlx::Error, table: &TableName) -> EngineError {
     let Some(database) = database(&err) else {
         return EngineError::Lost(err.to_string());
     };
-    let message = words(database);
-    match kind_of(database) {
-        Kind::Lost => EngineError::Lost(message),
-        Kind::Full => EngineError::Full(message),
-        Kind::Denied => EngineError::Denied(message),
-        Kind::Locked => EngineError::Locked {
-            table: table.clone(),
-            message,
-        },
-        Kind::Changed => EngineError::SchemaChanged(table.clone()),
-        Kind::Unreachable => EngineError::Unreachable(message),
-        Kind::Data | Kind::Other => EngineError::Statement {
-            table: table.to_string(),
-            message,
-        },
-    }
+    kind_of(database).at(table, words(database))
 }
 
 /// What `err` means where no table is at hand.
@@ -71,17 +31,7 @@ pub(super) fn general(err: &sqlx::Error) -> EngineError {
     let Some(database) = database(err) else {
         return EngineError::Lost(err.to_string());
     };
-    let message = words(database);
-    match kind_of(database) {
-        Kind::Full => EngineError::Full(message),
-        Kind::Denied => EngineError::Denied(message),
-        Kind::Unreachable => EngineError::Unreachable(message),
-        Kind::Lost | Kind::Locked | Kind::Changed => EngineError::Lost(message),
-        Kind::Data | Kind::Other => EngineError::Statement {
-            table: "(catalogue)".into(),
-            message,
-        },
-    }
+    kind_of(database).general(words(database))
 }
 
 /// What `err` means while connecting.
@@ -92,18 +42,6 @@ pub(super) fn unreachable(err: &sqlx::Error) -> EngineError {
 /// Whether the table named in the statement, or its database, does not exist.
 pub(super) fn is_missing_table(err: &sqlx::Error) -> bool {
     database(err).is_some_and(|database| matches!(database.number(), 1049 | 1146))
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Kind {
-    Lost,
-    Full,
-    Denied,
-    Locked,
-    Changed,
-    Unreachable,
-    Data,
-    Other,
 }
 
 fn kind_of(database: &MySqlDatabaseError) -> Kind {

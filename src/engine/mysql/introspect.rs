@@ -11,7 +11,7 @@ use crate::engine::mysql::connect::Session;
 use crate::engine::mysql::definition::Definition;
 use crate::engine::mysql::schemas::Schemas;
 use crate::engine::mysql::types::NativeType;
-use crate::model::table::{Column, ForeignKey, NeutralType, Table, TableName, UniqueKey};
+use crate::model::table::{Column, ForeignKey, Table, TableName, UniqueKey};
 
 /// The one storage engine whose tables have transactions and snapshots.
 const TRANSACTIONAL: &str = "InnoDB";
@@ -54,18 +54,6 @@ pub(super) async fn table(
     let tables = described(session, scope).await?;
     // The catalogue finds a name also in other case.
     Ok(tables.into_iter().find(|table| table.name == *name))
-}
-
-/// Whether `table` still has `columns` with these neutral types.
-pub(super) fn still_has<'a>(
-    table: &Table,
-    mut columns: impl Iterator<Item = (&'a str, NeutralType)>,
-) -> bool {
-    columns.all(|(name, kind)| {
-        table
-            .column(name)
-            .is_some_and(|column| column.kind == kind && !column.generated)
-    })
 }
 
 async fn described(session: &mut Session, scope: Scope<'_>) -> Result<Vec<Table>, sqlx::Error> {

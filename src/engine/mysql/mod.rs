@@ -29,7 +29,7 @@ use crate::engine::driver::{
 use crate::engine::error::EngineError;
 use crate::engine::mysql::connect::Session;
 use crate::engine::mysql::schemas::Schemas;
-use crate::model::finding::Finding;
+use crate::model::finding::{Finding, TablesInUse};
 use crate::model::table::{Engine, Table, TableName};
 
 /// A MySQL (8.0 or later) or MariaDB (10.5 or later) site database.
@@ -69,9 +69,9 @@ impl Driver for MysqlDriver {
         Ok(version)
     }
 
-    async fn check(&self) -> Result<Vec<Finding>, EngineError> {
+    async fn check(&self, used: &TablesInUse) -> Result<Vec<Finding>, EngineError> {
         let mut session = Session::open(&self.pool).await?;
-        let findings = check::check(&mut session, &self.schemas).await?;
+        let findings = check::check(&mut session, &self.schemas, used).await?;
         session.release();
         Ok(findings)
     }
@@ -108,10 +108,7 @@ impl Driver for MysqlDriver {
             return Ok(RowCount { rows, exact: true });
         }
         let estimate = self.table(name).await?.and_then(|table| table.row_estimate);
-        Ok(RowCount {
-            rows: estimate.unwrap_or_default().max(exact_to),
-            exact: false,
-        })
+        Ok(RowCount::beyond(exact_to, estimate))
     }
 
     async fn read(&self, selection: Selection) -> Result<RowStream, EngineError> {

@@ -83,11 +83,7 @@ async fn begin(
             message: format!("{reason}, and it cannot be read without blocking its writers"),
         });
     }
-    let asked = selection.rows.conditions().iter();
-    let asked = asked.map(|condition| (condition.column.as_str(), condition.kind));
-    let sent = selection.columns.iter();
-    let wanted = sent.map(|(name, kind)| (name.as_str(), *kind)).chain(asked);
-    if !introspect::still_has(&table, wanted) {
+    if !selection.fits(&table) {
         return Err(EngineError::SchemaChanged(name.clone()));
     }
     Ok(table)

@@ -220,6 +220,7 @@ fn argument(native: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::{Form, NativeType, Width};
+    use crate::model::fixture;
     use crate::model::table::{Column, NeutralType};
 
     fn native(text: &str) -> NativeType<'_> {
@@ -292,16 +293,8 @@ mod tests {
             let kind_found = native(text).neutral();
             assert_eq!(kind_found, kind, "{text}");
             let column = Column {
-                name: "c".into(),
-                kind,
                 native: text.into(),
-                precision: None,
-                scale: None,
-                length: None,
-                nullable: true,
-                generated: false,
-                identity: false,
-                has_default: false,
+                ..fixture::column("c", kind)
             };
             assert_eq!(Form::of(&column), (form, false), "{text}");
         }

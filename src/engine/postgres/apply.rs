@@ -1,28 +1,29 @@
 //! Applying a stream: chunks, transactions, and what was held back at the end.
 //!
-//! How one chunk is written is [`super::write`]'s business, how rows go straight in [`super::straight`]'s. Invariant: everything is committed in whole transactions
-//! within the job's budget, and nothing is after a fault.
+//! How a chunk is written is [`mod@write`]'s business, how rows go straight into an empty table [`straight`]'s.
+//! Invariant: everything is committed in whole transactions within the job's budget, and nothing is after a fault.
 
-use std::time::{Duration, Instant};
+mod copying;
+mod destination;
+mod stage;
+mod straight;
+mod write;
 
 use sqlx::postgres::PgPool;
 use tokio::sync::watch;
 
-use crate::engine::chunk::{Chunk, Room};
+use crate::engine::chunk::Chunk;
 use crate::engine::driver::{Applied, ApplyJob, ApplyProgress, Flow, RowStream};
 use crate::engine::error::EngineError;
+use crate::engine::postgres::apply::destination::{BEGIN, advance_sequences, form, prepare};
+use crate::engine::postgres::apply::write::Writer;
 use crate::engine::postgres::connect::Session;
-use crate::engine::postgres::destination::{BEGIN, advance_sequences, form, prepare};
 use crate::engine::postgres::fault::fault;
-use crate::engine::postgres::write::Writer;
+use crate::engine::transaction::{Transaction, Way};
 use crate::wire::row::RowBatch;
 
 /// Bytes kept in memory to be written, and if need be halved, together.
 const CHUNK_BYTES: u64 = 4 << 20;
-/// A transaction does not stay open, and keep its locks, while a slow stream brings nothing.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
-/// An application that wants a row this one has written waits no longer than this and one chunk.
-const LONGEST_TRANSACTION: Duration = Duration::from_secs(1);
 
 /// Applies `rows` as `job` says.
 pub(super) async fn apply(
@@ -43,8 +44,7 @@ pub(super) async fn apply(
     let mut applier = Applier {
         writer: Writer::new(session, job, destination),
         chunk: Chunk::default(),
-        open: None,
-        begun: Instant::now(),
+        transaction: Transaction::new(),
         told: ApplyProgress::default(),
         progress,
     };
@@ -66,13 +66,10 @@ pub(super) async fn apply(
     }
 }
 
-pub(super) struct Applier {
-    pub(super) writer: Writer,
-    pub(super) chunk: Chunk,
-    /// What the open transaction holds already.
-    open: Option<Room>,
-    /// When it was opened.
-    begun: Instant,
+struct Applier {
+    writer: Writer,
+    chunk: Chunk,
+    transaction: Transaction,
     told: ApplyProgress,
     progress: watch::Sender<ApplyProgress>,
 }
@@ -82,7 +79,7 @@ impl Applier {
         let mut next = self.next(&mut rows).await?;
         loop {
             next = match next {
-                Next::Rows(batch) if self.writer.goes_straight() => {
+                Next::Rows(batch) if self.writer.way() == Way::Straight => {
                     self.copy_straight(batch, &mut rows).await?
                 }
                 Next::Rows(batch) => {
@@ -101,29 +98,16 @@ impl Applier {
         self.finish().await
     }
 
-    /// What comes next, or that nothing came for as long as may be waited.
-    pub(super) async fn next(&self, rows: &mut RowStream) -> Result<Next, EngineError> {
-        match tokio::time::timeout(self.patience(), rows.recv()).await {
+    /// What comes next, or that nothing came for as long as may be waited. Never a batch without rows.
+    async fn next(&self, rows: &mut RowStream) -> Result<Next, EngineError> {
+        let patience = self.transaction.patience(self.writer.way());
+        match tokio::time::timeout(patience, something(rows)).await {
             Err(_) => Ok(Next::NothingYet),
             Ok(Some(Ok(Flow::Rows(batch)))) => Ok(Next::Rows(batch)),
             Ok(Some(Ok(Flow::End))) => Ok(Next::End),
             Ok(Some(Err(err))) => Err(err),
             Ok(None) => Err(EngineError::Cut(self.writer.table().clone())),
         }
-    }
-
-    /// How long rows may be waited for.
-    fn patience(&self) -> Duration {
-        if self.keeps_waiting() {
-            LONGEST_TRANSACTION.saturating_sub(self.begun.elapsed())
-        } else {
-            LONGEST_WAIT
-        }
-    }
-
-    /// Whether a transaction is open that holds rows an application may want.
-    fn keeps_waiting(&self) -> bool {
-        self.open.is_some() && !self.writer.goes_straight()
     }
 
     async fn take(&mut self, mut batch: RowBatch) -> Result<(), EngineError> {
@@ -138,7 +122,7 @@ impl Applier {
                 self.flush().await?;
             }
         }
-        if self.keeps_waiting() && self.begun.elapsed() >= LONGEST_TRANSACTION {
+        if self.transaction.is_overdue(self.writer.way()) {
             self.commit().await?;
         }
         Ok(())
@@ -146,28 +130,14 @@ impl Applier {
 
     /// Moves rows from `batch` to the chunk, as many as fit into one of `limit` bytes and into the transaction; into an
     /// empty one at least one.
-    pub(super) fn fill(&mut self, batch: &mut RowBatch, limit: u64) -> Result<(), EngineError> {
-        let is_empty = self.chunk.is_empty() && self.open.is_none_or(|open| open.rows == 0);
-        let taken = self.chunk.fill(batch, self.room(limit), is_empty);
-        self.told.rows_taken += taken.map_err(|err| self.writer.malformed(&err))?;
+    fn fill(&mut self, batch: &mut RowBatch, limit: u64) -> Result<(), EngineError> {
+        let is_empty = self.chunk.is_empty() && self.transaction.is_empty();
+        let budget = self.writer.job().budget;
+        let room = self.transaction.room(budget, &self.chunk, limit);
+        let taken = self.chunk.fill(batch, room, is_empty);
+        self.told.rows_taken += taken.map_err(|err| self.writer.job().malformed(&err))?;
         self.progress.send_replace(self.told);
         Ok(())
-    }
-
-    /// What the chunk may still take: the rest of `limit`, or of the transaction.
-    fn room(&self, limit: u64) -> Room {
-        let budget = self.writer.budget();
-        let open = self.open.unwrap_or(Room { rows: 0, bytes: 0 });
-        let rows = budget
-            .transaction_rows
-            .saturating_sub(open.rows + self.chunk.rows);
-        let bytes = budget
-            .transaction_bytes
-            .saturating_sub(open.bytes + self.chunk.bytes);
-        Room {
-            rows,
-            bytes: bytes.min(limit.saturating_sub(self.chunk.bytes)),
-        }
     }
 
     async fn flush(&mut self) -> Result<(), EngineError> {
@@ -176,38 +146,29 @@ impl Applier {
         }
         let chunk = std::mem::take(&mut self.chunk);
         self.begin().await?;
-        self.count(&chunk);
+        self.transaction.add(chunk.rows, chunk.bytes);
         self.writer.write(&chunk.parts).await
     }
 
-    /// The open transaction holds these too.
-    pub(super) fn count(&mut self, chunk: &Chunk) {
-        if let Some(open) = &mut self.open {
-            open.rows += chunk.rows;
-            open.bytes += chunk.bytes;
-        }
-    }
-
-    pub(super) async fn begin(&mut self) -> Result<(), EngineError> {
-        if self.open.is_none() {
+    async fn begin(&mut self) -> Result<(), EngineError> {
+        if !self.transaction.is_open() {
             self.run(BEGIN).await?;
             let table = self.writer.table().clone();
             if form(self.writer.session(), &table).await? != self.writer.form() {
                 return Err(EngineError::SchemaChanged(table));
             }
-            self.open = Some(Room { rows: 0, bytes: 0 });
-            self.begun = Instant::now();
+            self.transaction.begin();
         }
         Ok(())
     }
 
-    pub(super) async fn commit(&mut self) -> Result<(), EngineError> {
-        let Some(open) = self.open.take() else {
+    async fn commit(&mut self) -> Result<(), EngineError> {
+        let Some(held) = self.transaction.end() else {
             return Ok(());
         };
         self.run("commit").await?;
         self.writer.forget_saved();
-        self.told.rows_committed += open.rows;
+        self.told.rows_committed += held.rows;
         self.told.changes = self.writer.changes();
         self.progress.send_replace(self.told);
         Ok(())
@@ -232,8 +193,18 @@ impl Applier {
     }
 }
 
+/// The next item; batches without rows, which a conversion leaves when it refuses all of theirs, are passed over.
+async fn something(rows: &mut RowStream) -> Option<Result<Flow, EngineError>> {
+    loop {
+        match rows.recv().await {
+            Some(Ok(Flow::Rows(batch))) if batch.data.is_empty() => {}
+            item => return item,
+        }
+    }
+}
+
 /// What a stream gives.
-pub(super) enum Next {
+enum Next {
     Rows(RowBatch),
     /// Not in the time it was given.
     NothingYet,

@@ -4,12 +4,13 @@
 
 use sqlx::Row;
 
-use crate::engine::check::{about_tables, some_of};
+use crate::engine::check::{about_rights, about_tables, some_of};
 use crate::engine::error::EngineError;
 use crate::engine::postgres::connect::{Session, sql};
 use crate::engine::postgres::fault::general;
 use crate::engine::postgres::introspect;
-use crate::model::finding::Finding;
+use crate::model::finding::{Finding, TablesInUse};
+use crate::model::table::TableName;
 
 const OLDEST_VERSION: i32 = 130_000;
 /// The version, for people.
@@ -28,16 +29,17 @@ pub(super) async fn version(session: &mut Session) -> Result<String, EngineError
 pub(super) async fn check(
     session: &mut Session,
     schemas: &[String],
+    used: &TablesInUse,
 ) -> Result<Vec<Finding>, EngineError> {
     let mut findings = vec![is_recent(session).await?];
-    findings.extend(role(session).await?);
+    findings.extend(role(session, used).await?);
     findings.extend(schema_findings(session, schemas).await?);
     let connection = session.raw().map_err(|err| general(&err))?;
     let tables = introspect::tables(connection, schemas)
         .await
         .map_err(|err| general(&err))?;
-    findings.extend(rights(session, schemas, tables.len()).await?);
-    findings.extend(about_tables(&tables));
+    findings.extend(rights(session, schemas, tables.len(), used).await?);
+    findings.extend(about_tables(&tables, used));
     Ok(findings)
 }
 
@@ -57,7 +59,7 @@ async fn is_recent(session: &mut Session) -> Result<Finding, EngineError> {
     })
 }
 
-async fn role(session: &mut Session) -> Result<Vec<Finding>, EngineError> {
+async fn role(session: &mut Session, used: &TablesInUse) -> Result<Vec<Finding>, EngineError> {
     let mut query = sql();
     query.push(
         "
@@ -80,12 +82,14 @@ select current_user::text,
     let temporary = if may_stage {
         Finding::good(format!("role {name} may make temporary tables"))
     } else {
-        Finding::bad(
-            format!(
-                "role {name} may not make temporary tables, so that it can only fill empty tables"
-            ),
-            format!("grant temporary on database ... to {name}"),
-        )
+        let what = format!(
+            "role {name} may not make temporary tables, so that it can only fill empty tables"
+        );
+        if used.received.is_empty() {
+            Finding::good(what)
+        } else {
+            Finding::bad(what, format!("grant temporary on database ... to {name}"))
+        }
     };
     Ok(vec![superuser, temporary])
 }
@@ -121,11 +125,13 @@ async fn rights(
     session: &mut Session,
     schemas: &[String],
     tables: usize,
+    used: &TablesInUse,
 ) -> Result<Vec<Finding>, EngineError> {
     let connection = session.raw().map_err(|err| general(&err))?;
-    let rows: Vec<(String, bool, bool, bool)> = sqlx::query_as(
+    let rows: Vec<(Option<String>, String, bool, bool, bool)> = sqlx::query_as(
         "
-select case when n.nspname = 'public' then c.relname::text else n.nspname || '.' || c.relname end,
+select nullif(n.nspname, 'public')::text,
+       c.relname::text,
        has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select'),
        has_table_privilege(c.oid, 'insert') and has_table_privilege(c.oid, 'update'),
        row_security_active(c.oid)
@@ -134,36 +140,26 @@ join pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'p')
   and not c.relispartition
   and n.nspname = any($1)
-order by 1",
+order by 1 nulls first, 2",
     )
     .bind(schemas)
     .fetch_all(connection)
     .await
     .map_err(|err| general(&err))?;
-    let named = |keep: fn(&(String, bool, bool, bool)) -> bool| {
-        rows.iter()
-            .filter(|row| keep(row))
-            .map(|row| row.0.clone())
-            .collect::<Vec<_>>()
-    };
-    let mut findings = Vec::new();
-    let unreadable = named(|row| !row.1);
-    findings.push(if unreadable.is_empty() {
-        Finding::good(format!("{tables} tables, all readable"))
-    } else {
-        Finding::bad(
-            format!("no right to read {}", some_of(&unreadable)),
-            "grant select on them, or leave them out",
-        )
-    });
-    let unwritable = named(|row| !row.2);
-    if !unwritable.is_empty() {
-        findings.push(Finding::bad(
-            format!("no right to write {}", some_of(&unwritable)),
-            "grant insert and update on those that are to receive rows",
-        ));
+    let (mut unreadable, mut unwritable, mut hidden) = (Vec::new(), Vec::new(), Vec::new());
+    for (schema, name, readable, writable, secured) in rows {
+        let table = TableName { schema, name };
+        if secured {
+            hidden.push(table.to_string());
+        }
+        if !readable {
+            unreadable.push(table.clone());
+        }
+        if !writable {
+            unwritable.push(table);
+        }
     }
-    let hidden = named(|row| row.3);
+    let mut findings = about_rights(tables, &unreadable, &unwritable, used);
     if !hidden.is_empty() {
         findings.push(Finding::bad(
             format!("row security hides rows of {}", some_of(&hidden)),

@@ -2,6 +2,8 @@
 //!
 //! Invariant: names are checked and quoted; types are this program's words or printed by this database.
 
+mod foreign_key;
+
 use std::collections::HashMap;
 
 use sqlx::postgres::PgPool;
@@ -10,7 +12,6 @@ use crate::engine::driver::{Creation, NewTable};
 use crate::engine::error::EngineError;
 use crate::engine::postgres::connect::{DEFAULT_SCHEMA, Session, sql};
 use crate::engine::postgres::fault::fault;
-use crate::engine::postgres::foreign_key;
 use crate::engine::postgres::introspect;
 use crate::engine::postgres::types::created_as;
 use crate::engine::sql::Sql;

@@ -6,31 +6,8 @@
 use sqlx::postgres::PgDatabaseError;
 
 use crate::engine::error::EngineError;
+use crate::engine::fault::{Fault, Kind, Refusal};
 use crate::model::table::TableName;
-
-/// Why a statement failed.
-#[derive(Debug)]
-pub(super) enum Fault {
-    /// Some row does not fit: others may.
-    Row(Refusal),
-    /// No row can help it.
-    Engine(EngineError),
-}
-
-/// Why a row was refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    /// The column at fault, where the database names one.
-    pub(super) column: Option<String>,
-    /// The database's words.
-    pub(super) reason: String,
-}
-
-impl From<EngineError> for Fault {
-    fn from(err: EngineError) -> Self {
-        Self::Engine(err)
-    }
-}
 
 /// What `err` means while `table` is written.
 pub(super) fn writing(err: sqlx::Error, table: &TableName) -> Fault {
@@ -46,22 +23,7 @@ pub(super) fn fault(err: sqlx::Error, table: &TableName) -> EngineError {
     let Some(database) = database(&err) else {
         return EngineError::Lost(err.to_string());
     };
-    let message = words(database);
-    match kind(database.code()) {
-        Kind::Lost => EngineError::Lost(message),
-        Kind::Full => EngineError::Full(message),
-        Kind::Denied => EngineError::Denied(message),
-        Kind::Locked => EngineError::Locked {
-            table: table.clone(),
-            message,
-        },
-        Kind::Changed => EngineError::SchemaChanged(table.clone()),
-        Kind::Unreachable => EngineError::Unreachable(message),
-        Kind::Data | Kind::Other => EngineError::Statement {
-            table: table.to_string(),
-            message,
-        },
-    }
+    kind(database.code()).at(table, words(database))
 }
 
 /// What `err` means where no table is at hand.
@@ -69,17 +31,7 @@ pub(super) fn general(err: &sqlx::Error) -> EngineError {
     let Some(database) = database(err) else {
         return EngineError::Lost(err.to_string());
     };
-    let message = words(database);
-    match kind(database.code()) {
-        Kind::Full => EngineError::Full(message),
-        Kind::Denied => EngineError::Denied(message),
-        Kind::Unreachable => EngineError::Unreachable(message),
-        Kind::Lost | Kind::Locked | Kind::Changed => EngineError::Lost(message),
-        Kind::Data | Kind::Other => EngineError::Statement {
-            table: "(catalogue)".into(),
-            message,
-        },
-    }
+    kind(database.code()).general(words(database))
 }
 
 /// What `err` means while connecting.
@@ -90,18 +42,6 @@ pub(super) fn unreachable(err: &sqlx::Error) -> EngineError {
 /// Whether the table named in the statement does not exist.
 pub(super) fn is_missing_table(err: &sqlx::Error) -> bool {
     database(err).is_some_and(|database| matches!(database.code(), "42P01" | "3F000"))
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Kind {
-    Lost,
-    Full,
-    Denied,
-    Locked,
-    Changed,
-    Unreachable,
-    Data,
-    Other,
 }
 
 fn kind(code: &str) -> Kind {
@@ -133,6 +73,8 @@ fn refusal(err: &sqlx::Error) -> Option<Refusal> {
             .map(str::to_owned)
             .or_else(|| copy_column(database.r#where()?)),
         reason: words(database),
+        // Which ones could not, no code says: all are tried again.
+        may_fit_later: true,
     })
 }
 

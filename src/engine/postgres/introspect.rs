@@ -38,18 +38,6 @@ pub(super) async fn table(
     Ok(assemble(answers).into_iter().next())
 }
 
-/// Whether `table` still has `columns` with these neutral types.
-pub(super) fn still_has<'a>(
-    table: &Table,
-    mut columns: impl Iterator<Item = (&'a str, NeutralType)>,
-) -> bool {
-    columns.all(|(name, kind)| {
-        table
-            .column(name)
-            .is_some_and(|column| column.kind == kind && !column.generated)
-    })
-}
-
 /// The name as it is written everywhere: bare in the default schema.
 fn table_name(schema: &str, name: &str) -> TableName {
     TableName {

@@ -6,23 +6,15 @@ mod apply;
 mod catalogue;
 mod check;
 mod connect;
-mod copying;
 mod create;
 mod cutter;
-mod destination;
 mod fault;
-mod foreign_key;
-mod held;
 mod introspect;
 mod lock;
 mod read;
 mod scope;
 mod select;
-mod settle;
-mod stage;
-mod straight;
 mod types;
-mod write;
 
 use sqlx::postgres::PgPool;
 use tokio::sync::watch;
@@ -34,7 +26,7 @@ use crate::engine::driver::{
 };
 use crate::engine::error::EngineError;
 use crate::engine::postgres::connect::{DEFAULT_SCHEMA, Session};
-use crate::model::finding::Finding;
+use crate::model::finding::{Finding, TablesInUse};
 use crate::model::table::{Engine, Table, TableName};
 
 /// A PostgreSQL site database, version 13 or later.
@@ -82,9 +74,9 @@ impl Driver for PostgresDriver {
         Ok(version)
     }
 
-    async fn check(&self) -> Result<Vec<Finding>, EngineError> {
+    async fn check(&self, used: &TablesInUse) -> Result<Vec<Finding>, EngineError> {
         let mut session = Session::open(&self.pool).await?;
-        let findings = check::check(&mut session, &self.schemas).await?;
+        let findings = check::check(&mut session, &self.schemas, used).await?;
         session.release();
         Ok(findings)
     }
@@ -117,10 +109,7 @@ impl Driver for PostgresDriver {
             return Ok(RowCount { rows, exact: true });
         }
         let estimate = self.table(name).await?.and_then(|table| table.row_estimate);
-        Ok(RowCount {
-            rows: estimate.unwrap_or_default().max(exact_to),
-            exact: false,
-        })
+        Ok(RowCount::beyond(exact_to, estimate))
     }
 
     async fn read(&self, selection: Selection) -> Result<RowStream, EngineError> {

@@ -13,7 +13,6 @@ use crate::engine::error::EngineError;
 use crate::engine::postgres::connect::{Session, sql};
 use crate::engine::postgres::cutter::{CutFault, Cutter};
 use crate::engine::postgres::fault::{fault, is_missing_table};
-use crate::engine::postgres::introspect;
 use crate::engine::postgres::lock::{LockMode, locked};
 use crate::engine::postgres::select::copy_out;
 use crate::engine::sql::Sql;
@@ -65,13 +64,7 @@ async fn begin(
         .await
         .map_err(engine)?;
     let table = locked(session, schemas, name, LockMode::AccessShare).await?;
-    let wanted = selection
-        .columns
-        .iter()
-        .map(|(name, kind)| (name.as_str(), *kind));
-    let asked = selection.rows.conditions().iter();
-    let wanted = wanted.chain(asked.map(|condition| (condition.column.as_str(), condition.kind)));
-    if !introspect::still_has(&table, wanted) {
+    if !selection.fits(&table) {
         return Err(EngineError::SchemaChanged(name.clone()));
     }
     Ok(table)

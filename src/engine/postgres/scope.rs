@@ -67,8 +67,8 @@ fn cast(kind: NeutralType) -> Option<&'static str> {
     match kind {
         NeutralType::Text | NeutralType::Other => None,
         // Wider than the column, so that a value beyond its range is a number like any other.
-        NeutralType::Int2 | NeutralType::Int4 => Some(NeutralType::Int8.name()),
-        kind => Some(kind.name()),
+        NeutralType::Int2 | NeutralType::Int4 => Some(NeutralType::Int8.as_str()),
+        kind => Some(kind.as_str()),
     }
 }
 
@@ -88,33 +88,16 @@ mod tests {
     use super::push_scope;
     use crate::engine::postgres::connect::sql;
     use crate::model::filter::Filter;
-    use crate::model::table::{Column, NeutralType, Table, TableName};
+    use crate::model::fixture;
+    use crate::model::table::{Column, NeutralType, Table};
     use crate::wire::scope::Scope;
 
     fn table(kind: NeutralType, native: &str) -> Table {
         let column = Column {
-            name: "a\"b".into(),
-            kind,
             native: native.into(),
-            precision: None,
-            scale: None,
-            length: None,
-            nullable: true,
-            generated: false,
-            identity: false,
-            has_default: false,
+            ..fixture::column("a\"b", kind)
         };
-        Table {
-            name: TableName::bare("t"),
-            columns: vec![column],
-            primary_key: None,
-            unique: vec![],
-            foreign_keys: vec![],
-            triggers: vec![],
-            row_estimate: None,
-            size_bytes: None,
-            not_writable: None,
-        }
+        fixture::table("t", vec![column], &[])
     }
 
     #[test]

@@ -131,45 +131,17 @@ fn kind(table: &Table, column: &str) -> NeutralType {
 #[cfg(test)]
 mod tests {
     use super::copy_out;
-    use crate::engine::driver::KeyValue;
-    use crate::engine::driver::Page;
-    use crate::engine::driver::RowFilter;
-    use crate::engine::driver::Selection;
-    use crate::model::table::NeutralType;
-    use crate::model::table::Table;
-    use crate::model::table::{Column, TableName};
-
-    fn column(name: &str, kind: NeutralType) -> Column {
-        Column {
-            name: name.into(),
-            kind,
-            native: String::new(),
-            precision: None,
-            scale: None,
-            length: None,
-            nullable: false,
-            generated: false,
-            identity: false,
-            has_default: false,
-        }
-    }
+    use crate::engine::driver::{KeyValue, Page, RowFilter, Selection};
+    use crate::model::fixture::{self, required};
+    use crate::model::table::{NeutralType, Table, TableName};
 
     fn table() -> Table {
-        Table {
-            name: TableName::bare("t"),
-            columns: vec![
-                column("id", NeutralType::Int8),
-                column("code", NeutralType::Text),
-                column("mood", NeutralType::Other),
-            ],
-            primary_key: None,
-            unique: vec![],
-            foreign_keys: vec![],
-            triggers: vec![],
-            row_estimate: None,
-            size_bytes: None,
-            not_writable: None,
-        }
+        let columns = vec![
+            required("id", NeutralType::Int8),
+            required("code", NeutralType::Text),
+            required("mood", NeutralType::Other),
+        ];
+        fixture::table("t", columns, &[])
     }
 
     fn text(rows: RowFilter, page: Option<Page>) -> String {

@@ -18,16 +18,15 @@ use tokio::sync::{mpsc, watch};
 
 use crate::engine::driver::{Applied, ApplyJob, ApplyProgress, Flow, RowStream};
 use crate::engine::error::EngineError;
+use crate::engine::fault::{Fault, Refusal};
 use crate::engine::held::Held;
 use crate::engine::sqlite::apply::destination::{Attempt, Destination, Effect};
 use crate::engine::sqlite::apply::pace::{Pace, TRANSACTION_TIME};
 use crate::engine::sqlite::caller::{CallerWatch, caller};
 use crate::engine::sqlite::connect::Location;
-use crate::engine::sqlite::fault::{Refusal, RowFault, engine_error};
+use crate::engine::sqlite::fault::engine_error;
 use crate::engine::sqlite::introspect::{self, Described};
-use crate::model::run::QuarantinedRow;
-use crate::wire::json::field_to_text;
-use crate::wire::row::{RowBatch, split_tuple};
+use crate::wire::row::RowBatch;
 
 /// Applies `rows` as `job` says. Dropping this ends the thread after the row it is at.
 pub(super) async fn apply(
@@ -140,7 +139,7 @@ impl Work<'_> {
 
     fn batch(&mut self, batch: &RowBatch) -> Result<(), EngineError> {
         for tuple in batch.tuples() {
-            let tuple = tuple.map_err(|err| self.statement_fault(err.to_string()))?;
+            let tuple = tuple.map_err(|err| self.job.malformed(&err))?;
             self.applied.rows += 1;
             match self.row(tuple, Attempt::First)? {
                 None => {}
@@ -159,8 +158,8 @@ impl Work<'_> {
                 self.count(effect);
                 None
             }
-            Err(RowFault::Row(refusal)) => Some(refusal),
-            Err(RowFault::Fatal(err)) => return Err(err),
+            Err(Fault::Row(refusal)) => Some(refusal),
+            Err(Fault::Engine(err)) => return Err(err),
         };
         let due = self
             .pace
@@ -228,42 +227,7 @@ impl Work<'_> {
     }
 
     fn reject(&mut self, tuple: &[u8], refusal: Refusal) -> Result<(), EngineError> {
-        let key = self.key_of(tuple)?;
-        let row = QuarantinedRow {
-            table: self.job.table.name.clone(),
-            key,
-            column: refusal.column,
-            reason: refusal.reason,
-        };
-        self.applied.rejected.push(row);
-        if self.applied.rejected.len() <= self.job.budget.quarantine_rows {
-            return Ok(());
-        }
-        Err(EngineError::too_many_rejected(
-            &self.job.table.name,
-            self.job.budget.quarantine_rows,
-            &self.applied.rejected,
-        ))
-    }
-
-    fn key_of(&self, tuple: &[u8]) -> Result<serde_json::Value, EngineError> {
-        let (fields, _) =
-            split_tuple(tuple).map_err(|err| self.statement_fault(err.to_string()))?;
-        let pairs = self
-            .job
-            .columns
-            .iter()
-            .zip(fields)
-            .filter(|(column, _)| self.job.key.contains(&column.name));
-        Ok(pairs
-            .map(|(column, field)| {
-                (
-                    column.name.clone(),
-                    field_to_text(column.kind, field).into(),
-                )
-            })
-            .collect::<serde_json::Map<_, _>>()
-            .into())
+        self.job.reject(&mut self.applied, tuple, refusal)
     }
 
     /// Opens a transaction unless one is open, after the pause the last one owes.
@@ -335,13 +299,6 @@ impl Work<'_> {
 
     fn cut(&self) -> EngineError {
         EngineError::Cut(self.job.table.name.clone())
-    }
-
-    fn statement_fault(&self, message: String) -> EngineError {
-        EngineError::Statement {
-            table: self.job.table.name.to_string(),
-            message,
-        }
     }
 }
 

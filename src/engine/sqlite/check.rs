@@ -13,7 +13,7 @@ use crate::engine::sqlite::connect::Location;
 use crate::engine::sqlite::fault::engine_error;
 use crate::engine::sqlite::introspect::{self, Described};
 use crate::engine::sqlite::select::statement;
-use crate::model::finding::Finding;
+use crate::model::finding::{Finding, TablesInUse};
 use crate::model::table::TableName;
 
 const MIB: u64 = 1 << 20;
@@ -21,11 +21,11 @@ const MIB: u64 = 1 << 20;
 const LITTLE_SPACE: u64 = 256 * MIB;
 
 /// All findings; the database that cannot be opened is the one finding then.
-pub(super) fn check(location: &Location) -> Result<Vec<Finding>, EngineError> {
+pub(super) fn check(location: &Location, used: &TablesInUse) -> Result<Vec<Finding>, EngineError> {
     let connection = match location.open_reader() {
         Ok(connection) => connection,
         Err(err) => {
-            let hint = "check site.database and the rights of the user this daemon runs as; the file is never made here: `sqlite3 FILE 'pragma journal_mode = wal'` makes an empty one";
+            let hint = "check site.database, the rights of the user this daemon runs as to the file and its folder, and under systemd ReadWritePaths= (docs/operations.md); the file is never made here: `sqlite3 FILE 'pragma journal_mode = wal'` makes an empty one";
             return Ok(vec![Finding::bad(err.to_string(), hint)]);
         }
     };
@@ -41,7 +41,11 @@ pub(super) fn check(location: &Location) -> Result<Vec<Finding>, EngineError> {
         journal(&mode),
         space(location.path()),
     ];
-    findings.extend(described.iter().flat_map(about_table));
+    findings.extend(
+        described
+            .iter()
+            .flat_map(|described| about_table(described, used)),
+    );
     Ok(findings)
 }
 
@@ -141,7 +145,7 @@ fn space(path: &Path) -> Finding {
     }
 }
 
-fn about_table(described: &Described) -> Vec<Finding> {
+fn about_table(described: &Described, used: &TablesInUse) -> Vec<Finding> {
     let table = &described.table;
     let mut findings = Vec::new();
     if !table.triggers.is_empty() {
@@ -153,18 +157,21 @@ fn about_table(described: &Described) -> Vec<Finding> {
         findings.push(Finding::good(what));
     }
     if table.usable_keys().next().is_none() {
+        let what = format!("table {} has no usable key", table.name);
         let hint = "give it a primary key, or a unique index on columns that are not null";
-        findings.push(Finding::bad(
-            format!("table {} has no usable key", table.name),
-            hint,
-        ));
+        findings.push(if used.includes(&table.name) {
+            Finding::bad(what, hint)
+        } else {
+            Finding::good(format!("{what}, and is neither given nor received"))
+        });
     }
     if let Some(reason) = &table.not_writable {
-        let hint = "it can be given, not pulled into";
-        findings.push(Finding::bad(
-            format!("table {}: {reason}", table.name),
-            hint,
-        ));
+        let what = format!("table {} cannot receive rows: {reason}", table.name);
+        findings.push(if used.received.contains(&table.name) {
+            Finding::bad(what, "leave it out as a destination")
+        } else {
+            Finding::good(what)
+        });
     }
     findings
 }

@@ -5,73 +5,56 @@
 use rusqlite::{Error, ErrorCode, ffi};
 
 use crate::engine::error::EngineError;
+use crate::engine::fault::{Fault, Kind, Refusal};
 use crate::model::table::TableName;
-
-/// Why the database refused one row.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    /// The column at fault, where one is.
-    pub column: Option<String>,
-    /// Without values.
-    pub reason: String,
-    /// It may fit once other rows are there.
-    pub may_fit_later: bool,
-}
-
-/// What a failed statement means for one row.
-pub(super) enum RowFault {
-    /// Only this row is at fault.
-    Row(Refusal),
-    /// The work cannot go on.
-    Fatal(EngineError),
-}
 
 /// The fault behind `err`, met while working on `table`.
 pub(super) fn engine_error(err: &Error, table: &TableName) -> EngineError {
-    let message = message(err);
+    kind(err).at(table, message(err))
+}
+
+fn kind(err: &Error) -> Kind {
     match err.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => EngineError::Full(message),
+        Some(ErrorCode::DiskFull) => Kind::Full,
         Some(
             ErrorCode::DatabaseBusy
             | ErrorCode::DatabaseLocked
             | ErrorCode::FileLockingProtocolFailed,
-        ) => EngineError::Locked {
-            table: table.clone(),
-            message,
-        },
+        ) => Kind::Locked,
         Some(
             ErrorCode::ReadOnly
             | ErrorCode::PermissionDenied
             | ErrorCode::AuthorizationForStatementDenied,
-        ) => EngineError::Denied(message),
-        Some(ErrorCode::CannotOpen | ErrorCode::NotADatabase) => EngineError::Unreachable(message),
+        ) => Kind::Denied,
+        Some(ErrorCode::CannotOpen | ErrorCode::NotADatabase) => Kind::Unreachable,
         Some(
             ErrorCode::SystemIoFailure
             | ErrorCode::DatabaseCorrupt
             | ErrorCode::OperationInterrupted,
-        ) => EngineError::Lost(message),
-        Some(ErrorCode::SchemaChanged) => EngineError::SchemaChanged(table.clone()),
-        _ => EngineError::Statement {
-            table: table.to_string(),
-            message,
-        },
+        ) => Kind::Lost,
+        Some(ErrorCode::SchemaChanged) => Kind::Changed,
+        Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig) => {
+            Kind::Data
+        }
+        _ => Kind::Other,
     }
 }
 
 /// The same for work on no table in particular.
 pub(super) fn database_error(err: &Error) -> EngineError {
-    match engine_error(err, &TableName::bare("sqlite_schema")) {
-        EngineError::Statement { message, .. } => EngineError::Unreachable(message),
-        EngineError::Locked { message, .. } => EngineError::Unreachable(message),
-        EngineError::SchemaChanged(_) => EngineError::Unreachable(message(err)),
-        other => other,
+    match kind(err) {
+        // The file as a whole is at fault: locked, changed underneath, or no database.
+        Kind::Locked | Kind::Changed | Kind::Data | Kind::Other => {
+            EngineError::Unreachable(message(err))
+        }
+        kind => kind.general(message(err)),
     }
 }
 
 /// Whether one row or the whole work failed with `err`.
-pub(super) fn row_fault(err: &Error, table: &TableName) -> RowFault {
+pub(super) fn row_fault(err: &Error, table: &TableName) -> Fault {
     let Error::SqliteFailure(code, _) = err else {
-        return RowFault::Fatal(engine_error(err, table));
+        return Fault::Engine(engine_error(err, table));
     };
     let may_fit_later = matches!(
         code.extended_code,
@@ -89,9 +72,9 @@ pub(super) fn row_fault(err: &Error, table: &TableName) -> RowFault {
         ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig => {
             message(err)
         }
-        _ => return RowFault::Fatal(engine_error(err, table)),
+        _ => return Fault::Engine(engine_error(err, table)),
     };
-    RowFault::Row(Refusal {
+    Fault::Row(Refusal {
         column: one_column(&reason, table),
         reason,
         may_fit_later,
@@ -125,7 +108,7 @@ fn one_column(reason: &str, table: &TableName) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{RowFault, engine_error, is_unique_violation, row_fault};
+    use super::{Fault, engine_error, is_unique_violation, row_fault};
     use crate::engine::error::EngineError;
     use crate::model::table::TableName;
     use rusqlite::Error;
@@ -157,7 +140,7 @@ mod tests {
     #[test]
     fn a_refused_row_names_its_one_column() {
         let table = TableName::bare("orders");
-        let RowFault::Row(refusal) = row_fault(
+        let Fault::Row(refusal) = row_fault(
             &failure(
                 ffi::SQLITE_CONSTRAINT_NOTNULL,
                 "NOT NULL constraint failed: orders.note",
@@ -169,8 +152,7 @@ mod tests {
         assert_eq!(refusal.column.as_deref(), Some("note"));
         assert!(!refusal.may_fit_later);
         let text = "UNIQUE constraint failed: orders.a, orders.b";
-        let RowFault::Row(refusal) =
-            row_fault(&failure(ffi::SQLITE_CONSTRAINT_UNIQUE, text), &table)
+        let Fault::Row(refusal) = row_fault(&failure(ffi::SQLITE_CONSTRAINT_UNIQUE, text), &table)
         else {
             panic!("a constraint concerns the row")
         };

@@ -79,7 +79,7 @@ pub(super) fn image<'v>(storage: &Storage, value: ValueRef<'v>) -> Result<Image<
         (kind, value) => Err(format!(
             "{} stands where {} belongs",
             class(value),
-            kind.name()
+            kind.as_str()
         )),
     }
 }
@@ -195,7 +195,7 @@ fn moment<'v>(kind: NeutralType, text: &str) -> Result<Image<'v>, String> {
         NeutralType::Time => datetime::time_from_text(text).map(Image::Eight),
         NeutralType::Timestamp => datetime::timestamp_from_text(text, false).map(Image::Eight),
         NeutralType::Timestamptz => datetime::timestamp_from_text(text, true).map(Image::Eight),
-        kind => return Err(format!("text stands where {} belongs", kind.name())),
+        kind => return Err(format!("text stands where {} belongs", kind.as_str())),
     }
     .map_err(|err| err.to_string())
 }

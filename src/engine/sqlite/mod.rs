@@ -25,7 +25,7 @@ use crate::engine::driver::{
 };
 use crate::engine::error::EngineError;
 use crate::engine::sqlite::connect::Location;
-use crate::model::finding::Finding;
+use crate::model::finding::{Finding, TablesInUse};
 use crate::model::table::{Engine, Table, TableName};
 
 /// A SQLite file as the site's database.
@@ -73,8 +73,10 @@ impl Driver for SqliteDriver {
         .await
     }
 
-    async fn check(&self) -> Result<Vec<Finding>, EngineError> {
-        self.blocking(check::check).await
+    async fn check(&self, used: &TablesInUse) -> Result<Vec<Finding>, EngineError> {
+        let used = used.clone();
+        self.blocking(move |location| check::check(location, &used))
+            .await
     }
 
     async fn tables(&self) -> Result<Vec<Table>, EngineError> {

@@ -11,7 +11,7 @@ use crate::model::filter::{
 
 /// Either a list or a condition, as it is written.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct Written<'a> {
     #[serde(borrow)]
     and: Option<Vec<&'a RawValue>>,

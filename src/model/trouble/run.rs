@@ -3,10 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::connection::{Connection, Status};
-use crate::model::fault::FaultCode;
 use crate::model::order::TableOrder;
 use crate::model::outcome::Outcome;
-use crate::model::run::{ConflictStrategy, Run, RunOrder, RunStatus, SyncMode};
+use crate::model::run::{ConflictStrategy, Run, RunError, RunOrder, RunStatus, SyncMode};
 use crate::model::sync::{SyncDefinition, SyncStatus};
 use crate::model::table::TableName;
 use crate::model::trouble::connection::unreachable_cause;
@@ -92,9 +91,8 @@ impl Case<'_> {
 
     /// The peer's absence, where that is what the run met.
     fn follows(self) -> Option<String> {
-        let code = self.run.error.as_ref().map(|error| error.code.as_str())?;
-        let gone = self.connection.unreachable_since.is_some()
-            && (code.starts_with("peer_") || code == FaultCode::StreamCut.as_str());
+        let code = self.run.error.as_ref().and_then(RunError::known_code)?;
+        let gone = self.connection.unreachable_since.is_some() && code.is_of_peer();
         gone.then(|| unreachable_cause(self.connection))
     }
 

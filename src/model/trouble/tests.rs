@@ -303,17 +303,6 @@ fn many_tables_are_counted_rather_than_listed() {
 }
 
 #[test]
-fn every_kind_is_listed_once() {
-    for event in Event::ALL {
-        assert_eq!(event.as_str().parse(), Ok(event));
-        assert_eq!(
-            Event::ALL.iter().filter(|other| **other == event).count(),
-            1
-        );
-    }
-}
-
-#[test]
 fn a_name_is_one_word_of_a_command() {
     assert_eq!(shell_word("shop.items"), "shop.items");
     assert_eq!(shell_word("two words"), "'two words'");

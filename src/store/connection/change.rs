@@ -12,7 +12,7 @@ use crate::model::url::PeerUrl;
 use crate::store::connection::keys::{FIRST_GENERATION, SignedPeer};
 use crate::store::connection::name_taken;
 use crate::store::pool::execute;
-use crate::store::record::{micros, optional_json, to_json};
+use crate::store::record::{micros, optional_json};
 use crate::store::{Store, StoreError};
 
 /// What a peer said of its side of a connection.
@@ -37,6 +37,17 @@ pub struct RegistrationAnswer {
     pub remote_prefix: String,
     /// Set when it signs, as we do from then on.
     pub signed: Option<SignedPeer>,
+}
+
+/// What our administrator changes of a connection; `None` leaves it as it is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ConnectionEdit {
+    /// Its name here.
+    pub name: Option<String>,
+    /// Where the peer is reached.
+    pub url: Option<PeerUrl>,
+    /// What the peer may see.
+    pub grant: Option<Grant>,
 }
 
 impl Store {
@@ -218,54 +229,37 @@ impl Store {
         Ok(())
     }
 
-    /// Renames. Fails with [`StoreError::NameTaken`].
+    /// Our administrator's changes: all of them, or none. Another URL forgets where the peer's API was found.
     ///
     /// # Errors
-    /// When the name is taken or the database fails.
-    pub async fn set_name(&self, id: ConnectionId, name: &str) -> Result<(), StoreError> {
-        self.rename(id, name)
+    /// [`StoreError::NameTaken`], or when the database fails.
+    pub async fn edit_connection(
+        &self,
+        id: ConnectionId,
+        edit: &ConnectionEdit,
+    ) -> Result<(), StoreError> {
+        self.try_edit(id, edit)
             .await
-            .map_err(|fault| name_taken(fault, name))
+            .map_err(|fault| match &edit.name {
+                Some(name) => name_taken(fault, name),
+                None => fault,
+            })
     }
 
-    async fn rename(&self, id: ConnectionId, name: &str) -> Result<(), StoreError> {
-        execute!(
-            self,
-            "update connection set name = $2 where id = $1",
-            id.to_string(),
-            name
-        );
-        Ok(())
-    }
-
-    /// Moves it to another URL; forgets the prefix.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn set_url(&self, id: ConnectionId, url: &PeerUrl) -> Result<(), StoreError> {
+    async fn try_edit(&self, id: ConnectionId, edit: &ConnectionEdit) -> Result<(), StoreError> {
         execute!(
             self,
             "update connection
-            set url = $2,
-                remote_prefix = null,
-                next_attempt_at = null
+            set name = coalesce($2, name),
+                url = coalesce($3, url),
+                remote_prefix = case when $3 is null then remote_prefix else null end,
+                next_attempt_at = case when $3 is null then next_attempt_at else null end,
+                access = coalesce($4, access)
             where id = $1",
             id.to_string(),
-            url.to_string()
-        );
-        Ok(())
-    }
-
-    /// Replaces the grant.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn set_grant(&self, id: ConnectionId, grant: &Grant) -> Result<(), StoreError> {
-        execute!(
-            self,
-            "update connection set access = $2 where id = $1",
-            id.to_string(),
-            to_json(grant)?
+            &edit.name,
+            edit.url.as_ref().map(ToString::to_string),
+            optional_json(edit.grant.as_ref())?
         );
         Ok(())
     }

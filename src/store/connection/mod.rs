@@ -14,10 +14,12 @@ use crate::model::id::ConnectionId;
 use crate::model::url::PeerUrl;
 use crate::store::connection::keys::{FIRST_GENERATION, Sealed};
 use crate::store::pool::{Row, execute, fetch_all, fetch_optional};
-use crate::store::record::{Record, bigint, micros, optional_json, optional_micros, to_json};
+use crate::store::record::{
+    Record, bigint, is_name_taken, micros, optional_json, optional_micros, to_json,
+};
 use crate::store::{ListPage, Store, StoreError};
 
-pub use change::{PeerWord, RegistrationAnswer};
+pub use change::{ConnectionEdit, PeerWord, RegistrationAnswer};
 pub use keys::{Kept, SignedPeer};
 
 macro_rules! select_connection {
@@ -202,16 +204,10 @@ impl Store {
 
 /// The same fault, but for a name that another connection has.
 fn name_taken(fault: StoreError, name: &str) -> StoreError {
-    match &fault {
-        // PostgreSQL names the index, SQLite the column.
-        StoreError::Database(sqlx::Error::Database(cause))
-            if cause.is_unique_violation()
-                && (cause.constraint() == Some("connection_name")
-                    || cause.message().contains("connection.name")) =>
-        {
-            StoreError::NameTaken(name.to_owned())
-        }
-        _ => fault,
+    if is_name_taken(&fault, "connection") {
+        StoreError::NameTaken(name.to_owned())
+    } else {
+        fault
     }
 }
 

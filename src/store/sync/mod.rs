@@ -1,7 +1,7 @@
 //! Syncs: what is pulled by itself, and which tables each claims.
 //!
-//! This file adds, reads and changes them, `turn` makes their runs, `absence` halts them. Invariant: a sync and its claims are written in one
-//! transaction.
+//! This file adds, reads and changes them, `turn` makes their runs, `absence` halts them. Invariant: a sync and its
+//! claims are written in one transaction, and no run of a deleted sync goes on.
 
 mod absence;
 mod turn;
@@ -10,12 +10,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::model::id::{ConnectionId, SyncId};
+use crate::model::id::{ConnectionId, RunId, SyncId};
 use crate::model::schedule::Planned;
 use crate::model::sync::SyncDefinition;
 use crate::model::table::TableName;
 use crate::store::pool::{Row, fetch_all, fetch_optional, on_pool};
-use crate::store::record::{Record, bigint, micros, optional_json, optional_micros, to_json};
+use crate::store::record::{
+    Record, bigint, is_name_taken, micros, optional_json, optional_micros, to_json,
+};
+use crate::store::run::request_cancel;
 use crate::store::writer::OTHER_WRITER;
 use crate::store::{ListPage, Store, StoreError};
 
@@ -28,6 +31,13 @@ pub struct TableTaken {
     pub table: TableName,
     /// The connection that writes it.
     pub connection: ConnectionId,
+}
+
+/// What deleting a sync did besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeletedSync {
+    /// The run that was not over: cancelled if it waited, else marked to be stopped.
+    pub stopped: Option<RunId>,
 }
 
 macro_rules! select_sync {
@@ -242,11 +252,16 @@ impl Store {
         rows.into_iter().map(read).collect()
     }
 
-    /// Forgets a sync but for its history, and lets go of its tables. False when there is none.
+    /// Forgets a sync but for its history, lets go of its tables, and asks its run that is not over to stop, as
+    /// [`Store::request_cancel`] does. `None` when there is no such sync.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn delete_sync(&self, id: SyncId, now: Timestamp) -> Result<bool, StoreError> {
+    pub async fn delete_sync(
+        &self,
+        id: SyncId,
+        now: Timestamp,
+    ) -> Result<Option<DeletedSync>, StoreError> {
         on_pool!(self, |db| {
             let mut tx = db.begin().await?;
             let deleted = sqlx::query(
@@ -261,12 +276,25 @@ impl Store {
             .bind(micros(now))
             .execute(&mut *tx)
             .await?;
+            if deleted.rows_affected() == 0 {
+                return Ok(None);
+            }
             sqlx::query("delete from claim where sync_id = $1")
                 .bind(id.to_string())
                 .execute(&mut *tx)
                 .await?;
+            let stopped = sqlx::query(concat!(
+                request_cancel!("where sync_id = $1"),
+                " returning id"
+            ))
+            .bind(id.to_string())
+            .bind(micros(now))
+            .fetch_optional(&mut *tx)
+            .await?;
             tx.commit().await?;
-            Ok(deleted.rows_affected() > 0)
+            let record = stopped.map(|row| Record::new("run", "id", Row::from(row)));
+            let stopped = record.map(|record| record.parsed("id")).transpose()?;
+            Ok(Some(DeletedSync { stopped }))
         })
     }
 }
@@ -285,16 +313,10 @@ fn max_age(sync: &SyncDefinition) -> Result<Option<i64>, StoreError> {
 
 /// The same fault, but for a name that another sync has.
 fn name_taken(fault: StoreError, name: &str) -> StoreError {
-    match &fault {
-        // PostgreSQL names the index, SQLite the column.
-        StoreError::Database(sqlx::Error::Database(cause))
-            if cause.is_unique_violation()
-                && (cause.constraint() == Some("sync_name")
-                    || cause.message().contains("sync.name")) =>
-        {
-            StoreError::SyncNameTaken(name.to_owned())
-        }
-        _ => fault,
+    if is_name_taken(&fault, "sync") {
+        StoreError::SyncNameTaken(name.to_owned())
+    } else {
+        fault
     }
 }
 

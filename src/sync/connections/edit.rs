@@ -1,9 +1,9 @@
 //! Changing a connection's name, URL or grant: all of it or nothing that does not fit.
 
-use crate::model::connection::Connection;
-use crate::model::connection::Direction;
+use crate::model::connection::{Connection, Direction};
 use crate::model::grant::Grant;
 use crate::model::id::ConnectionId;
+use crate::store::ConnectionEdit;
 use crate::sync::connections::address::checked_url;
 use crate::sync::connections::grant::checked_grant;
 use crate::sync::connections::lookup::existing;
@@ -52,20 +52,14 @@ pub async fn edit(
         Some(grant) => Some(checked_grant(ctx, grant).await?),
         None => None,
     };
-    let mut changed = Vec::new();
-    if let Some(name) = name.filter(|name| *name != known.name) {
-        ctx.store.set_name(id, &name).await?;
-        changed.push("name");
-    }
-    if let Some(url) = url.filter(|url| *url != known.url) {
-        ctx.store.set_url(id, &url).await?;
-        changed.push("url");
-    }
-    if let Some(grant) = grant.filter(|grant| *grant != known.grant) {
-        ctx.store.set_grant(id, &grant).await?;
-        changed.push("grant");
-    }
+    let edit = ConnectionEdit {
+        name: name.filter(|name| *name != known.name),
+        url: url.filter(|url| *url != known.url),
+        grant: grant.filter(|grant| *grant != known.grant),
+    };
+    let changed = changed(&edit);
     if !changed.is_empty() {
+        ctx.store.edit_connection(id, &edit).await?;
         ctx.audit(
             actor,
             "connection.edit",
@@ -76,6 +70,17 @@ pub async fn edit(
         ctx.healer.wake();
     }
     existing(ctx, id).await
+}
+
+/// What an edit changes, for the audit.
+fn changed(edit: &ConnectionEdit) -> Vec<&'static str> {
+    let changes = [
+        ("name", edit.name.is_some()),
+        ("url", edit.url.is_some()),
+        ("grant", edit.grant.is_some()),
+    ];
+    let changed = changes.into_iter().filter(|(_, is_changed)| *is_changed);
+    changed.map(|(name, _)| name).collect()
 }
 
 /// A connection's name as an administrator writes it.

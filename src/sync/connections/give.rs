@@ -8,9 +8,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::base::secret::{Secret, new_token, token_hash};
-use crate::model::connection::{Auth, Connection, Direction, Identity, Status, Totals};
+use crate::model::connection::{Connection, Direction, Status};
 use crate::model::grant::Grant;
-use crate::model::id::ConnectionId;
 use crate::model::url::PeerUrl;
 use crate::remote::RemoteError;
 use crate::store::{Kept, StoreError};
@@ -98,32 +97,12 @@ pub async fn give(ctx: &Ctx, new: NewConnection, actor: &Actor) -> Result<Connec
 fn given(url: PeerUrl, name: String, grant: Grant, actor: &Actor) -> Connection {
     let now = Timestamp::now();
     Connection {
-        id: ConnectionId::generate(),
-        name,
-        direction: Direction::Sender,
-        url,
-        remote_prefix: None,
         local_status: Status::Active,
-        remote_status: Status::Pending,
-        status_reason: None,
-        // Signed once the peer answers that it signs, too.
-        auth: Auth::TokenHash,
-        // Proved once the peer accepts the registration at this URL.
-        identity: Identity::Claimed,
-        requested_from: None,
         grant,
-        remote: None,
-        created_at: now,
         approved_at: Some(now),
         approved_by: Some(actor.name.clone()),
-        last_contact_at: None,
-        unreachable_since: None,
         next_attempt_at: now.checked_add(HEALING_WAITS).ok(),
-        totals: Totals::default(),
-        epoch: 0,
-        acked_epoch: 0,
-        registered: false,
-        peer_deleted: false,
-        deleted_at: None,
+        // Claimed until the peer accepts the registration at this URL; signed once it answers that it signs, too.
+        ..Connection::new(Direction::Sender, name, url, now)
     }
 }

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::connection::{Connection, Direction, Status};
 use crate::store::{PeerWord, StoreError};
+use crate::sync::connections::tell::note_presence;
 use crate::sync::{Actor, Ctx};
 
 /// Contact is noted at most this often, so that reading does not write each time.
@@ -114,7 +115,7 @@ pub async fn note_contact(
         .last_contact_at
         .is_some_and(|last| now.duration_since(last) < CONTACT_EVERY);
     if !is_recent {
-        ctx.store.set_contact(connection.id, None, now).await?;
+        note_presence(ctx, connection, None, now).await?;
     }
     Ok(())
 }

@@ -29,5 +29,5 @@ pub use password::hash_password;
 pub use policy::{ENABLED_KEY, IncomingPolicy, MODE_KEY, PASSWORD_KEY, incoming_policy};
 pub use proof::{Nonces, ProofError, Proved, prove};
 pub use register::{Registration, RegistrationRefusal, register};
-pub use tell::{note_absence, tell_peer};
+pub use tell::{note_absence, note_presence, tell_peer};
 pub use verify::verify;

@@ -8,8 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 use crate::base::secret::{Secret, token_hash};
-use crate::model::connection::{Auth, Connection, Direction, Identity, Status};
-use crate::model::grant::Grant;
+use crate::model::connection::{Auth, Connection, Direction, Status};
 use crate::model::id::ConnectionId;
 use crate::model::policy::IncomingMode;
 use crate::model::url::PeerUrl;
@@ -197,31 +196,12 @@ fn checked(
         })?),
     };
     Ok(Connection {
-        id: ConnectionId::generate(),
-        name,
-        direction: Direction::Receiver,
-        url,
-        remote_prefix: None,
-        local_status: Status::Pending,
         remote_status: Status::Active,
-        status_reason: None,
-        auth: Auth::TokenHash,
-        identity: Identity::Claimed,
         requested_from: registration.from.map(|address| address.to_string()),
-        grant: Grant::default(),
         remote,
-        created_at: now,
-        approved_at: None,
-        approved_by: None,
         last_contact_at: Some(now),
-        unreachable_since: None,
-        next_attempt_at: None,
-        totals: crate::model::connection::Totals::default(),
-        epoch: 0,
-        acked_epoch: 0,
         registered: true,
-        peer_deleted: false,
-        deleted_at: None,
+        ..Connection::new(Direction::Receiver, name, url, now)
     })
 }
 

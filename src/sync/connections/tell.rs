@@ -11,6 +11,7 @@ use crate::base::backoff::{jittered, random_fraction};
 use crate::model::connection::{Connection, Status};
 use crate::model::id::ConnectionId;
 use crate::remote::{Peer, RemoteError};
+use crate::store::StoreError;
 use crate::sync::connections::announce::send_registration;
 use crate::sync::{Actor, Ctx, SyncError};
 
@@ -109,11 +110,31 @@ async fn ask_again(ctx: &Ctx, connection: &Connection) -> Told {
     }
 }
 
-/// The peer answered after it had been silent: what waits for it goes on at once.
 async fn welcome_back(ctx: &Ctx, connection: &Connection, now: Timestamp) -> Result<(), SyncError> {
     if connection.unreachable_since.is_some() && connection.deleted_at.is_none() {
-        ctx.store.set_contact(connection.id, None, now).await?;
+        note_presence(ctx, connection, None, now).await?;
+    }
+    Ok(())
+}
+
+/// Notes that the peer answered or called, and below which prefix it was found. After it had been silent, what waits
+/// for it goes on at once.
+///
+/// # Errors
+/// Only our own state's.
+pub async fn note_presence(
+    ctx: &Ctx,
+    connection: &Connection,
+    prefix: Option<&str>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let was_silent = connection.unreachable_since.is_some();
+    if was_silent {
+        // Before the contact: killed in between, the peer still counts as silent, and this is done again.
         ctx.store.hurry_runs(connection.id, now).await?;
+    }
+    ctx.store.set_contact(connection.id, prefix, now).await?;
+    if was_silent {
         ctx.runner.wake();
     }
     Ok(())

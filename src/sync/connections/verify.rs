@@ -9,7 +9,7 @@ use crate::model::id::ConnectionId;
 use crate::remote::{RemoteError, Verified};
 use crate::store::{PeerWord, StoreError};
 use crate::sync::connections::lookup::existing;
-use crate::sync::connections::tell::{note_failure, reached, tell_peer};
+use crate::sync::connections::tell::{note_failure, note_presence, reached, tell_peer};
 use crate::sync::{Actor, Ctx, SyncError};
 
 /// Why a connection is severed that the peer said it does not know.
@@ -36,9 +36,7 @@ pub async fn verify(ctx: &Ctx, id: ConnectionId, actor: &Actor) -> Result<Connec
     }
     match ask(ctx, &known).await? {
         Ok(findings) => {
-            ctx.store
-                .set_contact(id, findings.prefix.as_deref(), now)
-                .await?;
+            note_presence(ctx, &known, findings.prefix.as_deref(), now).await?;
             if let Some(word) = word(&known, &findings) {
                 ctx.store.set_peer_word(id, &word, now).await?;
                 ctx.runner.wake();

@@ -1,39 +1,18 @@
 //! What two catalogues agree on, and what they do not.
 
 use super::agree;
+use crate::model::fixture;
 use crate::model::run::SyncMode;
-use crate::model::table::{Column, Engine, NeutralType, Table, TableName, UniqueKey};
+use crate::model::table::{Column, Engine, NeutralType, Table};
 use crate::sync::SyncError;
 use crate::wire::messages::{Catalogue, CatalogueColumn};
 
 fn here(columns: &[(&str, NeutralType)], key: &[&str]) -> Table {
     let column = |&(name, kind): &(&str, NeutralType)| Column {
-        name: name.to_owned(),
-        kind,
-        native: kind.name().to_owned(),
-        precision: None,
-        scale: None,
-        length: None,
         nullable: !key.contains(&name),
-        generated: false,
-        identity: false,
-        has_default: false,
+        ..fixture::column(name, kind)
     };
-    let key: Vec<String> = key.iter().map(|name| (*name).to_owned()).collect();
-    Table {
-        name: TableName::bare("orders"),
-        columns: columns.iter().map(column).collect(),
-        primary_key: (!key.is_empty()).then_some(UniqueKey {
-            columns: key,
-            folded: false,
-        }),
-        unique: vec![],
-        foreign_keys: vec![],
-        triggers: vec![],
-        row_estimate: None,
-        size_bytes: None,
-        not_writable: None,
-    }
+    fixture::table("orders", columns.iter().map(column).collect(), key)
 }
 
 fn there(columns: &[(&str, NeutralType)], key: &[&str]) -> Catalogue {

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::MappedSource;
+use crate::model::fixture::{self, key, required};
 use crate::model::order::TableOrder;
 use crate::model::run::SyncMode;
-use crate::model::table::{Column, Engine, NeutralType, Table, TableName, UniqueKey};
+use crate::model::table::{Engine, NeutralType, Table, TableName};
 use crate::sync::SyncError;
 use crate::sync::contract::Contract;
 use crate::wire::messages::{Catalogue, CatalogueColumn, CatalogueForeignKey};
@@ -22,7 +23,7 @@ fn there() -> Catalogue {
     let column = |name: &str, kind: NeutralType| CatalogueColumn {
         name: name.to_owned(),
         kind,
-        native: kind.name().to_owned(),
+        native: kind.as_str().to_owned(),
         precision: None,
         scale: None,
         length: None,
@@ -51,34 +52,14 @@ fn there() -> Catalogue {
 }
 
 fn here(columns: &[(&str, NeutralType)], keys: &[&str]) -> Table {
-    let key = |name: &&str| UniqueKey {
-        columns: names(&[name]),
-        folded: false,
-    };
+    let columns = columns.iter().map(|(name, kind)| required(name, *kind));
     Table {
-        name: TableName::bare("copies"),
-        columns: columns
-            .iter()
-            .map(|(name, kind)| Column {
-                name: (*name).to_owned(),
-                kind: *kind,
-                native: kind.name().to_owned(),
-                precision: None,
-                scale: None,
-                length: None,
-                nullable: false,
-                generated: false,
-                identity: false,
-                has_default: false,
-            })
-            .collect(),
-        primary_key: keys.first().map(key),
-        unique: keys.iter().skip(1).map(key).collect(),
-        foreign_keys: vec![],
-        triggers: vec![],
-        row_estimate: None,
-        size_bytes: None,
-        not_writable: None,
+        unique: keys.iter().skip(1).map(|name| key(&[name])).collect(),
+        ..fixture::table(
+            "copies",
+            columns.collect(),
+            keys.get(..1).unwrap_or_default(),
+        )
     }
 }
 

@@ -16,13 +16,14 @@ use crate::model::connection::{Connection, Direction, Status};
 use crate::model::id::ConnectionId;
 use crate::model::run::{Progress, Run, RunStatus, RunTable};
 use crate::remote::{Peer, RemoteError};
-use crate::sync::connections::existing;
+use crate::sync::connections::{existing, note_presence, tell_peer};
+use crate::sync::pull::order::refuse_second_writer;
 use crate::sync::{Ctx, SyncError};
 use crate::wire::signing::Credentials;
 
 pub use offer::{OfferedSchema, OfferedTable, offered_records, offered_schema, offered_tables};
 pub use order::{cancel, dismiss, order, plan_creation};
-pub(in crate::sync) use order::{refuse_unclear, taken};
+pub(in crate::sync) use order::{refuse_unclear, stopped, taken};
 
 /// The sender of a run: where to ask, and as whom.
 pub(super) struct Source {
@@ -49,7 +50,15 @@ pub async fn execute(
     cancel: &CancellationToken,
 ) -> Result<(), SyncError> {
     let connection = receiver(ctx, run.connection_id).await?;
+    // What was ordered when nobody had written yet may come second by now. A sync has claimed its tables.
+    if run.sync_id.is_none() && !run.order.shared {
+        refuse_second_writer(ctx, connection.id, &run.order.destinations()).await?;
+    }
     prepare(run);
+    if connection.is_undelivered() {
+        // The peer refuses as long as it knows only of an earlier decision, such as a suspension that was lifted.
+        tell_peer(ctx, &connection, Timestamp::now()).await?;
+    }
     let planning = async {
         let source = Source::open(ctx, &connection).await?;
         let plan = plan::make(ctx, run, &source).await?;
@@ -58,7 +67,7 @@ pub async fn execute(
     let (source, plan) = or_stopped(ctx, cancel, planning).await?;
     if connection.unreachable_since.is_some() {
         let now = Timestamp::now();
-        ctx.store.set_contact(connection.id, None, now).await?;
+        note_presence(ctx, &connection, None, now).await?;
     }
     let attempt = Attempt {
         ctx,

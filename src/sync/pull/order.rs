@@ -49,7 +49,8 @@ pub(in crate::sync) fn refuse_unclear(asked: &RunOrder) -> Result<(), SyncError>
     })
 }
 
-async fn refuse_second_writer(
+/// Two sites that write one table would replace each other's rows.
+pub(super) async fn refuse_second_writer(
     ctx: &Ctx,
     connection: ConnectionId,
     tables: &[TableName],
@@ -114,9 +115,14 @@ pub async fn cancel(ctx: &Ctx, id: RunId, actor: &Actor) -> Result<Run, SyncErro
             status: run.status,
         });
     }
+    stopped(ctx, id, actor).await;
+    existing_run(ctx, id).await
+}
+
+/// Carries the order to stop, which the state holds already, to the run at work.
+pub(in crate::sync) async fn stopped(ctx: &Ctx, id: RunId, actor: &Actor) {
     ctx.audit(actor, "run.cancel", &id.to_string(), None).await;
     ctx.active.cancel(id);
-    existing_run(ctx, id).await
 }
 
 /// Lets `status` tell no more of a run that is over. What it left undone stays undone.

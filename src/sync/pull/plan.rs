@@ -113,7 +113,7 @@ fn refused(table: &TableName, err: RemoteError) -> SyncError {
         } => (
             FaultCode::UnknownTable,
             format!("{host} has no table of this name"),
-            "see what it offers: evenkeel tables",
+            "see what it offers: evenkeel tables CONNECTION",
         ),
         RemoteError::Refused { host, .. }
             if err.published() == Some(PublishedRefusal::TableNotGranted) =>

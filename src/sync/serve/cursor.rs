@@ -121,11 +121,9 @@ fn checked(kind: NeutralType, value: &Value) -> Option<KeyValue> {
 #[cfg(test)]
 mod tests {
     use super::{after, rows_after};
-    use crate::engine::driver::KeyValue;
-    use crate::engine::driver::RowFilter;
-    use crate::model::table::NeutralType;
-    use crate::model::table::Table;
-    use crate::model::table::{Column, TableName, UniqueKey};
+    use crate::engine::driver::{KeyValue, RowFilter};
+    use crate::model::fixture::{self, required};
+    use crate::model::table::{NeutralType, Table};
     use crate::sync::serve::fault::FilterFault;
     use crate::wire::row::RowWriter;
     use base64::Engine as _;
@@ -133,32 +131,10 @@ mod tests {
 
     fn table(kinds: &[NeutralType]) -> Table {
         let names: Vec<String> = (0..kinds.len()).map(|at| format!("k{at}")).collect();
-        let columns = names.iter().zip(kinds).map(|(name, kind)| Column {
-            name: name.clone(),
-            kind: *kind,
-            native: String::new(),
-            precision: None,
-            scale: None,
-            length: None,
-            nullable: false,
-            generated: false,
-            identity: false,
-            has_default: false,
-        });
-        Table {
-            name: TableName::bare("t"),
-            columns: columns.collect(),
-            primary_key: Some(UniqueKey {
-                columns: names,
-                folded: false,
-            }),
-            unique: vec![],
-            foreign_keys: vec![],
-            triggers: vec![],
-            row_estimate: None,
-            size_bytes: None,
-            not_writable: None,
-        }
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let columns = names.iter().zip(kinds);
+        let columns = columns.map(|(name, kind)| required(name, *kind));
+        fixture::table("t", columns.collect(), &names)
     }
 
     fn tuple(fields: &[&[u8]]) -> Vec<u8> {

@@ -160,10 +160,8 @@ fn integer(value: &Value) -> Result<i64, FilterFault> {
 #[cfg(test)]
 mod tests {
     use super::KeyFilter;
-    use crate::model::table::Column;
-    use crate::model::table::NeutralType;
-    use crate::model::table::Table;
-    use crate::model::table::{TableName, UniqueKey};
+    use crate::model::fixture::{self, required};
+    use crate::model::table::{NeutralType, Table};
     use crate::sync::serve::fault::FilterFault;
     use serde_json::Value;
     use serde_json::json;
@@ -177,34 +175,9 @@ mod tests {
     }
 
     fn table(keys: &[(&str, NeutralType)]) -> Table {
-        Table {
-            name: TableName::bare("t"),
-            columns: keys
-                .iter()
-                .map(|(name, kind)| Column {
-                    name: (*name).to_owned(),
-                    kind: *kind,
-                    native: String::new(),
-                    precision: None,
-                    scale: None,
-                    length: None,
-                    nullable: false,
-                    generated: false,
-                    identity: false,
-                    has_default: false,
-                })
-                .collect(),
-            primary_key: (!keys.is_empty()).then(|| UniqueKey {
-                columns: keys.iter().map(|(name, _)| (*name).to_owned()).collect(),
-                folded: false,
-            }),
-            unique: vec![],
-            foreign_keys: vec![],
-            triggers: vec![],
-            row_estimate: None,
-            size_bytes: None,
-            not_writable: None,
-        }
+        let columns = keys.iter().map(|(name, kind)| required(name, *kind));
+        let names: Vec<&str> = keys.iter().map(|(name, _)| *name).collect();
+        fixture::table("t", columns.collect(), &names)
     }
 
     #[test]

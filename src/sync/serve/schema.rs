@@ -161,53 +161,24 @@ fn catalogue_column(column: Column) -> CatalogueColumn {
 #[cfg(test)]
 mod tests {
     use super::{catalogue, published};
-    use crate::model::table::Column;
-    use crate::model::table::Engine;
-    use crate::model::table::NeutralType;
-    use crate::model::table::Table;
-    use crate::model::table::TableName;
-    use crate::model::table::{ForeignKey, UniqueKey};
-
-    fn column(name: &str, kind: NeutralType) -> Column {
-        Column {
-            name: name.to_owned(),
-            kind,
-            native: "native".to_owned(),
-            precision: None,
-            scale: None,
-            length: None,
-            nullable: false,
-            generated: false,
-            identity: false,
-            has_default: false,
-        }
-    }
+    use crate::model::fixture::{self, column, required};
+    use crate::model::table::{Engine, ForeignKey, NeutralType, Table, TableName};
 
     fn orders() -> Table {
-        let mut total = column("total", NeutralType::Int8);
+        let mut total = required("total", NeutralType::Int8);
         total.generated = true;
         let mut note = column("note", NeutralType::Text);
         note.length = Some(40);
-        note.nullable = true;
         let foreign_key = |table: &str| ForeignKey {
             columns: vec!["id".to_owned()],
             table: TableName::bare(table),
             foreign_columns: vec!["id".to_owned()],
             on_delete: "no action".to_owned(),
         };
+        let columns = vec![required("id", NeutralType::Int4), note, total];
         Table {
-            name: TableName::bare("orders"),
-            columns: vec![column("id", NeutralType::Int4), note, total],
-            primary_key: Some(UniqueKey {
-                columns: vec!["id".to_owned()],
-                folded: false,
-            }),
-            unique: vec![],
             foreign_keys: vec![foreign_key("customers"), foreign_key("salaries")],
-            triggers: vec![],
-            row_estimate: None,
-            size_bytes: None,
-            not_writable: None,
+            ..fixture::table("orders", columns, &["id"])
         }
     }
 

@@ -13,7 +13,7 @@ use crate::model::schedule::Schedule;
 use crate::model::sync::{SyncDefinition, SyncStatus};
 use crate::store::TableTaken;
 use crate::sync::connections::checked_name;
-use crate::sync::pull::{cancel, refuse_unclear, taken};
+use crate::sync::pull::{refuse_unclear, stopped, taken};
 use crate::sync::{Actor, Ctx, SyncError};
 
 /// Characters of a description at most.
@@ -62,11 +62,14 @@ pub struct Changes {
 /// # Errors
 /// [`SyncError::Unknown`] when there is none.
 pub async fn existing(ctx: &Ctx, id: SyncId) -> Result<SyncDefinition, SyncError> {
-    let unknown = || SyncError::Unknown {
+    ctx.store.sync(id).await?.ok_or_else(|| unknown(id))
+}
+
+fn unknown(id: SyncId) -> SyncError {
+    SyncError::Unknown {
         what: "sync",
         name: id.to_string(),
-    };
-    ctx.store.sync(id).await?.ok_or_else(unknown)
+    }
 }
 
 /// Makes a sync, claims its tables, and plans its first run.
@@ -132,14 +135,12 @@ pub async fn edit(
 /// When there is no such sync.
 pub async fn delete(ctx: &Ctx, id: SyncId, actor: &Actor) -> Result<(), SyncError> {
     let sync = existing(ctx, id).await?;
-    ctx.store.delete_sync(id, Timestamp::now()).await?;
+    let Some(deleted) = ctx.store.delete_sync(id, Timestamp::now()).await? else {
+        return Err(unknown(id));
+    };
     tell(ctx, actor, "sync.delete", &sync, None).await;
-    if let Some(run) = ctx.store.unfinished_run(id).await? {
-        match cancel(ctx, run.id, actor).await {
-            // It ended by itself meanwhile.
-            Ok(_) | Err(SyncError::RunOver { .. }) => {}
-            Err(err) => return Err(err),
-        }
+    if let Some(run) = deleted.stopped {
+        stopped(ctx, run, actor).await;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod values;
 
 use super::{Conversion, Sides, conversion};
+use crate::model::fixture;
 use crate::model::table::{Column, Engine, NeutralType};
 
 const POSTGRES: Sides = Sides {
@@ -21,39 +22,8 @@ const TO_SQLITE: Sides = Sides {
     trusted: true,
 };
 
-const KINDS: [NeutralType; 17] = [
-    NeutralType::Bool,
-    NeutralType::Int2,
-    NeutralType::Int4,
-    NeutralType::Int8,
-    NeutralType::Float4,
-    NeutralType::Float8,
-    NeutralType::Numeric,
-    NeutralType::Text,
-    NeutralType::Bytea,
-    NeutralType::Date,
-    NeutralType::Time,
-    NeutralType::Timestamp,
-    NeutralType::Timestamptz,
-    NeutralType::Uuid,
-    NeutralType::Json,
-    NeutralType::Jsonb,
-    NeutralType::Other,
-];
-
 fn column(kind: NeutralType) -> Column {
-    Column {
-        name: "c".to_owned(),
-        kind,
-        native: kind.name().to_owned(),
-        precision: None,
-        scale: None,
-        length: None,
-        nullable: true,
-        generated: false,
-        identity: false,
-        has_default: false,
-    }
+    fixture::column("c", kind)
 }
 
 fn varchar(length: u32) -> Column {
@@ -76,7 +46,7 @@ fn decimal(precision: u32, scale: u32) -> Column {
 
 fn moment(kind: NeutralType, precision: u32) -> Column {
     Column {
-        native: format!("{}({precision})", kind.name()),
+        native: format!("{}({precision})", kind.as_str()),
         precision: Some(precision),
         ..column(kind)
     }
@@ -109,8 +79,8 @@ fn a_kind_fits_only_where_every_value_keeps_its_meaning() {
         ]
         .map(|from| (from, Text)),
     );
-    for from in KINDS {
-        for to in KINDS {
+    for &from in NeutralType::ALL {
+        for &to in NeutralType::ALL {
             let fits = conversion(&column(from), &column(to), POSTGRES).is_ok();
             assert_eq!(
                 fits,

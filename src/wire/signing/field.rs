@@ -99,11 +99,11 @@ impl Parameters {
             let (key, value) = parameters.next()?;
             (key.as_str() == name).then_some(value)
         };
-        let created = integer(next("created")?)?;
+        let created = integer(&next("created")?)?;
         let is_request = components.first() == Some(&"\"@method\"");
         let once = if is_request {
             Some(Once {
-                expires: integer(next("expires")?)?,
+                expires: integer(&next("expires")?)?,
                 nonce: Nonce::from_text(&text(next("nonce")?)?)?,
             })
         } else {
@@ -171,9 +171,9 @@ pub(super) fn is_digest_of(field: &str, body: &[u8]) -> bool {
     }
 }
 
-fn integer(value: BareItem) -> Option<i64> {
+fn integer(value: &BareItem) -> Option<i64> {
     match value {
-        BareItem::Integer(number) => Some(number.into()),
+        BareItem::Integer(number) => Some((*number).into()),
         _ => None,
     }
 }

@@ -53,7 +53,7 @@ mod tests {
         assert_eq!(public, "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=");
         assert!(ReceiptKey::is_public(&public));
         let zero = "A".repeat(43) + "=";
-        for other in ["", "AAAA", "no base64", &zero, &public[..43]] {
+        for other in ["", "AAAA", "no base64", &zero, public.trim_end_matches('=')] {
             assert!(!ReceiptKey::is_public(other), "{other}");
         }
     }

@@ -73,7 +73,7 @@ fn every_command_ends_with_the_code_that_scripts_rely_on() {
         case(&["status"], 0, &[]),
         case(&[], 2, &["Usage"]),
         case(&["frobnicate"], 2, &["frobnicate"]),
-        case(&["pull", "berlin"], 2, &["TABLES"]),
+        case(&["pull", "berlin"], 2, &["TABLE[=DEST]"]),
         case(
             &["pull", "berlin", "notes", "--mode", "mirror"],
             2,

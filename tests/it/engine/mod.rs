@@ -3,3 +3,4 @@
 mod mysql;
 mod pairs;
 mod postgres;
+mod work;

@@ -9,4 +9,5 @@ mod flights;
 mod kill;
 mod mapping;
 mod modes;
+mod rights;
 mod runs;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::daemon::Site;
 use crate::support::database::{Database, Kind};
-use crate::support::pair::{Pair, changes, connect, pull};
+use crate::support::pair::{Pair, changes, connect, connection, pull};
 use crate::support::proxy::Link;
 use crate::support::wait;
 
@@ -77,6 +77,38 @@ fn a_second_writer_is_refused_by_name_unless_sharing_is_meant() {
 }
 
 #[test]
+fn of_two_sites_ordered_before_either_wrote_the_second_is_refused() {
+    let stock = |n: u32| {
+        format!(
+            "create table stock (id integer primary key, n integer); insert into stock values (1, {n})"
+        )
+    };
+    let empty = "create table stock (id integer primary key, n integer)";
+    let destination = Database::with(Kind::Sqlite, empty);
+    let pair = Pair::builder(Database::with(Kind::Sqlite, &stock(1)), destination).start();
+    let other = Database::with(Kind::Sqlite, &stock(2));
+    let madrid = Site::builder("madrid").database(&other.url()).start();
+    connect(&madrid, &pair.taker, &json!({"tables": "*"}));
+
+    pair.link.set(Link::StallAfter(0));
+    let first = pair.order(&["stock"]);
+    pair.run_is(&first, "running");
+    let id = connection(&pair.taker, "madrid")["id"].clone();
+    let target = format!("/connections/{}/pull", id.as_str().unwrap());
+    let second = pair.taker.post(&target, &json!({"tables": ["stock"]}));
+    let second = second.expect(201).json()["id"].as_str().unwrap().to_owned();
+    pair.run_until(&second, "it waits", |run| {
+        error_code(run) == "waiting_for_run"
+    });
+
+    pair.link.set(Link::Whole);
+    pair.run_is(&first, "completed");
+    let refused = pair.run_is(&second, "failed");
+    assert_eq!(error_code(&refused), "other_writer", "{refused:#}");
+    assert_eq!(pair.destination.query("select n from stock"), "1");
+}
+
+#[test]
 fn a_run_waits_for_the_one_that_writes_its_table() {
     let pair = pair_with_notes();
     let first = stalled(&pair);
@@ -96,6 +128,27 @@ fn a_run_waits_for_the_one_that_writes_its_table() {
     let second = pair.run_is(&second, "completed");
     assert_eq!(changes(&second), (0, 0, 0), "{second:#}");
     assert!(second["error"].is_null(), "{second:#}");
+}
+
+#[test]
+fn what_waits_for_a_peer_is_due_as_soon_as_somebody_found_it_back() {
+    let mut pair = pair_with_notes();
+    pair.giver.stop();
+    let id = pair.order(&["notes"]);
+    pair.run_until(&id, "it waits", |run| {
+        error_code(run) == "peer_unreachable" && run["next_attempt_at"].is_string()
+    });
+    pair.giver.start();
+    let verified = pair.taker.cli(&["connections", "verify", "berlin"]);
+    assert_eq!(verified.code, 0, "{verified:#?}");
+    let run = pair.taker.get(&format!("/runs/{id}"));
+    let now = jiff::Timestamp::now();
+    let next = run["next_attempt_at"].as_str();
+    assert!(
+        next.is_none_or(|next| next.parse::<jiff::Timestamp>().unwrap() <= now),
+        "{run:#}"
+    );
+    assert_eq!(changes(&pair.run_is(&id, "completed")), (ROWS, 0, 0));
 }
 
 #[test]
@@ -168,7 +221,7 @@ fn both_sides_keep_what_was_transferred() {
     assert_eq!(received[1]["rows"], 3);
     assert_eq!(changes(&received[1]), (3, 0, 0));
     for (site, peer) in [(&pair.giver, "paris"), (&pair.taker, "berlin")] {
-        let totals = crate::support::pair::connection(site, peer)["totals"].clone();
+        let totals = connection(site, peer)["totals"].clone();
         assert_eq!(
             (&totals["transfers"], &totals["rows"]),
             (&json!(2), &json!(3)),

@@ -14,6 +14,9 @@ use crate::support::{cleanup, wait};
 /// What makes a process a part of the machine.
 const NAMESPACES: [&str; 6] = ["--mount", "--pid", "--uts", "--ipc", "--cgroup", "--net"];
 
+const SUDO: &str =
+    "sudo() { if [ \"$1\" = -u ]; then runuser -u \"$2\" -- \"${@:3}\"; else \"$@\"; fi; }";
+
 /// A booted machine; ends when dropped.
 pub struct Machine {
     unshare: Child,
@@ -62,7 +65,31 @@ impl Machine {
         machine
     }
 
-    /// Runs a script there as root, in `/src`. `sudo` does what it says, since it is root already.
+    /// Joins this machine's network with another's; there `hq` and `berlin` below `example.com` are found.
+    pub fn link(&self, hq: &Self, [ours, theirs]: [&str; 2]) {
+        let script = format!(
+            "nsenter -t {berlin} -n ip link add wire type veth peer name wire netns {hq}
+            set -e
+            for end in '{berlin} {ours}' '{hq} {theirs}'; do
+                set -- $end
+                nsenter -t $1 -n sh -ec \"ip addr add $2 dev wire; ip link set wire up\"
+            done",
+            berlin = self.init,
+            hq = hq.init,
+        );
+        let linked = Command::new("sh").args(["-ec", &script]).output().unwrap();
+        assert!(linked.status.success(), "{linked:?}");
+        let address = |network: &str| network.split('/').next().unwrap().to_owned();
+        for machine in [self, hq] {
+            machine.done(&format!(
+                "printf '127.0.0.1 localhost\n{} berlin.example.com\n{} hq.example.com\n' >/etc/hosts",
+                address(ours),
+                address(theirs)
+            ));
+        }
+    }
+
+    /// Runs a script there as root, in `/src`. `sudo` has nothing to do, unless for another user.
     pub fn run(&self, script: &str) -> Output {
         let output = Command::new("nsenter")
             .args(["--target", &self.init.to_string(), "--root", "--wd"])
@@ -70,7 +97,7 @@ impl Machine {
             .args(["env", "-i", "HOME=/root", "LANG=C.UTF-8"])
             .arg("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin")
             .args(["bash", "-c"])
-            .arg(format!("sudo() {{ \"$@\"; }}; cd /src; {script}"))
+            .arg(format!("{SUDO}\ncd /src; {script}"))
             .stdin(Stdio::null())
             .output()
             .unwrap();

@@ -119,10 +119,14 @@ fn a_daemon_that_is_watched_gives_signs_of_life_and_one_that_stands_still_does_n
         .site()
         .environment("WATCHDOG_USEC", "600000")
         .start();
-    for _ in 0..4 {
+    // Between them it may say that it is ready.
+    let sign_of_life = || {
         wait::until("a sign of life", Duration::from_secs(5), || {
             (manager.next()[0] == "WATCHDOG=1").then_some(())
         });
+    };
+    for _ in 0..4 {
+        sign_of_life();
     }
     site.signal(Signal::STOP);
     // What was sent before is read to its end.
@@ -133,7 +137,7 @@ fn a_daemon_that_is_watched_gives_signs_of_life_and_one_that_stands_still_does_n
             .then_some(())
     });
     site.signal(Signal::CONT);
-    assert_eq!(manager.next()[0], "WATCHDOG=1");
+    sign_of_life();
 }
 
 #[test]

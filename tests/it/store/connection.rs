@@ -6,7 +6,7 @@ use evenkeel::model::connection::{
 use evenkeel::model::grant::{Grant, GrantedTables, Limits, Star};
 use evenkeel::model::id::{ConnectionId, SiteId};
 use evenkeel::model::url::PeerUrl;
-use evenkeel::store::{Kept, ListPage, RegistrationAnswer, SignedPeer, StoreError};
+use evenkeel::store::{ConnectionEdit, Kept, ListPage, RegistrationAnswer, SignedPeer, StoreError};
 use evenkeel::wire::signing::{ConnectionKeys, RootKey};
 
 use super::{
@@ -256,7 +256,14 @@ async fn a_name_is_taken_until_its_connection_is_deleted(state: State) {
         "{refused}"
     );
     let oslo = stored_connection(&store, "oslo").await;
-    let refused = store.set_name(oslo.id, "berlin").await.unwrap_err();
+    let named = |name: &str| ConnectionEdit {
+        name: Some(name.to_owned()),
+        ..ConnectionEdit::default()
+    };
+    let refused = store
+        .edit_connection(oslo.id, &named("berlin"))
+        .await
+        .unwrap_err();
     assert!(
         matches!(&refused, StoreError::NameTaken(name) if name == "berlin"),
         "{refused}"
@@ -266,7 +273,10 @@ async fn a_name_is_taken_until_its_connection_is_deleted(state: State) {
         .insert_connection(&second, &hash("h"), Kept::Nothing)
         .await
         .unwrap();
-    store.set_name(oslo.id, "bergen").await.unwrap();
+    store
+        .edit_connection(oslo.id, &named("bergen"))
+        .await
+        .unwrap();
     assert_eq!(
         names(&store.connections(ALL).await.unwrap()),
         ["bergen", "berlin"]

@@ -3,7 +3,7 @@
 use evenkeel::model::connection::Status;
 use evenkeel::model::grant::Grant;
 use evenkeel::model::url::PeerUrl;
-use evenkeel::store::{Kept, PeerWord};
+use evenkeel::store::{ConnectionEdit, Kept, PeerWord};
 
 use super::{
     State, at, hash, names, new_connection, on_both_stores, read_connection, stored_connection,
@@ -163,12 +163,25 @@ async fn a_move_forgets_the_prefix_and_a_grant_is_replaced(state: State) {
     let id = stored_connection(&store, "berlin").await.id;
     store.set_contact(id, Some("/api"), at(1)).await.unwrap();
     let url = PeerUrl::parse("https://new.example.com").unwrap();
-    store.set_url(id, &url).await.unwrap();
     let grant = Grant::of(vec![table("orders")]);
-    store.set_grant(id, &grant).await.unwrap();
+    let granted = ConnectionEdit {
+        grant: Some(grant.clone()),
+        ..ConnectionEdit::default()
+    };
+    store.edit_connection(id, &granted).await.unwrap();
     let found = read_connection(&store, id).await;
     assert_eq!(
-        (found.url, found.remote_prefix, found.grant),
-        (url, None, grant)
+        (found.remote_prefix.as_deref(), found.grant),
+        (Some("/api"), grant)
+    );
+    let moved = ConnectionEdit {
+        url: Some(url.clone()),
+        ..ConnectionEdit::default()
+    };
+    store.edit_connection(id, &moved).await.unwrap();
+    let found = read_connection(&store, id).await;
+    assert_eq!(
+        (found.name.as_str(), found.url, found.remote_prefix),
+        ("berlin", url, None)
     );
 }

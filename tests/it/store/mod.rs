@@ -1,8 +1,7 @@
 //! The daemon's own state: every case runs on SQLite and on PostgreSQL.
 
 use evenkeel::base::secret::{MasterKey, Secret};
-use evenkeel::model::connection::{Auth, Connection, Direction, Identity, Status, Totals};
-use evenkeel::model::grant::Grant;
+use evenkeel::model::connection::{Connection, Direction, Status};
 use evenkeel::model::id::{ConnectionId, RunId};
 use evenkeel::model::order::TableOrder;
 use evenkeel::model::run::{Progress, Run, RunError, RunOrder, RunStatus, RunTable};
@@ -139,32 +138,11 @@ fn hash(text: &str) -> Secret<String> {
 
 /// A new connection that waits for both sides, not registered yet.
 fn new_connection(name: &str) -> Connection {
+    let url = PeerUrl::parse("https://hq.example.com/site").expect("a URL");
     Connection {
-        id: ConnectionId::generate(),
-        name: name.to_owned(),
-        direction: Direction::Sender,
-        url: PeerUrl::parse("https://hq.example.com/site").expect("a URL"),
-        remote_prefix: None,
         local_status: Status::Active,
-        remote_status: Status::Pending,
-        status_reason: None,
-        auth: Auth::TokenHash,
-        identity: Identity::Claimed,
-        requested_from: None,
-        grant: Grant::default(),
-        remote: None,
-        created_at: at(0),
-        approved_at: None,
-        approved_by: None,
-        last_contact_at: None,
-        unreachable_since: None,
-        next_attempt_at: None,
-        totals: Totals::default(),
         epoch: 1,
-        acked_epoch: 0,
-        registered: false,
-        peer_deleted: false,
-        deleted_at: None,
+        ..Connection::new(Direction::Sender, name.to_owned(), url, at(0))
     }
 }
 

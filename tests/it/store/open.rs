@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use evenkeel::base::secret::{MasterKey, Secret};
+use evenkeel::base::secret::{KeyPlace, MasterKey, Secret};
 use evenkeel::store::{Store, StoreError};
 
 use super::{State, at, key, on_both_stores, stored_connection};
@@ -19,13 +19,14 @@ on_both_stores!(
     a_state_that_is_behind_is_not_migrated_under_a_daemon,
     an_open_state_answers,
     a_state_opens_only_with_the_key_it_was_made_with,
+    no_key_is_made_beside_a_state_that_has_one,
 );
 
 async fn everything_is_there_after_a_restart(state: State) {
     let store = state.open().await;
     let connection = stored_connection(&store, "berlin").await;
     store
-        .set_setting("peer.enabled", Some("false"))
+        .set_settings(&[("peer.enabled", Some("false"))])
         .await
         .unwrap();
     store.close().await;
@@ -70,10 +71,10 @@ async fn a_standby_takes_over_when_the_daemon_ends(state: State) {
 
 async fn a_command_works_beside_the_daemon_and_before_it(state: State) {
     let before = state.open_beside().await.unwrap();
-    before.set_setting("a", Some("1")).await.unwrap();
+    before.set_settings(&[("a", Some("1"))]).await.unwrap();
     let daemon = state.open().await;
     let beside = state.open_beside().await.unwrap();
-    beside.set_setting("b", Some("2")).await.unwrap();
+    beside.set_settings(&[("b", Some("2"))]).await.unwrap();
     for (name, value) in [("a", "1"), ("b", "2")] {
         assert_eq!(daemon.setting(name).await.unwrap().as_deref(), Some(value));
     }
@@ -135,6 +136,24 @@ async fn a_state_opens_only_with_the_key_it_was_made_with(state: State) {
         assert!(matches!(refused, StoreError::OtherKey), "{refused}");
     }
     state.open().await;
+}
+
+async fn no_key_is_made_beside_a_state_that_has_one(state: State) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret.key");
+    let place = KeyPlace::File(path.clone());
+    let made = Store::key(&state.url, &place).await.unwrap();
+    let store = Store::open_as_daemon(&state.url, made, false).await;
+    store.unwrap().close().await;
+    let kept = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let refused = Store::key(&state.url, &place).await.unwrap_err();
+    assert!(matches!(refused, StoreError::KeyMissing(_)), "{refused}");
+    assert!(!path.exists());
+    std::fs::write(&path, kept).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let restored = Store::key(&state.url, &place).await.unwrap();
+    Store::open_beside(&state.url, restored).await.unwrap();
 }
 
 #[tokio::test]

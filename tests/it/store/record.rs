@@ -37,7 +37,8 @@ async fn a_site_is_the_same_after_a_restart(state: State) {
 async fn a_setting_is_set_changed_and_removed(state: State) {
     let store = state.open().await;
     for value in [None, Some("deny_all"), Some("auto_accept"), None] {
-        store.set_setting("incoming.mode", value).await.unwrap();
+        let changes = [("incoming.mode", value), ("peer.enabled", Some("true"))];
+        store.set_settings(&changes).await.unwrap();
         assert_eq!(
             store.setting("incoming.mode").await.unwrap().as_deref(),
             value

@@ -7,7 +7,7 @@ use evenkeel::model::order::TableOrder;
 use evenkeel::model::run::{ConflictStrategy, Run, RunOrder, RunStatus, SyncMode};
 use evenkeel::model::schedule::Planned;
 use evenkeel::model::sync::{Consequence, SyncDefinition, SyncStatus};
-use evenkeel::store::{ListPage, Store, StoreError, TableTaken, Taken, Turn};
+use evenkeel::store::{DeletedSync, ListPage, Store, StoreError, TableTaken, Taken, Turn};
 use jiff::Timestamp;
 
 use super::{State, at, error, new_run, on_both_stores, stored_connection, table};
@@ -17,6 +17,7 @@ on_both_stores!(
     a_name_is_taken_only_while_its_sync_exists,
     what_a_person_changes_is_written_and_nothing_else,
     a_sync_claims_its_tables_until_it_lets_go_of_them,
+    no_run_of_a_deleted_sync_goes_on,
     of_two_syncs_made_at_once_one_gets_the_table,
     a_sync_whose_peer_is_away_is_halted_and_due_at_once_when_it_is_back,
     a_state_of_the_first_version_goes_on_with_its_rows,
@@ -135,8 +136,9 @@ async fn a_name_is_taken_only_while_its_sync_exists(state: State) {
     let taken = store.update_sync(&second).await.unwrap_err();
     assert!(matches!(taken, StoreError::SyncNameTaken(_)), "{taken}");
     assert_eq!(read(&store, second.id).await.name, "daily");
-    assert!(store.delete_sync(first.id, at(9)).await.unwrap());
-    assert!(!store.delete_sync(first.id, at(9)).await.unwrap());
+    let deleted = Some(DeletedSync { stopped: None });
+    assert_eq!(store.delete_sync(first.id, at(9)).await.unwrap(), deleted);
+    assert_eq!(store.delete_sync(first.id, at(9)).await.unwrap(), None);
     assert_eq!(store.sync(first.id).await.unwrap(), None);
     assert_eq!(store.update_sync(&second).await.unwrap(), None);
 }
@@ -210,6 +212,31 @@ async fn a_sync_claims_its_tables_until_it_lets_go_of_them(state: State) {
     assert_eq!(store.update_sync(&first).await.unwrap(), None);
     assert_eq!(writer("items").await, None);
     assert_eq!(store.update_sync(&second).await.unwrap(), None);
+}
+
+async fn no_run_of_a_deleted_sync_goes_on(state: State) {
+    let store = state.open().await;
+    for (name, begun, expected) in [
+        ("waiting", false, RunStatus::Cancelled),
+        ("at work", true, RunStatus::Running),
+    ] {
+        let sync = stored_sync(&store, name, &[name]).await;
+        let run = run_of(&sync, None);
+        store.insert_run_of_sync(&run, sync.id).await.unwrap();
+        if begun {
+            store.start_run(run.id, at(1)).await.unwrap();
+        }
+        let deleted = store.delete_sync(sync.id, at(2)).await.unwrap();
+        let stopped = DeletedSync {
+            stopped: Some(run.id),
+        };
+        assert_eq!(deleted, Some(stopped), "{name}");
+        let found = store.run(run.id).await.unwrap().expect("the run is there");
+        assert_eq!((found.status, found.cancel_requested), (expected, true));
+    }
+    // Killed now, the daemon finds it at its next start.
+    assert_eq!(store.take_over_running(at(3)).await.unwrap(), 1);
+    assert_eq!(store.due_runs(at(9)).await.unwrap(), []);
 }
 
 async fn of_two_syncs_made_at_once_one_gets_the_table(state: State) {

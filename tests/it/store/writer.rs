@@ -7,11 +7,12 @@ use evenkeel::model::sync::Consequence;
 use evenkeel::model::table::TableName;
 use evenkeel::store::{PeerWord, Store};
 
-use super::{State, at, new_run, on_both_stores, stored_connection, table};
+use super::{State, at, error, new_run, on_both_stores, stored_connection, table};
 
 on_both_stores!(
     the_first_writer_of_a_table_is_told_to_all_but_itself,
     a_table_that_failed_untouched_has_no_writer,
+    a_run_between_two_attempts_is_a_writer_already,
     a_writer_counts_no_more_when_its_connection_ended,
 );
 
@@ -77,6 +78,26 @@ async fn a_table_that_failed_untouched_has_no_writer(state: State) {
         store.other_writer(&orders(), oslo).await.unwrap(),
         Some(berlin)
     );
+}
+
+async fn a_run_between_two_attempts_is_a_writer_already(state: State) {
+    let store = state.open().await;
+    let berlin = stored_connection(&store, "berlin").await.id;
+    let oslo = stored_connection(&store, "oslo").await.id;
+    let mut run = new_run(berlin);
+    store.insert_run(&run).await.unwrap();
+    store.start_run(run.id, at(1)).await.unwrap();
+    for (added, expected) in [(0, None), (5, Some(berlin))] {
+        let mut table = RunTable::waiting(orders());
+        (table.status, table.changes.added) = (RunStatus::Failed, added);
+        run.tables = vec![table];
+        store
+            .postpone_run(&run, at(9), &error("stream_cut"), at(2))
+            .await
+            .unwrap();
+        assert_eq!(store.other_writer(&orders(), oslo).await.unwrap(), expected);
+        store.start_run(run.id, at(9)).await.unwrap();
+    }
 }
 
 async fn a_writer_counts_no_more_when_its_connection_ended(state: State) {

@@ -26,6 +26,9 @@ enum Spoil {
     Alter(Alteration),
 }
 
+/// What the site behind is told instead of a request's body.
+type Understood = fn(Vec<u8>) -> Vec<u8>;
+
 /// What becomes of a real answer.
 pub type Alteration = fn(&mut Answer);
 
@@ -45,7 +48,7 @@ impl Impostor {
         })
     }
 
-    fn serving(port: u16, understood: fn(Vec<u8>) -> Vec<u8>) -> Self {
+    fn serving(port: u16, understood: Understood) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = listener.local_addr().expect("an address");
         let spoilt = Arc::new(Mutex::new(None));
@@ -83,7 +86,7 @@ impl Impostor {
 
 fn serve(
     client: TcpStream,
-    (port, understood): (u16, fn(Vec<u8>) -> Vec<u8>),
+    (port, understood): (u16, Understood),
     spoilt: &Mutex<Option<Spoilt>>,
 ) -> std::io::Result<()> {
     let mut reader = BufReader::new(client.try_clone()?);

@@ -120,7 +120,7 @@ fn each_sync_command_ends_with_the_code_that_scripts_rely_on() {
     let create = [
         "sync", "create", "stock", "--from", "berlin", "--table", "stock",
     ];
-    let cases: [(&[&str], i32, &str); 14] = [
+    let cases: [(&[&str], i32, &str); 17] = [
         (&create, 0, "by hand"),
         (&create, 4, "stock"),
         (
@@ -175,9 +175,20 @@ fn each_sync_command_ends_with_the_code_that_scripts_rely_on() {
                 "sync", "create", "missing", "--from", "berlin", "--table", "missing",
             ],
             0,
-            "",
+            "no table of this name",
         ),
         (&["sync", "trigger", "missing"], 1, "missing"),
+        (
+            &["sync", "edit", "missing", "--table", "stock=new_stock"],
+            0,
+            "pull berlin stock=new_stock --create",
+        ),
+        (
+            &["pull", "berlin", "stock=new_stock", "--create", "--yes"],
+            0,
+            "",
+        ),
+        (&["sync", "trigger", "missing"], 0, ""),
         (&["sync", "edit", "stock"], 2, "say what to change"),
         (&["sync", "show", "nobody"], 2, "sync list"),
         (&["sync", "delete", "nobody"], 2, "nobody"),

@@ -132,13 +132,9 @@ pub(super) async fn form(
 
 fn check(table: &Table, job: &ApplyJob) -> Result<(), EngineError> {
     if let Some(reason) = &table.not_writable {
-        return Err(refuse(table, reason.clone()));
+        return Err(EngineError::of_table(&table.name, reason.clone()));
     }
-    let wanted = job
-        .columns
-        .iter()
-        .map(|column| (column.name.as_str(), column.kind));
-    if !introspect::still_has(table, wanted) {
+    if !job.fits(table) {
         return Err(EngineError::SchemaChanged(table.name.clone()));
     }
     let is_sent = |column: &Column| job.columns.iter().any(|sent| sent.name == column.name);
@@ -146,8 +142,8 @@ fn check(table: &Table, job: &ApplyJob) -> Result<(), EngineError> {
         !column.nullable && !column.has_default && !column.generated && !is_sent(column)
     };
     match table.columns.iter().find(unfilled) {
-        Some(column) if rules(job).insert() => Err(refuse(
-            table,
+        Some(column) if rules(job).insert() => Err(EngineError::of_table(
+            &table.name,
             format!(
                 "column {} exists only here, and takes neither NULL nor a default",
                 column.name
@@ -214,8 +210,7 @@ fn key(
 ) -> Result<(String, Vec<String>, bool), EngineError> {
     let wanted: BTreeSet<&String> = job.key.iter().collect();
     let is_wanted = |columns: &[String]| columns.iter().collect::<BTreeSet<_>>() == wanted;
-    let mut keys = table.primary_key.iter().chain(&table.unique);
-    let known = keys.find(|key| is_wanted(&key.columns));
+    let known = table.key_on(&job.key);
     let mut indexes: Vec<(&str, Vec<String>)> = Vec::new();
     for row in &answers.keys {
         // A prefix or an expression makes no key.
@@ -232,8 +227,8 @@ fn key(
     let index = indexes.into_iter().find(|(_, columns)| is_wanted(columns));
     match (known, index) {
         (Some(known), Some((name, columns))) => Ok((name.to_owned(), columns, known.folded)),
-        _ => Err(refuse(
-            table,
+        _ => Err(EngineError::of_table(
+            &table.name,
             format!(
                 "no unique index on ({}) can serve as the key",
                 job.key.join(", ")
@@ -251,11 +246,4 @@ fn is_faithful(answers: &Answers, job: &ApplyJob) -> bool {
             FAITHFUL.contains(&charset)
         })
     })
-}
-
-fn refuse(table: &Table, message: String) -> EngineError {
-    EngineError::Statement {
-        table: table.name.to_string(),
-        message,
-    }
 }

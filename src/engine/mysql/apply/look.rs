@@ -11,11 +11,12 @@ use sqlx::AssertSqlSafe;
 use sqlx::mysql::MySqlRow;
 
 use crate::engine::error::EngineError;
+use crate::engine::fault::{Fault, Refusal};
 use crate::engine::mysql::apply::Work;
 use crate::engine::mysql::apply::seen::Mark;
 use crate::engine::mysql::apply::statements::Lock;
 use crate::engine::mysql::apply::verdict::Local;
-use crate::engine::mysql::fault::{Fault, Refusal, fault, writing};
+use crate::engine::mysql::fault::{fault, writing};
 use crate::engine::mysql::image::put;
 use crate::engine::mysql::read::raw;
 use crate::engine::mysql::types::Form;
@@ -107,7 +108,7 @@ impl Work {
             let key = {
                 let local = image
                     .local()
-                    .map_err(|err| malformed(&err, &table.to_string()))?;
+                    .map_err(|err| EngineError::of_table(&table, err.to_string()))?;
                 key_image(&local.fields, statements.key())
             };
             found.push((key, image));
@@ -145,13 +146,6 @@ impl Work {
                     .to_owned(),
             may_fit_later: false,
         }))
-    }
-}
-
-fn malformed(err: &InvalidValue, table: &str) -> EngineError {
-    EngineError::Statement {
-        table: table.to_owned(),
-        message: err.to_string(),
     }
 }
 

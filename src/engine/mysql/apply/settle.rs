@@ -5,11 +5,11 @@
 use bytes::Bytes;
 
 use crate::engine::error::EngineError;
+use crate::engine::fault::Fault;
 use crate::engine::held::Held;
 use crate::engine::mysql::apply::Work;
-use crate::engine::mysql::fault::{Fault, fault};
+use crate::engine::mysql::fault::fault;
 use crate::model::run::{Changes, ConflictStrategy};
-use crate::model::table::Column;
 
 /// Rows that are tried again together.
 const TOGETHER: usize = 128;
@@ -92,7 +92,7 @@ impl Work {
                 return self.commit().await;
             }
             self.run("rollback").await?;
-            self.open = None;
+            self.transaction.end();
             chosen.retain(|at| !unfit.contains(at));
         }
         Ok(())
@@ -154,20 +154,12 @@ where referenced_table_schema = ",
             .all(&query)
             .await
             .map_err(|err| fault(err, &table.name))?;
-        let is_unique = |column: &Column| {
-            let mut keys = table.unique.iter();
-            keys.any(|key| key.columns.contains(&column.name))
+        let is_free = |name: &String| {
+            let mut pointed_to = pointed_to.iter();
+            !pointed_to.any(|(column,)| column.eq_ignore_ascii_case(name))
         };
-        let columns = self.job.columns.iter().filter(|column| {
-            column.nullable && is_unique(column) && !self.job.key.contains(&column.name)
-        });
-        Ok(columns
-            .map(|column| column.name.clone())
-            .filter(|name| {
-                !pointed_to
-                    .iter()
-                    .any(|(column,)| column.eq_ignore_ascii_case(name))
-            })
-            .collect())
+        let mut parkable = self.job.parkable(table);
+        parkable.retain(is_free);
+        Ok(parkable)
     }
 }

@@ -9,14 +9,16 @@ use sqlx::mysql::MySqlArguments;
 
 use crate::engine::chunk::tuples;
 use crate::engine::error::EngineError;
+use crate::engine::fault::{Fault, Refusal};
 use crate::engine::mysql::apply::Work;
 use crate::engine::mysql::apply::look::key_image;
 use crate::engine::mysql::apply::seen::Mark;
 use crate::engine::mysql::apply::statements::Lock;
 use crate::engine::mysql::apply::verdict::Verdict;
-use crate::engine::mysql::fault::{Fault, Refusal, writing};
+use crate::engine::mysql::fault::writing;
 use crate::engine::mysql::value::Value;
 use crate::engine::sql::Sql;
+use crate::engine::transaction::Way;
 use crate::model::run::Changes;
 use crate::wire::row::split_tuple;
 
@@ -46,12 +48,16 @@ struct Sorted {
 }
 
 impl Work {
-    /// Whether the next rows go straight into the table.
-    pub(super) fn goes_straight(&self) -> bool {
-        self.destination.began_empty
+    /// How the next rows go.
+    pub(super) fn way(&self) -> Way {
+        let may = self.destination.began_empty
             && self.destination.exact
-            && self.destination.rules.insert()
-            && self.straight_failures < STRAIGHT_FAILURES
+            && self.destination.rules.insert();
+        if may && self.straight_failures < STRAIGHT_FAILURES {
+            Way::Straight
+        } else {
+            Way::ByKey
+        }
     }
 
     /// Writes whole tuples; rows that do not fit are held back or refused.
@@ -60,7 +66,7 @@ impl Work {
         if self.destination.folded {
             self.remember(&rows)?;
         }
-        if !self.goes_straight() {
+        if self.way() == Way::ByKey {
             return self.halve(&rows).await;
         }
         for piece in self.pieces(&rows) {

@@ -2,21 +2,14 @@
 
 use crate::engine::mysql::encoder::Encoder;
 use crate::engine::mysql::value::{Kind, Value};
+use crate::model::fixture;
 use crate::model::table::{Column, NeutralType};
 use crate::wire::{datetime, numeric};
 
 fn column(native: &str, kind: NeutralType) -> Column {
     Column {
-        name: "c".into(),
-        kind,
         native: native.into(),
-        precision: None,
-        scale: None,
-        length: None,
-        nullable: true,
-        generated: false,
-        identity: false,
-        has_default: false,
+        ..fixture::column("c", kind)
     }
 }
 

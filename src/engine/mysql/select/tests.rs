@@ -3,44 +3,28 @@
 use super::query;
 use crate::engine::driver::{KeyValue, Page, RowFilter, Selection};
 use crate::engine::mysql::schemas::Schemas;
-use crate::model::table::{Column, NeutralType, Table, TableName};
+use crate::model::fixture;
+use crate::model::table::{Column, NeutralType, Table};
 
 fn column(name: &str, kind: NeutralType, native: &str) -> Column {
     Column {
-        name: name.into(),
-        kind,
         native: native.into(),
-        precision: None,
-        scale: None,
-        length: None,
-        nullable: false,
-        generated: false,
-        identity: false,
-        has_default: false,
+        ..fixture::required(name, kind)
     }
 }
 
 fn table() -> Table {
-    Table {
-        name: TableName::bare("t"),
-        columns: vec![
-            column("id", NeutralType::Int8, "bigint(20)"),
-            column("code", NeutralType::Text, "varchar(9)"),
-            column("at", NeutralType::Timestamptz, "timestamp(6)"),
-            column("sum", NeutralType::Numeric, "decimal(12,2)"),
-            column("ref", NeutralType::Uuid, "uuid"),
-            column("raw", NeutralType::Bytea, "binary(2)"),
-            column("mood", NeutralType::Other, "enum('a')"),
-            column("host", NeutralType::Other, "inet6"),
-        ],
-        primary_key: None,
-        unique: vec![],
-        foreign_keys: vec![],
-        triggers: vec![],
-        row_estimate: None,
-        size_bytes: None,
-        not_writable: None,
-    }
+    let columns = vec![
+        column("id", NeutralType::Int8, "bigint(20)"),
+        column("code", NeutralType::Text, "varchar(9)"),
+        column("at", NeutralType::Timestamptz, "timestamp(6)"),
+        column("sum", NeutralType::Numeric, "decimal(12,2)"),
+        column("ref", NeutralType::Uuid, "uuid"),
+        column("raw", NeutralType::Bytea, "binary(2)"),
+        column("mood", NeutralType::Other, "enum('a')"),
+        column("host", NeutralType::Other, "inet6"),
+    ];
+    fixture::table("t", columns, &[])
 }
 
 fn text(rows: RowFilter, page: Option<Page>) -> String {

@@ -12,18 +12,17 @@ use rusqlite::types::ToSqlOutput;
 
 use crate::engine::driver::ApplyJob;
 use crate::engine::error::EngineError;
+use crate::engine::fault::{Fault, Refusal};
 use crate::engine::sql::Sql;
 use crate::engine::sqlite::apply::statements::{Statements, bind_all, bind_key, check_key_form};
-use crate::engine::sqlite::fault::{
-    Refusal, RowFault, engine_error, is_unique_violation, row_fault,
-};
+use crate::engine::sqlite::fault::{engine_error, is_unique_violation, row_fault};
 use crate::engine::sqlite::image::image;
 use crate::engine::sqlite::introspect::Described;
 use crate::engine::sqlite::select::statement;
 use crate::engine::sqlite::stored::{as_value, stored};
 use crate::engine::sqlite::types::Storage;
 use crate::model::run::{ConflictStrategy, SyncMode};
-use crate::model::table::{Table, TableName};
+use crate::model::table::TableName;
 use crate::wire::row::split_tuple;
 
 /// What became of a row.
@@ -93,9 +92,9 @@ impl<'c> Destination<'c> {
             )));
         }
         let targets = targets(job, described)?;
-        let folded = key_is_folded(table, &job.key).ok_or_else(|| EngineError::Statement {
-            table: table.name.to_string(),
-            message: format!("({}) is no key of the table", job.key.join(", ")),
+        let key = table.key_on(&job.key).ok_or_else(|| {
+            let columns = job.key.join(", ");
+            EngineError::of_table(&table.name, format!("({columns}) is no key of the table"))
         })?;
         check_key_form(connection, job)?;
         let mut sql: Sql = statement();
@@ -114,7 +113,7 @@ impl<'c> Destination<'c> {
             conflict: job.conflict,
             began_empty: empty,
             insert_first: empty && job.mode != SyncMode::Update,
-            statements: Statements::new(connection, job, described, folded)?,
+            statements: Statements::new(connection, job, described, key.folded)?,
         })
     }
 
@@ -124,7 +123,7 @@ impl<'c> Destination<'c> {
     }
 
     /// Writes one row.
-    pub(super) fn write(&mut self, tuple: &[u8], attempt: Attempt) -> Result<Effect, RowFault> {
+    pub(super) fn write(&mut self, tuple: &[u8], attempt: Attempt) -> Result<Effect, Fault> {
         let fields = self.split(tuple)?;
         let values = self.values(&fields)?;
         self.guarded(|destination| destination.decide(&fields, &values, attempt))
@@ -139,7 +138,7 @@ impl<'c> Destination<'c> {
 
     /// Sets the nullable unique columns of the row with this row's key to NULL. [`Self::write`] must follow in the
     /// same transaction.
-    pub(super) fn park(&mut self, tuple: &[u8]) -> Result<(), RowFault> {
+    pub(super) fn park(&mut self, tuple: &[u8]) -> Result<(), Fault> {
         let fields = self.split(tuple)?;
         let values = self.values(&fields)?;
         if self.conflict == ConflictStrategy::Merge && fields.contains(&None) {
@@ -159,17 +158,17 @@ impl<'c> Destination<'c> {
             .map_err(|err| row_fault(&err, &self.table))
     }
 
-    fn split<'t>(&self, tuple: &'t [u8]) -> Result<Vec<Option<&'t [u8]>>, RowFault> {
+    fn split<'t>(&self, tuple: &'t [u8]) -> Result<Vec<Option<&'t [u8]>>, Fault> {
         match split_tuple(tuple) {
             Ok((fields, _)) if fields.len() == self.targets.len() => Ok(fields),
-            _ => Err(RowFault::Fatal(EngineError::Statement {
+            _ => Err(Fault::Engine(EngineError::Statement {
                 table: self.table.to_string(),
                 message: "a row does not have the columns that were agreed on".to_owned(),
             })),
         }
     }
 
-    fn values<'t>(&self, fields: &[Option<&'t [u8]>]) -> Result<Vec<ToSqlOutput<'t>>, RowFault> {
+    fn values<'t>(&self, fields: &[Option<&'t [u8]>]) -> Result<Vec<ToSqlOutput<'t>>, Fault> {
         let mut values = Vec::with_capacity(fields.len());
         for (target, field) in self.targets.iter().zip(fields) {
             if target.in_key && field.is_none() {
@@ -186,10 +185,10 @@ impl<'c> Destination<'c> {
     /// Runs `work` inside a savepoint where a refused row could leave something behind.
     fn guarded(
         &mut self,
-        work: impl FnOnce(&mut Self) -> Result<Effect, RowFault>,
-    ) -> Result<Effect, RowFault> {
+        work: impl FnOnce(&mut Self) -> Result<Effect, Fault>,
+    ) -> Result<Effect, Fault> {
         let fatal =
-            |table: &TableName, err: rusqlite::Error| RowFault::Fatal(engine_error(&err, table));
+            |table: &TableName, err: rusqlite::Error| Fault::Engine(engine_error(&err, table));
         if let Some(guard) = &mut self.statements.guard {
             guard
                 .set
@@ -198,11 +197,14 @@ impl<'c> Destination<'c> {
         }
         let result = work(self);
         if self.connection.is_autocommit() {
-            // `raise(rollback)` in a trigger has undone rows that were counted as written.
-            return Err(RowFault::Fatal(EngineError::Statement {
-                table: self.table.to_string(),
-                message: "a trigger of the table rolled the whole transaction back".to_owned(),
-            }));
+            // Rows that were counted as written are undone: by a fault such as a full disk, or by `raise(rollback)`.
+            return match result {
+                Err(Fault::Engine(err)) => Err(Fault::Engine(err)),
+                _ => Err(Fault::Engine(EngineError::Statement {
+                    table: self.table.to_string(),
+                    message: "a trigger of the table rolled the whole transaction back".to_owned(),
+                })),
+            };
         }
         if let Some(guard) = &mut self.statements.guard {
             if result.is_err() {
@@ -224,13 +226,13 @@ impl<'c> Destination<'c> {
         fields: &[Option<&[u8]>],
         values: &[ToSqlOutput<'_>],
         attempt: Attempt,
-    ) -> Result<Effect, RowFault> {
+    ) -> Result<Effect, Fault> {
         if attempt == Attempt::First {
             self.remember(values)?;
         }
         if self.insert_first {
             match self.insert(values) {
-                Err(RowFault::Row(refusal)) if is_unique_violation(&refusal) => {}
+                Err(Fault::Row(refusal)) if is_unique_violation(&refusal) => {}
                 result => return result,
             }
         }
@@ -249,14 +251,14 @@ impl<'c> Destination<'c> {
         }
     }
 
-    fn remember(&mut self, values: &[ToSqlOutput<'_>]) -> Result<(), RowFault> {
+    fn remember(&mut self, values: &[ToSqlOutput<'_>]) -> Result<(), Fault> {
         let Some(remember) = &mut self.statements.remember else {
             return Ok(());
         };
         match bind_key(remember, &self.key, values).and_then(|()| remember.raw_execute()) {
             Ok(_) => Ok(()),
             Err(err) => Err(match row_fault(&err, &self.table) {
-                RowFault::Row(_) => refused(
+                Fault::Row(_) => refused(
                     None,
                     "key_collision: a row before it has a key that this table takes for the same",
                     false,
@@ -266,13 +268,13 @@ impl<'c> Destination<'c> {
         }
     }
 
-    fn insert(&mut self, values: &[ToSqlOutput<'_>]) -> Result<Effect, RowFault> {
+    fn insert(&mut self, values: &[ToSqlOutput<'_>]) -> Result<Effect, Fault> {
         let written = bind_all(&mut self.statements.insert, values)
             .and_then(|()| self.statements.insert.raw_execute());
         self.written(written, values, Effect::Added)
     }
 
-    fn update(&mut self, values: &[ToSqlOutput<'_>]) -> Result<Effect, RowFault> {
+    fn update(&mut self, values: &[ToSqlOutput<'_>]) -> Result<Effect, Fault> {
         let Some(update) = &mut self.statements.update else {
             return Ok(Effect::Equal);
         };
@@ -285,7 +287,7 @@ impl<'c> Destination<'c> {
         written: rusqlite::Result<usize>,
         values: &[ToSqlOutput<'_>],
         effect: Effect,
-    ) -> Result<Effect, RowFault> {
+    ) -> Result<Effect, Fault> {
         match written {
             Ok(0) => {
                 return Err(refused(
@@ -313,8 +315,8 @@ impl<'c> Destination<'c> {
         &mut self,
         fields: &[Option<&[u8]>],
         values: &[ToSqlOutput<'_>],
-    ) -> Result<Local, RowFault> {
-        let fatal = |err: rusqlite::Error| RowFault::Fatal(engine_error(&err, &self.table));
+    ) -> Result<Local, Fault> {
+        let fatal = |err: rusqlite::Error| Fault::Engine(engine_error(&err, &self.table));
         let probe = &mut self.statements.probe;
         bind_key(probe, &self.key, values).map_err(fatal)?;
         let mut rows = probe.raw_query();
@@ -370,21 +372,8 @@ fn key_places(targets: &[Target]) -> Vec<usize> {
     in_key.map(|(at, _)| at).collect()
 }
 
-/// Whether the key of exactly these columns folds; `None` when the table has none.
-fn key_is_folded(table: &Table, key: &[String]) -> Option<bool> {
-    let same = |columns: &[String]| {
-        columns.len() == key.len() && columns.iter().all(|column| key.contains(column))
-    };
-    table
-        .primary_key
-        .iter()
-        .chain(&table.unique)
-        .find(|candidate| same(&candidate.columns))
-        .map(|key| key.folded)
-}
-
-fn refused(column: Option<&str>, reason: &str, may_fit_later: bool) -> RowFault {
-    RowFault::Row(Refusal {
+fn refused(column: Option<&str>, reason: &str, may_fit_later: bool) -> Fault {
+    Fault::Row(Refusal {
         column: column.map(str::to_owned),
         reason: reason.to_owned(),
         may_fit_later,

@@ -6,9 +6,9 @@
 use std::time::Instant;
 
 use crate::engine::error::EngineError;
+use crate::engine::fault::Fault;
 use crate::engine::sqlite::apply::Work;
 use crate::engine::sqlite::apply::destination::{Attempt, Effect};
-use crate::engine::sqlite::fault::RowFault;
 
 /// Rows parked in one transaction.
 const MAX_ROWS: usize = 1_000;
@@ -46,8 +46,8 @@ impl Work<'_> {
         for &at in chosen {
             match self.destination.park(&self.held.get(at)?) {
                 Ok(()) => {}
-                Err(RowFault::Row(_)) => unfit.push(at),
-                Err(RowFault::Fatal(err)) => return Err(err),
+                Err(Fault::Row(_)) => unfit.push(at),
+                Err(Fault::Engine(err)) => return Err(err),
             }
         }
         for &at in chosen {
@@ -58,8 +58,8 @@ impl Work<'_> {
                 // Parking has changed it, even if it ends as what it was parked as.
                 Ok(Effect::Equal) => effects.push(Effect::Updated),
                 Ok(effect) => effects.push(effect),
-                Err(RowFault::Row(_)) => unfit.push(at),
-                Err(RowFault::Fatal(err)) => return Err(err),
+                Err(Fault::Row(_)) => unfit.push(at),
+                Err(Fault::Engine(err)) => return Err(err),
             }
         }
         Ok((effects, unfit))

@@ -3,22 +3,9 @@
 use crate::engine::driver::{Driver, NewTable};
 use crate::engine::error::EngineError;
 use crate::engine::sqlite::test_site::Site;
+use crate::model::finding::TablesInUse;
+use crate::model::fixture::{self, column, key};
 use crate::model::table::{Column, Engine, ForeignKey, NeutralType, Table, TableName, UniqueKey};
-
-fn column(name: &str, kind: NeutralType) -> Column {
-    Column {
-        name: name.into(),
-        kind,
-        native: "of the source".into(),
-        precision: None,
-        scale: None,
-        length: None,
-        nullable: true,
-        generated: false,
-        identity: false,
-        has_default: false,
-    }
-}
 
 fn decimal(name: &str, precision: u32, scale: u32) -> Column {
     Column {
@@ -28,27 +15,12 @@ fn decimal(name: &str, precision: u32, scale: u32) -> Column {
     }
 }
 
-fn key(columns: &[&str]) -> UniqueKey {
-    UniqueKey {
-        columns: columns.iter().map(|name| (*name).to_owned()).collect(),
-        folded: false,
-    }
-}
-
 fn table(name: &str, columns: Vec<Column>, primary_key: Option<UniqueKey>) -> NewTable {
-    let table = Table {
-        name: TableName::bare(name),
-        columns,
-        primary_key,
-        unique: vec![],
-        foreign_keys: vec![],
-        triggers: vec![],
-        row_estimate: None,
-        size_bytes: None,
-        not_writable: None,
-    };
     NewTable {
-        table,
+        table: Table {
+            primary_key,
+            ..fixture::table(name, columns, &[])
+        },
         source: Engine::Postgres,
     }
 }
@@ -176,7 +148,13 @@ async fn doctor_tells_what_to_mend() {
     let site = Site::new(
         "create table loose (a int); create trigger t after insert on loose begin select 1; end",
     );
-    let findings = site.driver.check().await.unwrap();
+    let check = || async { site.driver.check(&TablesInUse::default()).await.unwrap() };
+    assert!(check().await.iter().all(|finding| finding.ok));
+    let used = TablesInUse {
+        given: [TableName::bare("loose")].into(),
+        ..TablesInUse::default()
+    };
+    let findings = site.driver.check(&used).await.unwrap();
     let bad: Vec<&str> = findings
         .iter()
         .filter(|finding| !finding.ok)
@@ -186,7 +164,7 @@ async fn doctor_tells_what_to_mend() {
     site.application()
         .pragma_update(None, "journal_mode", "delete")
         .unwrap();
-    let findings = site.driver.check().await.unwrap();
+    let findings = check().await;
     assert!(
         findings
             .iter()
@@ -201,7 +179,7 @@ async fn doctor_tells_what_to_mend() {
     assert!(!site.driver.version().await.unwrap().is_empty());
     std::fs::remove_file(&site.path).unwrap();
     assert!(site.driver.version().await.is_err());
-    assert!(matches!(site.driver.check().await.unwrap().as_slice(), [only] if !only.ok));
+    assert!(matches!(check().await.as_slice(), [only] if !only.ok));
 }
 
 mod every_type;

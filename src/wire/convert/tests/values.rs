@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
 use proptest::sample::select;
 
-use super::{FROM_SQLITE, KINDS, POSTGRES, TO_SQLITE, column, decimal, moment, varchar};
+use super::{FROM_SQLITE, POSTGRES, TO_SQLITE, column, decimal, moment, varchar};
 use crate::model::table::{Column, NeutralType};
 use crate::wire::convert::{Conversion, RowConversion, Sides, conversion};
 use crate::wire::row::{RowWriter, split_tuple};
@@ -310,7 +310,7 @@ fn a_row_is_converted_whole_or_not_at_all() {
 proptest! {
     #[test]
     fn any_bytes_into_any_column_are_an_error_or_a_value_but_never_a_panic(
-        kinds in (select(&KINDS[..]), select(&KINDS[..])),
+        kinds in (select(NeutralType::ALL), select(NeutralType::ALL)),
         widths in prop::collection::vec(prop::option::of(0_u32..8), 6),
         sides in select(&[POSTGRES, FROM_SQLITE, TO_SQLITE][..]),
         value in prop::collection::vec(any::<u8>(), 0..20))
@@ -323,7 +323,7 @@ proptest! {
     }
 
     #[test]
-    fn an_integer_comes_back_from_every_width_that_holds_it(value: i64, width in select(&KINDS[1..4])) {
+    fn an_integer_comes_back_from_every_width_that_holds_it(value: i64, width in select(&NeutralType::ALL[1..4])) {
         let wide = column(NeutralType::Int8);
         let narrow = column(width);
         match apply(&wide, &narrow, POSTGRES, &value.to_be_bytes()) {

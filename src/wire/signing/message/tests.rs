@@ -127,7 +127,7 @@ fn each_attack_is_refused_and_gets_in_where_its_check_is_left_out() {
             sent.path = format!("/phoenix_kit{PATH}");
         }),
         ("another method", Invalid, is_signed, |sent| {
-            sent.method = "PUT"
+            sent.method = "PUT";
         }),
         (
             "another connection's name",
@@ -175,13 +175,13 @@ fn each_attack_is_refused_and_gets_in_where_its_check_is_left_out() {
             sent.headers.insert(SIGNATURE_INPUT, later);
         }),
         ("a clock that is late", Expired, is_timely, |sent| {
-            sent.now = NOW + 61
+            sent.now = NOW + 61;
         }),
         ("a clock that is early", Expired, is_timely, |sent| {
-            sent.now = NOW - 61
+            sent.now = NOW - 61;
         }),
         ("before a restart", Expired, is_since_start, |sent| {
-            sent.started = NOW
+            sent.started = NOW;
         }),
     ];
     assert_eq!(judge(&sent(), &CHECKS), Ok(()));
@@ -216,34 +216,34 @@ fn only_the_one_form_of_the_headers_is_read() {
         ("no digest", |headers| drop(headers.remove(CONTENT_DIGEST))),
         ("no name", |headers| drop(headers.remove(CONNECTION))),
         ("a component less", |headers| {
-            edit(headers, "\"@path\" ", "")
+            edit(headers, "\"@path\" ", "");
         }),
         ("a component more", |headers| {
-            edit(headers, "\"@path\"", "\"@path\" \"date\"")
+            edit(headers, "\"@path\"", "\"@path\" \"date\"");
         }),
         ("another order", |headers| {
             edit(headers, "\"@method\" \"@path\"", "\"@path\" \"@method\"");
         }),
         ("a component's parameter", |headers| {
-            edit(headers, "\"@path\"", "\"@path\";tr")
+            edit(headers, "\"@path\"", "\"@path\";tr");
         }),
         ("no expiry", |headers| {
-            edit(headers, &format!(";expires={}", NOW + 60), "")
+            edit(headers, &format!(";expires={}", NOW + 60), "");
         }),
         ("another algorithm", |headers| {
-            edit(headers, "hmac-sha256", "none")
+            edit(headers, "hmac-sha256", "none");
         }),
         ("a parameter more", |headers| {
-            edit(headers, ";alg=", ";tag=\"x\";alg=")
+            edit(headers, ";alg=", ";tag=\"x\";alg=");
         }),
         ("a parameter twice", |headers| {
-            edit(headers, ";created=", ";created=1;created=")
+            edit(headers, ";created=", ";created=1;created=");
         }),
         ("a generation written otherwise", |headers| {
-            edit(headers, ".1\"", ".01\"")
+            edit(headers, ".1\"", ".01\"");
         }),
         ("no structured field", |headers| {
-            edit(headers, "evenkeel=", "evenkeel==")
+            edit(headers, "evenkeel=", "evenkeel==");
         }),
     ];
     for (name, change) in changes {

@@ -5,104 +5,14 @@ mod keys;
 mod sessions;
 mod silent;
 
-use evenkeel::engine::EngineError;
-use evenkeel::engine::driver::{
-    Applied, ApplyBudget, ApplyJob, ApplyProgress, CHANNEL_BATCHES, Driver, Flow, RowStream,
-};
+use evenkeel::engine::driver::Driver;
 use evenkeel::engine::mysql::MysqlDriver;
 use evenkeel::model::run::{ConflictStrategy, SyncMode};
 use evenkeel::model::table::NeutralType::Int4;
-use evenkeel::model::table::{NeutralType, Table};
-use evenkeel::wire::row::RowWriter;
-use tokio::sync::{mpsc, watch};
 
-use super::{database, driver, everything, lines, table};
+use super::{database, driver, lines};
+use crate::engine::work::{apply, copy, counts, everything, fields, job, stream, table};
 use crate::support::mariadb;
-
-/// An upsert of all of a table's columns by its first usable key, in transactions of `rows` rows.
-fn job(table: &Table, rows: u64) -> ApplyJob {
-    ApplyJob {
-        columns: table
-            .columns
-            .iter()
-            .filter(|column| !column.generated)
-            .cloned()
-            .collect(),
-        key: table.usable_keys().next().expect("a key").columns.clone(),
-        table: table.clone(),
-        mode: SyncMode::Upsert,
-        conflict: ConflictStrategy::Overwrite,
-        budget: ApplyBudget {
-            transaction_rows: rows,
-            transaction_bytes: 64 << 20,
-            quarantine_rows: 100,
-        },
-    }
-}
-
-async fn apply(
-    driver: &MysqlDriver,
-    job: ApplyJob,
-    rows: RowStream,
-) -> Result<Applied, EngineError> {
-    driver
-        .apply(job, rows, watch::Sender::new(ApplyProgress::default()))
-        .await
-}
-
-/// Copies `name` from one database to the other.
-pub(super) async fn copy(from: &MysqlDriver, to: &MysqlDriver, name: &str) -> Applied {
-    let rows = from
-        .read(everything(&table(from, name).await))
-        .await
-        .unwrap();
-    apply(to, job(&table(to, name).await, 10_000), rows)
-        .await
-        .unwrap()
-}
-
-/// (added, updated, skipped, conflicts)
-fn counts(applied: &Applied) -> (u64, u64, u64, u64) {
-    let changes = &applied.changes;
-    (
-        changes.added,
-        changes.updated,
-        changes.skipped,
-        changes.conflicts,
-    )
-}
-
-/// A whole stream of rows of fields, in batches of `size`.
-fn fields(rows: &[Vec<Option<Vec<u8>>>], size: usize) -> RowStream {
-    let (sender, receiver) = mpsc::channel(CHANNEL_BATCHES + rows.len());
-    for chunk in rows.chunks(size) {
-        let mut writer = RowWriter::default();
-        for row in chunk {
-            writer.begin(u16::try_from(row.len()).unwrap());
-            for field in row {
-                writer.field(field.as_deref());
-            }
-        }
-        sender.try_send(Ok(Flow::Rows(writer.take()))).unwrap();
-    }
-    sender.try_send(Ok(Flow::End)).unwrap();
-    receiver
-}
-
-/// A whole stream of (integer, text) rows in batches of `size`.
-fn stream(kind: NeutralType, rows: &[(i64, Option<&str>)], size: usize) -> RowStream {
-    let rows: Vec<_> = rows
-        .iter()
-        .map(|(id, text)| {
-            let id = match kind {
-                Int4 => i32::try_from(*id).unwrap().to_be_bytes().to_vec(),
-                _ => id.to_be_bytes().to_vec(),
-            };
-            vec![Some(id), text.map(|text| text.as_bytes().to_vec())]
-        })
-        .collect();
-    fields(&rows, size)
-}
 
 /// Both databases give the same rows of `name`, value for value.
 async fn assert_equal(one: &MysqlDriver, other: &MysqlDriver, name: &str) {

@@ -4,7 +4,8 @@ use evenkeel::engine::driver::{Driver, RowCount};
 use evenkeel::model::table::{NeutralType, TableName};
 use sqlx::{Connection, Executor};
 
-use super::{database, driver, table};
+use super::{database, driver};
+use crate::engine::work::table;
 use crate::support::mariadb;
 
 const NASTY: &str = r#"

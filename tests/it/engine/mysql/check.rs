@@ -1,10 +1,20 @@
 //! What `doctor` tells of a MySQL site.
 
 use evenkeel::engine::driver::Driver;
-use evenkeel::model::finding::Finding;
+use evenkeel::model::finding::{Finding, TablesInUse};
+use evenkeel::model::table::TableName;
 
 use super::{database, driver};
 use crate::support::mariadb::{self, Mariadb};
+
+/// All of these given and received.
+fn in_use<const N: usize>(names: [&str; N]) -> TablesInUse {
+    let tables = names.map(TableName::bare);
+    TablesInUse {
+        given: tables.clone().into(),
+        received: tables.into(),
+    }
+}
 
 fn words(findings: &[Finding], ok: bool) -> String {
     let kept = findings.iter().filter(|finding| finding.ok == ok);
@@ -22,7 +32,10 @@ async fn the_check_names_engines_triggers_missing_rights_and_tables_without_a_ke
          create trigger stamped before insert on t for each row set new.id = new.id",
     );
     assert!(site.version().await.unwrap().starts_with("MariaDB 1"));
-    let findings = site.check().await.unwrap();
+    let findings = site
+        .check(&in_use(["t", "half", "keyless", "old_style"]))
+        .await
+        .unwrap();
     for (ok, told) in [
         (true, "4 tables, all readable"),
         (true, "may make temporary tables"),
@@ -56,7 +69,10 @@ async fn the_check_names_engines_triggers_missing_rights_and_tables_without_a_ke
         ),
     );
     let clerk = driver(&url.replace("root@", "clerk@"), &[schema, "absent"]);
-    let findings = clerk.check().await.unwrap();
+    let findings = clerk
+        .check(&in_use(["t", "half", "keyless"]))
+        .await
+        .unwrap();
     for (ok, told) in [
         (true, "sees no triggers"),
         (false, "may not make temporary tables"),
@@ -74,6 +90,25 @@ async fn the_check_names_engines_triggers_missing_rights_and_tables_without_a_ke
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_right_on_the_whole_database_counts_as_soon_as_it_is_granted() {
+    let (url, _site) = database("create table t (id int primary key)");
+    let schema = url.rsplit('/').next().unwrap();
+    let account = format!("novice_{schema}@'127.0.0.1'");
+    let grant = |rights: &str| {
+        mariadb::query(&url, &format!("grant {rights} on {schema}.* to {account}"));
+    };
+    mariadb::query(&url, &format!("create user {account}"));
+    grant("select");
+    let novice = driver(&url.replace("root@", &format!("novice_{schema}@")), &[]);
+    let used = in_use(["t"]);
+    let findings = novice.check(&used).await.unwrap();
+    assert!(words(&findings, false).contains("no right to write t"));
+    grant("insert, update, create temporary tables");
+    let findings = novice.check(&used).await.unwrap();
+    assert_eq!(words(&findings, false), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_check_names_settings_that_stand_in_the_way() {
     let server = Mariadb::with_settings(&[
         "--log-bin",
@@ -83,7 +118,10 @@ async fn the_check_names_settings_that_stand_in_the_way() {
         "--read-only",
     ]);
     let url = server.database();
-    let findings = driver(&url, &[]).check().await.unwrap();
+    let findings = driver(&url, &[])
+        .check(&TablesInUse::default())
+        .await
+        .unwrap();
     for (ok, told) in [
         (true, "not strict for other clients"),
         (true, "read-only"),

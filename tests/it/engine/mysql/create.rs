@@ -4,8 +4,8 @@ use evenkeel::engine::driver::{Driver, NewTable};
 use evenkeel::engine::mysql::MysqlDriver;
 use evenkeel::model::table::{Engine, ForeignKey, TableName, UniqueKey};
 
-use super::apply::copy;
-use super::{database, driver, table};
+use super::{database, driver};
+use crate::engine::work::{copy, table};
 use crate::support::mariadb;
 
 const SOURCE: &str = "

@@ -5,7 +5,8 @@ use std::time::Duration;
 use evenkeel::engine::EngineError;
 use evenkeel::engine::driver::Driver;
 
-use super::{collect, driver, everything, outcome, table};
+use super::driver;
+use crate::engine::work::{collect, everything, outcome, table};
 use crate::support::mariadb::{self, Mariadb};
 
 const LARGE: &str = "create table t (id int primary key, filler text);

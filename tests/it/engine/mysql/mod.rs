@@ -10,13 +10,12 @@ mod session;
 mod tls;
 
 use evenkeel::base::secret::Secret;
-use evenkeel::engine::EngineError;
-use evenkeel::engine::driver::{Driver, Flow, RowFilter, RowStream, Selection};
+use evenkeel::engine::driver::{Driver, Selection};
 use evenkeel::engine::mysql::MysqlDriver;
-use evenkeel::model::table::Table;
 use evenkeel::wire::json::field_to_text;
 use evenkeel::wire::row::{RowBatch, split_tuple};
 
+use crate::engine::work::collect;
 use crate::support::mariadb;
 
 /// A fresh database with `schema` in it: its URL and a driver on it.
@@ -30,43 +29,6 @@ fn database(schema: &str) -> (String, MysqlDriver) {
 fn driver(url: &str, schemas: &[&str]) -> MysqlDriver {
     let schemas: Vec<String> = schemas.iter().map(|schema| (*schema).to_owned()).collect();
     MysqlDriver::connect(&Secret::new(url.to_owned()), &schemas).unwrap()
-}
-
-async fn table(driver: &MysqlDriver, name: &str) -> Table {
-    driver
-        .table(&name.parse().unwrap())
-        .await
-        .unwrap()
-        .unwrap_or_else(|| panic!("no table {name}"))
-}
-
-/// Everything of a table but its generated columns.
-fn everything(table: &Table) -> Selection {
-    let columns = table.columns.iter().filter(|column| !column.generated);
-    Selection {
-        table: table.name.clone(),
-        columns: columns
-            .map(|column| (column.name.clone(), column.kind))
-            .collect(),
-        rows: RowFilter::All,
-        page: None,
-    }
-}
-
-/// All batches of a stream, or what it failed with; panics when it is cut.
-async fn outcome(mut rows: RowStream) -> Result<Vec<RowBatch>, EngineError> {
-    let mut batches = Vec::new();
-    loop {
-        match rows.recv().await.expect("the stream is not cut")? {
-            Flow::Rows(batch) => batches.push(batch),
-            Flow::End => return Ok(batches),
-        }
-    }
-}
-
-/// All batches of a stream; panics when it is cut.
-async fn collect(rows: RowStream) -> Vec<RowBatch> {
-    outcome(rows).await.unwrap()
 }
 
 /// Every row that a selection gives, its fields in words joined by `|`.

@@ -5,7 +5,8 @@ use evenkeel::engine::driver::{BATCH_BYTES, Driver, KeyValue, Page, RowFilter};
 use evenkeel::model::table::{NeutralType, TableName};
 use sqlx::{Connection, Executor};
 
-use super::{collect, database, driver, everything, lines, outcome, table};
+use super::{database, driver, lines};
+use crate::engine::work::{collect, everything, outcome, table};
 use crate::support::{mariadb, wait};
 
 const LETTERS: &str = "create table t (id int primary key, code varchar(9) not null unique);

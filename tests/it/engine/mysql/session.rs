@@ -2,7 +2,8 @@
 
 use evenkeel::engine::driver::Driver;
 
-use super::{driver, everything, lines, table};
+use super::{driver, lines};
+use crate::engine::work::{everything, table};
 use crate::support::mariadb::{self, Mariadb};
 
 #[tokio::test(flavor = "multi_thread")]

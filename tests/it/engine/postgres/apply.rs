@@ -4,7 +4,8 @@ use evenkeel::engine::driver::Driver;
 use evenkeel::model::run::{ConflictStrategy, SyncMode};
 use evenkeel::model::table::NeutralType::{Int4, Int8, Other};
 
-use super::{apply, assert_equal, copy, counts, database, everything, job, stream, table};
+use super::{assert_equal, database};
+use crate::engine::work::{apply, copy, counts, everything, job, stream, table};
 use crate::support::postgres;
 
 const EVERY_TYPE: &str = "

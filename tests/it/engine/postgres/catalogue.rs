@@ -1,10 +1,12 @@
 //! What the catalogue tells of nasty schemas.
 
 use evenkeel::engine::driver::{Driver, RowCount};
+use evenkeel::model::finding::TablesInUse;
 use evenkeel::model::table::{NeutralType, TableName};
 use sqlx::{Connection, Executor};
 
-use super::{database, driver, table};
+use super::{database, driver};
+use crate::engine::work::table;
 use crate::support::postgres;
 
 const NASTY: &str = r#"
@@ -218,7 +220,12 @@ async fn the_check_names_triggers_missing_rights_and_tables_without_a_key() {
     .await;
     let clerk = driver(&url.replace("postgres@", "clerk@"), &["public", "absent"]).await;
     assert!(clerk.version().await.unwrap().starts_with("PostgreSQL 1"));
-    let findings = clerk.check().await.unwrap();
+    let tables = ["t", "keyless"].map(TableName::bare);
+    let used = TablesInUse {
+        given: tables.clone().into(),
+        received: tables.into(),
+    };
+    let findings = clerk.check(&used).await.unwrap();
     let words = |ok: bool| {
         let kept = findings.iter().filter(|finding| finding.ok == ok);
         kept.map(|finding| finding.what.as_str())
@@ -228,7 +235,7 @@ async fn the_check_names_triggers_missing_rights_and_tables_without_a_key() {
     for bad in [
         "absent",
         "to read keyless",
-        "to write keyless, t",
+        "to write keyless, t, which receive rows",
         "rows of hidden",
         "no usable key: keyless",
     ] {

@@ -4,7 +4,8 @@ use evenkeel::engine::driver::{Driver, NewTable};
 use evenkeel::engine::postgres::PostgresDriver;
 use evenkeel::model::table::{Engine, ForeignKey, TableName};
 
-use super::{copy, database, table};
+use super::database;
+use crate::engine::work::{copy, table};
 
 const SOURCE: &str = "
 create type mood as enum ('ok');

@@ -6,7 +6,8 @@ use evenkeel::model::table::{NeutralType, TableName};
 use evenkeel::wire::row::{RowBatch, split_tuple};
 use sqlx::{Connection, Executor};
 
-use super::{collect, database, driver, everything, table};
+use super::{database, driver};
+use crate::engine::work::{collect, everything, table};
 use crate::support::{postgres, wait};
 
 const LETTERS: &str = "create table t (id int primary key, code text not null);

@@ -2,7 +2,8 @@
 
 use crate::engine::driver::NewTable;
 use crate::engine::mysql::create::made::{Server, columns};
-use crate::model::table::{Column, Engine, NeutralType, Table, TableName, UniqueKey};
+use crate::model::fixture;
+use crate::model::table::{Column, Engine, NeutralType, Table};
 
 const MARIADB: Server = Server {
     mariadb: true,
@@ -12,35 +13,13 @@ const MARIADB: Server = Server {
 
 fn column(name: &str, kind: NeutralType, native: &str) -> Column {
     Column {
-        name: name.to_owned(),
-        kind,
         native: native.to_owned(),
-        precision: None,
-        scale: None,
-        length: None,
-        nullable: true,
-        generated: false,
-        identity: false,
-        has_default: false,
+        ..fixture::column(name, kind)
     }
 }
 
 fn table(columns: Vec<Column>, key: &[&str]) -> Table {
-    let columns_of_key = key.iter().map(|name| (*name).to_owned()).collect();
-    Table {
-        name: TableName::bare("t"),
-        columns,
-        primary_key: (!key.is_empty()).then_some(UniqueKey {
-            columns: columns_of_key,
-            folded: false,
-        }),
-        unique: vec![],
-        foreign_keys: vec![],
-        triggers: vec![],
-        row_estimate: None,
-        size_bytes: None,
-        not_writable: None,
-    }
+    fixture::table("t", columns, key)
 }
 
 /// The native type of one column, and what is told of it.

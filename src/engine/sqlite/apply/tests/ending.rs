@@ -9,6 +9,9 @@ use tokio::sync::{mpsc, watch};
 use super::{PEOPLE, person};
 use crate::engine::driver::{ApplyProgress, Driver, Flow, RowStream};
 use crate::engine::error::EngineError;
+use crate::engine::fault::Fault;
+use crate::engine::sqlite::apply::destination::{Attempt, Destination};
+use crate::engine::sqlite::introspect;
 use crate::engine::sqlite::test_site::{Site, TestRow, batch};
 
 #[tokio::test]
@@ -156,6 +159,28 @@ async fn the_application_can_write_while_a_long_apply_runs() {
         }
         assert_eq!(site.number("select count(*) from own"), 20, "{mode}");
     }
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_is_told_as_such_though_sqlite_rolls_back_by_itself() {
+    let site = Site::new(PEOPLE);
+    let job = site.job("people").await;
+    let connection = site.application();
+    let described = introspect::table(&connection, &job.table.name).unwrap();
+    let described = described.unwrap();
+    let mut destination = Destination::new(&connection, &job, &described).unwrap();
+    connection
+        .execute_batch("pragma cache_size = 10; pragma max_page_count = 40; begin immediate")
+        .unwrap();
+    let name = "x".repeat(3_000);
+    let fault = (1..1_000).find_map(|id| {
+        let row = batch(&[person(id, &name, None)]);
+        destination.write(&row.data, Attempt::First).err()
+    });
+    let Some(Fault::Engine(fault)) = fault else {
+        panic!("nothing stopped it, or it was blamed on a row");
+    };
+    assert!(matches!(fault, EngineError::Full(_)), "{fault}");
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 //! Every neutral type with its edge values: as it is stored, and back.
 
-use super::{column, decimal, key, table};
+use super::{decimal, table};
 use crate::engine::driver::{Driver, NewTable};
 use crate::engine::sqlite::test_site::{Site, TestRow, int, text};
+use crate::model::fixture::{column, key};
 use crate::model::table::{Column, NeutralType};
 use crate::wire::{datetime, numeric};
 
@@ -10,31 +11,13 @@ use crate::wire::{datetime, numeric};
 type Case = (Option<Vec<u8>>, &'static str);
 
 fn every_type() -> NewTable {
-    use NeutralType::{
-        Bool, Bytea, Date, Float4, Float8, Int2, Int4, Int8, Json, Jsonb, Numeric, Other, Text,
-        Time, Timestamp, Timestamptz, Uuid,
-    };
-    let kinds = [
-        Bool,
-        Int2,
-        Int4,
-        Int8,
-        Float4,
-        Float8,
-        Numeric,
-        Text,
-        Bytea,
-        Date,
-        Time,
-        Timestamp,
-        Timestamptz,
-        Uuid,
-        Json,
-        Jsonb,
-        Other,
-    ];
+    use NeutralType::{Int8, Text};
     let mut columns = vec![column("id", Int8)];
-    columns.extend(kinds.map(|kind| column(kind.name(), kind)));
+    columns.extend(
+        NeutralType::ALL
+            .iter()
+            .map(|kind| column(kind.as_str(), *kind)),
+    );
     columns.push(decimal("small", 10, 2));
     columns.push(decimal("large", 30, 4));
     columns.push(Column {

@@ -1,31 +1,19 @@
 //! What happens to rows that do not fit, to cut streams, and when the database goes away.
 
 use evenkeel::engine::EngineError;
-use evenkeel::engine::driver::{ApplyProgress, Driver, Flow, RowStream};
+use evenkeel::engine::driver::{ApplyProgress, Driver, Flow};
 use evenkeel::model::table::NeutralType::Int4;
 use evenkeel::wire::row::RowWriter;
 use tokio::sync::{mpsc, watch};
 
-use super::{apply, counts, database, driver, job, stream, table};
+use super::{database, driver};
+use crate::engine::work::{apply, counts, endless, job, numbered, stream, table};
 use crate::support::mariadb::{self, Mariadb};
 use crate::support::wait;
 
 /// An empty destination takes rows straight, any other after they were looked up.
 const BEFORE: [&str; 2] = ["", "insert into t values (5000, 'here')"];
 const PLAIN: &str = "create table t (id int primary key, s text)";
-
-fn numbered(rows: std::ops::RangeInclusive<i64>) -> Vec<(i64, Option<&'static str>)> {
-    rows.map(|id| (id, Some("fine"))).collect()
-}
-
-/// The rows of a stream without its end, and the way to send more.
-async fn endless(mut whole: RowStream) -> (mpsc::Sender<Result<Flow, EngineError>>, RowStream) {
-    let (sender, receiver) = mpsc::channel(500);
-    while let Some(Ok(Flow::Rows(batch))) = whole.recv().await {
-        sender.try_send(Ok(Flow::Rows(batch))).unwrap();
-    }
-    (sender, receiver)
-}
 
 /// Sessions of this database with an open transaction.
 fn open_transactions(url: &str) -> String {

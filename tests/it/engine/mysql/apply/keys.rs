@@ -3,7 +3,8 @@
 use evenkeel::engine::driver::Driver;
 use evenkeel::model::table::NeutralType::{Int4, Int8};
 
-use super::{apply, assert_equal, copy, counts, database, everything, fields, job, stream, table};
+use super::{assert_equal, database};
+use crate::engine::work::{apply, copy, counts, everything, fields, job, stream, table};
 use crate::support::mariadb;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,8 @@ use evenkeel::engine::EngineError;
 use evenkeel::model::table::NeutralType::Int4;
 use sqlx::{Connection, MySqlConnection};
 
-use super::{apply, assert_equal, copy, counts, database, driver, job, stream, table};
+use super::{assert_equal, database, driver};
+use crate::engine::work::{apply, copy, counts, job, stream, table};
 use crate::support::mariadb::{self, Mariadb};
 use crate::support::wait;
 

@@ -3,7 +3,8 @@
 use evenkeel::model::table::NeutralType;
 use evenkeel::wire::{datetime, numeric};
 
-use super::{apply, counts, database, fields, job, table};
+use super::database;
+use crate::engine::work::{apply, counts, fields, job, table};
 use crate::support::mariadb;
 
 fn text(text: &str) -> Vec<u8> {

@@ -185,6 +185,13 @@ impl Statements {
         statement
     }
 
+    /// Empties the stage and gives back its room; it costs more than a few rows are worth.
+    pub(super) fn renew_stage(&self) -> Sql {
+        let mut statement = sql();
+        statement.push("truncate ").push(STAGE);
+        statement
+    }
+
     /// Whether the stage holds a key twice, or one met before: in `seen`, or in the destination if it began empty.
     pub(super) fn collides(&self, began_empty: bool) -> Sql {
         let mut statement = sql();
@@ -218,6 +225,15 @@ impl Statements {
 
     /// Rows that exist and whose image differs from the incoming one.
     pub(super) fn count_differing(&self) -> Sql {
+        self.count_where_image(Self::incoming)
+    }
+
+    /// Rows that [`Self::update`] is about to change.
+    pub(super) fn count_updates(&self) -> Sql {
+        self.count_where_image(Self::resulting)
+    }
+
+    fn count_where_image(&self, differs_from: fn(&Self, &mut Sql, &str)) -> Sql {
         let mut statement = sql();
         statement
             .push("select count(*)::int8 from ")
@@ -227,7 +243,7 @@ impl Statements {
             .push(" t on ");
         self.matches(&mut statement);
         statement.push(" where ");
-        self.image_differs(&mut statement, Self::incoming);
+        self.image_differs(&mut statement, differs_from);
         statement
     }
 

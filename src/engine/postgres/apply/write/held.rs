@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::engine::postgres::fault::Refusal;
+use crate::engine::fault::Refusal;
 
 /// Held rows beyond this are not kept to the end.
 const MOST_BYTES: usize = 64 << 20;

@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 use sqlx::Row;
 
 use crate::engine::error::EngineError;
-use crate::engine::postgres::copying::copy_in;
-use crate::engine::postgres::fault::Fault;
-use crate::engine::postgres::held::HeldRow;
-use crate::engine::postgres::write::Writer;
+use crate::engine::fault::Fault;
+use crate::engine::postgres::apply::copying::copy_in;
+use crate::engine::postgres::apply::write::Writer;
+use crate::engine::postgres::apply::write::held::HeldRow;
 use crate::model::run::QuarantinedRow;
 use crate::wire::row::{RowWriter, split_tuple};
 
@@ -39,7 +39,7 @@ impl Writer {
     }
 
     /// Tries held rows as long as some of them go in; those that never do are refused.
-    pub(super) async fn settle(&mut self) -> Result<(), EngineError> {
+    pub(in crate::engine::postgres::apply) async fn settle(&mut self) -> Result<(), EngineError> {
         let mut before = usize::MAX;
         while !self.held.rows.is_empty() && self.held.rows.len() < before {
             before = self.held.rows.len();
@@ -129,12 +129,11 @@ impl Writer {
         self.stage(tuples).await?;
         let park = self.destination.statements.park(columns);
         self.touch(&park).await?;
-        let clear = self.destination.statements.clear_stage();
-        self.touch(&clear).await.map(drop)
+        self.clear_stage().await
     }
 
     /// The error for more held rows than allowed, with the first of them in words.
-    pub(super) async fn too_many(&mut self) -> EngineError {
+    async fn too_many(&mut self) -> EngineError {
         let already = self.applied.rejected.iter();
         let mut rejected: Vec<QuarantinedRow> = already.take(FIRST).cloned().collect();
         for row in self.held.take().into_iter().take(FIRST) {
@@ -158,7 +157,7 @@ impl Writer {
     /// The key as the database prints it; hexadecimal where it cannot even read it.
     async fn key_text(&mut self, tuple: &Bytes) -> Result<Value, EngineError> {
         self.ready_stage().await?;
-        let (fields, _) = split_tuple(tuple).map_err(|err| self.malformed(&err))?;
+        let (fields, _) = split_tuple(tuple).map_err(|err| self.job.malformed(&err))?;
         let names: Vec<String> = self
             .destination
             .statements

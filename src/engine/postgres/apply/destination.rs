@@ -8,11 +8,10 @@ use sqlx::Row;
 
 use crate::engine::driver::ApplyJob;
 use crate::engine::error::EngineError;
+use crate::engine::postgres::apply::stage::{KeyColumn, Statements};
 use crate::engine::postgres::connect::{Session, sql};
 use crate::engine::postgres::fault::fault;
-use crate::engine::postgres::introspect;
 use crate::engine::postgres::lock::{LockMode, locked};
-use crate::engine::postgres::stage::{KeyColumn, Statements};
 use crate::model::run::ConflictStrategy;
 use crate::model::table::{Column, Table, TableName};
 
@@ -31,6 +30,8 @@ pub(super) struct Destination {
     pub(super) straight: bool,
     /// It held no rows.
     pub(super) began_empty: bool,
+    /// Triggers or rules may leave a row out without an error.
+    pub(super) has_triggers: bool,
     /// Equal keys may differ in bytes.
     pub(super) folded: bool,
     /// Columns that may be NULL for a moment while unique values change places.
@@ -52,13 +53,9 @@ pub(super) async fn prepare(
     session.run(BEGIN).await.map_err(engine)?;
     let table = locked(session, schemas, name, LockMode::RowExclusive).await?;
     if let Some(reason) = &table.not_writable {
-        return Err(refuse(&table, reason.clone()));
+        return Err(EngineError::of_table(&table.name, reason.clone()));
     }
-    let wanted = job
-        .columns
-        .iter()
-        .map(|column| (column.name.as_str(), column.kind));
-    if !introspect::still_has(&table, wanted) {
+    if !job.fits(&table) {
         return Err(EngineError::SchemaChanged(name.clone()));
     }
     let found = Destination {
@@ -110,7 +107,7 @@ async fn look(
         .iter()
         .filter_map(|column| table.column(&column.name).cloned())
         .collect();
-    let folded = is_folded(table, &job.key);
+    let folded = table.key_on(&job.key).is_none_or(|key| key.folded);
     let key = key_columns(session, table, &job.key).await?;
     let identities = columns
         .iter()
@@ -123,33 +120,19 @@ async fn look(
         .await
         .and_then(|row| row.try_get(0))
         .map_err(engine)?;
-    let straight = began_empty
-        && statements.inserts()
-        && statements.fit_binary_copy()
-        && !has_rules(session, table).await?;
+    let has_rules = has_rules(session, table).await?;
+    let straight =
+        began_empty && statements.inserts() && statements.fit_binary_copy() && !has_rules;
     Ok(Destination {
         parkable: parkable(session, table, job).await?,
         statements,
         straight,
         began_empty,
+        has_triggers: has_rules || !table.triggers.is_empty(),
         folded,
         identities,
         form: String::new(),
     })
-}
-
-fn is_folded(table: &Table, key: &[String]) -> bool {
-    let wanted: BTreeSet<&String> = key.iter().collect();
-    let mut keys = table.primary_key.iter().chain(&table.unique);
-    keys.find(|unique| unique.columns.iter().collect::<BTreeSet<_>>() == wanted)
-        .is_none_or(|unique| unique.folded)
-}
-
-fn refuse(table: &Table, message: String) -> EngineError {
-    EngineError::Statement {
-        table: table.name.to_string(),
-        message,
-    }
 }
 
 fn regclass(table: &Table) -> String {
@@ -208,8 +191,8 @@ order by i.indisprimary desc, i.indexrelid",
         .into_iter()
         .find(|(columns, _)| columns.iter().collect::<BTreeSet<_>>() == wanted);
     let Some((columns, operators)) = index else {
-        return Err(refuse(
-            table,
+        return Err(EngineError::of_table(
+            &table.name,
             format!(
                 "no unique index on ({}) can serve as the key",
                 key.join(", ")
@@ -244,19 +227,9 @@ where c.contype = 'f'
     .fetch_all(connection)
     .await
     .map_err(|err| fault(err, &table.name))?;
-    let is_unique = |column: &Column| {
-        table
-            .unique
-            .iter()
-            .any(|key| key.columns.contains(&column.name))
-    };
-    Ok(job
-        .columns
-        .iter()
-        .filter(|column| column.nullable && is_unique(column) && !job.key.contains(&column.name))
-        .map(|column| column.name.clone())
-        .filter(|name| !pointed_to.contains(name))
-        .collect())
+    let mut parkable = job.parkable(table);
+    parkable.retain(|name| !pointed_to.contains(name));
+    Ok(parkable)
 }
 
 /// Lets sequences owned by `identities` go on beyond the highest value, never back.

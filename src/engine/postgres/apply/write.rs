@@ -2,24 +2,31 @@
 //!
 //! Neither begins nor commits. Invariant: after every call the transaction holds exactly the rows that were counted.
 
+mod held;
+mod settle;
+
 use bytes::Bytes;
 use sqlx::Row;
 
 use crate::engine::chunk::tuples;
-use crate::engine::driver::{Applied, ApplyBudget, ApplyJob};
+use crate::engine::driver::{Applied, ApplyJob};
 use crate::engine::error::EngineError;
+use crate::engine::fault::{Fault, Refusal};
+use crate::engine::postgres::apply::copying::copy_in;
+use crate::engine::postgres::apply::destination::Destination;
+use crate::engine::postgres::apply::write::held::Held;
 use crate::engine::postgres::connect::Session;
-use crate::engine::postgres::copying::copy_in;
-use crate::engine::postgres::destination::Destination;
-use crate::engine::postgres::fault::{Fault, Refusal, fault, writing};
-use crate::engine::postgres::held::Held;
+use crate::engine::postgres::fault::{fault, writing};
 use crate::engine::sql::Sql;
+use crate::engine::transaction::Way;
 use crate::model::run::Changes;
 use crate::model::table::TableName;
-use crate::wire::InvalidValue;
 
 /// After so many chunks that did not go straight, the rest goes through the stage at once.
 const STRAIGHT_FAILURES: u32 = 3;
+
+/// Rows that are deleted, or undone, stay in the stage's file until it is truncated, and every statement reads past them.
+const LITTER_BYTES: usize = 1 << 20;
 
 const SAVE: &str = "savepoint evenkeel";
 const KEEP: &str = "release savepoint evenkeel";
@@ -29,15 +36,17 @@ const UNDO: &str = "rollback to savepoint evenkeel; release savepoint evenkeel";
 
 /// Writes the rows of one job.
 pub(super) struct Writer {
-    pub(super) session: Session,
-    pub(super) job: ApplyJob,
-    pub(super) destination: Destination,
-    pub(super) held: Held,
-    pub(super) applied: Applied,
+    session: Session,
+    job: ApplyJob,
+    destination: Destination,
+    held: Held,
+    applied: Applied,
     straight_failures: u32,
     /// The savepoint before the next straight piece is set.
     saved: bool,
     staged: bool,
+    /// What was written to the stage since its file was new.
+    litter: usize,
 }
 
 impl Writer {
@@ -51,6 +60,7 @@ impl Writer {
             straight_failures: 0,
             saved: false,
             staged: false,
+            litter: 0,
         }
     }
 
@@ -66,17 +76,17 @@ impl Writer {
         &self.job.table.name
     }
 
-    /// Whether the next chunk goes straight into the table.
-    pub(super) fn goes_straight(&self) -> bool {
-        self.destination.straight && self.straight_failures < STRAIGHT_FAILURES
+    /// How the next chunk goes.
+    pub(super) fn way(&self) -> Way {
+        if self.destination.straight && self.straight_failures < STRAIGHT_FAILURES {
+            Way::Straight
+        } else {
+            Way::ByKey
+        }
     }
 
     pub(super) fn began_empty(&self) -> bool {
         self.destination.began_empty
-    }
-
-    pub(super) fn budget(&self) -> ApplyBudget {
-        self.job.budget
     }
 
     /// What the rows written so far changed.
@@ -101,12 +111,9 @@ impl Writer {
         (self.session, self.applied)
     }
 
-    /// A stream that carries no rows.
-    pub(super) fn malformed(&self, err: &InvalidValue) -> EngineError {
-        EngineError::Statement {
-            table: self.table().to_string(),
-            message: err.to_string(),
-        }
+    /// What copies rows straight into the table.
+    pub(super) fn copy_into_table(&self) -> Sql {
+        self.destination.statements.copy_into_table()
     }
 
     /// What `err` means for a statement that no row can be blamed for.
@@ -124,7 +131,7 @@ impl Writer {
             }
             Err(Fault::Engine(err)) => Err(err),
             Err(Fault::Row(_)) => {
-                let tuples = tuples(parts).map_err(|err| self.malformed(&err))?;
+                let tuples = tuples(parts).map_err(|err| self.job.malformed(&err))?;
                 let limit = self
                     .job
                     .budget
@@ -144,36 +151,37 @@ impl Writer {
         Ok(())
     }
 
-    /// Whether what went straight is in; if not, nothing of it is.
+    /// Whether the `sent` rows that went straight are in; if not, nothing of them is.
     pub(super) async fn keep_straight(
         &mut self,
         copied: Result<u64, sqlx::Error>,
+        sent: u64,
     ) -> Result<bool, EngineError> {
-        match copied {
-            Ok(rows) => {
+        match copied.map_err(|err| writing(err, self.table())) {
+            Ok(rows) if rows == sent => {
                 self.run(KEEP_AND_SAVE).await?;
                 self.applied.changes.added += rows;
                 Ok(true)
             }
-            Err(err) => match writing(err, self.table()) {
-                Fault::Row(_) => {
-                    self.run(UNDO).await?;
-                    self.saved = false;
-                    self.straight_failures += 1;
-                    Ok(false)
-                }
-                Fault::Engine(err) => Err(err),
-            },
+            Err(Fault::Engine(err)) => Err(err),
+            // A row does not fit, or a trigger left some out.
+            Ok(_) | Err(Fault::Row(_)) => {
+                self.run(UNDO).await?;
+                self.saved = false;
+                self.straight_failures += 1;
+                Ok(false)
+            }
         }
     }
 
-    /// The transaction has ended, and with it what could have been gone back to.
+    /// The transaction has ended, and with it what could have been gone back to and what was staged.
     pub(super) fn forget_saved(&mut self) {
         self.saved = false;
+        self.litter = 0;
     }
 
     /// Makes the temporary tables where they are missing.
-    pub(super) async fn ready_stage(&mut self) -> Result<(), EngineError> {
+    async fn ready_stage(&mut self) -> Result<(), EngineError> {
         if self.staged {
             return Ok(());
         }
@@ -208,11 +216,7 @@ impl Writer {
 
     /// Writes `rows` in ever smaller ranges; single rows at fault are held back. More of them than `limit` are tried
     /// once more together, since others may have made room for them, before the table fails.
-    pub(super) async fn halve(
-        &mut self,
-        rows: &[Bytes],
-        limit: Option<usize>,
-    ) -> Result<(), EngineError> {
+    async fn halve(&mut self, rows: &[Bytes], limit: Option<usize>) -> Result<(), EngineError> {
         let mut ranges = vec![rows];
         while let Some(range) = ranges.pop() {
             match self.attempt(range).await {
@@ -236,7 +240,7 @@ impl Writer {
     }
 
     /// Writes `rows` as one under a savepoint, all or none.
-    pub(super) async fn attempt(&mut self, rows: &[Bytes]) -> Result<Changes, Fault> {
+    async fn attempt(&mut self, rows: &[Bytes]) -> Result<Changes, Fault> {
         self.run(SAVE).await?;
         match self.apply_staged(rows).await {
             Ok(changes) => {
@@ -245,6 +249,9 @@ impl Writer {
             }
             Err(Fault::Row(refusal)) => {
                 self.run(UNDO).await?;
+                if self.litter > LITTER_BYTES {
+                    self.clear_stage().await?;
+                }
                 Err(Fault::Row(refusal))
             }
             Err(Fault::Engine(err)) => Err(Fault::Engine(err)),
@@ -265,21 +272,60 @@ impl Writer {
             0
         };
         if self.destination.statements.updates() {
-            let update = self.destination.statements.update();
-            changes.updated = self.touch(&update).await?;
+            changes.updated = self.update().await?;
         }
         changes.conflicts = differing.saturating_sub(changes.updated);
         changes.skipped = changes.conflicts;
         if self.destination.statements.inserts() {
             let insert = self.destination.statements.insert();
             changes.added = self.touch(&insert).await?;
+            self.refuse_left_out().await?;
         } else {
             let query = self.destination.statements.count_absent();
             changes.skipped += self.number(&query).await?;
         }
-        let clear = self.destination.statements.clear_stage();
-        self.touch(&clear).await?;
+        self.clear_stage().await?;
         Ok(changes)
+    }
+
+    /// Empties the stage.
+    pub(super) async fn clear_stage(&mut self) -> Result<(), Fault> {
+        let statements = &self.destination.statements;
+        if self.litter > LITTER_BYTES {
+            let renew = statements.renew_stage();
+            self.touch(&renew).await?;
+            self.litter = 0;
+        } else {
+            let clear = statements.clear_stage();
+            self.touch(&clear).await?;
+        }
+        Ok(())
+    }
+
+    async fn update(&mut self) -> Result<u64, Fault> {
+        let statements = &self.destination.statements;
+        let (update, query) = (statements.update(), statements.count_updates());
+        let due = if self.destination.has_triggers {
+            self.number(&query).await?
+        } else {
+            0
+        };
+        let updated = self.touch(&update).await?;
+        if updated < due {
+            return Err(left_out());
+        }
+        Ok(updated)
+    }
+
+    /// After inserting every row is there, unless something of the table's own decided otherwise.
+    async fn refuse_left_out(&mut self) -> Result<(), Fault> {
+        if self.destination.has_triggers {
+            let query = self.destination.statements.count_absent();
+            if self.number(&query).await? > 0 {
+                return Err(left_out());
+            }
+        }
+        Ok(())
     }
 
     /// Two incoming keys that the destination calls equal would replace each other.
@@ -297,6 +343,7 @@ impl Writer {
             return Err(Fault::Row(Refusal {
                 column: None,
                 reason: reason.into(),
+                may_fit_later: true,
             }));
         }
         if !began_empty {
@@ -306,22 +353,23 @@ impl Writer {
         Ok(())
     }
 
-    pub(super) async fn stage(&mut self, rows: &[Bytes]) -> Result<(), Fault> {
+    async fn stage(&mut self, rows: &[Bytes]) -> Result<(), Fault> {
         let statement = self.destination.statements.copy_into_stage();
+        self.litter += rows.iter().map(Bytes::len).sum::<usize>();
         copy_in(&mut self.session, &statement, rows)
             .await
             .map(drop)
             .map_err(|err| writing(err, self.table()))
     }
 
-    pub(super) async fn touch(&mut self, statement: &Sql) -> Result<u64, Fault> {
+    async fn touch(&mut self, statement: &Sql) -> Result<u64, Fault> {
         self.session
             .execute(statement)
             .await
             .map_err(|err| writing(err, self.table()))
     }
 
-    pub(super) async fn run(&mut self, statements: &'static str) -> Result<(), EngineError> {
+    async fn run(&mut self, statements: &'static str) -> Result<(), EngineError> {
         self.session
             .run(statements)
             .await
@@ -337,4 +385,12 @@ impl Writer {
         let number: i64 = row.try_get(0).map_err(|err| writing(err, self.table()))?;
         Ok(u64::try_from(number).unwrap_or_default())
     }
+}
+
+fn left_out() -> Fault {
+    Fault::Row(Refusal {
+        column: None,
+        reason: "a trigger or a rule of the table left the row out".into(),
+        may_fit_later: false,
+    })
 }

@@ -6,9 +6,10 @@
 
 use crate::engine::driver::RowStream;
 use crate::engine::error::EngineError;
+use crate::engine::postgres::apply::copying::Copying;
 use crate::engine::postgres::apply::{Applier, Next};
 use crate::engine::postgres::connect::Session;
-use crate::engine::postgres::copying::Copying;
+use crate::engine::transaction::Way;
 use crate::wire::row::RowBatch;
 
 /// Bytes of one COPY. They stay in memory until it has ended, to be halved if need be.
@@ -23,8 +24,8 @@ struct Sent {
 }
 
 impl Applier {
-    /// Copies `batch`, and what follows it, until a piece or the transaction is full, nothing came for a while, or the
-    /// end came; what comes next then.
+    /// Copies `batch`, and what follows it, until a piece or the transaction is full or has lasted long enough, nothing
+    /// came for a while, or the end came; what comes next then.
     pub(super) async fn copy_straight(
         &mut self,
         mut batch: RowBatch,
@@ -38,14 +39,17 @@ impl Applier {
         self.begin().await?;
         self.writer.ready_straight().await?;
         // While the COPY has the session, nobody else can use it.
-        let mut session = self.writer.session.lend();
+        let mut session = self.writer.session().lend();
         let sent = self.send(&mut session, batch, rows).await;
-        self.writer.session = session;
+        *self.writer.session() = session;
         let Sent { copied, next } = sent?;
         let piece = std::mem::take(&mut self.chunk);
-        self.count(&piece);
-        if !self.writer.keep_straight(copied).await? {
+        self.transaction.add(piece.rows, piece.bytes);
+        if !self.writer.keep_straight(copied, piece.rows).await? {
             self.writer.write(&piece.parts).await?;
+        }
+        if self.transaction.is_overdue(Way::Straight) {
+            self.commit().await?;
         }
         match next {
             Some(next) => Ok(next),
@@ -60,7 +64,7 @@ impl Applier {
         mut batch: RowBatch,
         rows: &mut RowStream,
     ) -> Result<Sent, EngineError> {
-        let statement = self.writer.destination.statements.copy_into_table();
+        let statement = self.writer.copy_into_table();
         let lost = |err| self.writer.engine(err);
         let mut copying = Copying::begin(session, &statement).await.map_err(lost)?;
         let mut sent = 0;
@@ -73,7 +77,7 @@ impl Applier {
             if !batch.data.is_empty() {
                 break Some(Next::Rows(batch));
             }
-            if self.chunk.bytes >= PIECE_BYTES {
+            if self.chunk.bytes >= PIECE_BYTES || self.transaction.is_overdue(Way::Straight) {
                 break None;
             }
             match self.next(rows).await? {
