@@ -209,7 +209,7 @@ fn nobody_gets_in_without_the_key_or_with_an_old_message() {
             "{answer}"
         );
     }
-    let (before, _) = sign(LIST, &body, 1);
+    let (before, _) = sign(LIST, &body, 0);
     site.peer(&before).unwrap().expect(200);
     site.restart();
     let attack = |name: &str, request: &Request, code: &str| refused(&site, request, code, name);
