@@ -12,7 +12,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// An application that wants a row this one has written waits no longer than this and one chunk.
 const LONGEST: Duration = Duration::from_secs(1);
 /// The same while a table that began empty is filled: a stream may be thin, and its keys may be the application's too.
-const LONGEST_STRAIGHT: Duration = Duration::from_secs(2);
+const LONGEST_STRAIGHT: Duration = Duration::from_secs(5);
 
 /// How a job's rows go now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -48,6 +48,7 @@ pub async fn hear_status(
     .await;
     // What waits for this connection may go on now.
     ctx.runner.wake();
+    ctx.alerter.wake();
     Ok(())
 }
 
@@ -74,6 +75,7 @@ pub async fn hear_deletion(
         None,
     )
     .await;
+    ctx.alerter.wake();
     Ok(())
 }
 

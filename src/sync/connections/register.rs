@@ -111,6 +111,7 @@ pub async fn register(
         Some(made.url.to_string()),
     )
     .await;
+    ctx.alerter.wake();
     Ok(made)
 }
 
