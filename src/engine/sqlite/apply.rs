@@ -10,7 +10,7 @@ mod pace;
 mod statements;
 mod swap;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rusqlite::Connection;
 use tokio::sync::mpsc::error::TryRecvError;
@@ -21,7 +21,7 @@ use crate::engine::error::EngineError;
 use crate::engine::fault::{Fault, Refusal};
 use crate::engine::held::Held;
 use crate::engine::sqlite::apply::destination::{Attempt, Destination, Effect};
-use crate::engine::sqlite::apply::pace::{Pace, TRANSACTION_TIME};
+use crate::engine::sqlite::apply::pace::Pace;
 use crate::engine::sqlite::caller::{CallerWatch, caller};
 use crate::engine::sqlite::connect::Location;
 use crate::engine::sqlite::fault::engine_error;
@@ -87,7 +87,6 @@ fn run(
         held: Held::new(),
         applied: Applied::default(),
         taken_care_of: 0,
-        not_taken_over: Duration::ZERO,
         progress,
         caller,
     };
@@ -112,8 +111,6 @@ struct Work<'c> {
     applied: Applied,
     /// Rows written, found equal or left out: all but those held back or refused.
     taken_care_of: u64,
-    /// How long transactions lasted since the last checkpoint.
-    not_taken_over: Duration,
     progress: watch::Sender<ApplyProgress>,
     caller: &'c CallerWatch,
 }
@@ -252,7 +249,7 @@ impl Work<'_> {
             return Ok(());
         }
         self.execute("commit")?;
-        self.not_taken_over += self.pace.end(Instant::now());
+        self.pace.end(Instant::now());
         self.progress.send_replace(ApplyProgress {
             rows_taken: self.applied.rows,
             rows_committed: self.taken_care_of,
@@ -265,8 +262,7 @@ impl Work<'_> {
     /// Lets SQLite take over into the database file what its write-ahead log has grown by: in the pause, for that keeps
     /// no writer waiting.
     fn checkpoint(&mut self) {
-        if self.not_taken_over >= TRANSACTION_TIME {
-            self.not_taken_over = Duration::ZERO;
+        if self.pace.needs_checkpoint() {
             // As with the checkpoints that SQLite makes by itself, what cannot be done now is done by a later one.
             let _ = self.execute("pragma wal_checkpoint(passive)");
         }

@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 use crate::engine::driver::ApplyBudget;
 
 /// Time for the rows of one transaction; its commit comes on top.
-pub(super) const TRANSACTION_TIME: Duration = Duration::from_millis(100);
+const TRANSACTION_TIME: Duration = Duration::from_millis(100);
+/// Bytes of rows about as many as SQLite lets its log grow by: 1,000 pages. Indices can make a log of few rows a long one,
+/// which is why time counts too.
+const CHECKPOINT_BYTES: u64 = 4 << 20;
 /// How often those who waited longer, because others were quicker in every pause, get one that they cannot miss.
 const LONG_PAUSE_EVERY: Duration = Duration::from_secs(1);
 /// The sleeps of SQLite's busy handler, in milliseconds (`sqliteDefaultBusyCallback` in its `main.c`); the last repeats.
@@ -26,6 +29,9 @@ pub(super) struct Pace {
     rest: Duration,
     ended: Instant,
     long_pause: Instant,
+    /// How long transactions lasted since the last checkpoint, and what they held.
+    logged_for: Duration,
+    logged_bytes: u64,
 }
 
 impl Pace {
@@ -38,6 +44,8 @@ impl Pace {
             rest: Duration::ZERO,
             ended: now,
             long_pause: now,
+            logged_for: Duration::ZERO,
+            logged_bytes: 0,
         }
     }
 
@@ -68,8 +76,8 @@ impl Pace {
                 .is_some_and(|begun| now - begun >= TRANSACTION_TIME)
     }
 
-    /// The transaction has ended; a pause begins. How long whoever waits has waited.
-    pub(super) fn end(&mut self, now: Instant) -> Duration {
+    /// The transaction has ended; a pause begins.
+    pub(super) fn end(&mut self, now: Instant) {
         let waited = self
             .begun
             .take()
@@ -82,7 +90,17 @@ impl Pace {
             } else {
                 sleep_after(waited)
             };
-        waited
+        self.logged_for += waited;
+        self.logged_bytes += self.bytes;
+    }
+
+    /// Whether the write-ahead log has grown by enough since the last time this was so.
+    pub(super) fn needs_checkpoint(&mut self) -> bool {
+        let needs = self.logged_for >= TRANSACTION_TIME || self.logged_bytes >= CHECKPOINT_BYTES;
+        if needs {
+            (self.logged_for, self.logged_bytes) = (Duration::ZERO, 0);
+        }
+        needs
     }
 }
 
