@@ -184,4 +184,6 @@ fn a_command_that_hangs_is_killed_in_time_and_when_the_daemon_stops() {
     });
     patient.taker.start();
     started(2);
+    // A daemon that is killed could not end what it started.
+    assert!(patient.taker.stop().success());
 }
