@@ -302,7 +302,8 @@ impl Listeners {
     fn serve(self, ctx: &Arc<Ctx>) -> Result<(), AppError> {
         let peers = api::peer_router(Arc::clone(ctx));
         let people = api::admin_router(Arc::clone(ctx));
-        let (to_peers, to_people) = (to_peers(ctx)?, to_people(ctx)?);
+        let to_peers = terms(ctx, Audience::Peers)?;
+        let to_people = terms(ctx, Audience::People)?;
         let (tasks, stop) = (&ctx.tasks, ctx.tasks.stopping());
         let own = || (tasks.clone(), stop.clone());
         let (owner, stopping) = own();
@@ -333,23 +334,17 @@ fn rest_of_second(started_at: Timestamp, now: Timestamp) -> Duration {
         .unwrap_or_default()
 }
 
-fn to_peers(ctx: &Ctx) -> Result<Terms, rustls::Error> {
-    let shown = ctx.certificates.server.clone();
+fn terms(ctx: &Ctx, audience: Audience) -> Result<Terms, rustls::Error> {
+    let (config, certificates) = (&ctx.config, &ctx.certificates);
+    let (max_connections, shown) = match audience {
+        Audience::Peers => (config.server.max_connections, &certificates.server),
+        Audience::People => (config.admin.max_connections, &certificates.admin),
+    };
     Ok(Terms {
-        audience: Audience::Peers,
-        max_connections: ctx.config.server.max_connections,
+        audience,
+        max_connections,
         settings: ctx.live.clone(),
-        tls: shown.map(api::acceptor).transpose()?,
-    })
-}
-
-fn to_people(ctx: &Ctx) -> Result<Terms, rustls::Error> {
-    let shown = ctx.certificates.admin.clone();
-    Ok(Terms {
-        audience: Audience::People,
-        max_connections: ctx.config.admin.max_connections,
-        settings: ctx.live.clone(),
-        tls: shown.map(api::acceptor).transpose()?,
+        tls: shown.clone().map(api::acceptor).transpose()?,
     })
 }
 

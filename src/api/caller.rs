@@ -16,7 +16,7 @@ use ipnet::IpNet;
 
 use crate::api::Audience;
 use crate::api::problem::Problem;
-use crate::model::url::is_loopback;
+use crate::model::url::{is_loopback, may_cross_openly};
 use crate::sync::Ctx;
 
 /// The network address a request came from; behind a trusted proxy, the one the proxy saw. A request extension.
@@ -78,9 +78,9 @@ fn takes_no_secret(path: &str) -> bool {
 }
 
 fn may_send_openly(sender: IpAddr, named: [&[IpNet]; 2]) -> bool {
-    let sender = sender.to_canonical();
-    let mut networks = named.into_iter().flatten();
-    is_loopback(sender) || networks.any(|network| network.contains(&sender))
+    named
+        .iter()
+        .any(|networks| may_cross_openly(sender, networks))
 }
 
 /// Replaces a trusted proxy's address by that of whom it stands for.

@@ -24,17 +24,6 @@ pub(super) async fn healthz() -> Json<Value> {
     Json(json!({"status": "ok"}))
 }
 
-/// What `/readyz` looks at.
-#[derive(Clone)]
-pub(super) struct Readiness(Arc<Ctx>);
-
-impl Readiness {
-    /// Of this daemon.
-    pub(super) fn of(ctx: Arc<Ctx>) -> Self {
-        Self(ctx)
-    }
-}
-
 /// The answer of `/readyz`.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Report {
@@ -46,8 +35,7 @@ pub(super) struct Report {
 
 /// Waits until `/readyz` answers 200.
 pub async fn until_ready(ctx: Arc<Ctx>) {
-    let readiness = Readiness::of(ctx);
-    while !look(&readiness).await.ready {
+    while !look(&ctx).await.ready {
         tokio::time::sleep(PAUSE).await;
     }
 }
@@ -55,8 +43,8 @@ pub async fn until_ready(ctx: Arc<Ctx>) {
 /// `GET /readyz`: 200 once the state answers and the second in which the daemon started has passed.
 ///
 /// The site database does not count: without it the daemon still answers peers, and heals when it is back.
-pub(super) async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, Json<Report>) {
-    let report = look(&readiness).await;
+pub(super) async fn readyz(State(ctx): State<Arc<Ctx>>) -> (StatusCode, Json<Report>) {
+    let report = look(&ctx).await;
     let status = if report.ready {
         StatusCode::OK
     } else {
@@ -65,8 +53,7 @@ pub(super) async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, J
     (status, Json(report))
 }
 
-async fn look(readiness: &Readiness) -> Report {
-    let Readiness(ctx) = readiness;
+async fn look(ctx: &Ctx) -> Report {
     let (state, database) = tokio::join!(
         tokio::time::timeout(PATIENCE, ctx.store.ping()),
         tokio::time::timeout(PATIENCE, ctx.driver.version()),

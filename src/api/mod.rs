@@ -86,7 +86,6 @@ pub fn peer_router(ctx: Arc<Ctx>) -> Router {
 
 /// What people reach: `/api/v1`, `/healthz`, `/readyz` and `/metrics`.
 pub fn admin_router(ctx: Arc<Ctx>) -> Router {
-    let readiness = health::Readiness::of(Arc::clone(&ctx));
     let beside = Router::new()
         .route("/metrics", get(metrics::show))
         .with_state(Arc::clone(&ctx))
@@ -94,7 +93,7 @@ pub fn admin_router(ctx: Arc<Ctx>) -> Router {
         .merge(
             Router::new()
                 .route("/readyz", get(health::readyz))
-                .with_state(readiness),
+                .with_state(Arc::clone(&ctx)),
         );
     let router = beside
         .nest("/api/v1", admin::router(Arc::clone(&ctx)))

@@ -5,14 +5,13 @@
 use std::net::{IpAddr, ToSocketAddrs as _};
 use std::path::Path;
 
-use ipnet::IpNet;
 use url::{Host, Url};
 
 use crate::base::certificate::authorities;
 use crate::base::secret::Secret;
 use crate::cli::client::Client;
 use crate::cli::exit::Failure;
-use crate::model::url::is_loopback;
+use crate::model::url::may_cross_openly;
 
 /// The way to the daemon at `server` with `token`. `config` may name networks into which it may cross openly,
 /// `ca_file` holds authorities besides the system's.
@@ -34,7 +33,7 @@ pub(super) fn client(
         let allowed = crate::config::allowed_networks(config);
         if !addresses(&server)?
             .iter()
-            .all(|address| is_private(*address, &allowed))
+            .all(|address| may_cross_openly(*address, &allowed))
         {
             return Err(Failure::refused(format!(
                 "{server} is plain HTTP, where the token could be read on the way; use https (admin.tls), a tunnel to loopback, or name its network in outgoing.allowed_networks"
@@ -62,14 +61,9 @@ fn addresses(server: &Url) -> anyhow::Result<Vec<IpAddr>> {
     })
 }
 
-fn is_private(address: IpAddr, allowed: &[IpNet]) -> bool {
-    let address = address.to_canonical();
-    is_loopback(address) || allowed.iter().any(|network| network.contains(&address))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{addresses, is_private};
+    use super::{addresses, may_cross_openly};
 
     #[test]
     fn a_token_may_cross_to_this_machine_and_into_named_networks_only() {
@@ -83,7 +77,9 @@ mod tests {
             ("http://93.184.216.34", false),
         ] {
             let found = addresses(&server.parse().unwrap()).unwrap();
-            let private = found.iter().all(|address| is_private(*address, &allowed));
+            let private = found
+                .iter()
+                .all(|address| may_cross_openly(*address, &allowed));
             assert_eq!(private, expected, "{server}");
         }
     }

@@ -131,6 +131,17 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
+/// Whether what a link to or from `address` carries may cross it unencrypted: it never leaves this machine or the
+/// networks that the administrator named.
+#[must_use]
+pub fn may_cross_openly(address: IpAddr, named_networks: &[IpNet]) -> bool {
+    let address = address.to_canonical();
+    is_loopback(address)
+        || named_networks
+            .iter()
+            .any(|network| network.contains(&address))
+}
+
 /// Whether `address` is this machine.
 #[must_use]
 pub fn is_loopback(address: IpAddr) -> bool {

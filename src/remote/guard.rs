@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use crate::model::url::{PeerUrl, is_loopback, may_call};
+use crate::model::url::{PeerUrl, may_call, may_cross_openly};
 use crate::remote::error::RemoteError;
 
 /// Which links a client may use.
@@ -39,7 +39,7 @@ impl Links {
         if !may_call(address, allowed_networks) {
             return Err(RemoteError::Forbidden { host: host() });
         }
-        if self == Self::Private && !is_private_link(address, allowed_networks) {
+        if self == Self::Private && !may_cross_openly(address, allowed_networks) {
             return Err(RemoteError::Unencrypted { host: host() });
         }
         Ok(())
@@ -103,13 +103,4 @@ pub(super) async fn addresses(url: &PeerUrl) -> Result<Vec<IpAddr>, RemoteError>
             reason: err.to_string(),
         })?;
     Ok(found.map(|address| address.ip()).collect())
-}
-
-/// Whether a link to `address` is this machine's own or in a network the administrator named.
-pub(super) fn is_private_link(address: IpAddr, allowed_networks: &[IpNet]) -> bool {
-    let address = address.to_canonical();
-    is_loopback(address)
-        || allowed_networks
-            .iter()
-            .any(|network| network.contains(&address))
 }

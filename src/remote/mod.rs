@@ -19,15 +19,17 @@ pub use peer::{Peer, RegisterRequest, RowsRequest, Verified};
 pub use rows::IncomingRows;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use reqwest::redirect::Policy;
+use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 
 use crate::base::trust;
 use crate::config::Outgoing;
-use crate::model::url::PeerUrl;
+use crate::model::url::{PeerUrl, may_cross_openly};
 use guard::Links;
 use webhook::OwnClients;
 
@@ -101,7 +103,7 @@ impl Remote {
         let addresses = guard::addresses(url).await?;
         if addresses
             .iter()
-            .all(|address| guard::is_private_link(*address, &self.allowed_networks))
+            .all(|address| may_cross_openly(*address, &self.allowed_networks))
         {
             Ok(())
         } else {
@@ -121,16 +123,9 @@ impl Clients {
         let setup = |reason: &dyn std::fmt::Display| RemoteError::Setup(reason.to_string());
         let tls = trust::client_config(authorities).map_err(|err| setup(&err))?;
         let client = |links| {
-            reqwest::Client::builder()
-                .redirect(Policy::none())
-                .no_proxy()
-                .referer(false)
+            builder(&tls, outgoing.connect_timeout)
                 .https_only(links == Links::Encrypted)
-                .tls_backend_preconfigured(tls.clone())
-                .http1_only()
-                .connect_timeout(outgoing.connect_timeout)
                 .read_timeout(outgoing.idle_timeout)
-                .user_agent(concat!("Evenkeel/", env!("CARGO_PKG_VERSION")))
                 .dns_resolver(Arc::new(guard::Resolver::new(
                     links,
                     Arc::clone(allowed_networks),
@@ -154,11 +149,21 @@ impl Clients {
     }
 }
 
+/// What every client has in common: it goes where it is told, by itself, and nowhere else.
+fn builder(tls: &ClientConfig, connect_timeout: Duration) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .redirect(Policy::none())
+        .no_proxy()
+        .referer(false)
+        .tls_backend_preconfigured(tls.clone())
+        .http1_only()
+        .connect_timeout(connect_timeout)
+        .user_agent(concat!("Evenkeel/", env!("CARGO_PKG_VERSION")))
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use super::{Outgoing, Remote, RemoteError};
+    use super::{Duration, Outgoing, Remote, RemoteError};
     use crate::model::url::PeerUrl;
 
     fn remote(allowed_networks: &[&str]) -> Remote {

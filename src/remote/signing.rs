@@ -9,8 +9,8 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use crate::base::secret::random_bytes;
 use crate::model::connection::Direction;
 use crate::wire::signing::{
-    Answer, ConnectionKeys, Credentials, Nonce, Proof, Request, Seal, Signature, sign_request,
-    verify_answer,
+    Answer, ConnectionKeys, Credentials, Nonce, Proof, Request, Seal, Signature, joined,
+    sign_request, verify_answer,
 };
 
 /// What the answer to a signed request has to prove.
@@ -74,7 +74,8 @@ impl Expected {
             request: self.request,
             body,
         };
-        match verify_answer(key, &answer, |name| joined(headers, name)) {
+        let header = |name| joined(headers.get_all(name).iter().map(HeaderValue::to_str));
+        match verify_answer(key, &answer, header) {
             Proof::Holds => Ok(()),
             Proof::Missing if may_be_unsigned(status) => Ok(()),
             Proof::Missing => Err("the answer has no signature"),
@@ -92,19 +93,6 @@ impl Expected {
 /// asks: denial is all that whoever forges them achieves.
 fn may_be_unsigned(status: u16) -> bool {
     matches!(status, 401 | 404 | 408 | 413 | 429 | 500..=599)
-}
-
-/// All lines of a header, joined (RFC 9110, section 5.2).
-fn joined(headers: &HeaderMap, name: &str) -> Option<String> {
-    let lines: Result<Vec<&str>, _> = headers
-        .get_all(name)
-        .iter()
-        .map(HeaderValue::to_str)
-        .collect();
-    lines
-        .ok()
-        .filter(|lines| !lines.is_empty())
-        .map(|lines| lines.join(", "))
 }
 
 #[cfg(test)]

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::redirect::Policy;
 use rustls::ClientConfig;
 use serde::Serialize;
 use url::{Host, Url};
@@ -18,8 +17,8 @@ use url::{Host, Url};
 use crate::base::cause::{first_cause, last_cause};
 use crate::base::secret::Secret;
 use crate::model::url::may_call;
-use crate::remote::Remote;
 use crate::remote::error::RemoteError;
+use crate::remote::{Remote, builder};
 
 /// The clients for such addresses.
 #[derive(Debug)]
@@ -35,16 +34,7 @@ impl OwnClients {
         allowed_networks: &Arc<[IpNet]>,
         connect_timeout: Duration,
     ) -> Result<Self, reqwest::Error> {
-        let builder = || {
-            reqwest::Client::builder()
-                .redirect(Policy::none())
-                .no_proxy()
-                .referer(false)
-                .tls_backend_preconfigured(tls.clone())
-                .http1_only()
-                .connect_timeout(connect_timeout)
-                .user_agent(concat!("Evenkeel/", env!("CARGO_PKG_VERSION")))
-        };
+        let builder = || builder(tls, connect_timeout);
         let allowed_networks = Arc::clone(allowed_networks);
         Ok(Self {
             encrypted: builder().https_only(true).build()?,

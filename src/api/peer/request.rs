@@ -22,7 +22,7 @@ use crate::sync::connections::{Claim, Proved, incoming_policy, prove};
 use crate::sync::serve::ClientKind;
 use crate::sync::{Actor, Ctx};
 use crate::wire::frame::MEDIA_TYPE;
-use crate::wire::signing::{Presented, Request as SignedRequest, Seal};
+use crate::wire::signing::{Presented, Request as SignedRequest, Seal, joined};
 
 /// A request with its whole body.
 #[derive(Debug)]
@@ -102,9 +102,8 @@ impl PeerRequest {
         Ok(())
     }
 
-    /// All lines of a header, joined (RFC 9110, section 5.2); `None` when there is none, or one is no text.
     fn header(&self, name: &str) -> Option<String> {
-        joined(&self.headers, name)
+        joined(self.headers.get_all(name).iter().map(HeaderValue::to_str))
     }
 
     /// The connection that the body names by `token_hash`.
@@ -202,18 +201,6 @@ impl PeerRequest {
             address: self.address,
         }
     }
-}
-
-fn joined(headers: &HeaderMap, name: &str) -> Option<String> {
-    let lines: Result<Vec<&str>, _> = headers
-        .get_all(name)
-        .iter()
-        .map(HeaderValue::to_str)
-        .collect();
-    lines
-        .ok()
-        .filter(|lines| !lines.is_empty())
-        .map(|lines| lines.join(", "))
 }
 
 fn refused(err: &(dyn std::error::Error + 'static)) -> Refusal {

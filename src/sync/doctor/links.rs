@@ -7,7 +7,7 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::base::certificate::{
-    Certificate, CertificateFiles, LiveCertificate, Standing, authorities,
+    Certificate, CertificateError, CertificateFiles, LiveCertificate, Standing, authorities,
 };
 use crate::config::Config;
 use crate::model::finding::Finding;
@@ -38,7 +38,7 @@ pub(super) async fn findings(ctx: &Ctx) -> Vec<Finding> {
     for (section, files, shown, host) in listeners {
         if let Some((files, shown)) = files.as_ref().zip(shown.as_deref()) {
             findings.push(of_shown(section, &shown.current(), now));
-            findings.extend(of_disk(section, files, Some(shown)));
+            findings.extend(of_disk(section, files, files.load(), Some(shown)));
             findings.extend(host.and_then(|host| of_name(&shown.current(), host)));
         }
     }
@@ -55,10 +55,11 @@ pub(super) fn file_findings(config: &Config) -> Vec<Finding> {
     ];
     for (section, files) in listeners {
         let Some(files) = files else { continue };
-        if let Ok(certificate) = files.load() {
-            findings.push(of_shown(section, &certificate, Timestamp::now()));
+        let found = files.load();
+        if let Ok(certificate) = &found {
+            findings.push(of_shown(section, certificate, Timestamp::now()));
         }
-        findings.extend(of_disk(section, files, None));
+        findings.extend(of_disk(section, files, found, None));
     }
     findings.extend(config.outgoing.ca_file.as_deref().map(of_authorities));
     findings
@@ -143,6 +144,7 @@ fn of_shown(section: &str, shown: &Certificate, now: Timestamp) -> Finding {
 fn of_disk(
     section: &str,
     files: &CertificateFiles,
+    found: Result<Certificate, CertificateError>,
     shown: Option<&LiveCertificate>,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -154,7 +156,7 @@ fn of_disk(
             format!("chmod o= {key}"),
         ));
     }
-    match files.load() {
+    match found {
         Err(err) => findings.push(Finding::bad(
             format!("{section}: {err}"),
             "correct the files: the daemon would not start with them again",

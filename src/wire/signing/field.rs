@@ -152,6 +152,12 @@ impl Input {
     }
 }
 
+/// All lines of a header, joined (RFC 9110, section 5.2); `None` when there is none, or one is no text.
+pub fn joined<'a, E>(lines: impl Iterator<Item = Result<&'a str, E>>) -> Option<String> {
+    let lines: Vec<&str> = lines.collect::<Result<_, E>>().ok()?;
+    (!lines.is_empty()).then(|| lines.join(", "))
+}
+
 /// The value of `Content-Digest` for a body.
 pub(super) fn content_digest(body: &[u8]) -> String {
     format!("{DIGEST}=:{}:", STANDARD.encode(Sha256::digest(body)))

@@ -14,7 +14,7 @@ mod replay;
 mod seal;
 
 pub use fault::{SignatureCode, SignatureFault};
-pub use field::Signature;
+pub use field::{Signature, joined};
 pub use keys::{ConnectionKeys, Credentials, MacKey, RootKey};
 pub use message::{
     Answer, CHECKS, CONNECTION, CONTENT_DIGEST, Check, LIFETIME, Presented, Proof, Received,

@@ -70,7 +70,6 @@ pub(super) struct Destination<'c> {
     mode: SyncMode,
     conflict: ConflictStrategy,
     began_empty: bool,
-    insert_first: bool,
     statements: Statements<'c>,
 }
 
@@ -112,7 +111,6 @@ impl<'c> Destination<'c> {
             mode: job.mode,
             conflict: job.conflict,
             began_empty: empty,
-            insert_first: empty && job.mode != SyncMode::Update,
             statements: Statements::new(connection, job, described, key.folded)?,
         })
     }
@@ -230,7 +228,7 @@ impl<'c> Destination<'c> {
         if attempt == Attempt::First {
             self.remember(values)?;
         }
-        if self.insert_first {
+        if self.began_empty && self.mode != SyncMode::Update {
             match self.insert(values) {
                 Err(Fault::Row(refusal)) if is_unique_violation(&refusal) => {}
                 result => return result,
