@@ -4,4 +4,5 @@ mod between;
 mod filter;
 mod sender;
 mod signing;
+mod state;
 mod stranger;
