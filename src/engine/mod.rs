@@ -13,8 +13,10 @@ pub mod mysql;
 pub mod postgres;
 mod scope;
 mod session;
+pub mod spool;
 pub mod sql;
 pub mod sqlite;
+pub mod tally;
 mod transaction;
 
 pub use error::EngineError;

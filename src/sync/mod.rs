@@ -4,6 +4,7 @@
 
 pub mod active;
 pub mod alerts;
+mod compare;
 pub mod connections;
 pub mod contract;
 pub mod doctor;

@@ -299,8 +299,19 @@ impl RowSum {
             .as_bytes()
             .split_first_chunk::<16>()
             .unwrap_or((&[0; 16], &[]));
-        self.rows += 1;
-        self.sum = self.sum.wrapping_add(u128::from_le_bytes(*head));
+        self.count(u128::from_le_bytes(*head));
+    }
+
+    /// Counts one row of this hash in.
+    pub fn count(&mut self, hash: u128) {
+        self.rows = self.rows.wrapping_add(1);
+        self.sum = self.sum.wrapping_add(hash);
+    }
+
+    /// Counts the rows of another sum in.
+    pub fn merge(&mut self, other: Self) {
+        self.rows = self.rows.wrapping_add(other.rows);
+        self.sum = self.sum.wrapping_add(other.sum);
     }
 
     /// Reads an `end` frame's payload.

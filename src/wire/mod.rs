@@ -14,6 +14,7 @@ pub mod row;
 pub mod scope;
 pub mod signing;
 mod squeeze;
+pub mod tally;
 
 /// Bytes or text that are no value of the type they claim.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
