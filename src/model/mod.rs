@@ -7,6 +7,7 @@ pub mod fault;
 pub mod filter;
 pub mod finding;
 pub mod grant;
+pub mod guard;
 pub mod id;
 pub mod order;
 pub mod outcome;

@@ -10,6 +10,7 @@ pub mod contract;
 pub mod doctor;
 pub mod error;
 mod mapping;
+mod plan;
 pub mod pull;
 pub mod retry;
 pub mod serve;

@@ -1,0 +1,180 @@
+//! What a run does about each row that differs, by its mode and conflict strategy; and what becomes of a whole plan.
+//!
+//! Pure. Invariant: the proof follows from the plan alone: what is written is counted as the source has it, what is left
+//! is counted on both sides.
+
+use crate::model::run::{ConflictStrategy, SyncMode};
+use crate::sync::compare::Difference;
+use crate::wire::frame::RowSum;
+use crate::wire::tally::RowHash;
+
+/// What becomes of one row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    /// It is written anew.
+    Insert,
+    /// It is changed.
+    Update,
+    /// It is deleted.
+    Delete,
+    /// The rules leave it as it is.
+    Leave,
+}
+
+/// What `mode` and `conflict` do about a row that differs so. `merge` and `newest` are decided on the locked row: here
+/// they may change it.
+#[must_use]
+pub fn effect(mode: SyncMode, conflict: ConflictStrategy, difference: Difference) -> Effect {
+    match (difference, mode) {
+        (Difference::OnlyThere(_), SyncMode::Update) => Effect::Leave,
+        (Difference::OnlyThere(_), _) => Effect::Insert,
+        (Difference::OnlyHere(_), SyncMode::Mirror) => Effect::Delete,
+        (Difference::OnlyHere(_), _) | (Difference::Differs { .. }, SyncMode::Insert) => {
+            Effect::Leave
+        }
+        (Difference::Differs { .. }, _) if conflict == ConflictStrategy::Skip => Effect::Leave,
+        (Difference::Differs { .. }, _) => Effect::Update,
+    }
+}
+
+/// The hash of a plan: BLAKE3 over its rows in the order of their places and keys, each with its effect and what it is on
+/// both sides. What was approved is what is applied, or it is not.
+#[derive(Clone, Debug, Default)]
+pub struct PlanHash(blake3::Hasher);
+
+impl PlanHash {
+    /// Counts a row in; the caller keeps the order.
+    pub fn add(&mut self, effect: Effect, key: &[u8], difference: Difference) {
+        let (here, there) = match difference {
+            Difference::OnlyThere(there) => (None, Some(there)),
+            Difference::OnlyHere(here) => (Some(here), None),
+            Difference::Differs { here, there } => (Some(here), Some(there)),
+        };
+        let letter = match effect {
+            Effect::Insert => b'i',
+            Effect::Update => b'u',
+            Effect::Delete => b'd',
+            Effect::Leave => return,
+        };
+        let length = u64::try_from(key.len()).unwrap_or(u64::MAX);
+        self.0.update(&[letter]);
+        self.0.update(&length.to_le_bytes());
+        self.0.update(key);
+        for side in [here, there] {
+            self.0.update(&[u8::from(side.is_some())]);
+            self.0
+                .update(&side.map_or(0, |RowHash(hash)| hash).to_le_bytes());
+        }
+    }
+
+    /// As 64 hexadecimal digits.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.0.finalize().to_hex().to_string()
+    }
+}
+
+/// What a run leaves in place, and which rows of the source are hidden by it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Here.
+    pub here: RowSum,
+    /// There.
+    pub there: RowSum,
+}
+
+impl Left {
+    /// Counts a row in that stays as it is here, or is not inserted.
+    pub fn add(&mut self, difference: Difference) {
+        match difference {
+            Difference::OnlyThere(RowHash(there)) => self.there.count(there),
+            Difference::OnlyHere(RowHash(here)) => self.here.count(here),
+            Difference::Differs {
+                here: RowHash(here),
+                there: RowHash(there),
+            } => {
+                self.here.count(here);
+                self.there.count(there);
+            }
+        }
+    }
+
+    /// Whether the source's rows are exactly the destination's, less what is left, plus what that hides.
+    #[must_use]
+    pub fn proves(&self, source: RowSum, destination: RowSum) -> bool {
+        let (mut one, mut other) = (source, destination);
+        one.merge(self.here);
+        other.merge(self.there);
+        one == other
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Effect, Left, PlanHash, effect};
+    use crate::model::run::{ConflictStrategy, SyncMode};
+    use crate::sync::compare::Difference;
+    use crate::wire::frame::RowSum;
+    use crate::wire::tally::RowHash;
+
+    const THERE: Difference = Difference::OnlyThere(RowHash(5));
+    const HERE: Difference = Difference::OnlyHere(RowHash(7));
+    const BOTH: Difference = Difference::Differs {
+        here: RowHash(1),
+        there: RowHash(2),
+    };
+
+    #[test]
+    fn each_mode_and_strategy_does_what_its_name_says() {
+        use ConflictStrategy::{Merge, Newest, Overwrite, Skip};
+        use Effect::{Delete, Insert, Leave, Update};
+        for (mode, conflict, expected) in [
+            (SyncMode::Upsert, Overwrite, [Insert, Leave, Update]),
+            (SyncMode::Upsert, Skip, [Insert, Leave, Leave]),
+            (SyncMode::Upsert, Merge, [Insert, Leave, Update]),
+            (SyncMode::Insert, Overwrite, [Insert, Leave, Leave]),
+            (SyncMode::Update, Newest, [Leave, Leave, Update]),
+            (SyncMode::Update, Skip, [Leave, Leave, Leave]),
+            (SyncMode::Mirror, Overwrite, [Insert, Delete, Update]),
+        ] {
+            let found = [THERE, HERE, BOTH].map(|difference| effect(mode, conflict, difference));
+            assert_eq!(found, expected, "{mode} {conflict}");
+        }
+    }
+
+    #[test]
+    fn a_plan_is_told_from_every_other() {
+        let plan = |rows: &[(Effect, &[u8], Difference)]| {
+            let mut hash = PlanHash::default();
+            for (effect, key, difference) in rows {
+                hash.add(*effect, key, *difference);
+            }
+            hash.text()
+        };
+        let plans = [
+            plan(&[]),
+            plan(&[(Effect::Insert, b"ab", THERE)]),
+            plan(&[(Effect::Update, b"ab", THERE)]),
+            plan(&[(Effect::Insert, b"a", THERE), (Effect::Insert, b"b", THERE)]),
+            plan(&[(Effect::Insert, b"ab", HERE)]),
+            plan(&[(Effect::Insert, b"ab", BOTH)]),
+        ];
+        let mut distinct = plans.to_vec();
+        distinct.sort();
+        distinct.dedup();
+        assert_eq!(distinct.len(), plans.len());
+        assert_eq!(plan(&[(Effect::Leave, b"ab", BOTH)]), plans[0]);
+    }
+
+    #[test]
+    fn what_is_left_is_counted_on_both_sides() {
+        let sum = |rows, sum| RowSum { rows, sum };
+        let mut left = Left::default();
+        left.add(HERE);
+        left.add(BOTH);
+        // One equal row of hash 9, the one that differs, and one that is only here.
+        assert!(left.proves(sum(2, 11), sum(3, 17)));
+        assert!(!left.proves(sum(2, 11), sum(3, 18)));
+        assert!(!left.proves(sum(2, 11), sum(2, 17)));
+    }
+}
