@@ -44,6 +44,11 @@ pub(super) fn is_missing_table(err: &sqlx::Error) -> bool {
     database(err).is_some_and(|database| matches!(database.code(), "42P01" | "3F000"))
 }
 
+/// Whether a row cannot be deleted because others point to it.
+pub(super) fn is_still_referenced(err: &sqlx::Error) -> bool {
+    database(err).is_some_and(|database| matches!(database.code(), "23503" | "23001"))
+}
+
 fn kind(code: &str) -> Kind {
     match code {
         "53100" | "53400" => Kind::Full,

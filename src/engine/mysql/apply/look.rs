@@ -10,12 +10,13 @@ use futures_util::TryStreamExt;
 use sqlx::AssertSqlSafe;
 use sqlx::mysql::MySqlRow;
 
+use crate::engine::enact::target::Local;
 use crate::engine::error::EngineError;
 use crate::engine::fault::{Fault, Refusal};
-use crate::engine::mysql::apply::Work;
 use crate::engine::mysql::apply::seen::Mark;
 use crate::engine::mysql::apply::statements::Lock;
-use crate::engine::mysql::apply::verdict::Local;
+use crate::engine::mysql::apply::verdict;
+use crate::engine::mysql::apply::writer::Writer;
 use crate::engine::mysql::fault::{fault, writing};
 use crate::engine::mysql::image::put;
 use crate::engine::mysql::read::raw;
@@ -39,12 +40,21 @@ impl Image {
     ///
     /// # Errors
     /// Never: the tuple was made here.
-    pub(super) fn local(&self) -> Result<Local<'_>, InvalidValue> {
+    pub(super) fn local(&self) -> Result<verdict::Local<'_>, InvalidValue> {
         let (fields, _) = split_tuple(&self.tuple)?;
-        Ok(Local {
+        Ok(verdict::Local {
             fields,
             unreadable: &self.unreadable,
         })
+    }
+}
+
+impl From<Image> for Local {
+    fn from(image: Image) -> Self {
+        Self {
+            readable: image.unreadable.is_empty(),
+            tuple: image.tuple,
+        }
     }
 }
 
@@ -57,7 +67,7 @@ pub(super) fn key_image(fields: &Fields<'_>, places: &[usize]) -> Vec<u8> {
     writer.take().data.to_vec()
 }
 
-impl Work {
+impl Writer {
     /// The rows that have the keys of `piece`.
     pub(super) async fn look(
         &mut self,
@@ -130,22 +140,6 @@ impl Work {
             }
         }
         Ok(values)
-    }
-
-    /// Two incoming keys that the destination calls equal would replace each other.
-    pub(super) fn refuse_collisions(&mut self, images: &[Option<Image>]) -> Result<(), Fault> {
-        let strange = images.iter().flatten().filter_map(|image| image.strange);
-        let wanted: HashSet<Mark> = strange.collect();
-        if wanted.is_empty() || self.seen.among(&wanted)?.is_empty() {
-            return Ok(());
-        }
-        Err(Fault::Row(Refusal {
-            column: None,
-            reason:
-                "key_collision: this database calls the key equal to that of another incoming row"
-                    .to_owned(),
-            may_fit_later: false,
-        }))
     }
 }
 

@@ -5,6 +5,7 @@
 //! between inserting and updating.
 
 use crate::engine::driver::ApplyJob;
+use crate::engine::mysql::apply::pointing::Pointing;
 use crate::engine::mysql::encoder::Encoder;
 use crate::engine::mysql::schemas::Schemas;
 use crate::engine::mysql::types::Form;
@@ -152,6 +153,49 @@ impl Statements {
             });
         sql.push(" from ").table(&self.table);
         self.by_key(&mut sql);
+        self.in_keys(&mut sql, rows);
+        if lock == Lock::Update {
+            sql.push(" for update");
+        }
+        sql
+    }
+
+    pub(super) fn delete(&self, rows: usize) -> Sql {
+        let mut sql = self.schemas.sql();
+        sql.push("delete t from ").table(&self.table).push(" t");
+        self.by_key(&mut sql);
+        self.in_keys(&mut sql, rows);
+        sql
+    }
+
+    /// Whether rows point by `by` to the row of a key, other than that row itself.
+    pub(super) fn pointed_to(&self, by: &Pointing) -> Sql {
+        let mut sql = self.schemas.sql();
+        sql.push("select 1 from (select * from ").table(&self.table);
+        self.by_key(&mut sql);
+        self.where_key(&mut sql);
+        sql.push(") p join ").table(&by.table).push(" c on ");
+        sql.list(&by.pairs, " and ", |sql, (here, there)| {
+            sql.push("p.").ident(here).push(" = c.").ident(there);
+        });
+        if by.table == self.table {
+            sql.push(" and not (");
+            sql.list(self.key_columns(), " and ", |sql, (column, _)| {
+                sql.push("c.").ident(&column.name);
+                sql.push(" <=> p.").ident(&column.name);
+            });
+            sql.push(")");
+        }
+        sql.push(" limit 1 lock in share mode");
+        sql
+    }
+
+    /// Fresh tables have no statistics that would speak for the index.
+    fn by_key(&self, sql: &mut Sql) {
+        sql.push(" force index (").ident(&self.index).push(")");
+    }
+
+    fn in_keys(&self, sql: &mut Sql, rows: usize) {
         sql.push(" where ");
         if let [only] = self.key_columns().as_slice() {
             sql.ident(&only.0.name);
@@ -163,15 +207,6 @@ impl Statements {
         sql.push(" in (")
             .list(0..rows, ",", |sql, _| self.one_key(sql));
         sql.push(")");
-        if lock == Lock::Update {
-            sql.push(" for update");
-        }
-        sql
-    }
-
-    /// Fresh tables have no statistics that would speak for the index.
-    fn by_key(&self, sql: &mut Sql) {
-        sql.push(" force index (").ident(&self.index).push(")");
     }
 
     fn key_columns(&self) -> Vec<(&Column, &Encoder)> {
