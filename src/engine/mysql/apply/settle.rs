@@ -8,8 +8,7 @@ use crate::engine::error::EngineError;
 use crate::engine::fault::Fault;
 use crate::engine::held::Held;
 use crate::engine::mysql::apply::Work;
-use crate::engine::mysql::fault::fault;
-use crate::model::run::{Changes, ConflictStrategy};
+use crate::model::run::Changes;
 
 /// Rows that are tried again together.
 const TOGETHER: usize = 128;

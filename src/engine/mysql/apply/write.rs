@@ -3,13 +3,15 @@
 //! Neither begins nor commits. A statement that fails leaves nothing behind, and rows that need several statements are
 //! written under a savepoint. Invariant: after every call the transaction holds exactly the rows that were counted.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 
 use crate::engine::chunk::tuples;
 use crate::engine::error::EngineError;
 use crate::engine::fault::{Fault, Refusal};
 use crate::engine::mysql::apply::Work;
-use crate::engine::mysql::apply::look::key_image;
+use crate::engine::mysql::apply::look::{Image, key_image};
 use crate::engine::mysql::apply::seen::Mark;
 use crate::engine::mysql::apply::statements::Lock;
 use crate::engine::mysql::apply::verdict::Verdict;

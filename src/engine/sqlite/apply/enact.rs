@@ -18,7 +18,7 @@ use crate::engine::plan::PlanStream;
 use crate::engine::sqlite::apply::destination::Destination;
 use crate::engine::sqlite::apply::forward;
 use crate::engine::sqlite::apply::pace::TRANSACTION_TIME;
-use crate::engine::sqlite::apply::statements::{bind_all, bind_key, parameter, where_key};
+use crate::engine::sqlite::apply::statements::{bind_all, bind_key, where_key};
 use crate::engine::sqlite::apply::writer::{Writer, describe};
 use crate::engine::sqlite::caller::{CallerWatch, caller};
 use crate::engine::sqlite::connect::Location;

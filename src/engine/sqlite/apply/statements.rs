@@ -237,7 +237,7 @@ pub(super) fn where_key(sql: &mut Sql, job: &ApplyJob, described: &Described, fo
     });
 }
 
-pub(super) fn parameter(sql: &mut Sql, at: usize) {
+fn parameter(sql: &mut Sql, at: usize) {
     sql.push("?")
         .number(i128::try_from(at).unwrap_or(i128::MAX).saturating_add(1));
 }
