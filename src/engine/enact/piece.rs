@@ -2,18 +2,28 @@
 //!
 //! Invariant: all of them are done, or nothing is.
 
+use std::collections::{BTreeMap, HashMap};
+
 use bytes::Bytes;
 
-use crate::engine::enact::target::{Effect, Local, Target};
+use crate::engine::enact::target::{Effect, Local, Pointer, Target};
 use crate::engine::enact::verdict::{Meant, Verdict};
 use crate::engine::enact::work::{Outcome, Work};
 use crate::engine::error::EngineError;
 use crate::engine::fault::{Fault, Refusal};
 use crate::engine::plan::Change;
+use crate::wire::InvalidValue;
 
 const SAVE: &str = "savepoint evenkeel_piece";
 const KEEP: &str = "release savepoint evenkeel_piece";
 const UNDO: &str = "rollback to savepoint evenkeel_piece; release savepoint evenkeel_piece";
+
+const SAVE_ROW: &str = "savepoint evenkeel_row";
+const KEEP_ROW: &str = "release savepoint evenkeel_row";
+const UNDO_ROW: &str = "rollback to savepoint evenkeel_row; release savepoint evenkeel_row";
+
+/// So few that do not fit as one are tried one by one.
+const SINGLY: usize = 32;
 
 /// Changes at fault, by their places.
 pub(super) type Faults = Vec<(usize, Refusal)>;
@@ -47,9 +57,18 @@ impl<T: Target> Work<'_, T> {
                 Err(Fault::Row(refusal)) => {
                     if let [only] = range.as_slice() {
                         self.put_back(only, refusal)?;
+                        continue;
+                    }
+                    let faults = if range.len() <= SINGLY {
+                        self.diagnose(&range).await?
                     } else {
+                        Faults::new()
+                    };
+                    if faults.is_empty() {
                         let second = range.split_off(range.len() / 2);
                         ranges.extend([second, range]);
+                    } else {
+                        ranges.push(self.without(range, faults)?);
                     }
                 }
             }
@@ -153,27 +172,113 @@ impl<T: Target> Work<'_, T> {
         Ok(sorted)
     }
 
-    /// A row whose deletion would delete or empty others stays.
+    /// A row whose deletion would delete or empty rows that are not deleted with it stays.
     async fn refuse_referenced(&mut self, sorted: &mut Sorted) -> Result<(), Fault> {
         if sorted.deletes.is_empty() {
             return Ok(());
         }
         let rows: Vec<Bytes> = sorted.deletes.iter().map(|(_, row)| row.clone()).collect();
         let pointing = self.target.pointing(&rows).await?;
-        for ((at, _), table) in sorted.deletes.iter().zip(pointing) {
-            if let Some(table) = table {
-                let refusal = Refusal {
-                    column: None,
-                    reason: format!(
-                        "still_referenced: rows of {table} point to it, and would be deleted or emptied with it"
-                    ),
-                    // Those may be among the rows that are deleted after it.
-                    may_fit_later: true,
-                };
-                sorted.faults.push((*at, refusal));
-            }
+        let blocked = self
+            .blocked(&rows, pointing)
+            .map_err(|err| self.malformed(&err))?;
+        for (place, table) in blocked {
+            let Some((at, _)) = sorted.deletes.get(place) else {
+                continue;
+            };
+            let refusal = Refusal {
+                column: None,
+                reason: format!(
+                    "still_referenced: rows of {table} that stay point to it, and would be deleted or emptied with it"
+                ),
+                // They may be among the rows that are deleted after it.
+                may_fit_later: true,
+            };
+            sorted.faults.push((*at, refusal));
         }
         Ok(())
+    }
+
+    /// Which of `rows` are pointed to by rows that stay, directly or by others of them that have to stay for it.
+    fn blocked(
+        &self,
+        rows: &[Bytes],
+        pointing: Vec<(usize, Pointer)>,
+    ) -> Result<BTreeMap<usize, String>, InvalidValue> {
+        let mut places = HashMap::with_capacity(rows.len());
+        for (place, row) in rows.iter().enumerate() {
+            places.insert(self.rules.key_of(row)?, place);
+        }
+        let mut blocked = BTreeMap::new();
+        let mut pointed: HashMap<usize, Vec<usize>> = HashMap::new();
+        for (place, pointer) in pointing {
+            let table = match pointer {
+                Pointer::Other(table) => table,
+                Pointer::Own(row) => {
+                    if let Some(by) = places.get(&self.rules.key_of(&row)?) {
+                        pointed.entry(*by).or_default().push(place);
+                        continue;
+                    }
+                    self.target.job().table.name.to_string()
+                }
+            };
+            blocked.insert(place, table);
+        }
+        let mut new: Vec<(usize, String)> = blocked.clone().into_iter().collect();
+        while let Some((by, table)) = new.pop() {
+            for place in pointed.remove(&by).unwrap_or_default() {
+                if blocked.insert(place, table.clone()).is_none() {
+                    new.push((place, table.clone()));
+                }
+            }
+        }
+        Ok(blocked)
+    }
+
+    /// Which of `changes`, that cannot be done as one, do not fit: one after the other, and nothing of it stays.
+    async fn diagnose(&mut self, changes: &[Change]) -> Result<Faults, EngineError> {
+        self.target.run(SAVE).await?;
+        let faults = match self.sort(changes).await {
+            Ok(sorted) if sorted.faults.is_empty() => self.each(&sorted).await,
+            Ok(sorted) => Ok(sorted.faults),
+            Err(fault) => Err(fault),
+        };
+        self.target.run(UNDO).await?;
+        match faults {
+            Ok(faults) => Ok(faults),
+            // A key that cannot even be looked at: smaller ranges will tell which.
+            Err(Fault::Row(_)) => Ok(Faults::new()),
+            Err(Fault::Engine(err)) => Err(err),
+        }
+    }
+
+    /// Writes row by row; those that did not fit.
+    pub(super) async fn each(&mut self, sorted: &Sorted) -> Result<Faults, Fault> {
+        let mut unfit = Faults::new();
+        let updates = sorted
+            .updates
+            .iter()
+            .map(|(at, meant)| (Effect::Update, at, &meant.row));
+        let inserts = sorted
+            .inserts
+            .iter()
+            .map(|(at, meant)| (Effect::Insert, at, &meant.row));
+        let deletes = sorted
+            .deletes
+            .iter()
+            .map(|(at, row)| (Effect::Delete, at, row));
+        for (effect, at, row) in updates.chain(inserts).chain(deletes) {
+            self.target.run(SAVE_ROW).await?;
+            match self.target.write(effect, std::slice::from_ref(row)).await {
+                Ok(()) => self.target.run(KEEP_ROW).await?,
+                Err(Fault::Row(refusal)) => {
+                    self.target.run(UNDO_ROW).await?;
+                    unfit.push((*at, refusal));
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(unfit)
     }
 
     /// Which of the rows that were written are not what they were to become.
@@ -197,7 +302,7 @@ impl<T: Target> Work<'_, T> {
         for ((at, row), found) in sorted.deletes.iter().zip(after) {
             let key = |row: &[u8]| self.rules.key_of(row).ok();
             if found.is_some_and(|local| key(&local.tuple) == key(row)) {
-                let what = "the row is still there after it was deleted".to_owned();
+                let what = "the row is still there after it was deleted";
                 faults.push((*at, self.altered_as(None, what)));
             }
         }
@@ -206,7 +311,7 @@ impl<T: Target> Work<'_, T> {
 
     fn altered(&self, meant: &Meant, found: Option<&Local>) -> Refusal {
         let Some(found) = found else {
-            return self.altered_as(None, "the row is not there after it was written".to_owned());
+            return self.altered_as(None, "the row is not there after it was written");
         };
         let columns = &self.target.job().columns;
         let differing = self.rules.differing(meant, found);
@@ -219,10 +324,10 @@ impl<T: Target> Work<'_, T> {
             "what was written reads back with another value in {}",
             names.join(", ")
         );
-        self.altered_as(names.first().map(|name| (*name).to_owned()), what)
+        self.altered_as(names.first().map(|name| (*name).to_owned()), &what)
     }
 
-    fn altered_as(&self, column: Option<String>, what: String) -> Refusal {
+    fn altered_as(&self, column: Option<String>, what: &str) -> Refusal {
         let triggers = self.target.job().table.triggers.join(", ");
         let why = if triggers.is_empty() {
             String::new()

@@ -18,9 +18,6 @@ const ROUNDS: usize = 20;
 const SAVE: &str = "savepoint evenkeel_swap";
 const KEEP: &str = "release savepoint evenkeel_swap";
 const UNDO: &str = "rollback to savepoint evenkeel_swap; release savepoint evenkeel_swap";
-const SAVE_ROW: &str = "savepoint evenkeel_row";
-const KEEP_ROW: &str = "release savepoint evenkeel_row";
-const UNDO_ROW: &str = "rollback to savepoint evenkeel_row; release savepoint evenkeel_row";
 
 impl<T: Target> Work<'_, T> {
     /// Does those of the changes held back that only block each other. No transaction is open before or after.
@@ -73,24 +70,7 @@ impl<T: Target> Work<'_, T> {
         self.target
             .write(Effect::Park, &meant(&sorted.updates))
             .await?;
-        let mut unfit = Faults::new();
-        let updates = sorted.updates.iter().map(|row| (Effect::Update, row));
-        let inserts = sorted.inserts.iter().map(|row| (Effect::Insert, row));
-        for (effect, (at, meant)) in updates.chain(inserts) {
-            self.target.run(SAVE_ROW).await?;
-            match self
-                .target
-                .write(effect, std::slice::from_ref(&meant.row))
-                .await
-            {
-                Ok(()) => self.target.run(KEEP_ROW).await?,
-                Err(Fault::Row(refusal)) => {
-                    self.target.run(UNDO_ROW).await?;
-                    unfit.push((*at, refusal));
-                }
-                Err(Fault::Engine(err)) => return Err(Fault::Engine(err)),
-            }
-        }
+        let mut unfit = self.each(&sorted).await?;
         if unfit.is_empty() {
             unfit = self.read_back(&sorted).await?;
         }

@@ -19,6 +19,15 @@ pub(in crate::engine) struct Local {
     pub(in crate::engine) readable: bool,
 }
 
+/// What points to a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::engine) enum Pointer {
+    /// Another row of the same table.
+    Own(Bytes),
+    /// Rows of this table.
+    Other(String),
+}
+
 /// What is done to rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::engine) enum Effect {
@@ -75,11 +84,12 @@ pub(in crate::engine) trait Target {
         rows: &[Bytes],
     ) -> impl Future<Output = Result<(), Fault>> + Send;
 
-    /// For each of `rows` a table with rows that its deletion would delete or empty as well.
+    /// What points to `rows` so that their deletion would delete or empty it as well; each with the place of the row. Of the
+    /// table's own rows that point to one, at least one more than there are `rows` is told, if there are so many.
     fn pointing(
         &mut self,
         rows: &[Bytes],
-    ) -> impl Future<Output = Result<Vec<Option<String>>, Fault>> + Send;
+    ) -> impl Future<Output = Result<Vec<(usize, Pointer)>, Fault>> + Send;
 
     /// Ends the work: no transaction is open, and all was committed.
     fn finish(&mut self) -> impl Future<Output = Result<(), EngineError>> + Send;

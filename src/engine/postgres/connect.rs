@@ -106,10 +106,4 @@ impl Session {
         let query = AssertSqlSafe(query.text().to_owned());
         self.raw()?.fetch_one(sqlx::raw_sql(query)).await
     }
-
-    /// Runs a built query; its rows, whose values come as text.
-    pub(super) async fn all(&mut self, query: &Sql) -> Result<Vec<PgRow>, sqlx::Error> {
-        let query = AssertSqlSafe(query.text().to_owned());
-        self.raw()?.fetch_all(sqlx::raw_sql(query)).await
-    }
 }

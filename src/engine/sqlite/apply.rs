@@ -173,7 +173,7 @@ impl Work<'_> {
         }
         self.commit()?;
         self.swap()?;
-        let mut rest = std::mem::replace(&mut self.held, Held::new());
+        let mut rest = std::mem::take(&mut self.held);
         let count = rest.len();
         for at in 0..count {
             let tuple = rest.get(at)?;
@@ -185,7 +185,7 @@ impl Work<'_> {
     }
 
     fn retry_held(&mut self, backwards: bool) -> Result<(), EngineError> {
-        let mut current = std::mem::replace(&mut self.held, Held::new());
+        let mut current = std::mem::take(&mut self.held);
         let count = current.len();
         for at in 0..count {
             let tuple = current.get(if backwards { count - 1 - at } else { at })?;

@@ -88,7 +88,7 @@ impl Site {
             let tuples = batch.tuples();
             scanned.extend(tuples.map(|tuple| Bytes::copy_from_slice(tuple.unwrap())));
         }
-        let wanted = wanted.iter().map(|row| tuple(row)).collect();
+        let wanted = wanted.iter().map(tuple).collect();
         Plan {
             changes: differences(&by_key(scanned), &by_key(wanted)),
             job: ApplyJob {

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::engine::driver::{ApplyJob, ApplyProgress, EnactJob, Enacted};
 use crate::engine::enact;
-use crate::engine::enact::target::{Effect, Local, Target};
+use crate::engine::enact::target::{Effect, Local, Pointer, Target};
 use crate::engine::error::EngineError;
 use crate::engine::fault::{Fault, Refusal};
 use crate::engine::mysql::apply::open;
@@ -127,14 +127,12 @@ impl Target for MysqlTarget {
         }
     }
 
-    async fn pointing(&mut self, rows: &[Bytes]) -> Result<Vec<Option<String>>, Fault> {
-        let mut found = vec![None; rows.len()];
-        for (row, found) in rows.iter().zip(&mut found) {
+    async fn pointing(&mut self, rows: &[Bytes]) -> Result<Vec<(usize, Pointer)>, Fault> {
+        let mut found = Vec::new();
+        for (place, row) in rows.iter().enumerate() {
             for by in &self.pointing {
-                if self.writer.is_pointed_to(row, by).await? {
-                    *found = Some(by.table.to_string());
-                    break;
-                }
+                let pointers = self.writer.pointers(row, by, rows.len() + 1).await?;
+                found.extend(pointers.into_iter().map(|pointer| (place, pointer)));
             }
         }
         Ok(found)

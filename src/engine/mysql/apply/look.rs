@@ -11,7 +11,6 @@ use sqlx::AssertSqlSafe;
 use sqlx::mysql::MySqlRow;
 
 use crate::engine::enact::target::Local;
-use crate::engine::error::EngineError;
 use crate::engine::fault::{Fault, Refusal};
 use crate::engine::mysql::apply::seen::Mark;
 use crate::engine::mysql::apply::statements::Lock;
@@ -22,6 +21,7 @@ use crate::engine::mysql::image::put;
 use crate::engine::mysql::read::raw;
 use crate::engine::mysql::types::Form;
 use crate::engine::mysql::value::Value;
+use crate::engine::sql::Sql;
 use crate::wire::InvalidValue;
 use crate::wire::row::{Fields, RowWriter, split_tuple};
 
@@ -104,24 +104,32 @@ impl Writer {
     }
 
     async fn fetch(&mut self, piece: &[Bytes], lock: Lock) -> Result<Vec<(Vec<u8>, Image)>, Fault> {
-        let statements = &self.destination.statements;
-        let statement = statements.look(piece.len(), lock);
-        let arguments = self.arguments(&statement, self.keys(piece)?)?;
+        let statement = self.destination.statements.look(piece.len(), lock);
+        let images = self.images(&statement, piece).await?;
+        let keyed = images.into_iter().map(|image| {
+            let (fields, _) = split_tuple(&image.tuple)?;
+            let key = key_image(&fields, self.destination.statements.key());
+            Ok((key, image))
+        });
+        let keyed: Result<_, InvalidValue> = keyed.collect();
+        keyed.map_err(|err| Fault::Engine(self.malformed(&err)))
+    }
+
+    /// The rows that `statement` finds by the keys of `piece`.
+    pub(super) async fn images(
+        &mut self,
+        statement: &Sql,
+        piece: &[Bytes],
+    ) -> Result<Vec<Image>, Fault> {
+        let arguments = self.arguments(statement, self.keys(piece)?)?;
         let table = self.job.table.name.clone();
         let connection = self.session.raw().map_err(|err| fault(err, &table))?;
-        let forms = statements.forms();
+        let forms = self.destination.statements.forms();
         let query = sqlx::query_with(AssertSqlSafe(statement.text().to_owned()), arguments);
         let mut rows = query.fetch(connection);
         let mut found = Vec::new();
         while let Some(row) = rows.try_next().await.map_err(|err| writing(err, &table))? {
-            let image = image(&row, &forms).map_err(|err| fault(err, &table))?;
-            let key = {
-                let local = image
-                    .local()
-                    .map_err(|err| EngineError::of_table(&table, err.to_string()))?;
-                key_image(&local.fields, statements.key())
-            };
-            found.push((key, image));
+            found.push(image(&row, &forms).map_err(|err| fault(err, &table))?);
         }
         Ok(found)
     }

@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use sqlx::AssertSqlSafe;
 
+use crate::engine::enact::target::{Local, Pointer};
 use crate::engine::error::EngineError;
 use crate::engine::fault::Fault;
 use crate::engine::mysql::apply::writer::Writer;
@@ -70,20 +71,30 @@ where r.delete_rule in ('CASCADE', 'SET NULL', 'SET DEFAULT')
         Ok(found.into_iter().map(|(_, pointing)| pointing).collect())
     }
 
-    /// Whether rows point by `by` to the row that has this row's key.
-    pub(super) async fn is_pointed_to(
+    /// What points by `by` to the row that has this row's key; of the table's own rows up to `most`.
+    pub(super) async fn pointers(
         &mut self,
         row: &Bytes,
         by: &Pointing,
-    ) -> Result<bool, Fault> {
-        let statement = self.destination.statements.pointed_to(by);
-        let values = self.keys(std::slice::from_ref(row))?;
-        let arguments = self.arguments(&statement, values)?;
+        most: usize,
+    ) -> Result<Vec<Pointer>, Fault> {
+        let statement = self.destination.statements.pointing(by, most);
+        let key = std::slice::from_ref(row);
+        if by.table == *self.table() {
+            let images = self.images(&statement, key).await?;
+            let rows = images.into_iter().map(Local::from);
+            return Ok(rows.map(|local| Pointer::Own(local.tuple)).collect());
+        }
+        let arguments = self.arguments(&statement, self.keys(key)?)?;
         let table = self.job.table.name.clone();
         let connection = self.session.raw().map_err(|err| fault(err, &table))?;
         let query = sqlx::query_with(AssertSqlSafe(statement.text().to_owned()), arguments);
         let found = query.fetch_optional(connection).await;
-        Ok(found.map_err(|err| writing(err, &table))?.is_some())
+        let found = found.map_err(|err| writing(err, &table))?;
+        Ok(found
+            .map(|_| Pointer::Other(by.table.to_string()))
+            .into_iter()
+            .collect())
     }
 
     /// Deletes the rows that have the keys of `piece`.

@@ -6,7 +6,6 @@ use bytes::Bytes;
 
 use crate::engine::error::EngineError;
 use crate::engine::fault::Fault;
-use crate::engine::held::Held;
 use crate::engine::mysql::apply::Work;
 use crate::model::run::Changes;
 
@@ -32,7 +31,7 @@ impl Work {
         }
         self.commit().await?;
         self.swap().await?;
-        let mut rest = std::mem::replace(&mut self.held, Held::new());
+        let mut rest = std::mem::take(&mut self.held);
         for at in 0..rest.len() {
             let row = Bytes::from(rest.get(at)?);
             self.begin().await?;
@@ -47,7 +46,7 @@ impl Work {
     }
 
     async fn retry_held(&mut self, backwards: bool) -> Result<(), EngineError> {
-        let mut current = std::mem::replace(&mut self.held, Held::new());
+        let mut current = std::mem::take(&mut self.held);
         if backwards {
             current.reverse();
         }

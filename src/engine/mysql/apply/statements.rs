@@ -142,16 +142,9 @@ impl Statements {
     /// The rows with one of `rows` keys, in the form they are read in.
     pub(super) fn look(&self, rows: usize, lock: Lock) -> Sql {
         let mut sql = self.schemas.sql();
-        sql.push("select ")
-            .list(&self.columns, ", ", |sql, column| {
-                let (_, cast) = Form::of(column);
-                if cast {
-                    sql.push("cast(").ident(&column.name).push(" as char)");
-                } else {
-                    sql.ident(&column.name);
-                }
-            });
-        sql.push(" from ").table(&self.table);
+        sql.push("select ");
+        self.read_columns(&mut sql, "t");
+        sql.push(" from ").table(&self.table).push(" t");
         self.by_key(&mut sql);
         self.in_keys(&mut sql, rows);
         if lock == Lock::Update {
@@ -168,17 +161,25 @@ impl Statements {
         sql
     }
 
-    /// Whether rows point by `by` to the row of a key, other than that row itself.
-    pub(super) fn pointed_to(&self, by: &Pointing) -> Sql {
+    /// Rows that point by `by` to the row of a key: up to `most` of the table's own as they are read, or whether there is
+    /// one of another table. What is found stays so until the transaction ends.
+    pub(super) fn pointing(&self, by: &Pointing, most: usize) -> Sql {
+        let own = by.table == self.table;
         let mut sql = self.schemas.sql();
-        sql.push("select 1 from (select * from ").table(&self.table);
+        sql.push("select ");
+        if own {
+            self.read_columns(&mut sql, "c");
+        } else {
+            sql.push("1");
+        }
+        sql.push(" from (select * from ").table(&self.table);
         self.by_key(&mut sql);
         self.where_key(&mut sql);
         sql.push(") p join ").table(&by.table).push(" c on ");
         sql.list(&by.pairs, " and ", |sql, (here, there)| {
             sql.push("p.").ident(here).push(" = c.").ident(there);
         });
-        if by.table == self.table {
+        if own {
             sql.push(" and not (");
             sql.list(self.key_columns(), " and ", |sql, (column, _)| {
                 sql.push("c.").ident(&column.name);
@@ -186,8 +187,25 @@ impl Statements {
             });
             sql.push(")");
         }
-        sql.push(" limit 1 lock in share mode");
+        let most = if own { most } else { 1 };
+        sql.push(" limit ")
+            .number(i128::try_from(most).unwrap_or(i128::MAX));
+        sql.push(" lock in share mode");
         sql
+    }
+
+    /// Adds all columns, in the form they are read in.
+    fn read_columns(&self, sql: &mut Sql, from: &str) {
+        sql.list(&self.columns, ", ", |sql, column| {
+            let (_, cast) = Form::of(column);
+            if cast {
+                sql.push("cast(");
+            }
+            sql.ident(from).push(".").ident(&column.name);
+            if cast {
+                sql.push(" as char)");
+            }
+        });
     }
 
     /// Fresh tables have no statistics that would speak for the index.

@@ -235,6 +235,9 @@ where c.contype = 'f'
     Ok(parkable)
 }
 
+/// Schema, table, whether it is the destination itself; then the destination's columns, the `=`, the columns that point.
+type PointingRow = (String, String, bool, Vec<String>, Vec<String>, Vec<String>);
+
 /// The foreign keys by which a deletion in `table` would delete or empty rows that point to it.
 pub(super) async fn pointing(
     session: &mut Session,
@@ -243,7 +246,7 @@ pub(super) async fn pointing(
     let engine = |err| fault(err, table);
     let mut name = sql();
     name.table(table);
-    let found: Vec<(String, String, bool, Vec<String>, Vec<String>, Vec<String>)> = sqlx::query_as(
+    let found: Vec<PointingRow> = sqlx::query_as(
         "
 select n.nspname::text,
        t.relname::text,
@@ -271,20 +274,19 @@ order by c.oid",
     .fetch_all(session.raw().map_err(engine)?)
     .await
     .map_err(engine)?;
-    let pointing =
-        |(schema, name, own, here, equals, there): (String, _, _, Vec<_>, Vec<_>, Vec<_>)| {
-            let pairs = here.into_iter().zip(equals).zip(there);
-            Pointing {
-                table: TableName {
-                    schema: (schema != DEFAULT_SCHEMA).then_some(schema),
-                    name,
-                },
-                pairs: pairs
-                    .map(|((here, equals), there)| (here, equals, there))
-                    .collect(),
-                own,
-            }
-        };
+    let pointing = |(schema, name, own, here, equals, there): PointingRow| {
+        let pairs = here.into_iter().zip(equals).zip(there);
+        Pointing {
+            table: TableName {
+                schema: (schema != DEFAULT_SCHEMA).then_some(schema),
+                name,
+            },
+            pairs: pairs
+                .map(|((here, equals), there)| (here, equals, there))
+                .collect(),
+            own,
+        }
+    };
     Ok(found.into_iter().map(pointing).collect())
 }
 

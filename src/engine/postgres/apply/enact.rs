@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::TryStreamExt;
-use sqlx::Row;
 use sqlx::postgres::PgPool;
 use tokio::sync::watch;
 
 use crate::engine::driver::{ApplyJob, ApplyProgress, EnactJob, Enacted};
 use crate::engine::enact;
-use crate::engine::enact::target::{Effect, Local, Target};
+use crate::engine::enact::target::{Effect, Local, Pointer, Target};
 use crate::engine::error::EngineError;
 use crate::engine::fault::{Fault, Refusal};
 use crate::engine::plan::PlanStream;
@@ -148,7 +147,6 @@ impl PostgresTarget {
             .map_err(|err| writing(err, &self.job.table.name))
     }
 
-    /// The rows of a COPY whose first field is a place.
     async fn copied_out(&mut self, statement: &Sql) -> Result<Vec<RowBatch>, Fault> {
         let table = &self.job.table.name;
         let connection = self.session.raw().map_err(|err| fault(err, table))?;
@@ -179,23 +177,12 @@ impl PostgresTarget {
         }
     }
 
-    async fn found(&mut self, rows: usize) -> Result<Vec<Option<Local>>, Fault> {
-        let statement = self.destination.statements.copy_found();
-        let mut found: Vec<Option<Local>> = vec![None; rows];
-        for batch in self.copied_out(&statement).await? {
-            for tuple in batch.tuples() {
-                let (place, tuple) = tuple
-                    .and_then(placed)
-                    .map_err(|err| self.job.malformed(&err))?;
-                if let Some(found) = found.get_mut(place) {
-                    *found = Some(Local {
-                        tuple,
-                        readable: true,
-                    });
-                }
-            }
-        }
-        Ok(found)
+    /// The rows of a COPY whose first field is a place.
+    async fn placed_rows(&mut self, statement: &Sql) -> Result<Vec<(usize, Bytes)>, Fault> {
+        let batches = self.copied_out(statement).await?;
+        let tuples = batches.iter().flat_map(RowBatch::tuples);
+        let rows: Result<Vec<_>, _> = tuples.map(|tuple| placed(tuple?)).collect();
+        rows.map_err(|err| Fault::Engine(self.job.malformed(&err)))
     }
 }
 
@@ -250,7 +237,17 @@ impl Target for PostgresTarget {
 
     async fn look(&mut self, rows: &[Bytes]) -> Result<Vec<Option<Local>>, Fault> {
         self.stage_keys(rows).await?;
-        self.found(rows.len()).await
+        let statement = self.destination.statements.copy_found();
+        let mut found: Vec<Option<Local>> = vec![None; rows.len()];
+        for (place, tuple) in self.placed_rows(&statement).await? {
+            if let Some(found) = found.get_mut(place) {
+                *found = Some(Local {
+                    tuple,
+                    readable: true,
+                });
+            }
+        }
+        Ok(found)
     }
 
     async fn write(&mut self, effect: Effect, rows: &[Bytes]) -> Result<(), Fault> {
@@ -276,24 +273,23 @@ impl Target for PostgresTarget {
         self.touch(&statement).await
     }
 
-    async fn pointing(&mut self, rows: &[Bytes]) -> Result<Vec<Option<String>>, Fault> {
-        let mut found = vec![None; rows.len()];
+    async fn pointing(&mut self, rows: &[Bytes]) -> Result<Vec<(usize, Pointer)>, Fault> {
+        let mut found = Vec::new();
         if self.pointing.is_empty() {
             return Ok(found);
         }
         self.stage_keys(rows).await?;
-        for by in &self.pointing {
-            let query = self.destination.statements.pointed_to(by);
-            let places = self.session.all(&query).await;
-            for row in places.map_err(|err| writing(err, &self.job.table.name))? {
-                let place: i32 = row
-                    .try_get(0)
-                    .map_err(|err| fault(err, &self.job.table.name))?;
-                let place = usize::try_from(place).ok();
-                if let Some(found) = place.and_then(|place| found.get_mut(place)) {
-                    *found = Some(by.table.to_string());
-                }
-            }
+        for by in self.pointing.clone() {
+            let statement = self
+                .destination
+                .statements
+                .copy_pointing(&by, rows.len() + 1);
+            let pointer = |(place, row)| {
+                let other = || Pointer::Other(by.table.to_string());
+                (place, if by.own { Pointer::Own(row) } else { other() })
+            };
+            let pointing = self.placed_rows(&statement).await?;
+            found.extend(pointing.into_iter().map(pointer));
         }
         Ok(found)
     }

@@ -6,16 +6,16 @@ use std::future::ready;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rusqlite::{Connection, Statement};
+use rusqlite::{Connection, Row, Statement};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use crate::engine::driver::{ApplyJob, ApplyProgress, EnactJob, Enacted};
-use crate::engine::enact::target::{Effect, Local, Target};
+use crate::engine::enact::target::{Effect, Local, Pointer, Target};
 use crate::engine::error::EngineError;
 use crate::engine::fault::{Fault, Refusal};
 use crate::engine::plan::PlanStream;
-use crate::engine::sqlite::apply::destination::Destination;
+use crate::engine::sqlite::apply::destination::{self, Destination};
 use crate::engine::sqlite::apply::forward;
 use crate::engine::sqlite::apply::pace::TRANSACTION_TIME;
 use crate::engine::sqlite::apply::statements::{bind_all, bind_key, where_key};
@@ -108,32 +108,48 @@ impl<'c> SqliteTarget<'c> {
         Ok(())
     }
 
-    fn pointing_now(&mut self, rows: &[Bytes]) -> Result<Vec<Option<String>>, Fault> {
+    fn pointing_now(&mut self, rows: &[Bytes]) -> Result<Vec<(usize, Pointer)>, Fault> {
         let destination = &self.writer.destination;
         let fatal = |err: rusqlite::Error| Fault::Engine(engine_error(&err, &destination.table));
-        let mut found = Vec::with_capacity(rows.len());
-        for row in rows {
+        let mut found = Vec::new();
+        for (place, row) in rows.iter().enumerate() {
             let fields = destination.split(row)?;
             let values = destination.values(&fields)?;
-            let mut points = None;
             for (table, statement) in &mut self.pointing {
                 bind_key(statement, &destination.key, &values).map_err(fatal)?;
-                if statement.raw_query().next().map_err(fatal)?.is_some() {
-                    points = Some(table.clone());
-                    break;
+                let (mut pointing, mut seen) = (statement.raw_query(), 0);
+                while let Some(row) = pointing.next().map_err(fatal)? {
+                    if *table != destination.table.to_string() {
+                        found.push((place, Pointer::Other(table.clone())));
+                        break;
+                    }
+                    found.push((
+                        place,
+                        Pointer::Own(local(&destination.targets, row).map_err(fatal)?.tuple),
+                    ));
+                    seen += 1;
+                    if seen > rows.len() {
+                        break;
+                    }
                 }
             }
-            found.push(points);
         }
         Ok(found)
     }
 }
 
-/// The rows that point by `key` to the row of a key, other than that row itself.
+/// The rows that point by `key` to the row of a key, other than that row itself: the table's own with their columns.
 fn points(key: &Pointing, job: &ApplyJob, described: &Described, folded: bool) -> Sql {
     let mut sql = statement();
-    sql.push("select 1 from (select * from ")
-        .table(&job.table.name);
+    sql.push("select ");
+    if key.table == job.table.name {
+        sql.list(&job.columns, ", ", |sql, column| {
+            sql.push("c.").ident(&column.name);
+        });
+    } else {
+        sql.push("1");
+    }
+    sql.push(" from (select * from ").table(&job.table.name);
     where_key(&mut sql, job, described, folded);
     sql.push(") p join ").table(&key.table).push(" c on ");
     let pairs = key.key.foreign_columns.iter().zip(&key.key.columns);
@@ -161,21 +177,7 @@ impl Destination<'_> {
         let Some(row) = rows.next().map_err(fatal)? else {
             return Ok(None);
         };
-        let (mut writer, mut readable) = (RowWriter::default(), true);
-        writer.begin(u16::try_from(self.targets.len()).unwrap_or(u16::MAX));
-        for (at, target) in self.targets.iter().enumerate() {
-            match image(&target.storage, row.get_ref(at).map_err(fatal)?) {
-                Ok(image) => writer.field(image.field()),
-                Err(_) => {
-                    writer.field(None);
-                    readable = false;
-                }
-            }
-        }
-        Ok(Some(Local {
-            tuple: writer.take().data,
-            readable,
-        }))
+        local(&self.targets, row).map(Some).map_err(fatal)
     }
 
     fn put(&mut self, effect: Effect, row: &[u8]) -> Result<(), Fault> {
@@ -225,6 +227,25 @@ impl Destination<'_> {
             }
         })
     }
+}
+
+/// A row that holds the columns of `targets`.
+fn local(targets: &[destination::Target], row: &Row<'_>) -> rusqlite::Result<Local> {
+    let (mut writer, mut readable) = (RowWriter::default(), true);
+    writer.begin(u16::try_from(targets.len()).unwrap_or(u16::MAX));
+    for (at, target) in targets.iter().enumerate() {
+        match image(&target.storage, row.get_ref(at)?) {
+            Ok(image) => writer.field(image.field()),
+            Err(_) => {
+                writer.field(None);
+                readable = false;
+            }
+        }
+    }
+    Ok(Local {
+        tuple: writer.take().data,
+        readable,
+    })
 }
 
 impl Target for SqliteTarget<'_> {
@@ -277,7 +298,7 @@ impl Target for SqliteTarget<'_> {
     fn pointing(
         &mut self,
         rows: &[Bytes],
-    ) -> impl Future<Output = Result<Vec<Option<String>>, Fault>> + Send {
+    ) -> impl Future<Output = Result<Vec<(usize, Pointer)>, Fault>> + Send {
         ready(self.pointing_now(rows))
     }
 

@@ -183,7 +183,7 @@ async fn a_character_set_that_has_no_place_for_a_letter_is_told_by_column() {
 fn create(site: &Site, kind: Kind, trigger: &str) {
     if kind == Mariadb {
         site.database
-            .execute(&format!("delimiter //\n{trigger}//\ndelimiter ;"));
+            .execute(&format!("\ndelimiter //\n{trigger}//\ndelimiter ;"));
     } else {
         site.database.execute(trigger);
     }

@@ -69,13 +69,8 @@ impl Statements {
     pub(in crate::engine::postgres::apply) fn copy_found(&self) -> Sql {
         let mut statement = sql();
         statement.push("copy (select s.evenkeel_place");
-        for column in &self.columns {
-            statement.push(", t.").ident(&column.name);
-            if column.kind == NeutralType::Other || column.is_padded(Engine::Postgres) {
-                statement.push("::text");
-            }
-        }
-        self.from_keys(&mut statement);
+        self.push_read(&mut statement, "t");
+        self.push_keyed(&mut statement);
         // Rows that are only updated may be pointed to meanwhile.
         statement.push(if self.mode == SyncMode::Mirror {
             " for update of t"
@@ -97,13 +92,20 @@ impl Statements {
         statement
     }
 
-    /// The places of keys whose rows other rows point to.
-    pub(in crate::engine::postgres::apply) fn pointed_to(&self, by: &Pointing) -> Sql {
+    /// The places of keys whose rows others point to, and those others if they are the table's own: of each up to `most`.
+    pub(in crate::engine::postgres::apply) fn copy_pointing(
+        &self,
+        by: &Pointing,
+        most: usize,
+    ) -> Sql {
         let mut statement = sql();
-        statement.push("select s.evenkeel_place");
-        self.from_keys(&mut statement);
+        statement.push("copy (select s.evenkeel_place");
+        if by.own {
+            self.push_read(&mut statement, "c");
+        }
+        self.push_keyed(&mut statement);
         statement
-            .push(" where exists (select from ")
+            .push(" cross join lateral (select * from ")
             .table(&by.table)
             .push(" c where ");
         statement.list(&by.pairs, " and ", |sql, (here, equals, there)| {
@@ -113,11 +115,29 @@ impl Statements {
         if by.own {
             statement.push(" and (c.tableoid, c.ctid) <> (t.tableoid, t.ctid)");
         }
-        statement.push(")");
+        let most = if by.own { most } else { 1 };
+        statement
+            .push(" limit ")
+            .number(i128::try_from(most).unwrap_or(i128::MAX));
+        statement.push(") c) to stdout (format binary)");
         statement
     }
 
-    fn from_keys(&self, statement: &mut Sql) {
+    /// Adds all columns, in the form they are read in.
+    fn push_read(&self, statement: &mut Sql, from: &str) {
+        for column in &self.columns {
+            statement
+                .push(", ")
+                .ident(from)
+                .push(".")
+                .ident(&column.name);
+            if column.kind == NeutralType::Other || column.is_padded(Engine::Postgres) {
+                statement.push("::text");
+            }
+        }
+    }
+
+    fn push_keyed(&self, statement: &mut Sql) {
         statement.push(" from ").push(KEYS).push(" s join ");
         statement.table(&self.table).push(" t on ");
         self.matches(statement);
