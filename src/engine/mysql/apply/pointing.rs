@@ -8,17 +8,9 @@ use sqlx::AssertSqlSafe;
 use crate::engine::enact::target::{Local, Pointer};
 use crate::engine::error::EngineError;
 use crate::engine::fault::Fault;
+use crate::engine::mysql::apply::statements::Pointing;
 use crate::engine::mysql::apply::writer::Writer;
 use crate::engine::mysql::fault::{fault, writing};
-use crate::model::table::TableName;
-
-/// A foreign key that points to the destination.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pointing {
-    pub(super) table: TableName,
-    /// Columns of the destination, and those that point to them.
-    pub(super) pairs: Vec<(String, String)>,
-}
 
 impl Writer {
     /// The foreign keys by which a deletion here would delete or empty rows that point to it.

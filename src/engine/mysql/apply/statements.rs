@@ -5,7 +5,6 @@
 //! between inserting and updating.
 
 use crate::engine::driver::ApplyJob;
-use crate::engine::mysql::apply::pointing::Pointing;
 use crate::engine::mysql::encoder::Encoder;
 use crate::engine::mysql::schemas::Schemas;
 use crate::engine::mysql::types::Form;
@@ -22,6 +21,14 @@ const OTHER_STAGE: &str = "evenkeel_staged";
 pub(super) enum Lock {
     None,
     Update,
+}
+
+/// A foreign key that points to the destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pointing {
+    pub(super) table: TableName,
+    /// Columns of the destination, and those that point to them.
+    pub(super) pairs: Vec<(String, String)>,
 }
 
 /// All statements for one job.
