@@ -33,8 +33,8 @@ pub enum Change {
         /// What it is here.
         here: RowHash,
     },
-    /// It is only here. [`SyncMode::Mirror`] deletes it, every other mode leaves it. Where keys fold, a plan tells these in
-    /// every mode: an incoming row whose key this database calls equal takes that row's place.
+    /// It is only here. [`Mirror`](crate::model::run::SyncMode::Mirror) deletes it, every other mode leaves it. Where keys
+    /// fold, a plan tells these in every mode: an incoming row whose key this database calls equal takes that row's place.
     Delete {
         /// Its key.
         key: Bytes,
