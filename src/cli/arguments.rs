@@ -383,7 +383,7 @@ mod tests {
         for line in [
             "",
             "pull hq",
-            "pull hq orders --mode mirror",
+            "pull hq orders --mode replace",
             "connect https://a --all-tables --wait=10",
             "connect https://a --tables x --all-tables",
             "records hq orders --limit 0",

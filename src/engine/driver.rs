@@ -5,6 +5,7 @@
 use tokio::sync::{mpsc, watch};
 
 use crate::engine::error::EngineError;
+use crate::engine::plan::{Ending, Fingerprint, LeftInPlace, PlanStream, Waiting};
 use crate::model::finding::{Finding, TablesInUse};
 use crate::model::run::{Changes, ConflictStrategy, QuarantinedRow, SyncMode};
 use crate::model::table::{Column, Engine, NeutralType, Table, TableName};
@@ -190,6 +191,35 @@ pub struct Applied {
     pub began_empty: bool,
 }
 
+/// How to carry out a plan.
+pub struct EnactJob {
+    /// The table, its columns and key, mode, strategy and bounds.
+    pub target: ApplyJob,
+    /// What [`ConflictStrategy::Newest`] goes by: one of the columns.
+    pub version_column: Option<String>,
+    /// Tells whether a row still is, and has become, what the plan says.
+    pub fingerprint: Fingerprint,
+    /// What an earlier call for this table gave back.
+    pub waiting: Waiting,
+    /// What becomes of changes that do not fit.
+    pub ending: Ending,
+}
+
+/// What enacting a plan did. All was committed but for the rows that are `rejected` or `waiting`.
+#[derive(Debug, Default)]
+pub struct Enacted {
+    /// Changes taken from the plan, those that had waited included.
+    pub rows: u64,
+    /// By what became of them.
+    pub changes: Changes,
+    /// So that both sides' sums can be held against each other.
+    pub left: LeftInPlace,
+    /// Changes that were refused, by the database or for what it made of them.
+    pub rejected: Vec<QuarantinedRow>,
+    /// With [`Ending::GiveBack`]: what did not fit yet.
+    pub waiting: Waiting,
+}
+
 /// A table to make here after one of a peer: names, neutral types, keys; nothing else is taken from a stranger.
 #[derive(Clone, Debug)]
 pub struct NewTable {
@@ -244,6 +274,17 @@ pub trait Driver: Send + Sync {
         rows: RowStream,
         progress: watch::Sender<ApplyProgress>,
     ) -> Result<Applied, EngineError>;
+
+    /// Carries out a plan by compare-and-set, in whole transactions: a row is written only while it is what the plan says it
+    /// is, and committed only if it reads back as what it was to become. Inserts and updates come first, deletes after
+    /// them, then what waited for either. Parents' deletes come after their children's if the caller orders the tables so.
+    /// Cut or killed, what was committed stays, and a new plan finds the rest.
+    async fn enact(
+        &self,
+        job: EnactJob,
+        plan: PlanStream,
+        progress: watch::Sender<ApplyProgress>,
+    ) -> Result<Enacted, EngineError>;
 
     /// What [`Self::create`] would run, parents first as given.
     async fn plan_creation(&self, tables: &[NewTable]) -> Result<Creation, EngineError>;

@@ -12,11 +12,18 @@ use crate::engine::error::EngineError;
 const IN_MEMORY: usize = 8 << 20;
 
 /// Rows in the order they were pushed.
+#[derive(Debug)]
 pub(super) struct Held {
     bytes: SpooledTempFile,
     end: u64,
     /// Where each row begins; its length stands before it.
     starts: Vec<u64>,
+}
+
+impl Default for Held {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Held {

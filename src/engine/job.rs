@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::engine::driver::{Applied, ApplyJob};
+use crate::engine::driver::ApplyJob;
 use crate::engine::error::EngineError;
 use crate::engine::fault::Refusal;
 use crate::model::run::QuarantinedRow;
@@ -42,21 +42,21 @@ impl ApplyJob {
     /// [`EngineError::TooManyRejected`] when it is one more than the budget allows.
     pub(super) fn reject(
         &self,
-        applied: &mut Applied,
+        rejected: &mut Vec<QuarantinedRow>,
         tuple: &[u8],
         refusal: Refusal,
     ) -> Result<(), EngineError> {
-        applied.rejected.push(QuarantinedRow {
+        rejected.push(QuarantinedRow {
             table: self.table.name.clone(),
             key: self.key_of(tuple)?,
             column: refusal.column,
             reason: refusal.reason,
         });
         let limit = self.budget.quarantine_rows;
-        if applied.rejected.len() <= limit {
+        if rejected.len() <= limit {
             return Ok(());
         }
-        let (table, rejected) = (&self.table.name, &applied.rejected);
+        let table = &self.table.name;
         Err(EngineError::too_many_rejected(table, limit, rejected))
     }
 

@@ -5,11 +5,13 @@
 mod check;
 mod chunk;
 pub mod driver;
+mod enact;
 pub mod error;
 mod fault;
 mod held;
 mod job;
 pub mod mysql;
+pub mod plan;
 pub mod postgres;
 mod scope;
 mod session;

@@ -10,7 +10,7 @@ use crate::engine::driver::ApplyBudget;
 /// A transaction does not stay open, and keep its locks, while a slow stream brings nothing.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// An application that wants a row this one has written waits no longer than this and one chunk.
-const LONGEST: Duration = Duration::from_secs(1);
+pub(super) const LONGEST: Duration = Duration::from_secs(1);
 /// The same while a table that began empty is filled: a stream may be thin, and its keys may be the application's too.
 const LONGEST_STRAIGHT: Duration = Duration::from_secs(5);
 
@@ -95,7 +95,16 @@ impl Transaction {
 
     /// Whether it is open for so long that an application may wait for its rows.
     pub(super) fn is_overdue(&self, way: Way) -> bool {
-        self.is_open() && self.begun.elapsed() >= way.longest()
+        self.is_open() && self.lasts() >= way.longest()
+    }
+
+    /// For how long it is open.
+    pub(super) fn lasts(&self) -> Duration {
+        if self.is_open() {
+            self.begun.elapsed()
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// How long the next rows may be waited for.

@@ -20,6 +20,8 @@ pub enum SyncMode {
     Insert,
     /// Only rows whose key is present here.
     Update,
+    /// Inserts, updates, and deletes of rows that are only here.
+    Mirror,
 }
 
 /// What becomes of a row that exists on both sides and differs.
@@ -32,6 +34,8 @@ pub enum ConflictStrategy {
     Skip,
     /// Per column the incoming value, unless it is NULL.
     Merge,
+    /// The row whose version column is later; at a tie the local one.
+    Newest,
 }
 
 /// A run's place in its life.
@@ -61,8 +65,8 @@ pub enum TransferDirection {
 }
 
 words! {
-    SyncMode { Upsert = "upsert", Insert = "insert", Update = "update" }
-    ConflictStrategy { Overwrite = "overwrite", Skip = "skip", Merge = "merge" }
+    SyncMode { Upsert = "upsert", Insert = "insert", Update = "update", Mirror = "mirror" }
+    ConflictStrategy { Overwrite = "overwrite", Skip = "skip", Merge = "merge", Newest = "newest" }
     RunStatus {
         Pending = "pending", Running = "running", Completed = "completed",
         CompletedWithErrors = "completed_with_errors", Failed = "failed", Cancelled = "cancelled",

@@ -7,12 +7,16 @@
 
 mod destination;
 mod document;
+pub(super) mod enact;
 mod look;
+mod park;
+mod pointing;
 mod seen;
 mod settle;
 mod statements;
 mod verdict;
 mod write;
+mod writer;
 
 use bytes::Bytes;
 use sqlx::mysql::MySqlPool;
@@ -23,14 +27,12 @@ use crate::engine::driver::{Applied, ApplyJob, ApplyProgress, Flow, RowStream};
 use crate::engine::error::EngineError;
 use crate::engine::fault::Refusal;
 use crate::engine::held::Held;
-use crate::engine::mysql::apply::destination::{Destination, form, prepare};
+use crate::engine::mysql::apply::destination::prepare;
 use crate::engine::mysql::apply::seen::Seen;
+use crate::engine::mysql::apply::writer::Writer;
 use crate::engine::mysql::connect::Session;
-use crate::engine::mysql::fault::fault;
 use crate::engine::mysql::schemas::Schemas;
 use crate::engine::transaction::{Transaction, Way};
-use crate::model::table::TableName;
-use crate::wire::InvalidValue;
 use crate::wire::row::RowBatch;
 
 /// Bytes kept in memory to be written, and if need be halved, together.
@@ -44,46 +46,49 @@ pub(super) async fn apply(
     rows: RowStream,
     progress: watch::Sender<ApplyProgress>,
 ) -> Result<Applied, EngineError> {
-    let mut session = Session::open(pool).await?;
-    let destination = match prepare(&mut session, schemas, &job).await {
-        Ok(destination) => destination,
-        Err(err) => {
-            session.abandon().await;
-            return Err(err);
-        }
-    };
     let mut work = Work {
-        session,
-        schemas: schemas.clone(),
-        job,
-        destination,
+        writer: open(pool, schemas, job).await?,
         chunk: Chunk::default(),
         held: Held::new(),
         seen: Seen::new(),
         transaction: Transaction::new(),
         waiting: 0,
         straight_failures: 0,
-        staged: false,
         told: ApplyProgress::default(),
         applied: Applied::default(),
         progress,
     };
     let outcome = work.consume(rows).await;
     // Closed also after success: the temporary table and the prepared statements are of no use to anybody else.
-    work.session.abandon().await;
+    work.writer.session.abandon().await;
     outcome?;
     Ok(Applied {
         rows: work.told.rows_taken,
-        began_empty: work.destination.began_empty,
+        began_empty: work.writer.destination.began_empty,
         ..work.applied
     })
 }
 
+/// A session, and what is known of the table of `job`.
+async fn open(pool: &MySqlPool, schemas: &Schemas, job: ApplyJob) -> Result<Writer, EngineError> {
+    let mut session = Session::open(pool).await?;
+    match prepare(&mut session, schemas, &job).await {
+        Ok(destination) => Ok(Writer {
+            session,
+            schemas: schemas.clone(),
+            job,
+            destination,
+            staged: false,
+        }),
+        Err(err) => {
+            session.abandon().await;
+            Err(err)
+        }
+    }
+}
+
 struct Work {
-    session: Session,
-    schemas: Schemas,
-    job: ApplyJob,
-    destination: Destination,
+    writer: Writer,
     chunk: Chunk,
     /// Rows that may fit once others are there.
     held: Held,
@@ -92,8 +97,6 @@ struct Work {
     /// Rows of the stream in it.
     waiting: u64,
     straight_failures: u32,
-    /// The stage is there.
-    staged: bool,
     told: ApplyProgress,
     applied: Applied,
     progress: watch::Sender<ApplyProgress>,
@@ -101,7 +104,9 @@ struct Work {
 
 impl Work {
     async fn consume(&mut self, mut rows: RowStream) -> Result<(), EngineError> {
-        self.make_stage().await;
+        if !self.writer.destination.began_empty {
+            self.writer.make_stage().await;
+        }
         loop {
             let patience = self.transaction.patience(self.way());
             let Ok(next) = tokio::time::timeout(patience, rows.recv()).await else {
@@ -113,7 +118,7 @@ impl Work {
                 Some(Ok(Flow::Rows(batch))) => self.take(batch).await?,
                 Some(Ok(Flow::End)) => break,
                 Some(Err(err)) => return Err(err),
-                None => return Err(EngineError::Cut(self.table().clone())),
+                None => return Err(EngineError::Cut(self.writer.table().clone())),
             }
         }
         self.flush().await?;
@@ -121,26 +126,12 @@ impl Work {
         self.settle().await
     }
 
-    /// Before any transaction: servers with GTIDs refuse temporary tables inside of one. Whoever may not have one
-    /// updates row by row.
-    async fn make_stage(&mut self) {
-        let destination = &self.destination;
-        if destination.began_empty
-            || !destination.rules.update()
-            || destination.statements.compared().is_empty()
-        {
-            return;
-        }
-        let create = destination.statements.create_stage();
-        self.staged = self.session.execute(&create).await.is_ok();
-    }
-
     async fn take(&mut self, mut batch: RowBatch) -> Result<(), EngineError> {
         while !batch.data.is_empty() {
             let room = self.room();
             let nothing_waits = self.chunk.is_empty() && !self.transaction.is_open();
             let filled = self.chunk.fill(&mut batch, room, nothing_waits);
-            let taken = filled.map_err(|err| self.malformed(&err))?;
+            let taken = filled.map_err(|err| self.writer.malformed(&err))?;
             self.told.rows_taken += taken;
             self.progress.send_replace(self.told);
             if batch.data.is_empty() && self.chunk.bytes < CHUNK_BYTES {
@@ -160,7 +151,7 @@ impl Work {
 
     /// What the chunk may still take.
     fn room(&self) -> Room {
-        let budget = self.job.budget;
+        let budget = self.writer.job.budget;
         self.transaction.room(budget, &self.chunk, CHUNK_BYTES)
     }
 
@@ -178,11 +169,7 @@ impl Work {
     /// Opens a transaction unless one is open.
     async fn begin(&mut self) -> Result<(), EngineError> {
         if !self.transaction.is_open() {
-            self.run(self.destination.begin).await?;
-            let table = self.table().clone();
-            if form(&mut self.session, &self.schemas, &table).await? != self.destination.form {
-                return Err(EngineError::SchemaChanged(table));
-            }
+            self.writer.begin().await?;
             self.transaction.begin();
         }
         Ok(())
@@ -192,7 +179,7 @@ impl Work {
         if self.transaction.end().is_none() {
             return Ok(());
         }
-        self.run("commit").await?;
+        self.writer.run("commit").await?;
         self.told.rows_committed += std::mem::take(&mut self.waiting);
         self.told.changes = self.applied.changes;
         self.progress.send_replace(self.told);
@@ -213,19 +200,7 @@ impl Work {
 
     /// Ends the row's part in this job.
     fn reject(&mut self, tuple: &Bytes, refusal: Refusal) -> Result<(), EngineError> {
-        self.job.reject(&mut self.applied, tuple, refusal)
-    }
-
-    fn table(&self) -> &TableName {
-        &self.job.table.name
-    }
-
-    fn malformed(&self, err: &InvalidValue) -> EngineError {
-        self.job.malformed(err)
-    }
-
-    async fn run(&mut self, statements: &'static str) -> Result<(), EngineError> {
-        let outcome = self.session.run(statements).await;
-        outcome.map_err(|err| fault(err, self.table()))
+        let rejected = &mut self.applied.rejected;
+        self.writer.job.reject(rejected, tuple, refusal)
     }
 }

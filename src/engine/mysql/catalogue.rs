@@ -115,13 +115,13 @@ select cast(table_name as char) as owner,
 from information_schema.referential_constraints
 where true";
 
-/// Triggers for inserts and updates; not told to who lacks the right `trigger`.
+/// Triggers, which are not told to who lacks the right `trigger`.
 const TRIGGERS: &str = "
 select cast(event_object_table as char) as owner,
        cast(trigger_name as char) as name,
        cast(event_manipulation as char) as text
 from information_schema.triggers
-where event_manipulation in ('INSERT', 'UPDATE')";
+where true";
 
 /// MariaDB only. Nothing is told here to who may only read.
 const CHECKS: &str = "

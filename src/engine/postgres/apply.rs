@@ -5,6 +5,7 @@
 
 mod copying;
 mod destination;
+pub(super) mod enact;
 mod stage;
 mod straight;
 mod write;

@@ -181,14 +181,14 @@ where c.contype = 'f'
 group by c.oid, c.conrelid, n.nspname, f.relname, c.confdeltype
 order by c.conrelid, c.oid";
 
-/// Enabled triggers for inserts (bit 4) and updates (bit 16), also those on single partitions.
+/// Enabled triggers for inserts (bit 4), deletes (bit 8) and updates (bit 16), also those on single partitions.
 const TRIGGERS: &str = "
 select distinct coalesce(pg_partition_root(t.tgrelid)::oid, t.tgrelid)::int8 as oid,
        t.tgname::text as name
 from pg_trigger t
 where not t.tgisinternal
   and t.tgenabled in ('O', 'A')
-  and t.tgtype::int & 20 <> 0
+  and t.tgtype::int & 28 <> 0
   and coalesce(pg_partition_root(t.tgrelid)::oid, t.tgrelid) = any($1::int8[]::oid[])
 order by 1, 2";
 

@@ -44,6 +44,11 @@ pub(super) fn is_missing_table(err: &sqlx::Error) -> bool {
     database(err).is_some_and(|database| matches!(database.code(), "42P01" | "3F000"))
 }
 
+/// Whether a row cannot be deleted because others point to it.
+pub(super) fn is_still_referenced(err: &sqlx::Error) -> bool {
+    database(err).is_some_and(|database| matches!(database.code(), "23503" | "23001"))
+}
+
 fn kind(code: &str) -> Kind {
     match code {
         "53100" | "53400" => Kind::Full,
@@ -73,9 +78,13 @@ fn refusal(err: &sqlx::Error) -> Option<Refusal> {
             .map(str::to_owned)
             .or_else(|| copy_column(database.r#where()?)),
         reason: words(database),
-        // Which ones could not, no code says: all are tried again.
-        may_fit_later: true,
+        may_fit_later: may_fit_later(database.code()),
     })
+}
+
+/// All but values that fit no column, and what a constraint says of a row alone.
+fn may_fit_later(code: &str) -> bool {
+    !(code.starts_with("22") || matches!(code, "23502" | "23514"))
 }
 
 fn database(err: &sqlx::Error) -> Option<&PgDatabaseError> {

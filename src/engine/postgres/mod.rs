@@ -22,9 +22,11 @@ use tokio::sync::watch;
 use crate::base::secret::Secret;
 use crate::base::task::Tasks;
 use crate::engine::driver::{
-    Applied, ApplyJob, ApplyProgress, Creation, Driver, NewTable, RowCount, RowStream, Selection,
+    Applied, ApplyJob, ApplyProgress, Creation, Driver, EnactJob, Enacted, NewTable, RowCount,
+    RowStream, Selection,
 };
 use crate::engine::error::EngineError;
+use crate::engine::plan::PlanStream;
 use crate::engine::postgres::connect::{DEFAULT_SCHEMA, Session};
 use crate::model::finding::{Finding, TablesInUse};
 use crate::model::table::{Engine, Table, TableName};
@@ -123,6 +125,15 @@ impl Driver for PostgresDriver {
         progress: watch::Sender<ApplyProgress>,
     ) -> Result<Applied, EngineError> {
         apply::apply(&self.pool, &self.schemas, job, rows, progress).await
+    }
+
+    async fn enact(
+        &self,
+        job: EnactJob,
+        plan: PlanStream,
+        progress: watch::Sender<ApplyProgress>,
+    ) -> Result<Enacted, EngineError> {
+        apply::enact::enact(&self.pool, &self.schemas, job, plan, progress).await
     }
 
     async fn plan_creation(&self, tables: &[NewTable]) -> Result<Creation, EngineError> {

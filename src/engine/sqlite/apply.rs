@@ -6,13 +6,14 @@
 //! Invariant: what was not committed is rolled back, whatever ends the work; a stream without its end is an error.
 
 mod destination;
+pub(super) mod enact;
 mod pace;
 mod statements;
 mod swap;
+mod writer;
 
 use std::time::Instant;
 
-use rusqlite::Connection;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
 
@@ -20,12 +21,10 @@ use crate::engine::driver::{Applied, ApplyJob, ApplyProgress, Flow, RowStream};
 use crate::engine::error::EngineError;
 use crate::engine::fault::{Fault, Refusal};
 use crate::engine::held::Held;
-use crate::engine::sqlite::apply::destination::{Attempt, Destination, Effect};
-use crate::engine::sqlite::apply::pace::Pace;
+use crate::engine::sqlite::apply::destination::{Attempt, Effect};
+use crate::engine::sqlite::apply::writer::{Writer, describe};
 use crate::engine::sqlite::caller::{CallerWatch, caller};
 use crate::engine::sqlite::connect::Location;
-use crate::engine::sqlite::fault::engine_error;
-use crate::engine::sqlite::introspect::{self, Described};
 use crate::wire::row::RowBatch;
 
 /// Applies `rows` as `job` says. Dropping this ends the thread after the row it is at.
@@ -46,7 +45,7 @@ pub(super) async fn apply(
         .map_err(|_| EngineError::Lost("the writing thread ended".to_owned()))?
 }
 
-async fn forward(mut rows: RowStream, sender: mpsc::Sender<Result<Flow, EngineError>>) {
+async fn forward<T>(mut rows: mpsc::Receiver<T>, sender: mpsc::Sender<T>) {
     loop {
         let item = tokio::select! {
             item = rows.recv() => item,
@@ -67,52 +66,31 @@ fn run(
     caller: &CallerWatch,
 ) -> Result<Applied, EngineError> {
     let connection = location.open_writer()?;
-    let table = &job.table.name;
-    let fault = |err: rusqlite::Error| engine_error(&err, table);
-    // `Work::checkpoint` does it instead.
-    connection
-        .pragma_update(None, "wal_autocheckpoint", 0)
-        .map_err(fault)?;
-    let schema_version = schema_version(&connection).map_err(fault)?;
-    let described = introspect::table(&connection, table)
-        .map_err(fault)?
-        .ok_or_else(|| EngineError::NoTable(table.clone()))?;
+    let described = describe(&connection, job)?;
     let mut work = Work {
-        connection: &connection,
-        job,
-        destination: Destination::new(&connection, job, &described)?,
-        described: &described,
-        schema_version,
-        pace: Pace::new(Instant::now()),
+        writer: Writer::new(&connection, job, &described, caller)?,
         held: Held::new(),
         applied: Applied::default(),
         taken_care_of: 0,
         progress,
-        caller,
     };
     while let Some(batch) = work.next(&mut rows)? {
         work.batch(&batch)?;
     }
     work.settle()?;
     Ok(Applied {
-        began_empty: work.destination.began_empty(),
+        began_empty: work.writer.destination.began_empty(),
         ..work.applied
     })
 }
 
 struct Work<'c> {
-    connection: &'c Connection,
-    job: &'c ApplyJob,
-    described: &'c Described,
-    destination: Destination<'c>,
-    schema_version: i64,
-    pace: Pace,
+    writer: Writer<'c>,
     held: Held,
     applied: Applied,
     /// Rows written, found equal or left out: all but those held back or refused.
     taken_care_of: u64,
     progress: watch::Sender<ApplyProgress>,
-    caller: &'c CallerWatch,
 }
 
 impl Work<'_> {
@@ -130,13 +108,13 @@ impl Work<'_> {
             Some(Ok(Flow::Rows(batch))) => Ok(Some(batch)),
             Some(Ok(Flow::End)) => Ok(None),
             Some(Err(err)) => Err(err),
-            None => Err(self.cut()),
+            None => Err(self.writer.cut()),
         }
     }
 
     fn batch(&mut self, batch: &RowBatch) -> Result<(), EngineError> {
         for tuple in batch.tuples() {
-            let tuple = tuple.map_err(|err| self.job.malformed(&err))?;
+            let tuple = tuple.map_err(|err| self.writer.job.malformed(&err))?;
             self.applied.rows += 1;
             match self.row(tuple, Attempt::First)? {
                 None => {}
@@ -149,8 +127,8 @@ impl Work<'_> {
 
     /// Writes one row; the refusal, if the database does not take it.
     fn row(&mut self, tuple: &[u8], attempt: Attempt) -> Result<Option<Refusal>, EngineError> {
-        self.begin()?;
-        let refusal = match self.destination.write(tuple, attempt) {
+        self.writer.begin()?;
+        let refusal = match self.writer.destination.write(tuple, attempt) {
             Ok(effect) => {
                 self.count(effect);
                 None
@@ -158,9 +136,8 @@ impl Work<'_> {
             Err(Fault::Row(refusal)) => Some(refusal),
             Err(Fault::Engine(err)) => return Err(err),
         };
-        let due = self
-            .pace
-            .is_due(tuple.len(), &self.job.budget, Instant::now());
+        let budget = &self.writer.job.budget;
+        let due = self.writer.pace.is_due(tuple.len(), budget, Instant::now());
         if due {
             self.commit()?;
         }
@@ -196,7 +173,7 @@ impl Work<'_> {
         }
         self.commit()?;
         self.swap()?;
-        let mut rest = std::mem::replace(&mut self.held, Held::new());
+        let mut rest = std::mem::take(&mut self.held);
         let count = rest.len();
         for at in 0..count {
             let tuple = rest.get(at)?;
@@ -208,7 +185,7 @@ impl Work<'_> {
     }
 
     fn retry_held(&mut self, backwards: bool) -> Result<(), EngineError> {
-        let mut current = std::mem::replace(&mut self.held, Held::new());
+        let mut current = std::mem::take(&mut self.held);
         let count = current.len();
         for at in 0..count {
             let tuple = current.get(if backwards { count - 1 - at } else { at })?;
@@ -224,82 +201,20 @@ impl Work<'_> {
     }
 
     fn reject(&mut self, tuple: &[u8], refusal: Refusal) -> Result<(), EngineError> {
-        self.job.reject(&mut self.applied, tuple, refusal)
-    }
-
-    /// Opens a transaction unless one is open, after the pause the last one owes.
-    fn begin(&mut self) -> Result<(), EngineError> {
-        if self.pace.is_open() {
-            return if self.caller.waits() {
-                Ok(())
-            } else {
-                Err(self.cut())
-            };
-        }
-        if !self.caller.waits_after(self.pace.owed(Instant::now())) {
-            return Err(self.cut());
-        }
-        self.execute("begin immediate")?;
-        self.pace.begin(Instant::now());
-        self.check_schema()
+        let rejected = &mut self.applied.rejected;
+        self.writer.job.reject(rejected, tuple, refusal)
     }
 
     fn commit(&mut self) -> Result<(), EngineError> {
-        if !self.pace.is_open() {
-            return Ok(());
+        if self.writer.commit()? {
+            self.progress.send_replace(ApplyProgress {
+                rows_taken: self.applied.rows,
+                rows_committed: self.taken_care_of,
+                changes: self.applied.changes,
+            });
         }
-        self.execute("commit")?;
-        self.pace.end(Instant::now());
-        self.progress.send_replace(ApplyProgress {
-            rows_taken: self.applied.rows,
-            rows_committed: self.taken_care_of,
-            changes: self.applied.changes,
-        });
-        self.checkpoint();
         Ok(())
     }
-
-    /// Lets SQLite take over into the database file what its write-ahead log has grown by: in the pause, for that keeps
-    /// no writer waiting.
-    fn checkpoint(&mut self) {
-        if self.pace.needs_checkpoint() {
-            // As with the checkpoints that SQLite makes by itself, what cannot be done now is done by a later one.
-            let _ = self.execute("pragma wal_checkpoint(passive)");
-        }
-    }
-
-    /// Whether the table is still what it was, now that nobody else can change it.
-    fn check_schema(&mut self) -> Result<(), EngineError> {
-        let table = &self.job.table.name;
-        let fault = |err: rusqlite::Error| engine_error(&err, table);
-        let version = schema_version(self.connection).map_err(fault)?;
-        if version == self.schema_version {
-            return Ok(());
-        }
-        let mut now = introspect::table(self.connection, table).map_err(fault)?;
-        if let Some(now) = &mut now {
-            now.table.row_estimate = self.described.table.row_estimate;
-        }
-        if now.as_ref() != Some(self.described) {
-            return Err(EngineError::SchemaChanged(table.clone()));
-        }
-        self.schema_version = version;
-        Ok(())
-    }
-
-    fn execute(&self, text: &'static str) -> Result<(), EngineError> {
-        self.connection
-            .execute_batch(text)
-            .map_err(|err| engine_error(&err, &self.job.table.name))
-    }
-
-    fn cut(&self) -> EngineError {
-        EngineError::Cut(self.job.table.name.clone())
-    }
-}
-
-fn schema_version(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.pragma_query_value(None, "schema_version", |row| row.get(0))
 }
 
 #[cfg(test)]

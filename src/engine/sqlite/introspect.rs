@@ -82,6 +82,35 @@ pub(super) fn table(
     found.map(|entry| describe(connection, &entry)).transpose()
 }
 
+/// A table's foreign key to another, or to its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pointing {
+    pub table: TableName,
+    pub key: ForeignKey,
+    /// It may be checked only at the commit.
+    pub deferred: bool,
+}
+
+/// The foreign keys that point to `name`.
+pub(super) fn pointing(
+    connection: &Connection,
+    name: &TableName,
+) -> rusqlite::Result<Vec<Pointing>> {
+    let described = tables(connection)?.into_iter();
+    let pointing = described.flat_map(|described| {
+        let (table, deferred) = (described.table.name, described.defers_foreign_keys);
+        let keys = described.table.foreign_keys.into_iter();
+        keys.map(move |key| Pointing {
+            table: table.clone(),
+            key,
+            deferred,
+        })
+    });
+    Ok(pointing
+        .filter(|pointing| pointing.key.table == *name)
+        .collect())
+}
+
 const TABLES: &str = "select list.name, list.wr, list.strict, schema.sql \
     from pragma_table_list as list \
     join sqlite_schema as schema on schema.type = 'table' and schema.name = list.name \

@@ -21,9 +21,11 @@ use tokio::sync::watch;
 
 use crate::base::secret::Secret;
 use crate::engine::driver::{
-    Applied, ApplyJob, ApplyProgress, Creation, Driver, NewTable, RowCount, RowStream, Selection,
+    Applied, ApplyJob, ApplyProgress, Creation, Driver, EnactJob, Enacted, NewTable, RowCount,
+    RowStream, Selection,
 };
 use crate::engine::error::EngineError;
+use crate::engine::plan::PlanStream;
 use crate::engine::sqlite::connect::Location;
 use crate::model::finding::{Finding, TablesInUse};
 use crate::model::table::{Engine, Table, TableName};
@@ -119,6 +121,15 @@ impl Driver for SqliteDriver {
         progress: watch::Sender<ApplyProgress>,
     ) -> Result<Applied, EngineError> {
         apply::apply(self.location.clone(), job, rows, progress).await
+    }
+
+    async fn enact(
+        &self,
+        job: EnactJob,
+        plan: PlanStream,
+        progress: watch::Sender<ApplyProgress>,
+    ) -> Result<Enacted, EngineError> {
+        apply::enact::enact(self.location.clone(), job, plan, progress).await
     }
 
     async fn plan_creation(&self, tables: &[NewTable]) -> Result<Creation, EngineError> {

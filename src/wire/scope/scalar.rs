@@ -87,7 +87,10 @@ impl Scalar<'static> {
 
 impl<'a> Scalar<'a> {
     /// A field of a column of type `kind` in the row layout.
-    pub(super) fn read(kind: NeutralType, bytes: &'a [u8]) -> Result<Self, InvalidValue> {
+    ///
+    /// # Errors
+    /// When it is no value of that type.
+    pub fn read(kind: NeutralType, bytes: &'a [u8]) -> Result<Self, InvalidValue> {
         Ok(match kind {
             NeutralType::Bool => Self::Bool(field::boolean(bytes)?),
             NeutralType::Int2 | NeutralType::Int4 | NeutralType::Int8 => {

@@ -1,5 +1,6 @@
 //! The engines against real databases.
 
+mod enact;
 mod mysql;
 mod pairs;
 mod postgres;

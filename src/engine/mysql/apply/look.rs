@@ -10,17 +10,18 @@ use futures_util::TryStreamExt;
 use sqlx::AssertSqlSafe;
 use sqlx::mysql::MySqlRow;
 
-use crate::engine::error::EngineError;
+use crate::engine::enact::target::Local;
 use crate::engine::fault::{Fault, Refusal};
-use crate::engine::mysql::apply::Work;
 use crate::engine::mysql::apply::seen::Mark;
 use crate::engine::mysql::apply::statements::Lock;
-use crate::engine::mysql::apply::verdict::Local;
+use crate::engine::mysql::apply::verdict;
+use crate::engine::mysql::apply::writer::Writer;
 use crate::engine::mysql::fault::{fault, writing};
 use crate::engine::mysql::image::put;
 use crate::engine::mysql::read::raw;
 use crate::engine::mysql::types::Form;
 use crate::engine::mysql::value::Value;
+use crate::engine::sql::Sql;
 use crate::wire::InvalidValue;
 use crate::wire::row::{Fields, RowWriter, split_tuple};
 
@@ -39,12 +40,21 @@ impl Image {
     ///
     /// # Errors
     /// Never: the tuple was made here.
-    pub(super) fn local(&self) -> Result<Local<'_>, InvalidValue> {
+    pub(super) fn local(&self) -> Result<verdict::Local<'_>, InvalidValue> {
         let (fields, _) = split_tuple(&self.tuple)?;
-        Ok(Local {
+        Ok(verdict::Local {
             fields,
             unreadable: &self.unreadable,
         })
+    }
+}
+
+impl From<Image> for Local {
+    fn from(image: Image) -> Self {
+        Self {
+            readable: image.unreadable.is_empty(),
+            tuple: image.tuple,
+        }
     }
 }
 
@@ -57,7 +67,7 @@ pub(super) fn key_image(fields: &Fields<'_>, places: &[usize]) -> Vec<u8> {
     writer.take().data.to_vec()
 }
 
-impl Work {
+impl Writer {
     /// The rows that have the keys of `piece`.
     pub(super) async fn look(
         &mut self,
@@ -94,24 +104,32 @@ impl Work {
     }
 
     async fn fetch(&mut self, piece: &[Bytes], lock: Lock) -> Result<Vec<(Vec<u8>, Image)>, Fault> {
-        let statements = &self.destination.statements;
-        let statement = statements.look(piece.len(), lock);
-        let arguments = self.arguments(&statement, self.keys(piece)?)?;
+        let statement = self.destination.statements.look(piece.len(), lock);
+        let images = self.images(&statement, piece).await?;
+        let keyed = images.into_iter().map(|image| {
+            let (fields, _) = split_tuple(&image.tuple)?;
+            let key = key_image(&fields, self.destination.statements.key());
+            Ok((key, image))
+        });
+        let keyed: Result<_, InvalidValue> = keyed.collect();
+        keyed.map_err(|err| Fault::Engine(self.malformed(&err)))
+    }
+
+    /// The rows that `statement` finds by the keys of `piece`.
+    pub(super) async fn images(
+        &mut self,
+        statement: &Sql,
+        piece: &[Bytes],
+    ) -> Result<Vec<Image>, Fault> {
+        let arguments = self.arguments(statement, self.keys(piece)?)?;
         let table = self.job.table.name.clone();
         let connection = self.session.raw().map_err(|err| fault(err, &table))?;
-        let forms = statements.forms();
+        let forms = self.destination.statements.forms();
         let query = sqlx::query_with(AssertSqlSafe(statement.text().to_owned()), arguments);
         let mut rows = query.fetch(connection);
         let mut found = Vec::new();
         while let Some(row) = rows.try_next().await.map_err(|err| writing(err, &table))? {
-            let image = image(&row, &forms).map_err(|err| fault(err, &table))?;
-            let key = {
-                let local = image
-                    .local()
-                    .map_err(|err| EngineError::of_table(&table, err.to_string()))?;
-                key_image(&local.fields, statements.key())
-            };
-            found.push((key, image));
+            found.push(image(&row, &forms).map_err(|err| fault(err, &table))?);
         }
         Ok(found)
     }
@@ -130,22 +148,6 @@ impl Work {
             }
         }
         Ok(values)
-    }
-
-    /// Two incoming keys that the destination calls equal would replace each other.
-    pub(super) fn refuse_collisions(&mut self, images: &[Option<Image>]) -> Result<(), Fault> {
-        let strange = images.iter().flatten().filter_map(|image| image.strange);
-        let wanted: HashSet<Mark> = strange.collect();
-        if wanted.is_empty() || self.seen.among(&wanted)?.is_empty() {
-            return Ok(());
-        }
-        Err(Fault::Row(Refusal {
-            column: None,
-            reason:
-                "key_collision: this database calls the key equal to that of another incoming row"
-                    .to_owned(),
-            may_fit_later: false,
-        }))
     }
 }
 

@@ -6,10 +6,8 @@ use bytes::Bytes;
 
 use crate::engine::error::EngineError;
 use crate::engine::fault::Fault;
-use crate::engine::held::Held;
 use crate::engine::mysql::apply::Work;
-use crate::engine::mysql::fault::fault;
-use crate::model::run::{Changes, ConflictStrategy};
+use crate::model::run::Changes;
 
 /// Rows that are tried again together.
 const TOGETHER: usize = 128;
@@ -33,7 +31,7 @@ impl Work {
         }
         self.commit().await?;
         self.swap().await?;
-        let mut rest = std::mem::replace(&mut self.held, Held::new());
+        let mut rest = std::mem::take(&mut self.held);
         for at in 0..rest.len() {
             let row = Bytes::from(rest.get(at)?);
             self.begin().await?;
@@ -48,7 +46,7 @@ impl Work {
     }
 
     async fn retry_held(&mut self, backwards: bool) -> Result<(), EngineError> {
-        let mut current = std::mem::replace(&mut self.held, Held::new());
+        let mut current = std::mem::take(&mut self.held);
         if backwards {
             current.reverse();
         }
@@ -76,7 +74,7 @@ impl Work {
         if chosen.is_empty() {
             return Ok(());
         }
-        let parkable = self.parkable().await?;
+        let parkable = self.writer.parkable().await?;
         if parkable.is_empty() {
             return Ok(());
         }
@@ -91,7 +89,7 @@ impl Work {
                 self.applied.changes.add(&changes);
                 return self.commit().await;
             }
-            self.run("rollback").await?;
+            self.writer.run("rollback").await?;
             self.transaction.end();
             chosen.retain(|at| !unfit.contains(at));
         }
@@ -107,7 +105,7 @@ impl Work {
         let (mut changes, mut unfit, mut parked) = (Changes::default(), Vec::new(), Vec::new());
         for &at in chosen {
             let row = Bytes::from(self.held.get(at)?);
-            match self.park(&row, parkable).await {
+            match self.writer.park(&row, parkable).await {
                 Ok(touched) => parked.push((at, row, touched)),
                 Err(Fault::Row(_)) => unfit.push(at),
                 Err(Fault::Engine(err)) => return Err(err),
@@ -123,43 +121,5 @@ impl Work {
             }
         }
         Ok((changes, unfit))
-    }
-
-    /// Empties `columns` of the row that has this row's key; how many there are.
-    async fn park(&mut self, row: &Bytes, columns: &[String]) -> Result<u64, Fault> {
-        let statement = self.destination.statements.park(columns);
-        let values = self.keys(std::slice::from_ref(row))?;
-        self.execute(&statement, values).await
-    }
-
-    /// Nullable unique columns outside the key that no foreign key points to: emptying one cannot reach another table.
-    async fn parkable(&mut self) -> Result<Vec<String>, EngineError> {
-        let table = &self.job.table;
-        if self.job.conflict != ConflictStrategy::Overwrite || !self.destination.rules.update() {
-            return Ok(Vec::new());
-        }
-        let mut query = self.schemas.sql();
-        query.push(
-            "
-select distinct cast(referenced_column_name as char)
-from information_schema.key_column_usage
-where referenced_table_schema = ",
-        );
-        query.literal(self.schemas.of(&table.name).unwrap_or_default());
-        query
-            .push(" and referenced_table_name = ")
-            .literal(&table.name.name);
-        let pointed_to: Vec<(String,)> = self
-            .session
-            .all(&query)
-            .await
-            .map_err(|err| fault(err, &table.name))?;
-        let is_free = |name: &String| {
-            let mut pointed_to = pointed_to.iter();
-            !pointed_to.any(|(column,)| column.eq_ignore_ascii_case(name))
-        };
-        let mut parkable = self.job.parkable(table);
-        parkable.retain(is_free);
-        Ok(parkable)
     }
 }

@@ -23,6 +23,14 @@ pub(super) enum Lock {
     Update,
 }
 
+/// A foreign key that points to the destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pointing {
+    pub(super) table: TableName,
+    /// Columns of the destination, and those that point to them.
+    pub(super) pairs: Vec<(String, String)>,
+}
+
 /// All statements for one job.
 #[derive(Debug)]
 pub(super) struct Statements {
@@ -141,17 +149,78 @@ impl Statements {
     /// The rows with one of `rows` keys, in the form they are read in.
     pub(super) fn look(&self, rows: usize, lock: Lock) -> Sql {
         let mut sql = self.schemas.sql();
-        sql.push("select ")
-            .list(&self.columns, ", ", |sql, column| {
-                let (_, cast) = Form::of(column);
-                if cast {
-                    sql.push("cast(").ident(&column.name).push(" as char)");
-                } else {
-                    sql.ident(&column.name);
-                }
-            });
-        sql.push(" from ").table(&self.table);
+        sql.push("select ");
+        self.read_columns(&mut sql, "t");
+        sql.push(" from ").table(&self.table).push(" t");
         self.by_key(&mut sql);
+        self.in_keys(&mut sql, rows);
+        if lock == Lock::Update {
+            sql.push(" for update");
+        }
+        sql
+    }
+
+    pub(super) fn delete(&self, rows: usize) -> Sql {
+        let mut sql = self.schemas.sql();
+        sql.push("delete t from ").table(&self.table).push(" t");
+        self.by_key(&mut sql);
+        self.in_keys(&mut sql, rows);
+        sql
+    }
+
+    /// Rows that point by `by` to the row of a key: up to `most` of the table's own as they are read, or whether there is
+    /// one of another table. What is found stays so until the transaction ends.
+    pub(super) fn pointing(&self, by: &Pointing, most: usize) -> Sql {
+        let own = by.table == self.table;
+        let mut sql = self.schemas.sql();
+        sql.push("select ");
+        if own {
+            self.read_columns(&mut sql, "c");
+        } else {
+            sql.push("1");
+        }
+        sql.push(" from (select * from ").table(&self.table);
+        self.by_key(&mut sql);
+        self.where_key(&mut sql);
+        sql.push(") p join ").table(&by.table).push(" c on ");
+        sql.list(&by.pairs, " and ", |sql, (here, there)| {
+            sql.push("p.").ident(here).push(" = c.").ident(there);
+        });
+        if own {
+            sql.push(" and not (");
+            sql.list(self.key_columns(), " and ", |sql, (column, _)| {
+                sql.push("c.").ident(&column.name);
+                sql.push(" <=> p.").ident(&column.name);
+            });
+            sql.push(")");
+        }
+        let most = if own { most } else { 1 };
+        sql.push(" limit ")
+            .number(i128::try_from(most).unwrap_or(i128::MAX));
+        sql.push(" lock in share mode");
+        sql
+    }
+
+    /// Adds all columns, in the form they are read in.
+    fn read_columns(&self, sql: &mut Sql, from: &str) {
+        sql.list(&self.columns, ", ", |sql, column| {
+            let (_, cast) = Form::of(column);
+            if cast {
+                sql.push("cast(");
+            }
+            sql.ident(from).push(".").ident(&column.name);
+            if cast {
+                sql.push(" as char)");
+            }
+        });
+    }
+
+    /// Fresh tables have no statistics that would speak for the index.
+    fn by_key(&self, sql: &mut Sql) {
+        sql.push(" force index (").ident(&self.index).push(")");
+    }
+
+    fn in_keys(&self, sql: &mut Sql, rows: usize) {
         sql.push(" where ");
         if let [only] = self.key_columns().as_slice() {
             sql.ident(&only.0.name);
@@ -163,15 +232,6 @@ impl Statements {
         sql.push(" in (")
             .list(0..rows, ",", |sql, _| self.one_key(sql));
         sql.push(")");
-        if lock == Lock::Update {
-            sql.push(" for update");
-        }
-        sql
-    }
-
-    /// Fresh tables have no statistics that would speak for the index.
-    fn by_key(&self, sql: &mut Sql) {
-        sql.push(" force index (").ident(&self.index).push(")");
     }
 
     fn key_columns(&self) -> Vec<(&Column, &Encoder)> {

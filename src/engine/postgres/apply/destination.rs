@@ -8,8 +8,8 @@ use sqlx::Row;
 
 use crate::engine::driver::ApplyJob;
 use crate::engine::error::EngineError;
-use crate::engine::postgres::apply::stage::{KeyColumn, Statements};
-use crate::engine::postgres::connect::{Session, sql};
+use crate::engine::postgres::apply::stage::{KeyColumn, Pointing, Statements};
+use crate::engine::postgres::connect::{DEFAULT_SCHEMA, Session, sql};
 use crate::engine::postgres::fault::fault;
 use crate::engine::postgres::lock::{LockMode, locked};
 use crate::model::run::ConflictStrategy;
@@ -211,7 +211,10 @@ async fn parkable(
     table: &Table,
     job: &ApplyJob,
 ) -> Result<Vec<String>, EngineError> {
-    if job.conflict != ConflictStrategy::Overwrite {
+    if matches!(
+        job.conflict,
+        ConflictStrategy::Skip | ConflictStrategy::Merge
+    ) {
         return Ok(Vec::new());
     }
     let connection = session.raw().map_err(|err| fault(err, &table.name))?;
@@ -230,6 +233,61 @@ where c.contype = 'f'
     let mut parkable = job.parkable(table);
     parkable.retain(|name| !pointed_to.contains(name));
     Ok(parkable)
+}
+
+/// Schema, table, whether it is the destination itself; then the destination's columns, the `=`, the columns that point.
+type PointingRow = (String, String, bool, Vec<String>, Vec<String>, Vec<String>);
+
+/// The foreign keys by which a deletion in `table` would delete or empty rows that point to it.
+pub(super) async fn pointing(
+    session: &mut Session,
+    table: &TableName,
+) -> Result<Vec<Pointing>, EngineError> {
+    let engine = |err| fault(err, table);
+    let mut name = sql();
+    name.table(table);
+    let found: Vec<PointingRow> = sqlx::query_as(
+        "
+select n.nspname::text,
+       t.relname::text,
+       c.conrelid = c.confrelid,
+       array_agg(here.attname::text order by k.position),
+       array_agg(format('operator(%I.%s)', o.nspname, o.oprname) order by k.position),
+       array_agg(there.attname::text order by k.position)
+from pg_constraint c
+join pg_class t on t.oid = c.conrelid
+join pg_namespace n on n.oid = t.relnamespace
+cross join lateral unnest(c.confkey, c.conpfeqop, c.conkey) with ordinality as k(here, operator, there, position)
+join pg_attribute here on here.attrelid = c.confrelid and here.attnum = k.here
+join pg_attribute there on there.attrelid = c.conrelid and there.attnum = k.there
+join (select p.oid, p.oprname, s.nspname
+      from pg_operator p
+      join pg_namespace s on s.oid = p.oprnamespace) o on o.oid = k.operator
+where c.contype = 'f'
+  and c.confrelid = to_regclass($1)
+  and c.conparentid = 0
+  and c.confdeltype in ('c', 'n', 'd')
+group by c.oid, n.nspname, t.relname, c.conrelid, c.confrelid
+order by c.oid",
+    )
+    .bind(name.text())
+    .fetch_all(session.raw().map_err(engine)?)
+    .await
+    .map_err(engine)?;
+    let pointing = |(schema, name, own, here, equals, there): PointingRow| {
+        let pairs = here.into_iter().zip(equals).zip(there);
+        Pointing {
+            table: TableName {
+                schema: (schema != DEFAULT_SCHEMA).then_some(schema),
+                name,
+            },
+            pairs: pairs
+                .map(|((here, equals), there)| (here, equals, there))
+                .collect(),
+            own,
+        }
+    };
+    Ok(found.into_iter().map(pointing).collect())
 }
 
 /// Lets sequences owned by `identities` go on beyond the highest value, never back.

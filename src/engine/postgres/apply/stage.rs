@@ -4,11 +4,15 @@
 //! without a neutral form. Invariant: each statement does one thing to rows it chooses itself by key; none lets the
 //! database choose between inserting and updating.
 
+mod keys;
+
 use crate::engine::driver::ApplyJob;
 use crate::engine::postgres::connect::sql;
 use crate::engine::sql::Sql;
 use crate::model::run::{ConflictStrategy, SyncMode};
 use crate::model::table::{Column, NeutralType, TableName};
+
+pub(super) use keys::Pointing;
 
 const STAGE: &str = "pg_temp.evenkeel_stage";
 const SEEN: &str = "pg_temp.evenkeel_seen";

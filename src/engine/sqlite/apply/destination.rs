@@ -54,23 +54,23 @@ enum Local {
     },
 }
 
-struct Target {
+pub(super) struct Target {
     name: String,
-    storage: Storage,
+    pub(super) storage: Storage,
     in_key: bool,
 }
 
 /// A table that rows are written to.
 pub(super) struct Destination<'c> {
     connection: &'c Connection,
-    table: TableName,
-    targets: Vec<Target>,
+    pub(super) table: TableName,
+    pub(super) targets: Vec<Target>,
     /// Where the key's columns are among the targets.
-    key: Vec<usize>,
+    pub(super) key: Vec<usize>,
     mode: SyncMode,
     conflict: ConflictStrategy,
     began_empty: bool,
-    statements: Statements<'c>,
+    pub(super) statements: Statements<'c>,
 }
 
 impl<'c> Destination<'c> {
@@ -156,7 +156,7 @@ impl<'c> Destination<'c> {
             .map_err(|err| row_fault(&err, &self.table))
     }
 
-    fn split<'t>(&self, tuple: &'t [u8]) -> Result<Vec<Option<&'t [u8]>>, Fault> {
+    pub(super) fn split<'t>(&self, tuple: &'t [u8]) -> Result<Vec<Option<&'t [u8]>>, Fault> {
         match split_tuple(tuple) {
             Ok((fields, _)) if fields.len() == self.targets.len() => Ok(fields),
             _ => Err(Fault::Engine(EngineError::Statement {
@@ -166,7 +166,10 @@ impl<'c> Destination<'c> {
         }
     }
 
-    fn values<'t>(&self, fields: &[Option<&'t [u8]>]) -> Result<Vec<ToSqlOutput<'t>>, Fault> {
+    pub(super) fn values<'t>(
+        &self,
+        fields: &[Option<&'t [u8]>],
+    ) -> Result<Vec<ToSqlOutput<'t>>, Fault> {
         let mut values = Vec::with_capacity(fields.len());
         for (target, field) in self.targets.iter().zip(fields) {
             if target.in_key && field.is_none() {
@@ -181,10 +184,10 @@ impl<'c> Destination<'c> {
     }
 
     /// Runs `work` inside a savepoint where a refused row could leave something behind.
-    fn guarded(
+    pub(super) fn guarded<T>(
         &mut self,
-        work: impl FnOnce(&mut Self) -> Result<Effect, Fault>,
-    ) -> Result<Effect, Fault> {
+        work: impl FnOnce(&mut Self) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         let fatal =
             |table: &TableName, err: rusqlite::Error| Fault::Engine(engine_error(&err, table));
         if let Some(guard) = &mut self.statements.guard {
@@ -297,6 +300,12 @@ impl<'c> Destination<'c> {
             Ok(_) => {}
             Err(err) => return Err(row_fault(&err, &self.table)),
         }
+        self.has_parents(values)?;
+        Ok(effect)
+    }
+
+    /// Refuses a row whose parent SQLite itself would only miss at the commit.
+    pub(super) fn has_parents(&mut self, values: &[ToSqlOutput<'_>]) -> Result<(), Fault> {
         for parent in &mut self.statements.parents {
             if !parent
                 .is_there(values)
@@ -305,7 +314,7 @@ impl<'c> Destination<'c> {
                 return Err(refused(None, "FOREIGN KEY constraint failed", true));
             }
         }
-        Ok(effect)
+        Ok(())
     }
 
     /// Looks the key up and compares.

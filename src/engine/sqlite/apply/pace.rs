@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::engine::driver::ApplyBudget;
 
 /// Time for the rows of one transaction; its commit comes on top.
-const TRANSACTION_TIME: Duration = Duration::from_millis(100);
+pub(super) const TRANSACTION_TIME: Duration = Duration::from_millis(100);
 /// Bytes of rows about as many as SQLite lets its log grow by: 1,000 pages. Indices can make a log of few rows a long one,
 /// which is why time counts too.
 const CHECKPOINT_BYTES: u64 = 4 << 20;
@@ -68,12 +68,17 @@ impl Pace {
     /// Counts a row; whether the transaction has lasted or holds enough.
     pub(super) fn is_due(&mut self, bytes: usize, budget: &ApplyBudget, now: Instant) -> bool {
         self.rows += 1;
-        self.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.add(bytes);
         self.rows >= budget.transaction_rows
             || self.bytes >= budget.transaction_bytes
             || self
                 .begun
                 .is_some_and(|begun| now - begun >= TRANSACTION_TIME)
+    }
+
+    /// So many bytes were written.
+    pub(super) fn add(&mut self, bytes: usize) {
+        self.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
     }
 
     /// The transaction has ended; a pause begins.

@@ -11,7 +11,7 @@ use crate::engine::driver::ApplyJob;
 use crate::engine::error::EngineError;
 use crate::engine::sql::Sql;
 use crate::engine::sqlite::fault::engine_error;
-use crate::engine::sqlite::introspect::Described;
+use crate::engine::sqlite::introspect::{self, Described};
 use crate::engine::sqlite::select::statement;
 use crate::engine::sqlite::stored::as_value;
 use crate::model::run::ConflictStrategy;
@@ -112,7 +112,9 @@ impl<'c> Statements<'c> {
             probe: prepare(probe(job, described, folded))?,
             insert: prepare(insert(job, described))?,
             update: update(job, described, folded).map(prepare).transpose()?,
-            park: park(job, described, folded).map(prepare).transpose()?,
+            park: park(connection, job, described, folded)?
+                .map(prepare)
+                .transpose()?,
             remember: if folded {
                 Some(remember(connection, job, described)?)
             } else {
@@ -174,33 +176,33 @@ fn update(job: &ApplyJob, described: &Described, folded: bool) -> Option<Sql> {
     Some(sql)
 }
 
-/// The nullable columns of unique keys, other than the key, that the rows carry.
-fn park(job: &ApplyJob, described: &Described, folded: bool) -> Option<Sql> {
-    let parked: Vec<(usize, &str)> = named(job)
-        .filter(|(_, name)| !job.key.iter().any(|key| key == name))
-        .filter(|(_, name)| {
-            described
-                .table
-                .unique
-                .iter()
-                .any(|key| key.columns.iter().any(|column| column == name))
-        })
-        .filter(|(_, name)| {
-            described
-                .table
-                .column(name)
-                .is_some_and(|column| column.nullable)
-        })
-        .collect();
+/// The nullable columns of unique keys, other than the key, that the rows carry and no foreign key points to: emptying one
+/// cannot reach another table.
+fn park(
+    connection: &Connection,
+    job: &ApplyJob,
+    described: &Described,
+    folded: bool,
+) -> Result<Option<Sql>, EngineError> {
+    let mut parked = job.parkable(&described.table);
     if parked.is_empty() {
-        return None;
+        return Ok(None);
+    }
+    let pointing = introspect::pointing(connection, &job.table.name)
+        .map_err(|err| engine_error(&err, &job.table.name))?;
+    parked.retain(|name| {
+        let mut keys = pointing.iter();
+        !keys.any(|pointing| pointing.key.foreign_columns.contains(name))
+    });
+    if parked.is_empty() {
+        return Ok(None);
     }
     let mut sql = update_head(job, described);
-    sql.list(parked, ", ", |sql, (_, name)| {
-        sql.ident(name).push(" = null");
+    sql.list(parked, ", ", |sql, name| {
+        sql.ident(&name).push(" = null");
     });
     where_key(&mut sql, job, described, folded);
-    Some(sql)
+    Ok(Some(sql))
 }
 
 fn update_head(job: &ApplyJob, described: &Described) -> Sql {
@@ -222,7 +224,7 @@ fn named(job: &ApplyJob) -> impl Iterator<Item = (usize, &str)> {
 }
 
 /// Compares as the key's index does, which need not be how the column itself compares.
-fn where_key(sql: &mut Sql, job: &ApplyJob, described: &Described, folded: bool) {
+pub(super) fn where_key(sql: &mut Sql, job: &ApplyJob, described: &Described, folded: bool) {
     let key = named(job).filter(|(_, name)| job.key.iter().any(|key| key == name));
     sql.push(" where ").list(key, " and ", |sql, (at, name)| {
         sql.ident(name).push(" = ");

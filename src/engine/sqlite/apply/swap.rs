@@ -3,7 +3,6 @@
 //! No order of updates gets them in. Where the unique column may be NULL it is parked as NULL first, all rows are
 //! written, and the one transaction around it is committed only if every parked row got its own value.
 //! Invariant: nobody else ever sees a parked NULL.
-use std::time::Instant;
 
 use crate::engine::error::EngineError;
 use crate::engine::fault::Fault;
@@ -18,7 +17,7 @@ const MAX_ROUNDS: usize = 20;
 impl Work<'_> {
     /// Writes those of the rows held back that only block each other. No transaction is open before or after.
     pub(super) fn swap(&mut self) -> Result<(), EngineError> {
-        if !self.destination.can_park() {
+        if !self.writer.destination.can_park() {
             return Ok(());
         }
         let mut chosen: Vec<usize> = (0..self.held.len().min(MAX_ROWS)).collect();
@@ -26,15 +25,14 @@ impl Work<'_> {
             if chosen.is_empty() {
                 return Ok(());
             }
-            self.begin()?;
+            self.writer.begin()?;
             let (effects, unfit) = self.try_swap(&chosen)?;
             if unfit.is_empty() {
                 self.held.retain(|at| !chosen.contains(&at));
                 effects.into_iter().for_each(|effect| self.count(effect));
                 return self.commit();
             }
-            self.execute("rollback")?;
-            self.pace.end(Instant::now());
+            self.writer.roll_back()?;
             chosen.retain(|at| !unfit.contains(at));
         }
         Ok(())
@@ -44,7 +42,7 @@ impl Work<'_> {
     fn try_swap(&mut self, chosen: &[usize]) -> Result<(Vec<Effect>, Vec<usize>), EngineError> {
         let (mut effects, mut unfit) = (Vec::new(), Vec::new());
         for &at in chosen {
-            match self.destination.park(&self.held.get(at)?) {
+            match self.writer.destination.park(&self.held.get(at)?) {
                 Ok(()) => {}
                 Err(Fault::Row(_)) => unfit.push(at),
                 Err(Fault::Engine(err)) => return Err(err),
@@ -54,7 +52,11 @@ impl Work<'_> {
             if unfit.contains(&at) {
                 continue;
             }
-            match self.destination.write(&self.held.get(at)?, Attempt::Again) {
+            match self
+                .writer
+                .destination
+                .write(&self.held.get(at)?, Attempt::Again)
+            {
                 // Parking has changed it, even if it ends as what it was parked as.
                 Ok(Effect::Equal) => effects.push(Effect::Updated),
                 Ok(effect) => effects.push(effect),

@@ -147,7 +147,7 @@ async fn tables_of_every_kind_are_described_as_they_are() {
     );
 
     let child = table(&site, "child").await;
-    assert_eq!(child.triggers, ["stamped", "stamped_too"]);
+    assert_eq!(child.triggers, ["on_delete", "stamped", "stamped_too"]);
     let keys: Vec<(String, String, &str)> = child
         .foreign_keys
         .iter()

@@ -123,7 +123,7 @@ async fn tables_of_every_kind_are_described_as_they_are() {
     );
 
     let child = table(&site, "child").await;
-    assert_eq!(child.triggers, ["stamped"]);
+    assert_eq!(child.triggers, ["on_delete", "stamped"]);
     assert_eq!(child.foreign_keys[0].table.name, "odd \"name\". here");
     assert_eq!(child.foreign_keys[0].on_delete, "cascade");
     assert_eq!(child.foreign_keys[1].foreign_columns, ["day", "n"]);

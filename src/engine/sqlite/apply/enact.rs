@@ -1,0 +1,308 @@
+//! Carrying out a plan on a thread of its own, as rows are applied: short transactions, pauses, one row at a time.
+//!
+//! Which rows are written is decided in `engine::enact`. Invariant: as for `apply`.
+
+use std::future::ready;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rusqlite::{Connection, Row, Statement};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+
+use crate::engine::driver::{ApplyJob, ApplyProgress, EnactJob, Enacted};
+use crate::engine::enact::target::{Effect, Local, Pointer, Target};
+use crate::engine::error::EngineError;
+use crate::engine::fault::{Fault, Refusal};
+use crate::engine::plan::PlanStream;
+use crate::engine::sqlite::apply::destination::{self, Destination};
+use crate::engine::sqlite::apply::forward;
+use crate::engine::sqlite::apply::pace::TRANSACTION_TIME;
+use crate::engine::sqlite::apply::statements::{bind_all, bind_key, where_key};
+use crate::engine::sqlite::apply::writer::{Writer, describe};
+use crate::engine::sqlite::caller::{CallerWatch, caller};
+use crate::engine::sqlite::connect::Location;
+use crate::engine::sqlite::fault::{engine_error, row_fault};
+use crate::engine::sqlite::image::image;
+use crate::engine::sqlite::introspect::{self, Described, Pointing};
+use crate::engine::sqlite::select::statement;
+use crate::engine::{enact, sql::Sql};
+use crate::wire::row::RowWriter;
+
+/// Carries out `plan` as `job` says. Dropping this ends the thread after the changes it is at.
+pub(in crate::engine::sqlite) async fn enact(
+    location: Location,
+    job: EnactJob,
+    plan: PlanStream,
+    progress: watch::Sender<ApplyProgress>,
+) -> Result<Enacted, EngineError> {
+    // As with `apply`: dropping this future ends the thread's wait for changes.
+    let (sender, receiver) = mpsc::channel(1);
+    let (_caller, watch) = caller();
+    let runtime = Handle::current();
+    let work = tokio::task::spawn_blocking(move || {
+        let target = job.target.clone();
+        let connection = location.open_writer()?;
+        let described = describe(&connection, &target)?;
+        let mut target = SqliteTarget::new(&connection, &target, &described, &watch)?;
+        runtime.block_on(enact::enact(&mut target, job, receiver, progress))
+    });
+    forward(plan, sender).await;
+    work.await
+        .map_err(|_| EngineError::Lost("the writing thread ended".to_owned()))?
+}
+
+struct SqliteTarget<'c> {
+    writer: Writer<'c>,
+    delete: Statement<'c>,
+    /// Whether rows of the table named point to the row of a key, where SQLite would not refuse its deletion at once.
+    pointing: Vec<(String, Statement<'c>)>,
+    folded: bool,
+}
+
+impl<'c> SqliteTarget<'c> {
+    fn new(
+        connection: &'c Connection,
+        job: &'c ApplyJob,
+        described: &'c (Described, i64),
+        caller: &'c CallerWatch,
+    ) -> Result<Self, EngineError> {
+        let fault = |err: rusqlite::Error| engine_error(&err, &job.table.name);
+        let (table, _) = described;
+        let folded = table.table.key_on(&job.key).is_some_and(|key| key.folded);
+        let mut delete = statement();
+        delete.push("delete from ").table(&job.table.name);
+        where_key(&mut delete, job, table, folded);
+        let mut pointing = Vec::new();
+        for key in introspect::pointing(connection, &job.table.name).map_err(fault)? {
+            if key.key.on_delete != "no action" || key.deferred {
+                let query = points(&key, job, table, folded);
+                let statement = connection.prepare(query.text()).map_err(fault)?;
+                pointing.push((key.table.to_string(), statement));
+            }
+        }
+        Ok(Self {
+            writer: Writer::new(connection, job, described, caller)?,
+            delete: connection.prepare(delete.text()).map_err(fault)?,
+            pointing,
+            folded,
+        })
+    }
+
+    fn look_now(&mut self, rows: &[Bytes]) -> Result<Vec<Option<Local>>, Fault> {
+        self.writer.go_on()?;
+        let destination = &mut self.writer.destination;
+        rows.iter().map(|row| destination.find(row)).collect()
+    }
+
+    fn write_now(&mut self, effect: Effect, rows: &[Bytes]) -> Result<(), Fault> {
+        for row in rows {
+            self.writer.pace.add(row.len());
+            let destination = &mut self.writer.destination;
+            if effect == Effect::Delete {
+                destination.delete(&mut self.delete, row)?;
+            } else {
+                destination.put(effect, row)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn pointing_now(&mut self, rows: &[Bytes]) -> Result<Vec<(usize, Pointer)>, Fault> {
+        let destination = &self.writer.destination;
+        let fatal = |err: rusqlite::Error| Fault::Engine(engine_error(&err, &destination.table));
+        let mut found = Vec::new();
+        for (place, row) in rows.iter().enumerate() {
+            let fields = destination.split(row)?;
+            let values = destination.values(&fields)?;
+            for (table, statement) in &mut self.pointing {
+                bind_key(statement, &destination.key, &values).map_err(fatal)?;
+                let (mut pointing, mut seen) = (statement.raw_query(), 0);
+                while let Some(row) = pointing.next().map_err(fatal)? {
+                    if *table != destination.table.to_string() {
+                        found.push((place, Pointer::Other(table.clone())));
+                        break;
+                    }
+                    found.push((
+                        place,
+                        Pointer::Own(local(&destination.targets, row).map_err(fatal)?.tuple),
+                    ));
+                    seen += 1;
+                    if seen > rows.len() {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The rows that point by `key` to the row of a key, other than that row itself: the table's own with their columns.
+fn points(key: &Pointing, job: &ApplyJob, described: &Described, folded: bool) -> Sql {
+    let mut sql = statement();
+    sql.push("select ");
+    if key.table == job.table.name {
+        sql.list(&job.columns, ", ", |sql, column| {
+            sql.push("c.").ident(&column.name);
+        });
+    } else {
+        sql.push("1");
+    }
+    sql.push(" from (select * from ").table(&job.table.name);
+    where_key(&mut sql, job, described, folded);
+    sql.push(") p join ").table(&key.table).push(" c on ");
+    let pairs = key.key.foreign_columns.iter().zip(&key.key.columns);
+    sql.list(pairs, " and ", |sql, (there, here)| {
+        sql.push("p.").ident(there).push(" = c.").ident(here);
+    });
+    if key.table == job.table.name {
+        sql.push(" and not (").list(&job.key, " and ", |sql, name| {
+            sql.push("c.").ident(name).push(" is p.").ident(name);
+        });
+        sql.push(")");
+    }
+    sql
+}
+
+impl Destination<'_> {
+    /// The row that has this row's key.
+    fn find(&mut self, row: &[u8]) -> Result<Option<Local>, Fault> {
+        let fields = self.split(row)?;
+        let values = self.values(&fields)?;
+        let fatal = |err: rusqlite::Error| Fault::Engine(engine_error(&err, &self.table));
+        let probe = &mut self.statements.probe;
+        bind_key(probe, &self.key, &values).map_err(fatal)?;
+        let mut rows = probe.raw_query();
+        let Some(row) = rows.next().map_err(fatal)? else {
+            return Ok(None);
+        };
+        local(&self.targets, row).map(Some).map_err(fatal)
+    }
+
+    fn put(&mut self, effect: Effect, row: &[u8]) -> Result<(), Fault> {
+        let fields = self.split(row)?;
+        let values = self.values(&fields)?;
+        self.guarded(|destination| {
+            let statements = &mut destination.statements;
+            let statement = match effect {
+                Effect::Insert => Some(&mut statements.insert),
+                Effect::Update => statements.update.as_mut(),
+                Effect::Park => statements.park.as_mut(),
+                Effect::Delete => None,
+            };
+            let Some(statement) = statement else {
+                return Ok(());
+            };
+            let bound = if effect == Effect::Park {
+                bind_key(statement, &destination.key, &values)
+            } else {
+                bind_all(statement, &values)
+            };
+            bound
+                .and_then(|()| statement.raw_execute())
+                .map_err(|err| row_fault(&err, &destination.table))?;
+            if effect == Effect::Park {
+                return Ok(());
+            }
+            destination.has_parents(&values)
+        })
+    }
+
+    fn delete(&mut self, delete: &mut Statement<'_>, row: &[u8]) -> Result<(), Fault> {
+        let fields = self.split(row)?;
+        let values = self.values(&fields)?;
+        self.guarded(|destination| {
+            let deleted =
+                bind_key(delete, &destination.key, &values).and_then(|()| delete.raw_execute());
+            match deleted.map_err(|err| row_fault(&err, &destination.table)) {
+                Ok(_) => Ok(()),
+                Err(Fault::Row(refusal)) if refusal.reason.starts_with("FOREIGN KEY") => {
+                    Err(Fault::Row(Refusal {
+                        reason: format!("still_referenced: {}", refusal.reason),
+                        ..refusal
+                    }))
+                }
+                Err(fault) => Err(fault),
+            }
+        })
+    }
+}
+
+/// A row that holds the columns of `targets`.
+fn local(targets: &[destination::Target], row: &Row<'_>) -> rusqlite::Result<Local> {
+    let (mut writer, mut readable) = (RowWriter::default(), true);
+    writer.begin(u16::try_from(targets.len()).unwrap_or(u16::MAX));
+    for (at, target) in targets.iter().enumerate() {
+        match image(&target.storage, row.get_ref(at)?) {
+            Ok(image) => writer.field(image.field()),
+            Err(_) => {
+                writer.field(None);
+                readable = false;
+            }
+        }
+    }
+    Ok(Local {
+        tuple: writer.take().data,
+        readable,
+    })
+}
+
+impl Target for SqliteTarget<'_> {
+    const LONGEST: Duration = TRANSACTION_TIME;
+    // The application can write nothing meanwhile.
+    const PATIENCE: Duration = Duration::ZERO;
+
+    fn job(&self) -> &ApplyJob {
+        self.writer.job
+    }
+
+    fn is_folded(&self) -> bool {
+        self.folded
+    }
+
+    fn can_park(&self) -> bool {
+        self.writer.destination.can_park()
+    }
+
+    fn begin(&mut self) -> impl Future<Output = Result<(), EngineError>> + Send {
+        ready(self.writer.begin())
+    }
+
+    fn commit(&mut self) -> impl Future<Output = Result<(), EngineError>> + Send {
+        ready(self.writer.commit().map(drop))
+    }
+
+    fn run(
+        &mut self,
+        statements: &'static str,
+    ) -> impl Future<Output = Result<(), EngineError>> + Send {
+        ready(self.writer.execute(statements))
+    }
+
+    fn look(
+        &mut self,
+        rows: &[Bytes],
+    ) -> impl Future<Output = Result<Vec<Option<Local>>, Fault>> + Send {
+        ready(self.look_now(rows))
+    }
+
+    fn write(
+        &mut self,
+        effect: Effect,
+        rows: &[Bytes],
+    ) -> impl Future<Output = Result<(), Fault>> + Send {
+        ready(self.write_now(effect, rows))
+    }
+
+    fn pointing(
+        &mut self,
+        rows: &[Bytes],
+    ) -> impl Future<Output = Result<Vec<(usize, Pointer)>, Fault>> + Send {
+        ready(self.pointing_now(rows))
+    }
+
+    fn finish(&mut self) -> impl Future<Output = Result<(), EngineError>> + Send {
+        ready(Ok(()))
+    }
+}

@@ -1,0 +1,171 @@
+//! Keys of several columns, of text, and keys that the destination calls equal though their bytes differ.
+
+use evenkeel::model::run::ConflictStrategy::Overwrite;
+use evenkeel::model::run::SyncMode::{Mirror, Upsert};
+
+use super::{Row, Site, int, refused, text, written};
+use crate::support::database::Kind;
+use crate::support::database::{Database, KINDS};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_found_by_keys_of_several_columns() {
+    for kind in KINDS {
+        let site = Site::with(
+            kind,
+            "create table t (part varchar(9) not null, n bigint not null, name varchar(9), primary key (n, part));
+             insert into t values ('a', 1, 'x'), ('a', 2, 'x'), ('b', 1, 'x'), ('', 3, 'x')",
+        )
+        .await;
+        let row = |part: &str, n: i64, name: &str| -> Row { vec![text(part), int(n), text(name)] };
+        let wanted = [
+            row("a", 1, "y"),
+            row("b", 1, "x"),
+            row("b", 2, "y"),
+            row("", 3, "y"),
+        ];
+        let enacted = site.enact(site.plan(&wanted).await).await.unwrap();
+        assert_eq!(written(&enacted.changes), (1, 2, 1, 0), "{kind:?}");
+        assert_eq!(
+            site.query("select part, n, name from t order by n, part"),
+            "a|1|y\nb|1|x\nb|2|y\n|3|y",
+            "{kind:?}"
+        );
+    }
+}
+
+/// A table `t` whose key folds case.
+fn folded(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Postgres => {
+            "create collation folded (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+             create table t (code varchar(9) collate folded primary key, name varchar(9));"
+        }
+        Kind::Sqlite => "create table t (code varchar(9) collate nocase primary key not null, name varchar(9));",
+        Kind::Mariadb => "create table t (code varchar(9) collate utf8mb4_general_ci primary key, name varchar(9));",
+    }
+}
+
+const LOCAL: &str = "insert into t values ('abc', 'x'), ('def', 'x'), ('ghi', 'x'), ('jkl', 'x')";
+
+fn named(code: &str, name: &str) -> Row {
+    vec![text(code), text(name)]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_whose_key_this_database_calls_equal_takes_the_other_s_place() {
+    for kind in KINDS {
+        for mode in [Mirror, Upsert] {
+            let site = Site::with(kind, &format!("{}{LOCAL}", folded(kind))).await;
+            let wanted = [
+                named("ABC", "x"),
+                named("def", "y"),
+                named("GHI", "y"),
+                named("new", "y"),
+            ];
+            let plan = site.plan(&wanted).await.mode(mode, Overwrite);
+            site.database
+                .execute("update t set name = 'local' where code = 'ghi'");
+            let enacted = site.enact(plan).await.unwrap();
+            let gone = u64::from(mode == Mirror);
+            // The row that was changed here meanwhile is told twice: once for each of its keys.
+            assert_eq!(enacted.changes.added, 1, "{kind:?} {mode}");
+            assert_eq!(
+                (enacted.changes.updated, enacted.changes.deleted),
+                (2, gone),
+                "{kind:?} {mode}"
+            );
+            assert!(enacted.changes.moved > 0 && enacted.rejected.is_empty());
+            let rest = if mode == Mirror { "" } else { "jkl|x\n" };
+            assert_eq!(
+                site.query(&format!(
+                    "select code, name from t order by lower({})",
+                    plain(kind)
+                )),
+                format!("ABC|x\ndef|y\nghi|local\n{rest}new|y"),
+                "{kind:?} {mode}"
+            );
+            // Now it may take its place.
+            let again = site
+                .enact(site.plan(&wanted).await.mode(mode, Overwrite))
+                .await
+                .unwrap();
+            assert_eq!(written(&again.changes), (0, 1, 0, 0), "{kind:?} {mode}");
+            let equal = site.plan(&wanted).await.mode(mode, Overwrite);
+            assert_eq!(
+                equal.changes.len(),
+                usize::from(mode == Upsert),
+                "{kind:?} {mode}"
+            );
+        }
+    }
+}
+
+fn plain(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Postgres => "code collate \"C\"",
+        Kind::Sqlite | Kind::Mariadb => "code",
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_rows_that_this_database_calls_equal_do_not_replace_each_other() {
+    for kind in KINDS {
+        let site = Site::with(kind, &format!("{}{LOCAL}", folded(kind))).await;
+        // 'abc' is equal on both sides, and 'ABC' would take its place; 'new' and 'NEW' both come.
+        let wanted = ["abc", "ABC", "def", "ghi", "jkl", "new", "NEW"].map(|code| named(code, "x"));
+        for _ in 0..2 {
+            let enacted = site.enact(site.plan(&wanted).await).await.unwrap();
+            let refused = refused(&enacted);
+            assert!(
+                !refused.is_empty()
+                    && refused
+                        .iter()
+                        .all(|(_, _, reason)| reason.starts_with("key_collision: ")),
+                "{refused:?}"
+            );
+            assert!(
+                refused.iter().any(|(key, _, _)| key == "ABC"),
+                "{kind:?}: {refused:?}"
+            );
+            assert_eq!(
+                site.query("select code from t where code = 'abc'"),
+                "abc",
+                "{kind:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_type_without_a_neutral_form_can_be_key_and_value() {
+    let site = Site {
+        database: std::sync::Arc::new(Database::with(
+            Kind::Postgres,
+            "create type mood as enum ('sad', 'ok');
+             create table t (net inet primary key, mood mood, c char(5));
+             insert into t values ('10.0.0.1', 'sad', 'a'), ('10.0.0.2', 'sad', 'b')",
+        )),
+        driver: {
+            let none = Site::with(Kind::Postgres, "select 1").await;
+            none.driver
+        },
+    };
+    let url = evenkeel::base::secret::Secret::new(site.database.url());
+    let site = Site {
+        driver: evenkeel::engine::open(&url, &[]).await.unwrap(),
+        ..site
+    };
+    let row = |net: &str, mood: &str, c: &str| -> Row { vec![text(net), text(mood), text(c)] };
+    let wanted = [row("10.0.0.1/32", "ok", "a"), row("10.0.0.3/32", "ok", "c")];
+    let enacted = site.enact(site.plan(&wanted).await).await.unwrap();
+    assert_eq!(
+        written(&enacted.changes),
+        (1, 1, 1, 0),
+        "{:?}",
+        refused(&enacted)
+    );
+    assert_eq!(
+        site.query("select net, c, mood from t order by net"),
+        "10.0.0.1|a    |ok\n10.0.0.3|c    |ok"
+    );
+}
