@@ -2,5 +2,7 @@
 
 mod mysql;
 mod pairs;
+mod picks;
 mod postgres;
+mod snapshots;
 mod work;
