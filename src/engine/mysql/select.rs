@@ -34,7 +34,7 @@ pub(super) fn queries(
         let columns = columns.iter().map(|name| column(table, name));
         let columns: Vec<&Column> = columns.collect::<Result<_, _>>()?;
         let head = head(schemas, selection, table)?;
-        return keys::queries(&head, &table.name, &columns, keys);
+        return keys::queries(&head, table, &columns, keys);
     }
     Ok(vec![Query {
         sql: query(schemas, selection, table)?,

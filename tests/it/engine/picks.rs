@@ -156,7 +156,7 @@ const MARIADB: &[Keys] = &[
     ("enum('a','b c')", &["'a'", "'b c'"]),
     ("set('a','b')", &["'a'", "'a,b'", "''"]),
     ("bit(9)", &["b'101'", "b'111111111'"]),
-    ("inet6", &["'::1'", "'10.0.0.1'"]),
+    ("inet6", &["'::1'", "'::ffff:10.0.0.1'"]),
 ];
 
 /// Everything of a table that is chosen so.
