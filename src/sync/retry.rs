@@ -267,7 +267,9 @@ fn of_stream(code: StreamFaultCode) -> (Option<&'static str>, NextStep) {
     match code {
         StreamFaultCode::TableChanged => (None, NextStep::Retry),
         StreamFaultCode::TableLocked => (
-            Some("a session of the peer's own database holds the table; the run goes on by itself"),
+            Some(
+                "a session of the peer's own database holds the table, or waits for it; the run goes on by itself",
+            ),
             NextStep::Retry,
         ),
         StreamFaultCode::DatabaseLost => (

@@ -125,7 +125,9 @@ impl Reader {
         let connection = session.raw().map_err(engine)?;
         // Parameters or not, this is what makes the server answer in the binary protocol.
         let text = AssertSqlSafe(query.sql.text().to_owned());
-        let asked = sqlx::query_with(text, query.arguments).persistent(false);
+        // Closing a statement has no answer, and what is sent after it would wait for the server's delayed acknowledgement:
+        // those of many keys are kept for the next ones.
+        let asked = sqlx::query_with(text, query.arguments).persistent(self.wanted.is_some());
         let mut rows = asked.fetch(connection);
         while let Some(row) = rows.try_next().await.map_err(engine)? {
             if !self.passes(&row)? {

@@ -17,7 +17,7 @@ use crate::engine::mysql::fault::{fault, general, is_missing_table};
 use crate::engine::mysql::introspect;
 use crate::engine::mysql::read::{Reader, Sender};
 use crate::engine::mysql::schemas::Schemas;
-use crate::engine::mysql::waiting::{Remote, watch};
+use crate::engine::mysql::waiting::{Thread, watch};
 use crate::engine::snapshot::{Ending, Guard, LOOK_EVERY, Life};
 use crate::model::table::{Table, TableName};
 
@@ -70,15 +70,15 @@ pub(super) async fn open(
 ) -> Result<MysqlSnapshot, EngineError> {
     let mut session = Session::open(pool).await?;
     let begun = async {
-        let remote = Remote::of(&mut session, pool, schemas).await?;
+        let thread = Thread::of(&mut session, pool, schemas).await?;
         let read_point = begin(&mut session, schemas, names).await?;
         let mut tables = Vec::with_capacity(names.len());
         for name in names {
             tables.push(described(&mut session, schemas, name).await?);
         }
-        Ok((remote, read_point, tables))
+        Ok((thread, read_point, tables))
     };
-    let (remote, read_point, tables) = match begun.await {
+    let (thread, read_point, tables) = match begun.await {
         Ok(begun) => begun,
         Err(err) => {
             session.abandon().await;
@@ -91,7 +91,7 @@ pub(super) async fn open(
     tasks.spawn("mysql watch", watching);
     let holder = Holder {
         session,
-        remote,
+        thread,
         life: life.clone(),
     };
     tasks.spawn("mysql snapshot", holder.run(waiting));
@@ -195,7 +195,7 @@ async fn read_point(session: &mut Session, schemas: &Schemas) -> String {
 /// The task that has the session.
 struct Holder {
     session: Session,
-    remote: Remote,
+    thread: Thread,
     life: Life,
 }
 
@@ -220,7 +220,7 @@ impl Holder {
                 err = life.over() => {
                     // The session cannot be used further, and must not wait for who takes the last word.
                     drop(self.session);
-                    self.remote.disconnect().await;
+                    self.thread.disconnect().await;
                     let _ = job.rows.send(Err(err)).await;
                     return;
                 }
@@ -253,7 +253,7 @@ impl Holder {
                         self.life.end(Ending::Dropped);
                         std::future::pending::<()>().await;
                     }
-                    self.remote.interrupt().await;
+                    self.thread.interrupt().await;
                     // What is on its way has to be taken, or the next stream would begin with it.
                     let _ = reading.await;
                     Err(EngineError::Lost("reading was given up".to_owned()))
@@ -265,7 +265,7 @@ impl Holder {
                 err,
                 EngineError::Unreadable { .. } | EngineError::RowTooLarge { .. }
             ) {
-                self.remote.interrupt().await;
+                self.thread.interrupt().await;
             }
             self.stir().await;
         }

@@ -16,15 +16,15 @@ use crate::model::table::TableName;
 /// Tables that one statement asks for: below what a server opens at once.
 const TABLES_AT_ONCE: usize = 32;
 
-/// A session's connection, seen from others.
+/// The server's thread behind a session, reached from other sessions.
 #[derive(Clone, Debug)]
-pub(super) struct Remote {
+pub(super) struct Thread {
     pool: MySqlPool,
     schemas: Schemas,
     id: u64,
 }
 
-impl Remote {
+impl Thread {
     /// That of `session`.
     pub(super) async fn of(
         session: &mut Session,

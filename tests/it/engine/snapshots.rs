@@ -219,7 +219,9 @@ async fn gives_way(kind: Kind, sql: &'static str, reads: bool) {
         false => None,
     };
     let application = apart(&database, sql);
-    let err = snapshot.ended().await;
+    let err = tokio::time::timeout(2 * PATIENCE, snapshot.ended())
+        .await
+        .expect("it is noticed");
     assert!(matches!(err, EngineError::Yielded), "{kind:?} {sql}: {err}");
     let waited = application.await.unwrap();
     assert!(waited < PATIENCE, "{kind:?} {sql}: waited {waited:?}");
