@@ -211,12 +211,16 @@ async fn keys_of_every_type_find_their_rows_and_no_others() {
         (Kind::Sqlite, "", SQLITE),
         (Kind::Mariadb, "", MARIADB),
     ]
-    .map(|(kind, prepare, cases)| every_type(kind, prepare, cases));
+    .map(|(kind, prepare, cases)| {
+        let database = filled(kind, prepare, cases);
+        async move { every_type(&database, cases).await }
+    });
     tokio::join!(one, other, third);
 }
 
-async fn every_type(kind: Kind, prepare: &str, cases: &[Keys]) {
-    let mut script = prepare.to_owned();
+/// A table for each type, with two rows for each key.
+fn filled(kind: Kind, prepare: &str, cases: &[Keys]) -> Database {
+    let mut script = format!("{prepare} begin;");
     for (at, (native, keys)) in cases.iter().enumerate() {
         // Composite, so that the part in front and the part behind both have to be right.
         script.push_str(&format!(
@@ -230,7 +234,12 @@ async fn every_type(kind: Kind, prepare: &str, cases: &[Keys]) {
             }
         }
     }
-    let database = Database::with(kind, &script);
+    script.push_str("commit");
+    Database::with(kind, &script)
+}
+
+async fn every_type(database: &Database, cases: &[Keys]) {
+    let kind = database.kind();
     let driver = open(&database.url()).await;
     for (at, (native, keys)) in cases.iter().enumerate() {
         let words = format!("{kind:?} {native}");

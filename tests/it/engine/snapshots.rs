@@ -64,10 +64,16 @@ fn rows(batches: &[RowBatch]) -> u32 {
 /// A database, its driver, and all of table `t` in a snapshot of it.
 async fn begun(kind: Kind) -> (Arc<Database>, Box<dyn Snapshot>, Selection) {
     let database = Arc::new(Database::with(kind, &large(kind, 20_000)));
+    let (snapshot, all) = whole(&database).await;
+    (database, snapshot, all)
+}
+
+/// All of table `t` in a snapshot of it.
+async fn whole(database: &Database) -> (Box<dyn Snapshot>, Selection) {
     let driver = open(&database.url()).await;
     let all = everything(&table(&*driver, "t").await);
     let snapshot = driver.snapshot(&names(&["t"])).await.unwrap();
-    (database, snapshot, all)
+    (snapshot, all)
 }
 
 /// Runs `sql` as an application would; how long that took.
@@ -89,12 +95,13 @@ async fn stalled(snapshot: &dyn Snapshot, selection: &Selection) -> RowStream {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_agree_while_transactions_commit_between_their_readings() {
-    let [one, other, third] = KINDS.map(beside_long_transactions);
+    let databases = KINDS.map(|kind| Arc::new(Database::with(kind, BOOKS)));
+    let [one, other, third] = databases.map(beside_long_transactions);
     tokio::join!(one, other, third);
 }
 
-async fn beside_long_transactions(kind: Kind) {
-    let database = Arc::new(Database::with(kind, BOOKS));
+async fn beside_long_transactions(database: Arc<Database>) {
+    let kind = database.kind();
     let driver = open(&database.url()).await;
     let books = [
         everything(&table(&*driver, "debits").await),
@@ -205,15 +212,17 @@ async fn whoever_changes_a_table_waits_seconds_and_the_reader_ends_with_a_reason
     for kind in [Kind::Postgres, Kind::Mariadb] {
         for sql in ["truncate t", "alter table t add column note int"] {
             for reads in [true, false] {
-                cases.push(gives_way(kind, sql, reads));
+                let database = Arc::new(Database::with(kind, &large(kind, 20_000)));
+                cases.push(gives_way(database, sql, reads));
             }
         }
     }
     futures_util::future::join_all(cases).await;
 }
 
-async fn gives_way(kind: Kind, sql: &'static str, reads: bool) {
-    let (database, snapshot, all) = begun(kind).await;
+async fn gives_way(database: Arc<Database>, sql: &'static str, reads: bool) {
+    let kind = database.kind();
+    let (snapshot, all) = whole(&database).await;
     let stream = match reads {
         true => Some(stalled(&*snapshot, &all).await),
         false => None,
