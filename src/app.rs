@@ -16,6 +16,7 @@ use crate::base::certificate::{CertificateError, CertificateFiles, LiveCertifica
 use crate::base::service;
 use crate::base::task::{Tasks, Waker};
 use crate::config::{Config, LiveSettings, Loaded, Reading};
+use crate::engine::driver::DiskRoom;
 use crate::engine::{self, EngineError};
 use crate::jobs::alerter::Alerter;
 use crate::jobs::healer::Healer;
@@ -95,7 +96,11 @@ pub async fn serve(loaded: Loaded, reloads: Reloads, standby: bool) -> Result<()
         tracing::info!(interrupted, "runs that were interrupted go on");
     }
 
-    let driver = engine::open(&config.site.database, &config.site.schemas).await?;
+    let room = DiskRoom {
+        folder: state_folder(&config.admin.socket),
+        bytes: u64::MAX,
+    };
+    let driver = engine::open(&config.site.database, &config.site.schemas, room).await?;
     let trusted = match &config.outgoing.ca_file {
         Some(file) => authorities(file)?,
         None => Vec::new(),
@@ -351,4 +356,9 @@ fn terms(ctx: &Ctx, audience: Audience) -> Result<Terms, rustls::Error> {
 /// `listening.json` beside the socket.
 fn listening_file(socket: &Path) -> Option<PathBuf> {
     Some(socket.parent()?.join("listening.json"))
+}
+
+/// Where the socket is, and whatever else is this daemon's own.
+fn state_folder(socket: &Path) -> PathBuf {
+    socket.parent().unwrap_or(Path::new(".")).to_owned()
 }

@@ -114,13 +114,14 @@ impl From<EngineError> for Problem {
                 "Not found",
                 err.to_string(),
             ),
-            EngineError::Locked { .. } => {
+            EngineError::Locked { .. } | EngineError::Yielded => {
                 Self::conflict("table-locked", "The table is locked", &err)
             }
             EngineError::SchemaChanged(_) => {
                 Self::conflict("table-changed", "The table was changed meanwhile", &err)
             }
             EngineError::Denied(_)
+            | EngineError::CopyTooLarge { .. }
             | EngineError::Unreadable { .. }
             | EngineError::RowTooLarge { .. }
             | EngineError::Cut(_)

@@ -2,6 +2,9 @@
 //!
 //! Rows cross this border only in the row layout, each field in its column's neutral type.
 
+use std::path::PathBuf;
+
+use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 
 use crate::engine::error::EngineError;
@@ -51,8 +54,19 @@ impl Selection {
             .iter()
             .map(|(name, kind)| (name.as_str(), *kind));
         let asked = self.rows.conditions().iter();
+        let mut checked = self.rows.checked_columns();
         table.has(sent.chain(asked.map(|condition| (condition.column.as_str(), condition.kind))))
+            && checked.all(|name| table.column(name).is_some())
     }
+}
+
+/// What reading may take of this machine's disk, where an engine has to keep something for it.
+#[derive(Clone, Debug)]
+pub struct DiskRoom {
+    /// Where files are made; they have no names.
+    pub folder: PathBuf,
+    /// Bytes of each snapshot at most.
+    pub bytes: u64,
 }
 
 /// Order and extent of a page.
@@ -106,6 +120,14 @@ pub enum RowFilter {
     /// Those that [`Condition::holds`] for every condition; an engine gives these rows exactly, whatever its collations,
     /// its paddings and its idea of NaN.
     Matching(Scope),
+    /// Those with one of these keys, byte by byte, whatever the engine calls equal; in any order, and never with a page.
+    Keys {
+        /// The columns of a key.
+        columns: Vec<String>,
+        /// Each a tuple of the row layout, in these columns' neutral types. Some thousand at most: beyond a share of the
+        /// table a scan is faster.
+        keys: Vec<Bytes>,
+    },
 }
 
 impl RowFilter {
@@ -114,8 +136,24 @@ impl RowFilter {
     pub fn conditions(&self) -> &[Condition] {
         match self {
             Self::Matching(scope) => scope.conditions(),
-            Self::All | Self::In { .. } | Self::Between { .. } | Self::After { .. } => &[],
+            Self::All
+            | Self::In { .. }
+            | Self::Between { .. }
+            | Self::After { .. }
+            | Self::Keys { .. } => &[],
         }
+    }
+
+    /// The columns whose values say whether a row is meant, where not all engines can leave that to SQL.
+    pub fn checked_columns(&self) -> impl Iterator<Item = &str> {
+        let key = match self {
+            Self::Keys { columns, .. } => columns.as_slice(),
+            _ => &[],
+        };
+        let conditions = self.conditions().iter();
+        conditions
+            .map(|condition| condition.column.as_str())
+            .chain(key.iter().map(String::as_str))
     }
 }
 
@@ -239,6 +277,29 @@ pub struct Creation {
     pub left_out: Vec<String>,
 }
 
+/// One moment of some tables, as they were for every transaction that had committed and for no other.
+///
+/// Contract: nobody who uses the database waits for it longer than a few seconds. Rather it ends by itself, and every
+/// stream that is still read from it with it ([`EngineError::Yielded`]). Dropping it ends it at once, and with it the
+/// streams; nothing is left behind in the database, and no lock.
+#[async_trait::async_trait]
+pub trait Snapshot: Send + Sync {
+    /// What the catalogue says of one of the tables at this moment; `None` of any other.
+    async fn table(&self, name: &TableName) -> Result<Option<Table>, EngineError>;
+
+    /// Streams the selected rows, in batches of about [`BATCH_BYTES`]; one row alone may be larger, up to
+    /// [`crate::wire::frame::MAX_ROW_BYTES`]. As often as wanted, and always the same rows. PostgreSQL reads several
+    /// streams at once; the others read one after the other in the order asked for, so there a stream that nobody takes
+    /// from keeps the next one waiting. Dropping a stream ends it alone.
+    async fn read(&self, selection: Selection) -> Result<RowStream, EngineError>;
+
+    /// The moment in the database's own words, with the time: for people, and for a receipt.
+    fn read_point(&self) -> String;
+
+    /// Waits until the snapshot has ended by itself: somebody waits for its tables, or the database broke off.
+    async fn ended(&self) -> EngineError;
+}
+
 /// One site database. Cheap to call from many tasks at once.
 ///
 /// Contract: dropping a call's future ends its work and rolls back what it had not committed;
@@ -263,9 +324,14 @@ pub trait Driver: Send + Sync {
     /// Exact up to `exact_to` rows, beyond that the engine's estimate (never below `exact_to`).
     async fn count(&self, name: &TableName, exact_to: u64) -> Result<RowCount, EngineError>;
 
-    /// Streams the selected rows from one snapshot, in batches of about [`BATCH_BYTES`]; one row alone may be larger,
-    /// up to [`crate::wire::frame::MAX_ROW_BYTES`]. Dropping the stream ends the reading.
+    /// A snapshot of one table, read once: see [`Snapshot::read`]. Dropping the stream ends both.
     async fn read(&self, selection: Selection) -> Result<RowStream, EngineError>;
+
+    /// One moment of all of `tables`, held until it is dropped.
+    ///
+    /// Fails with [`EngineError::NoTable`] when one of them is not there, and with [`EngineError::Locked`] when one cannot
+    /// be had within seconds.
+    async fn snapshot(&self, tables: &[TableName]) -> Result<Box<dyn Snapshot>, EngineError>;
 
     /// Applies a stream in whole transactions. A cut stream is an error; what was committed before it stays.
     async fn apply(

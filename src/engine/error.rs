@@ -37,6 +37,21 @@ pub enum EngineError {
     /// The table changed under a running transfer.
     #[error("table {0} was changed while it was being read or written; the run will be repeated")]
     SchemaChanged(TableName),
+    /// The reading of a snapshot was ended, because somebody waits for what it holds.
+    #[error(
+        "reading was ended, so that others who use the site database need not wait for it; it will be repeated"
+    )]
+    Yielded,
+    /// A copy of a database that cannot be read otherwise takes more room than it may have.
+    #[error(
+        "the site database has to be copied to be read, because a reader would block its writers; that takes {bytes} bytes, and {limit} are allowed"
+    )]
+    CopyTooLarge {
+        /// What it takes.
+        bytes: u64,
+        /// What it may take.
+        limit: u64,
+    },
     /// A value of the table has no place in the row layout.
     #[error("table {table}, key {key}, column {column}: {reason}")]
     Unreadable {

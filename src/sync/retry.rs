@@ -129,6 +129,16 @@ fn engine(err: &EngineError) -> (RunError, NextStep) {
             NextStep::GiveUp,
         ),
         EngineError::SchemaChanged(_) => (FaultCode::SchemaChanged, None, NextStep::Retry),
+        EngineError::Yielded => (
+            FaultCode::SessionYielded,
+            Some("the run goes on by itself; plan it for a time when tables are not being altered"),
+            NextStep::Retry,
+        ),
+        EngineError::CopyTooLarge { .. } => (
+            FaultCode::CopyTooLarge,
+            Some("let the application use write-ahead logging: pragma journal_mode = wal"),
+            NextStep::GiveUp,
+        ),
         EngineError::Unreadable { .. } => (
             FaultCode::UnreadableValue,
             Some("correct the value, or declare the column as what it holds"),
@@ -257,7 +267,9 @@ fn of_stream(code: StreamFaultCode) -> (Option<&'static str>, NextStep) {
     match code {
         StreamFaultCode::TableChanged => (None, NextStep::Retry),
         StreamFaultCode::TableLocked => (
-            Some("a session of the peer's own database holds the table; the run goes on by itself"),
+            Some(
+                "a session of the peer's own database holds the table, or waits for it; the run goes on by itself",
+            ),
             NextStep::Retry,
         ),
         StreamFaultCode::DatabaseLost => (

@@ -44,6 +44,11 @@ pub(super) fn is_missing_table(err: &sqlx::Error) -> bool {
     database(err).is_some_and(|database| matches!(database.number(), 1049 | 1146))
 }
 
+/// Whether a lock was waited for in vain: until the end of patience, or because others wait for each other.
+pub(super) fn is_wait(err: &sqlx::Error) -> bool {
+    database(err).is_some_and(|database| matches!(database.number(), 1205 | 1213))
+}
+
 fn kind_of(database: &MySqlDatabaseError) -> Kind {
     kind(
         database.number(),

@@ -12,11 +12,14 @@ mod encoder;
 mod fault;
 mod image;
 mod introspect;
+mod keys;
 mod read;
 mod schemas;
 mod select;
+mod snapshot;
 mod types;
 mod value;
+mod waiting;
 
 use sqlx::mysql::MySqlPool;
 use tokio::sync::watch;
@@ -25,7 +28,7 @@ use crate::base::secret::Secret;
 use crate::base::task::Tasks;
 use crate::engine::driver::{
     Applied, ApplyJob, ApplyProgress, Creation, Driver, EnactJob, Enacted, NewTable, RowCount,
-    RowStream, Selection,
+    RowStream, Selection, Snapshot,
 };
 use crate::engine::error::EngineError;
 use crate::engine::mysql::connect::Session;
@@ -114,7 +117,12 @@ impl Driver for MysqlDriver {
     }
 
     async fn read(&self, selection: Selection) -> Result<RowStream, EngineError> {
-        read::read(&self.pool, &self.tasks, &self.schemas, selection).await
+        snapshot::read(&self.pool, &self.tasks, &self.schemas, selection).await
+    }
+
+    async fn snapshot(&self, tables: &[TableName]) -> Result<Box<dyn Snapshot>, EngineError> {
+        let snapshot = snapshot::open(&self.pool, &self.tasks, &self.schemas, tables).await?;
+        Ok(Box::new(snapshot))
     }
 
     async fn apply(

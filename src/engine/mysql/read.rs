@@ -1,102 +1,48 @@
-//! Reading: one consistent snapshot, one prepared statement, its rows encoded as they come.
+//! Reading: prepared statements, one after the other, their rows encoded as they come.
 //!
-//! Invariant: a stream ends with `Flow::End` only after the database said that this was all.
+//! Knows nothing of transactions. Invariant: it succeeds only after the database said that this was all.
+
+use std::ops::Range;
 
 use futures_util::TryStreamExt;
-use sqlx::mysql::{MySqlPool, MySqlRow};
+use sqlx::mysql::MySqlRow;
 use sqlx::{AssertSqlSafe, Decode, MySql, Row, ValueRef};
 use tokio::sync::mpsc;
 
-use crate::base::task::Tasks;
-use crate::engine::driver::{BATCH_BYTES, CHANNEL_BATCHES, Flow, RowStream, Selection};
+use crate::engine::driver::{BATCH_BYTES, Flow, RowFilter, Selection};
 use crate::engine::error::EngineError;
+use crate::engine::keys::Keys;
 use crate::engine::mysql::connect::Session;
 use crate::engine::mysql::fault::{fault, is_missing_table};
 use crate::engine::mysql::image::put;
-use crate::engine::mysql::introspect;
+use crate::engine::mysql::keys::Query;
 use crate::engine::mysql::schemas::Schemas;
 use crate::engine::mysql::select;
 use crate::engine::mysql::types::Form;
-use crate::engine::sql::Sql;
 use crate::model::table::{NeutralType, Table, TableName};
 use crate::wire::frame::MAX_ROW_BYTES;
 use crate::wire::json::field_to_text;
-use crate::wire::row::{RowWriter, split_tuple};
+use crate::wire::row::{RowBatch, RowWriter, split_tuple};
 use crate::wire::scope::Condition;
+
+/// Where the rows of a stream go.
+pub(super) type Sender = mpsc::Sender<Result<Flow, EngineError>>;
 
 /// Characters of a key's value that a message shows.
 const SHOWN_KEY: usize = 64;
 
-/// Begins to read `selection`; the rest happens in a task that ends when the stream is dropped.
-pub(super) async fn read(
-    pool: &MySqlPool,
-    tasks: &Tasks,
-    schemas: &Schemas,
-    selection: Selection,
-) -> Result<RowStream, EngineError> {
-    let mut session = Session::open(pool).await?;
-    let begun = begin(&mut session, schemas, &selection).await;
-    let reader = begun.and_then(|table| Reader::new(schemas, &selection, table));
-    let (reader, statement) = match reader {
-        Ok(reader) => reader,
-        Err(err) => {
-            session.abandon().await;
-            return Err(err);
-        }
-    };
-    let (sender, receiver) = mpsc::channel(CHANNEL_BATCHES);
-    tasks.spawn("mysql read", async move {
-        reader.run(session, &statement, &sender).await;
-    });
-    Ok(receiver)
-}
-
-/// Touches the table before anything else: from then on its shape is locked, and the snapshot, which begins with the
-/// first row read, is never older than that. The other way round a `truncate` between both would be error 1412.
-async fn begin(
-    session: &mut Session,
-    schemas: &Schemas,
-    selection: &Selection,
-) -> Result<Table, EngineError> {
-    let name = &selection.table;
-    let missing = || EngineError::NoTable(name.clone());
-    schemas.of(name).ok_or_else(missing)?;
-    let engine = |err| fault(err, name);
-    session
-        .run("start transaction read only")
-        .await
-        .map_err(engine)?;
-    let mut touch = schemas.sql();
-    touch.push("select 1 from ").table(name).push(" limit 1");
-    if let Err(err) = session.execute(&touch).await {
-        let is_missing = is_missing_table(&err);
-        return Err(if is_missing { missing() } else { engine(err) });
-    }
-    let table = introspect::table(session, schemas, name)
-        .await
-        .map_err(engine)?
-        .ok_or_else(missing)?;
-    // Without transactions there is no snapshot: whoever writes the table would wait until the last row is read.
-    if let Some(reason) = &table.not_writable {
-        return Err(EngineError::Statement {
-            table: name.to_string(),
-            message: format!("{reason}, and it cannot be read without blocking its writers"),
-        });
-    }
-    if !selection.fits(&table) {
-        return Err(EngineError::SchemaChanged(name.clone()));
-    }
-    Ok(table)
-}
-
-struct Reader {
+/// Reads one selection in the transaction of a session.
+#[derive(Debug)]
+pub(super) struct Reader {
     table: TableName,
-    /// Those that are sent, and behind them those that conditions are about.
+    queries: Vec<Query>,
+    /// Those that are sent, and behind them those that say whether a row is meant.
     columns: Vec<(String, NeutralType)>,
     forms: Vec<Form>,
     /// How many are sent; each has its form.
     sent: usize,
     conditions: Vec<Condition>,
+    wanted: Option<Keys>,
     /// Where conditions are checked here, rows to leave out and then to send at most.
     page: Option<(u64, u64)>,
     /// Where the columns of a key stand among those that are read.
@@ -104,18 +50,28 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(
+    /// Of `table` as it is in that transaction.
+    ///
+    /// # Errors
+    /// [`EngineError::SchemaChanged`] when it is not as `selection` says.
+    pub(super) fn new(
         schemas: &Schemas,
         selection: &Selection,
-        table: Table,
-    ) -> Result<(Self, Sql), EngineError> {
-        let statement = select::query(schemas, selection, &table)?;
+        table: &Table,
+    ) -> Result<Self, EngineError> {
+        if !selection.fits(table) {
+            return Err(EngineError::SchemaChanged(table.name.clone()));
+        }
+        let wanted = match &selection.rows {
+            RowFilter::Keys { columns, keys } => Some(Keys::new(&table.name, columns, keys)?),
+            _ => None,
+        };
         let conditions = selection.rows.conditions().to_vec();
-        let asked = conditions
-            .iter()
-            .map(|condition| (condition.column.clone(), condition.kind));
+        let checked = selection.rows.checked_columns();
+        let checked = checked.filter_map(|name| table.column(name));
+        let checked = checked.map(|column| (column.name.clone(), column.kind));
         let columns: Vec<(String, NeutralType)> =
-            selection.columns.iter().cloned().chain(asked).collect();
+            selection.columns.iter().cloned().chain(checked).collect();
         let forms = columns
             .iter()
             .filter_map(|(name, _)| table.column(name))
@@ -127,76 +83,30 @@ impl Reader {
             let mut columns = selection.columns.iter();
             columns.position(|(column, _)| column == name)
         });
-        let reader = Self {
+        Ok(Self {
+            queries: select::queries(schemas, selection, table)?,
             key: key.collect(),
             sent: selection.columns.len(),
             page: page.map(|page| (page.offset, page.limit)),
+            table: table.name.clone(),
             columns,
             forms,
             conditions,
-            table: table.name,
-        };
-        Ok((reader, statement))
+            wanted,
+        })
     }
 
-    async fn run(
-        &self,
-        mut session: Session,
-        statement: &Sql,
-        sender: &mpsc::Sender<Result<Flow, EngineError>>,
-    ) {
-        let outcome = tokio::select! {
-            outcome = self.stream(&mut session, statement, sender) => outcome,
-            // Nobody listens any more. What was asked for cannot be taken back: the connection goes with the session.
-            () = sender.closed() => return,
-        };
-        let last = match outcome {
-            Ok(()) => {
-                if session.run("commit").await.is_ok() {
-                    session.release();
-                }
-                Ok(Flow::End)
-            }
-            Err(err) => {
-                drop(session);
-                Err(err)
-            }
-        };
-        // A receiver that is gone needs no last word.
-        let _ = sender.send(last).await;
-    }
-
-    async fn stream(
-        &self,
+    /// Sends all rows. A receiver that is gone does not end this: what was asked for has to be taken from the connection.
+    pub(super) async fn stream(
+        &mut self,
         session: &mut Session,
-        statement: &Sql,
-        sender: &mpsc::Sender<Result<Flow, EngineError>>,
+        sender: &Sender,
     ) -> Result<(), EngineError> {
-        let engine = |err| fault(err, &self.table);
-        let connection = session.raw().map_err(engine)?;
-        // Parameters or not, this is what makes the server answer in the binary protocol.
-        let query = sqlx::query(AssertSqlSafe(statement.text().to_owned())).persistent(false);
-        let mut rows = query.fetch(connection);
         let mut writer = RowWriter::for_batches_of(BATCH_BYTES);
-        let (mut skip, mut left) = self.page.unwrap_or((0, u64::MAX));
-        while let Some(row) = rows.try_next().await.map_err(engine)? {
-            if !self.passes(&row)? {
-                continue;
-            }
-            if skip > 0 {
-                skip -= 1;
-                continue;
-            }
-            // The rest is read all the same: the connection is of use again only at its end.
-            if left == 0 {
-                continue;
-            }
-            left -= 1;
-            self.write(&row, &mut writer)?;
-            if writer.len() >= BATCH_BYTES {
-                // A receiver that is gone is noticed by `run`.
-                let _ = sender.send(Ok(Flow::Rows(writer.take()))).await;
-            }
+        let mut page = self.page.unwrap_or((0, u64::MAX));
+        for query in std::mem::take(&mut self.queries) {
+            self.ask(query, session, &mut page, (&mut writer, sender))
+                .await?;
         }
         if !writer.is_empty() {
             let _ = sender.send(Ok(Flow::Rows(writer.take()))).await;
@@ -204,12 +114,51 @@ impl Reader {
         Ok(())
     }
 
+    async fn ask(
+        &self,
+        query: Query,
+        session: &mut Session,
+        (skip, left): &mut (u64, u64),
+        (writer, sender): (&mut RowWriter, &Sender),
+    ) -> Result<(), EngineError> {
+        let engine = |err| fault(err, &self.table);
+        let connection = session.raw().map_err(engine)?;
+        // Parameters or not, this is what makes the server answer in the binary protocol.
+        let text = AssertSqlSafe(query.sql.text().to_owned());
+        // Closing a statement has no answer, and what is sent after it would wait for the server's delayed acknowledgement:
+        // those of many keys are kept for the next ones.
+        let asked = sqlx::query_with(text, query.arguments).persistent(self.wanted.is_some());
+        let mut rows = asked.fetch(connection);
+        while let Some(row) = rows.try_next().await.map_err(engine)? {
+            if !self.passes(&row)? {
+                continue;
+            }
+            if *skip > 0 {
+                *skip -= 1;
+                continue;
+            }
+            // The rest is read all the same: the connection is of use again only at its end.
+            if *left == 0 {
+                continue;
+            }
+            *left -= 1;
+            self.write(&row, writer)?;
+            if writer.len() >= BATCH_BYTES {
+                let _ = sender.send(Ok(Flow::Rows(writer.take()))).await;
+            }
+        }
+        Ok(())
+    }
+
     fn passes(&self, row: &MySqlRow) -> Result<bool, EngineError> {
+        if let Some(wanted) = &self.wanted {
+            let batch = self.fields(row, self.sent..self.columns.len())?;
+            let (fields, _) = split_tuple(&batch.data)
+                .map_err(|err| self.unreadable(row, self.sent, &err.to_string()))?;
+            return Ok(wanted.hold(fields.into_iter()));
+        }
         for (at, condition) in (self.sent..).zip(&self.conditions) {
-            let mut writer = RowWriter::default();
-            writer.begin(1);
-            self.field(row, at, &mut writer)?;
-            let batch = writer.take();
+            let batch = self.fields(row, at..at + 1)?;
             let (fields, _) = split_tuple(&batch.data)
                 .map_err(|err| self.unreadable(row, at, &err.to_string()))?;
             let holds = condition.holds(fields.first().copied().flatten());
@@ -218,6 +167,16 @@ impl Reader {
             }
         }
         Ok(true)
+    }
+
+    /// Some fields of a row as a tuple of their own.
+    fn fields(&self, row: &MySqlRow, places: Range<usize>) -> Result<RowBatch, EngineError> {
+        let mut writer = RowWriter::default();
+        writer.begin(u16::try_from(places.len()).unwrap_or(u16::MAX));
+        for at in places {
+            self.field(row, at, &mut writer)?;
+        }
+        Ok(writer.take())
     }
 
     fn write(&self, row: &MySqlRow, writer: &mut RowWriter) -> Result<(), EngineError> {

@@ -4,8 +4,11 @@
 //! Invariant: a filter finds the rows whose value is the given one by its bytes, also where the column's collation
 //! calls more values equal; a value the column cannot hold finds nothing, instead of what the server takes it for.
 
+use sqlx::mysql::MySqlArguments;
+
 use crate::engine::driver::{KeyValue, RowFilter, Selection};
 use crate::engine::error::EngineError;
+use crate::engine::mysql::keys::{self, Query};
 use crate::engine::mysql::schemas::Schemas;
 use crate::engine::mysql::types::Form;
 use crate::engine::scope::push_rule;
@@ -18,30 +21,61 @@ use crate::wire::{datetime, numeric};
 const MOST_DIGITS: usize = 65;
 const MOST_SCALE: usize = 30;
 
-/// `select ...` for `selection` of `table`: its columns, and behind them those its conditions are about. A page of rows
-/// that conditions choose has no limit here: whoever reads them counts those that pass.
+/// What to ask for `selection` of `table`, one after the other.
 ///
 /// # Errors
-/// [`EngineError::SchemaChanged`] when the table lacks a column asked for.
-pub(super) fn query(
+/// As [`query`]; [`EngineError::Statement`] when a key that is asked for is none of the table.
+pub(super) fn queries(
     schemas: &Schemas,
     selection: &Selection,
     table: &Table,
-) -> Result<Sql, EngineError> {
+) -> Result<Vec<Query>, EngineError> {
+    if let RowFilter::Keys { columns, keys } = &selection.rows {
+        let columns = columns.iter().map(|name| column(table, name));
+        let columns: Vec<&Column> = columns.collect::<Result<_, _>>()?;
+        let head = head(schemas, selection, table)?;
+        return keys::queries(&head, table, &columns, keys);
+    }
+    Ok(vec![Query {
+        sql: query(schemas, selection, table)?,
+        arguments: MySqlArguments::default(),
+    }])
+}
+
+/// `select ...` for `selection` of `table`: its columns, and behind them those that say whether a row is meant. A page of
+/// rows that conditions choose has no limit here: whoever reads them counts those that pass.
+///
+/// # Errors
+/// [`EngineError::SchemaChanged`] when the table lacks a column asked for.
+fn query(schemas: &Schemas, selection: &Selection, table: &Table) -> Result<Sql, EngineError> {
+    let mut sql = head(schemas, selection, table)?;
+    filter(schemas, &mut sql, &selection.rows, table)?;
+    if let Some(page) = &selection.page {
+        let order = page.order_by.iter().map(|name| column(table, name));
+        let order: Vec<&Column> = order.collect::<Result<_, _>>()?;
+        if !order.is_empty() {
+            sql.push(" order by ").list(order, ", ", ordered);
+        }
+        if selection.rows.conditions().is_empty() {
+            sql.push(" limit ").number(page.limit);
+            sql.push(" offset ").number(page.offset);
+        }
+    }
+    Ok(sql)
+}
+
+/// All before ` where`.
+fn head(schemas: &Schemas, selection: &Selection, table: &Table) -> Result<Sql, EngineError> {
     let mut sql = schemas.sql();
     sql.push("select ");
-    let conditions = selection.rows.conditions();
-    if selection.columns.is_empty() && conditions.is_empty() {
-        sql.push("1");
-    }
-    let asked = conditions.iter().map(|condition| &condition.column);
-    let columns: Vec<&Column> = selection
-        .columns
-        .iter()
-        .map(|(name, _)| name)
-        .chain(asked)
+    let sent = selection.columns.iter().map(|(name, _)| name.as_str());
+    let columns: Vec<&Column> = sent
+        .chain(selection.rows.checked_columns())
         .map(|name| column(table, name))
         .collect::<Result<_, _>>()?;
+    if columns.is_empty() {
+        sql.push("1");
+    }
     sql.list(columns, ", ", |sql, column| {
         let (_, cast) = Form::of(column);
         if cast {
@@ -51,18 +85,6 @@ pub(super) fn query(
         }
     });
     sql.push(" from ").table(&selection.table);
-    filter(schemas, &mut sql, &selection.rows, table)?;
-    if let Some(page) = &selection.page {
-        let order = page.order_by.iter().map(|name| column(table, name));
-        let order: Vec<&Column> = order.collect::<Result<_, _>>()?;
-        if !order.is_empty() {
-            sql.push(" order by ").list(order, ", ", ordered);
-        }
-        if conditions.is_empty() {
-            sql.push(" limit ").number(page.limit);
-            sql.push(" offset ").number(page.offset);
-        }
-    }
     Ok(sql)
 }
 
@@ -79,7 +101,8 @@ fn filter(
     table: &Table,
 ) -> Result<(), EngineError> {
     match rows {
-        RowFilter::All => {}
+        // Keys are put together elsewhere.
+        RowFilter::All | RowFilter::Keys { .. } => {}
         RowFilter::In {
             column: name,
             values,

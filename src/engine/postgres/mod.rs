@@ -10,10 +10,12 @@ mod create;
 mod cutter;
 mod fault;
 mod introspect;
+mod keys;
 mod lock;
 mod read;
 mod scope;
 mod select;
+mod snapshot;
 mod types;
 
 use sqlx::postgres::PgPool;
@@ -23,7 +25,7 @@ use crate::base::secret::Secret;
 use crate::base::task::Tasks;
 use crate::engine::driver::{
     Applied, ApplyJob, ApplyProgress, Creation, Driver, EnactJob, Enacted, NewTable, RowCount,
-    RowStream, Selection,
+    RowStream, Selection, Snapshot,
 };
 use crate::engine::error::EngineError;
 use crate::engine::plan::PlanStream;
@@ -116,6 +118,10 @@ impl Driver for PostgresDriver {
 
     async fn read(&self, selection: Selection) -> Result<RowStream, EngineError> {
         read::read(&self.pool, &self.tasks, &self.schemas, selection).await
+    }
+
+    async fn snapshot(&self, tables: &[TableName]) -> Result<Box<dyn Snapshot>, EngineError> {
+        snapshot::open(&self.pool, &self.tasks, &self.schemas, tables).await
     }
 
     async fn apply(

@@ -13,8 +13,9 @@ use crate::engine::error::EngineError;
 use crate::engine::postgres::connect::{Session, sql};
 use crate::engine::postgres::cutter::{CutFault, Cutter};
 use crate::engine::postgres::fault::{fault, is_missing_table};
-use crate::engine::postgres::lock::{LockMode, locked};
+use crate::engine::postgres::lock::{begin_reading, process, somebody_waits};
 use crate::engine::postgres::select::copy_out;
+use crate::engine::snapshot::LOOK_EVERY;
 use crate::engine::sql::Sql;
 use crate::model::table::{NeutralType, Table, TableName};
 use crate::wire::frame::MAX_ROW_BYTES;
@@ -30,58 +31,90 @@ pub(super) async fn read(
     selection: Selection,
 ) -> Result<RowStream, EngineError> {
     let mut session = Session::open(pool).await?;
-    let table = match begin(&mut session, schemas, &selection).await {
-        Ok(table) => table,
+    let names = std::slice::from_ref(&selection.table);
+    let begun = async {
+        let process = process(&mut session).await?;
+        let tables = begin_reading(&mut session, schemas, names).await?;
+        Ok((process, Reader::new(&tables, selection.clone())?))
+    };
+    match begun.await {
+        Ok((process, reader)) => {
+            let pool = pool.clone();
+            Ok(reader.stream(tasks, session, async move { yields(&pool, process).await }))
+        }
         Err(err) => {
             session.abandon().await;
-            return Err(err);
+            Err(err)
         }
-    };
-    let statement = copy_out(&selection, &table);
-    let (sender, receiver) = mpsc::channel(CHANNEL_BATCHES);
-    tasks.spawn("postgres read", async move {
-        let reader = Reader {
-            table,
-            selection,
-            sender,
-        };
-        reader.run(session, &statement).await;
-    });
-    Ok(receiver)
-}
-
-/// Locks the table before the snapshot is taken: after it, a `truncate` or a rewriting `alter` of another session would
-/// show an empty table without an error.
-async fn begin(
-    session: &mut Session,
-    schemas: &[String],
-    selection: &Selection,
-) -> Result<Table, EngineError> {
-    let name = &selection.table;
-    let engine = |err| fault(err, name);
-    session
-        .run("begin isolation level repeatable read, read only")
-        .await
-        .map_err(engine)?;
-    let table = locked(session, schemas, name, LockMode::AccessShare).await?;
-    if !selection.fits(&table) {
-        return Err(EngineError::SchemaChanged(name.clone()));
     }
-    Ok(table)
 }
 
-struct Reader {
+/// Waits until somebody waits for what `process` holds. That one is busy: others are asked.
+async fn yields(pool: &PgPool, process: i32) -> EngineError {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        // What cannot be asked now can be asked later; a database that is gone is told by the reading itself.
+        if let Ok(mut session) = Session::open(pool).await
+            && let Ok(waits) = somebody_waits(&mut session, process).await
+        {
+            session.release();
+            if waits {
+                return EngineError::Yielded;
+            }
+        }
+    }
+}
+
+/// Reads one selection in a transaction that has begun.
+pub(super) struct Reader {
     table: Table,
     selection: Selection,
-    sender: Sender,
+    statement: Sql,
 }
 
 impl Reader {
-    async fn run(&self, mut session: Session, statement: &Sql) {
+    /// Of one of `tables`.
+    ///
+    /// # Errors
+    /// [`EngineError::NoTable`] when it is none of them, [`EngineError::SchemaChanged`] when it is not as `selection` says.
+    pub(super) fn new(tables: &[Table], selection: Selection) -> Result<Self, EngineError> {
+        let table = tables.iter().find(|table| table.name == selection.table);
+        let table = table.ok_or_else(|| EngineError::NoTable(selection.table.clone()))?;
+        if !selection.fits(table) {
+            return Err(EngineError::SchemaChanged(selection.table));
+        }
+        Ok(Self {
+            statement: copy_out(&selection, table)?,
+            table: table.clone(),
+            selection,
+        })
+    }
+
+    /// Reads in a task of its own, and ends the transaction. `over` ends the reading early, and tells why.
+    pub(super) fn stream(
+        self,
+        tasks: &Tasks,
+        session: Session,
+        over: impl Future<Output = EngineError> + Send + 'static,
+    ) -> RowStream {
+        let (sender, receiver) = mpsc::channel(CHANNEL_BATCHES);
+        tasks.spawn("postgres read", async move {
+            self.run(session, sender, over).await;
+        });
+        receiver
+    }
+
+    async fn run(
+        &self,
+        mut session: Session,
+        sender: Sender,
+        over: impl Future<Output = EngineError>,
+    ) {
         let outcome = tokio::select! {
-            outcome = self.copy(&mut session, statement) => outcome,
+            outcome = self.copy(&mut session, &sender) => outcome,
             // Nobody listens any more. A COPY cannot be left half read: the connection goes with the session.
-            () = self.sender.closed() => return,
+            () = sender.closed() => return,
+            err = over => Err(err),
         };
         let last = match outcome {
             Ok(()) => {
@@ -96,35 +129,28 @@ impl Reader {
             }
         };
         // A receiver that is gone needs no last word.
-        let _ = self.sender.send(last).await;
+        let _ = sender.send(last).await;
     }
 
-    async fn copy(&self, session: &mut Session, statement: &Sql) -> Result<(), EngineError> {
+    async fn copy(&self, session: &mut Session, sender: &Sender) -> Result<(), EngineError> {
         let engine = |err| fault(err, &self.table.name);
         let connection = session.raw().map_err(engine)?;
         let mut messages = connection
-            .copy_out_raw(statement.text())
+            .copy_out_raw(self.statement.text())
             .await
             .map_err(engine)?;
         let mut cutter = Cutter::default();
         while let Some(message) = messages.try_next().await.map_err(engine)? {
             cutter.push(&message).map_err(|err| self.uncut(err))?;
             if cutter.is_full() {
-                self.pass_on(&mut cutter).await;
+                pass_on(sender, &mut cutter).await;
             }
         }
-        self.pass_on(&mut cutter).await;
+        pass_on(sender, &mut cutter).await;
         if cutter.has_ended() {
             Ok(())
         } else {
             Err(EngineError::Cut(self.table.name.clone()))
-        }
-    }
-
-    async fn pass_on(&self, cutter: &mut Cutter) {
-        if let Some(batch) = cutter.take() {
-            // A receiver that is gone is noticed by `run`.
-            let _ = self.sender.send(Ok(Flow::Rows(batch))).await;
         }
     }
 
@@ -138,6 +164,13 @@ impl Reader {
                 limit: MAX_ROW_BYTES,
             },
         }
+    }
+}
+
+async fn pass_on(sender: &Sender, cutter: &mut Cutter) {
+    if let Some(batch) = cutter.take() {
+        // A receiver that is gone is noticed by `run`.
+        let _ = sender.send(Ok(Flow::Rows(batch))).await;
     }
 }
 

@@ -6,7 +6,7 @@
 use crate::engine::postgres::connect::sql;
 use crate::engine::scope::push_rule;
 use crate::engine::sql::Sql;
-use crate::model::table::{Column, Engine, NeutralType, Table};
+use crate::model::table::{Column, NeutralType, Table};
 use crate::wire::scope::{Condition, Rule, Scalar};
 
 /// Adds ` where` and the conditions.
@@ -42,24 +42,61 @@ fn operand(sql: &mut Sql, condition: &Condition, column: Option<&Column>) {
             sql.ident(&condition.column).push("::text");
         }
         _ if tests_null => plain(sql, condition),
-        NeutralType::Text if column.is_some_and(keeps_spaces) => {
-            sql.ident(&condition.column).push(" collate \"C\"");
-        }
-        NeutralType::Text if !column.is_some_and(|column| column.is_padded(Engine::Postgres)) => {
-            // A char of no stated length, perhaps by a domain: it keeps its spaces, and its cast to text does not.
-            sql.push("concat(")
-                .ident(&condition.column)
-                .push(") collate \"C\"");
-        }
         NeutralType::Text | NeutralType::Other => {
-            sql.ident(&condition.column).push("::text collate \"C\"");
+            let native = column.map_or("", |column| column.native.as_str());
+            text_as_sent(sql, condition.kind, native, |sql| plain(sql, condition));
         }
         _ => plain(sql, condition),
     }
 }
 
-fn keeps_spaces(column: &Column) -> bool {
-    column.native == "text" || column.native.starts_with("character varying")
+/// The text of a column as it travels, to be compared by its bytes. `native` is the column's type.
+pub(super) fn text_as_sent(
+    sql: &mut Sql,
+    kind: NeutralType,
+    native: &str,
+    column: impl Fn(&mut Sql),
+) {
+    let of = |sql: &mut Sql, before, behind| {
+        sql.push(before);
+        column(sql);
+        sql.push(behind).push(" collate \"C\"");
+    };
+    match TextKind::of(kind, native) {
+        TextKind::Plain => of(sql, "", ""),
+        TextKind::Padded | TextKind::Cast => of(sql, "", "::text"),
+        // Its cast to text drops the spaces that it keeps.
+        TextKind::Unpadded | TextKind::Domain => of(sql, "concat(", ")"),
+    }
+}
+
+/// How a column that travels as text keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TextKind {
+    /// As it is.
+    Plain,
+    /// Filled with spaces that mean nothing.
+    Padded,
+    /// A char of no stated length.
+    Unpadded,
+    /// Perhaps as one of the others.
+    Domain,
+    /// As something else.
+    Cast,
+}
+
+impl TextKind {
+    /// Of a column of the type `native`.
+    pub(super) fn of(kind: NeutralType, native: &str) -> Self {
+        match native {
+            _ if kind == NeutralType::Other => Self::Cast,
+            "text" => Self::Plain,
+            "bpchar" => Self::Unpadded,
+            _ if native.starts_with("character varying") => Self::Plain,
+            _ if native.starts_with("character(") => Self::Padded,
+            _ => Self::Domain,
+        }
+    }
 }
 
 /// Values of every other type are read as that type, never as one that PostgreSQL would guess.

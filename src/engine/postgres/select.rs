@@ -4,13 +4,18 @@
 //! type; columns without a neutral type are read, ordered and compared as their text.
 
 use crate::engine::driver::{KeyValue, RowFilter, Selection};
+use crate::engine::error::EngineError;
 use crate::engine::postgres::connect::sql;
+use crate::engine::postgres::keys::push_keys;
 use crate::engine::postgres::scope::push_scope;
 use crate::engine::sql::Sql;
 use crate::model::table::{Engine, NeutralType, Table};
 
 /// `copy (select ...) to stdout` for `selection` of `table`.
-pub(super) fn copy_out(selection: &Selection, table: &Table) -> Sql {
+///
+/// # Errors
+/// [`EngineError::Statement`] when a key that is asked for is none of the table.
+pub(super) fn copy_out(selection: &Selection, table: &Table) -> Result<Sql, EngineError> {
     let mut statement = sql();
     statement.push("copy (select ");
     statement.list(&selection.columns, ", ", |sql, (name, kind)| {
@@ -24,7 +29,7 @@ pub(super) fn copy_out(selection: &Selection, table: &Table) -> Sql {
         }
     });
     statement.push(" from ").table(&selection.table);
-    filter(&mut statement, &selection.rows, table);
+    filter(&mut statement, &selection.rows, table)?;
     if let Some(page) = &selection.page {
         if !page.order_by.is_empty() {
             statement.push(" order by ");
@@ -37,10 +42,10 @@ pub(super) fn copy_out(selection: &Selection, table: &Table) -> Sql {
             .number(page.offset);
     }
     statement.push(") to stdout (format binary)");
-    statement
+    Ok(statement)
 }
 
-fn filter(statement: &mut Sql, rows: &RowFilter, table: &Table) {
+fn filter(statement: &mut Sql, rows: &RowFilter, table: &Table) -> Result<(), EngineError> {
     match rows {
         RowFilter::All => {}
         RowFilter::In { column, values } => one_of(statement, column, values, table),
@@ -71,7 +76,9 @@ fn filter(statement: &mut Sql, rows: &RowFilter, table: &Table) {
             statement.push(")");
         }
         RowFilter::Matching(scope) => push_scope(statement, scope.conditions(), table),
+        RowFilter::Keys { columns, keys } => push_keys(statement, columns, keys, table)?,
     }
+    Ok(())
 }
 
 fn one_of(statement: &mut Sql, column: &str, values: &[KeyValue], table: &Table) {
@@ -155,7 +162,7 @@ mod tests {
             rows,
             page,
         };
-        let text = copy_out(&selection, &table()).text().to_owned();
+        let text = copy_out(&selection, &table()).unwrap().text().to_owned();
         text.strip_prefix("copy (select \"id\", \"mood\"::text from \"public\".\"t\"")
             .and_then(|text| text.strip_suffix(") to stdout (format binary)"))
             .unwrap()

@@ -12,6 +12,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::base::secret::Secret;
+use crate::engine::driver::DiskRoom;
 use crate::engine::error::EngineError;
 use crate::engine::sqlite::caller::CallerWatch;
 use crate::engine::sqlite::fault::database_error;
@@ -25,11 +26,12 @@ const COPY_PAGES: i32 = 1_024;
 #[derive(Clone, Debug)]
 pub(super) struct Location {
     path: PathBuf,
+    room: DiskRoom,
 }
 
 impl Location {
     /// Reads `sqlite:///absolute/path` or `sqlite://relative/path`; what follows `sqlite://` is the path, letter by letter.
-    pub(super) fn parse(url: &Secret<String>) -> Result<Self, EngineError> {
+    pub(super) fn parse(url: &Secret<String>, room: DiskRoom) -> Result<Self, EngineError> {
         let fault = |text: &str| EngineError::Url(text.to_owned());
         let path = url
             .expose()
@@ -53,12 +55,24 @@ impl Location {
         }
         let path = std::path::absolute(path)
             .map_err(|err| EngineError::Url(format!("the path is not usable: {err}")))?;
-        Ok(Self { path })
+        Ok(Self { path, room })
     }
 
     /// The file.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Bytes of the write-ahead log; 0 when there is none.
+    pub(super) fn log_size(&self) -> u64 {
+        let mut log = self.path.as_os_str().to_owned();
+        log.push("-wal");
+        std::fs::metadata(log).map_or(0, |found| found.len())
+    }
+
+    /// What a snapshot may take of the disk.
+    pub(super) fn room(&self) -> u64 {
+        self.room.bytes
     }
 
     /// A connection that cannot write.
@@ -81,8 +95,8 @@ impl Location {
 
     /// A connection inside a read transaction that will see one state of the database until it is dropped.
     ///
-    /// In a rollback journal an open reader blocks every writer, so there the state is copied to a private temporary
-    /// file that SQLite itself removes. That copy ends when its caller does.
+    /// In a rollback journal an open reader blocks every writer, so there the state is copied to a file without a name.
+    /// Copying ends when its caller does.
     pub(super) fn snapshot(&self, caller: &CallerWatch) -> Result<Connection, EngineError> {
         let connection = self.open_reader()?;
         let connection = match self.journal_mode(&connection)?.as_str() {
@@ -148,16 +162,23 @@ impl Location {
 
     fn copy(&self, source: &Connection, caller: &CallerWatch) -> Result<Connection, EngineError> {
         let fault = |err: rusqlite::Error| self.fault(&err);
-        // An empty name is a temporary file without a name, in the folder that TMPDIR names.
-        let mut target = Connection::open("").map_err(fault)?;
-        target
-            .set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)
+        let page: u32 = source
+            .pragma_query_value(None, "page_size", |row| row.get(0))
             .map_err(fault)?;
+        let mut target = self.nameless()?;
         let backup = Backup::new(source, &mut target).map_err(fault)?;
         let (mut copied, mut waiting_since) = (0_i64, Instant::now());
         loop {
+            let pages = backup.progress().pagecount;
+            let (bytes, limit) = (
+                u64::try_from(pages).unwrap_or(0) * u64::from(page),
+                self.room.bytes,
+            );
+            if bytes > limit {
+                return Err(EngineError::CopyTooLarge { bytes, limit });
+            }
             // Every foreign write starts the copy anew; after three lengths it is made in one go.
-            let patient = copied <= 3 * i64::from(backup.progress().pagecount);
+            let patient = copied <= 3 * i64::from(pages);
             let pause = match backup
                 .step(if patient { COPY_PAGES } else { -1 })
                 .map_err(fault)?
@@ -187,10 +208,39 @@ impl Location {
     }
 }
 
+impl Location {
+    /// An empty database in a file that goes with its connection, however that ends.
+    fn nameless(&self) -> Result<Connection, EngineError> {
+        let folder = &self.room.folder;
+        let failed = |err: std::io::Error| {
+            let message = format!("a copy to be read, in {}: {err}", folder.display());
+            match err.kind() {
+                std::io::ErrorKind::StorageFull => EngineError::Full(message),
+                _ => EngineError::Lost(message),
+            }
+        };
+        let file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+        let open = || {
+            let connection = Connection::open(file.path())?;
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+            // Neither a journal, which would need a name, nor patience with the disk: nobody else ever sees the file.
+            for (name, value) in [("journal_mode", "off"), ("synchronous", "off")] {
+                connection.pragma_update(None, name, value)?;
+            }
+            connection.pragma_update(None, "locking_mode", "exclusive")?;
+            Ok(connection)
+        };
+        let connection = open().map_err(|err| self.fault(&err))?;
+        file.close().map_err(failed)?;
+        Ok(connection)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Location;
     use crate::base::secret::Secret;
+    use crate::engine::driver::DiskRoom;
     use crate::engine::error::EngineError;
     use crate::engine::sqlite::caller::caller;
     use rusqlite::Connection;
@@ -198,7 +248,11 @@ mod tests {
     use std::time::Duration;
 
     fn parse(url: &str) -> Result<Location, EngineError> {
-        Location::parse(&Secret::new(url.to_owned()))
+        let room = DiskRoom {
+            folder: std::env::temp_dir(),
+            bytes: 1 << 20,
+        };
+        Location::parse(&Secret::new(url.to_owned()), room)
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! SQLite: rusqlite, each piece of work with a connection and a blocking thread of its own.
 //!
-//! `connect` opens, `introspect` describes, `read` streams out, `apply` writes, `create` makes tables, `check` looks
+//! `connect` opens, `introspect` describes, `snapshot` holds one moment, `read` streams out, `apply` writes, `create` makes tables, `check` looks
 //! around, `caller` knows when to stop; `types` says what a declared type counts as, `image` and `stored` turn values into fields and back.
 //! Invariant: nothing is ever left in the user's database but rows, and tables that were asked for.
 
@@ -12,17 +12,20 @@ mod create;
 mod fault;
 mod image;
 mod introspect;
+mod keys;
 mod read;
 mod select;
+mod snapshot;
 mod stored;
 mod types;
 
 use tokio::sync::watch;
 
 use crate::base::secret::Secret;
+use crate::base::task::Tasks;
 use crate::engine::driver::{
-    Applied, ApplyJob, ApplyProgress, Creation, Driver, EnactJob, Enacted, NewTable, RowCount,
-    RowStream, Selection,
+    Applied, ApplyJob, ApplyProgress, Creation, DiskRoom, Driver, EnactJob, Enacted, NewTable,
+    RowCount, RowStream, Selection, Snapshot,
 };
 use crate::engine::error::EngineError;
 use crate::engine::plan::PlanStream;
@@ -34,17 +37,19 @@ use crate::model::table::{Engine, Table, TableName};
 #[derive(Debug)]
 pub struct SqliteDriver {
     location: Location,
+    tasks: Tasks,
 }
 
 impl SqliteDriver {
     /// Takes `sqlite:///absolute/path` or `sqlite://relative/path`. The file is not looked at: whether it is there
-    /// shows with each call.
+    /// shows with each call. `room` is for copies, and for what the write-ahead log grows by while it is read.
     ///
     /// # Errors
     /// [`EngineError::Url`] when the text is no such path, or carries options.
-    pub fn open(url: &Secret<String>) -> Result<Self, EngineError> {
+    pub fn open(url: &Secret<String>, room: DiskRoom) -> Result<Self, EngineError> {
         Ok(Self {
-            location: Location::parse(url)?,
+            location: Location::parse(url, room)?,
+            tasks: Tasks::default(),
         })
     }
 
@@ -111,7 +116,12 @@ impl Driver for SqliteDriver {
     }
 
     async fn read(&self, selection: Selection) -> Result<RowStream, EngineError> {
-        read::read(self.location.clone(), selection).await
+        snapshot::read(&self.location, &self.tasks, selection).await
+    }
+
+    async fn snapshot(&self, tables: &[TableName]) -> Result<Box<dyn Snapshot>, EngineError> {
+        let snapshot = snapshot::open(&self.location, &self.tasks, tables.to_vec()).await?;
+        Ok(Box::new(snapshot))
     }
 
     async fn apply(

@@ -1,48 +1,48 @@
-//! Streaming a table into the row layout, from one snapshot, on a thread of its own.
+//! Streaming a table into the row layout, on the thread that has the connection.
 //!
-//! Invariant: the thread ends soon after its stream, or the call that asked for it, was dropped.
+//! Knows nothing of transactions. Invariant: it ends soon after its stream was dropped or its life was over.
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Row};
-use tokio::sync::{mpsc, oneshot};
+use rusqlite::{Connection, Row, Rows};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 
-use crate::engine::driver::{BATCH_BYTES, CHANNEL_BATCHES, Flow, RowStream, Selection};
+use crate::engine::driver::{BATCH_BYTES, Flow, Selection};
 use crate::engine::error::EngineError;
-use crate::engine::sqlite::caller::{CallerWatch, caller};
-use crate::engine::sqlite::connect::Location;
+use crate::engine::keys::Keys;
+use crate::engine::snapshot::Life;
 use crate::engine::sqlite::fault::engine_error;
-use crate::engine::sqlite::image::image;
-use crate::engine::sqlite::introspect::{self, Described};
+use crate::engine::sqlite::image::{Image, image};
+use crate::engine::sqlite::introspect::Described;
+use crate::engine::sqlite::keys::Picks;
 use crate::engine::sqlite::select;
 use crate::engine::sqlite::types::Storage;
 use crate::model::table::TableName;
 use crate::wire::frame::MAX_ROW_BYTES;
-use crate::wire::row::RowWriter;
+use crate::wire::row::{RowBatch, RowWriter};
 use crate::wire::scope::Condition;
 
 /// Characters of a key's value that a message shows.
 const SHOWN_KEY: usize = 60;
 
-/// Streams what `selection` asks for; the snapshot stands when this returns.
-pub(super) async fn read(
-    location: Location,
-    selection: Selection,
-) -> Result<RowStream, EngineError> {
-    let (rows, stream) = mpsc::channel(CHANNEL_BATCHES);
-    let (opened, ready) = oneshot::channel();
-    let (_caller, watch) = caller();
-    tokio::task::spawn_blocking(move || match Scan::open(&location, selection, &watch) {
-        Ok((connection, scan)) => {
-            if opened.send(Ok(())).is_ok() {
-                scan.run(&connection, &rows);
+/// Where the rows of a scan go.
+pub(super) struct Outlet<'a> {
+    pub(super) rows: &'a mpsc::Sender<Result<Flow, EngineError>>,
+    pub(super) life: &'a Life,
+}
+
+impl Outlet<'_> {
+    /// Passes a batch on; false when nobody takes any more.
+    fn send(&self, batch: RowBatch) -> bool {
+        let sent = async {
+            tokio::select! {
+                biased;
+                _ = self.life.over() => false,
+                sent = self.rows.send(Ok(Flow::Rows(batch))) => sent.is_ok(),
             }
-        }
-        Err(err) => drop(opened.send(Err(err))),
-    });
-    ready
-        .await
-        .map_err(|_| EngineError::Lost("the reading thread ended".to_owned()))??;
-    Ok(stream)
+        };
+        Handle::current().block_on(sent)
+    }
 }
 
 /// A column of the primary key that the scan reads.
@@ -59,37 +59,26 @@ struct Check {
     condition: Condition,
 }
 
-struct Scan {
+/// Reads one selection.
+pub(super) struct Scan {
     table: TableName,
     query: select::Query,
-    /// Of the columns of the query: first those that are sent, then those that conditions are about.
+    /// Of the columns of the query: first those that are sent, then those that say whether a row is meant.
     names: Vec<String>,
     storages: Vec<Storage>,
     checks: Vec<Check>,
+    picks: Option<Picks>,
     /// Where conditions are checked here, rows to leave out and then to send at most.
     page: Option<(u64, u64)>,
     key: Vec<KeyColumn>,
 }
 
 impl Scan {
-    fn open(
-        location: &Location,
-        selection: Selection,
-        caller: &CallerWatch,
-    ) -> Result<(Connection, Self), EngineError> {
-        let connection = location.snapshot(caller)?;
-        let described = introspect::table(&connection, &selection.table)
-            .map_err(|err| location.fault(&err))?
-            .ok_or_else(|| EngineError::NoTable(selection.table.clone()))?;
-        let scan = Self::new(selection, &described)?;
-        // Prepared here too, so that a fault of the statement is the call's and not the stream's.
-        connection
-            .prepare(scan.query.sql.text())
-            .map_err(|err| engine_error(&err, &scan.table))?;
-        Ok((connection, scan))
-    }
-
-    fn new(selection: Selection, described: &Described) -> Result<Self, EngineError> {
+    /// Of a table that is `described` in the snapshot.
+    ///
+    /// # Errors
+    /// [`EngineError::SchemaChanged`] when it is not as `selection` says.
+    pub(super) fn new(selection: Selection, described: &Described) -> Result<Self, EngineError> {
         let mut storages = Vec::with_capacity(selection.columns.len());
         for (name, kind) in &selection.columns {
             match described.table.column(name) {
@@ -101,17 +90,14 @@ impl Scan {
         }
         let query = select::query(&selection, described)?;
         let checks = checks(&selection, described)?;
+        let picks = Picks::new(&selection, &query.sql, described)?;
         let page = selection
             .page
             .filter(|_| !checks.is_empty())
             .map(|page| (page.offset, page.limit));
-        let asked = checks.iter().map(|check| check.condition.column.clone());
-        let names: Vec<String> = selection
-            .columns
-            .into_iter()
-            .map(|(name, _)| name)
-            .chain(asked)
-            .collect();
+        let sent = selection.columns.iter().map(|(name, _)| name.as_str());
+        let names = sent.chain(selection.rows.checked_columns());
+        let names: Vec<String> = names.map(str::to_owned).collect();
         let key_names = described
             .table
             .primary_key
@@ -137,51 +123,118 @@ impl Scan {
             names,
             storages,
             checks,
+            picks,
             page,
             key,
         })
     }
 
-    fn run(&self, connection: &Connection, rows: &mpsc::Sender<Result<Flow, EngineError>>) {
-        let end = self.stream(connection, rows);
-        // A receiver that is gone has nobody to tell.
-        let _ = match end {
-            Ok(true) => rows.blocking_send(Ok(Flow::End)),
-            Ok(false) => Ok(()),
-            Err(err) => rows.blocking_send(Err(err)),
-        };
-    }
-
     /// Sends all rows; false when nobody takes them any more.
-    fn stream(
+    pub(super) fn stream(
         &self,
         connection: &Connection,
-        stream: &mpsc::Sender<Result<Flow, EngineError>>,
+        outlet: &Outlet<'_>,
+    ) -> Result<bool, EngineError> {
+        let mut sink = Sink {
+            writer: RowWriter::for_batches_of(BATCH_BYTES),
+            page: self.page.unwrap_or((0, u64::MAX)),
+            outlet,
+        };
+        let goes_on = match &self.picks {
+            Some(picks) => self.pick(connection, picks, &mut sink)?,
+            None => self.all(connection, &mut sink, |row| self.passes(row))?,
+        };
+        let rest = sink.writer.take();
+        Ok(goes_on && (rest.rows == 0 || outlet.send(rest)))
+    }
+
+    /// The rows of the query that are `meant`.
+    fn all(
+        &self,
+        connection: &Connection,
+        sink: &mut Sink<'_>,
+        meant: impl FnMut(&Row<'_>) -> Result<bool, EngineError>,
     ) -> Result<bool, EngineError> {
         let fault = |err: rusqlite::Error| engine_error(&err, &self.table);
-        let fields = u16::try_from(self.storages.len()).map_err(|_| self.too_many_columns())?;
         let mut statement = connection.prepare(self.query.sql.text()).map_err(fault)?;
-        let mut rows = statement
+        let rows = statement
             .query(rusqlite::params_from_iter(&self.query.parameters))
             .map_err(fault)?;
-        let mut writer = RowWriter::for_batches_of(BATCH_BYTES);
-        let (mut skip, mut left) = self.page.unwrap_or((0, u64::MAX));
-        while let Some(row) = rows.next().map_err(fault)? {
-            if !self.passes(row)? {
+        self.pour(rows, sink, meant)
+    }
+
+    /// Each key by its index. A value can be stored in several forms, of which only one is looked up: what is not found so
+    /// is found by reading everything.
+    fn pick(
+        &self,
+        connection: &Connection,
+        picks: &Picks,
+        sink: &mut Sink<'_>,
+    ) -> Result<bool, EngineError> {
+        let fault = |err: rusqlite::Error| engine_error(&err, &self.table);
+        let keys = picks.keys(&self.table)?;
+        let mut missing = picks.keys(&self.table)?;
+        let mut statement = connection.prepare(picks.statement()).map_err(fault)?;
+        for fields in keys.fields() {
+            let Some(bound) = picks.bound(&fields) else {
+                continue;
+            };
+            let rows = statement
+                .query(rusqlite::params_from_iter(bound))
+                .map_err(fault)?;
+            if !self.pour(rows, sink, |row| self.is_picked(row, picks, &mut missing))? {
+                return Ok(false);
+            }
+        }
+        if missing.is_empty() || picks.have_one_form() {
+            return Ok(true);
+        }
+        self.all(connection, sink, |row| {
+            self.is_picked(row, picks, &mut missing)
+        })
+    }
+
+    fn is_picked(
+        &self,
+        row: &Row<'_>,
+        picks: &Picks,
+        missing: &mut Keys,
+    ) -> Result<bool, EngineError> {
+        let mut images = Vec::with_capacity(picks.storages().len());
+        for (at, storage) in (self.storages.len()..).zip(picks.storages()) {
+            let value = row
+                .get_ref(at)
+                .map_err(|err| engine_error(&err, &self.table))?;
+            images.push(image(storage, value).map_err(|reason| self.unreadable(row, at, reason))?);
+        }
+        Ok(missing.take(images.iter().map(Image::field)))
+    }
+
+    /// Sends those of `rows` that are `meant`; false when nobody takes them any more.
+    fn pour(
+        &self,
+        mut rows: Rows<'_>,
+        sink: &mut Sink<'_>,
+        mut meant: impl FnMut(&Row<'_>) -> Result<bool, EngineError>,
+    ) -> Result<bool, EngineError> {
+        let fields = u16::try_from(self.storages.len()).map_err(|_| self.too_many_columns())?;
+        while let Some(row) = rows.next().map_err(|err| engine_error(&err, &self.table))? {
+            if !meant(row)? {
                 continue;
             }
-            if skip > 0 {
-                skip -= 1;
+            let (skip, left) = &mut sink.page;
+            if *skip > 0 {
+                *skip -= 1;
                 continue;
             }
-            if left == 0 {
+            if *left == 0 {
                 break;
             }
-            left -= 1;
-            let before = writer.len();
-            writer.begin(fields);
-            self.write(row, &mut writer)?;
-            let bytes = writer.len() - before;
+            *left -= 1;
+            let before = sink.writer.len();
+            sink.writer.begin(fields);
+            self.write(row, &mut sink.writer)?;
+            let bytes = sink.writer.len() - before;
             if bytes > MAX_ROW_BYTES {
                 return Err(EngineError::RowTooLarge {
                     table: self.table.clone(),
@@ -190,13 +243,11 @@ impl Scan {
                     limit: MAX_ROW_BYTES,
                 });
             }
-            if writer.len() >= BATCH_BYTES
-                && stream.blocking_send(Ok(Flow::Rows(writer.take()))).is_err()
-            {
+            if sink.writer.len() >= BATCH_BYTES && !sink.outlet.send(sink.writer.take()) {
                 return Ok(false);
             }
         }
-        Ok(writer.is_empty() || stream.blocking_send(Ok(Flow::Rows(writer.take()))).is_ok())
+        Ok(true)
     }
 
     fn passes(&self, row: &Row<'_>) -> Result<bool, EngineError> {
@@ -261,6 +312,14 @@ impl Scan {
             .collect();
         parts.join(", ")
     }
+}
+
+/// What a scan has not sent yet.
+struct Sink<'a> {
+    writer: RowWriter,
+    /// Rows to leave out, and then to send at most.
+    page: (u64, u64),
+    outlet: &'a Outlet<'a>,
 }
 
 /// The conditions of `selection`, each with its column behind those that are sent.

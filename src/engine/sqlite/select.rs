@@ -27,7 +27,8 @@ pub(super) struct Query {
     pub parameters: Vec<Value>,
 }
 
-/// The query that gives what `selection` asks for: its columns, and behind them those its conditions are about.
+/// The query that gives what `selection` asks for: its columns, and behind them those that say whether a row is meant.
+/// Of rows that are asked for by their keys it gives all; [`by_key`] adds which one.
 ///
 /// # Errors
 /// [`EngineError::SchemaChanged`] when the table lacks a column asked for.
@@ -37,13 +38,12 @@ pub(super) fn query(selection: &Selection, described: &Described) -> Result<Quer
         parameters: Vec::new(),
     };
     query.sql.push("select ");
-    let asked = selection.rows.conditions();
-    if selection.columns.is_empty() && asked.is_empty() {
+    let selected = selection.columns.iter().map(|(name, _)| name.as_str());
+    let columns: Vec<&str> = selected.chain(selection.rows.checked_columns()).collect();
+    if columns.is_empty() {
         query.sql.push("null");
     }
-    let selected = selection.columns.iter().map(|(name, _)| name.as_str());
-    let asked = asked.iter().map(|condition| condition.column.as_str());
-    query.sql.idents(selected.chain(asked));
+    query.sql.idents(columns);
     query.sql.push(" from ").table(&selection.table);
     query.filter(&selection.rows, described)?;
     if let Some(page) = &selection.page {
@@ -70,6 +70,25 @@ pub(super) fn query(selection: &Selection, described: &Described) -> Result<Quer
     Ok(query)
 }
 
+/// The same rows as `all`, but only those with one key, as the collation of its index compares it: a parameter for each of
+/// `columns`.
+///
+/// # Errors
+/// [`EngineError::SchemaChanged`] when the table lacks one of them.
+pub(super) fn by_key(
+    all: &Sql,
+    columns: &[String],
+    described: &Described,
+) -> Result<Sql, EngineError> {
+    all_there(&described.table, columns)?;
+    let mut sql = all.clone();
+    sql.push(" where ").list(columns, " and ", |sql, name| {
+        sql.ident(name).push(" = ? collate ");
+        sql.ident(described.collation(name));
+    });
+    Ok(sql)
+}
+
 impl Query {
     fn bind(&mut self, value: Value) {
         self.parameters.push(value);
@@ -78,7 +97,7 @@ impl Query {
 
     fn filter(&mut self, rows: &RowFilter, described: &Described) -> Result<(), EngineError> {
         match rows {
-            RowFilter::All => {}
+            RowFilter::All | RowFilter::Keys { .. } => {}
             RowFilter::In { column, values } => {
                 all_there(&described.table, std::slice::from_ref(column))?;
                 self.sql.push(" where ").ident(column).push(" in (");

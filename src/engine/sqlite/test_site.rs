@@ -8,7 +8,8 @@ use tokio::sync::{mpsc, watch};
 
 use crate::base::secret::Secret;
 use crate::engine::driver::{
-    Applied, ApplyBudget, ApplyJob, ApplyProgress, Driver, Flow, RowFilter, RowStream, Selection,
+    Applied, ApplyBudget, ApplyJob, ApplyProgress, DiskRoom, Driver, Flow, RowFilter, RowStream,
+    Selection,
 };
 use crate::engine::error::EngineError;
 use crate::engine::sqlite::SqliteDriver;
@@ -30,8 +31,12 @@ impl Site {
     pub(super) fn new(schema: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("site.db");
+        let room = DiskRoom {
+            folder: folder.path().to_owned(),
+            bytes: 1 << 30,
+        };
         let driver =
-            SqliteDriver::open(&Secret::new(format!("sqlite://{}", path.display()))).unwrap();
+            SqliteDriver::open(&Secret::new(format!("sqlite://{}", path.display())), room).unwrap();
         let site = Self {
             _folder: folder,
             path,

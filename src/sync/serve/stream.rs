@@ -294,6 +294,10 @@ fn told(err: &EngineError) -> (StreamFaultCode, String) {
             StreamFaultCode::TableLocked,
             "the table is locked by another session of the site database".to_owned(),
         ),
+        EngineError::Yielded => (
+            StreamFaultCode::TableLocked,
+            "another session of the site database waited for the table".to_owned(),
+        ),
         EngineError::Unreachable(_) | EngineError::Lost(_) => (
             StreamFaultCode::DatabaseLost,
             "the site database broke off while reading".to_owned(),
@@ -301,6 +305,7 @@ fn told(err: &EngineError) -> (StreamFaultCode, String) {
         EngineError::Url(_)
         | EngineError::Full(_)
         | EngineError::Denied(_)
+        | EngineError::CopyTooLarge { .. }
         | EngineError::Cut(_)
         | EngineError::TooManyRejected { .. }
         | EngineError::Statement { .. } => (StreamFaultCode::ReadFailed, read_failed()),

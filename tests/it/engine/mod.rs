@@ -3,5 +3,7 @@
 mod enact;
 mod mysql;
 mod pairs;
+mod picks;
 mod postgres;
+mod snapshots;
 mod work;

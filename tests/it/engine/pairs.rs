@@ -15,14 +15,11 @@ mod same;
 mod scope;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use evenkeel::base::secret::Secret;
 use evenkeel::engine::driver::{
     Applied, ApplyBudget, ApplyJob, ApplyProgress, Driver, Flow, RowFilter, RowStream, Selection,
 };
-use evenkeel::engine::mysql::MysqlDriver;
-use evenkeel::engine::postgres::PostgresDriver;
-use evenkeel::engine::sqlite::SqliteDriver;
 use evenkeel::model::run::{ConflictStrategy, SyncMode};
 use evenkeel::model::table::{Column, Engine, Table};
 use evenkeel::sync::SyncError;
@@ -33,6 +30,7 @@ use evenkeel::wire::messages::{Catalogue, CatalogueColumn, CatalogueForeignKey};
 use evenkeel::wire::row::{RowWriter, split_tuple};
 use tokio::sync::{mpsc, watch};
 
+use crate::engine::work::open;
 use crate::support::database::{Database, KINDS, Kind};
 
 /// The fields of one row.
@@ -41,18 +39,13 @@ type Row = Vec<Option<Vec<u8>>>;
 /// A database and a driver on it.
 struct Site {
     database: Database,
-    driver: Box<dyn Driver>,
+    driver: Arc<dyn Driver>,
 }
 
 impl Site {
     async fn with(kind: Kind, sql: &str) -> Self {
         let database = Database::with(kind, sql);
-        let url = Secret::new(database.url());
-        let driver: Box<dyn Driver> = match kind {
-            Kind::Postgres => Box::new(PostgresDriver::connect(&url, &[]).await.unwrap()),
-            Kind::Sqlite => Box::new(SqliteDriver::open(&url).unwrap()),
-            Kind::Mariadb => Box::new(MysqlDriver::connect(&url, &[]).unwrap()),
-        };
+        let driver = open(&database.url()).await;
         Self { database, driver }
     }
 

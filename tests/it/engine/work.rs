@@ -1,9 +1,12 @@
 //! Reading and applying by a driver, whatever its engine, in as few words as a test wants.
 
+use std::sync::Arc;
+
+use evenkeel::base::secret::Secret;
 use evenkeel::engine::EngineError;
 use evenkeel::engine::driver::{
-    Applied, ApplyBudget, ApplyJob, ApplyProgress, CHANNEL_BATCHES, Driver, Flow, RowFilter,
-    RowStream, Selection,
+    Applied, ApplyBudget, ApplyJob, ApplyProgress, CHANNEL_BATCHES, DiskRoom, Driver, Flow,
+    RowFilter, RowStream, Selection,
 };
 use evenkeel::model::run::{ConflictStrategy, SyncMode};
 use evenkeel::model::table::{NeutralType, Table};
@@ -16,6 +19,16 @@ pub async fn table(driver: &dyn Driver, name: &str) -> Table {
         .await
         .unwrap()
         .unwrap_or_else(|| panic!("no table {name}"))
+}
+
+/// A driver on the database at `url`, with more room on the disk than any test needs.
+pub async fn open(url: &str) -> Arc<dyn Driver> {
+    let room = DiskRoom {
+        folder: std::env::temp_dir(),
+        bytes: 1 << 30,
+    };
+    let url = Secret::new(url.to_owned());
+    evenkeel::engine::open(&url, &[], room).await.unwrap()
 }
 
 /// Everything of a table but its generated columns.

@@ -1,14 +1,18 @@
 //! The statements, word for word.
 
-use super::query;
+use super::{queries, query};
 use crate::engine::driver::{KeyValue, Page, RowFilter, Selection};
 use crate::engine::mysql::schemas::Schemas;
 use crate::model::fixture;
-use crate::model::table::{Column, NeutralType, Table};
+use crate::model::table::{Column, NeutralType, Table, UniqueKey};
+use crate::wire::numeric;
+use crate::wire::row::RowWriter;
 
 fn column(name: &str, kind: NeutralType, native: &str) -> Column {
     Column {
         native: native.into(),
+        precision: (kind == NeutralType::Numeric).then_some(12),
+        scale: (kind == NeutralType::Numeric).then_some(2),
         ..fixture::required(name, kind)
     }
 }
@@ -117,4 +121,43 @@ fn a_page_is_ordered_and_bounded() {
         text(RowFilter::All, Some(page)),
         " order by `code`, `id` limit 10 offset 20"
     );
+}
+
+#[test]
+fn keys_are_spelled_out_some_at_a_time() {
+    let mut table = table();
+    table.primary_key = Some(UniqueKey {
+        columns: vec!["id".into(), "sum".into()],
+        folded: false,
+    });
+    let key = |id: i64| {
+        let mut writer = RowWriter::default();
+        writer.begin(2);
+        writer.field(Some(&id.to_be_bytes()));
+        writer.field(Some(&numeric::encode("1.50").unwrap()));
+        writer.take().data
+    };
+    let selection = |columns: [&str; 2], rows: i64| Selection {
+        table: table.name.clone(),
+        columns: vec![],
+        rows: RowFilter::Keys {
+            columns: columns.map(str::to_owned).into(),
+            // One of them twice.
+            keys: (0..rows).chain(0..1).map(key).collect(),
+        },
+        page: None,
+    };
+    let schemas = Schemas::of_default("shop");
+    let asked = queries(&schemas, &selection(["id", "sum"], 2), &table).unwrap();
+    assert_eq!(asked.len(), 1);
+    let one = "(`id` = ? and `sum` = cast(? as decimal(12,2)))";
+    assert_eq!(
+        asked[0].sql.text(),
+        format!("select `id`, `sum` from `shop`.`t` force index (primary) where {one} or {one}")
+    );
+    let many = queries(&schemas, &selection(["id", "sum"], 200), &table).unwrap();
+    assert_eq!(many.len(), 4);
+    table.primary_key = None;
+    let other = queries(&schemas, &selection(["id", "sum"], 1), &table).unwrap();
+    assert!(!other[0].sql.text().contains("force"));
 }
