@@ -150,9 +150,8 @@ proptest! {
         let (one, other) = (number(&one.to_string()), number(&other.to_string()));
         let unsigned = Pair::of(decimal(20, 0), Engine::Mysql, column(Int8), Engine::Postgres);
         unsigned.check(&one, &other, equal);
-        if let (Ok(one), Ok(other)) = (i16::try_from(bytes[0][7]), i16::try_from(bytes[1][7])) {
-            Pair::plain(Int2, Int4).check(&one.to_be_bytes(), &other.to_be_bytes(), one == other);
-        }
+        let [one, other] = bytes.map(|bytes| [bytes[6], bytes[7]]);
+        Pair::plain(Int2, Int4).check(&one, &other, one == other);
     }
 
     #[test]
@@ -345,18 +344,15 @@ fn the_last_microsecond_and_text_of_16_mebibytes_count() {
     let last = datetime::timestamp_from_text("2024-02-29 23:59:59.999999", false).unwrap();
     let before = datetime::timestamp_from_text("2024-02-29 23:59:59.999998", false).unwrap();
     Pair::plain(NeutralType::Timestamp, NeutralType::Text).check(&last, &before, false);
-    let text = "é\" \\".repeat(1 << 20);
+    let text = "größe ".repeat(2 << 20) + "\"";
     let quoted = serde_json::to_string(&text).unwrap();
     let pair = Pair::plain(NeutralType::Json, NeutralType::Jsonb);
-    let nested = |end: &str| format!("{{\"b\":[{quoted}{end}],\"a\":{quoted}}}").into_bytes();
-    pair.check_documents(&nested(""), &nested(",1"));
+    let nested = |end: &str| format!("{{\"b\":[{quoted}{end}],\"a\":1}}").into_bytes();
+    assert_eq!(
+        pair.sent(&nested("")),
+        format!("{{\"a\":1,\"b\":[{quoted}]}}").into_bytes()
+    );
+    assert_ne!(pair.sent(&nested("")), pair.sent(&nested(",1")));
     let plain = Pair::plain(NeutralType::Text, NeutralType::Text);
     plain.check(text.as_bytes(), format!("{text} ").as_bytes(), false);
-}
-
-impl Pair {
-    fn check_documents(&self, one: &[u8], other: &[u8]) {
-        assert_ne!(self.sent(one), self.sent(other));
-        assert_eq!(self.stored(one), Some(self.sent(one)));
-    }
 }
