@@ -11,6 +11,7 @@ pub mod json;
 pub mod messages;
 pub mod normal;
 pub mod numeric;
+pub mod receipt;
 pub mod row;
 pub mod scope;
 pub mod signing;

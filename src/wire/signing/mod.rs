@@ -20,6 +20,6 @@ pub use message::{
     Answer, CHECKS, CONNECTION, CONTENT_DIGEST, Check, LIFETIME, Presented, Proof, Received,
     Request, SIGNATURE, SIGNATURE_INPUT, Signed, sign_answer, sign_request, verify_answer,
 };
-pub use receipt::ReceiptKey;
+pub use receipt::{ReceiptKey, is_signed_by};
 pub use replay::{Nonce, NonceBounds, Remembered, SeenNonces};
 pub use seal::{SEAL_BYTES, Seal};

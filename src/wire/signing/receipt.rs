@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ed25519_dalek::{SigningKey, VerifyingKey};
+use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 
 use crate::base::secret::Secret;
 
@@ -30,12 +30,32 @@ impl ReceiptKey {
     /// Whether `text` is somebody's public half: base64 of a point that no weak key shares.
     #[must_use]
     pub fn is_public(text: &str) -> bool {
-        let bytes = STANDARD.decode(text).ok();
-        bytes
-            .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
-            .and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok())
-            .is_some_and(|key| !key.is_weak())
+        public(text).is_some()
     }
+
+    /// The signature of `message`, base64.
+    #[must_use]
+    pub fn sign(&self, message: &[u8]) -> String {
+        let key = SigningKey::from_bytes(self.0.expose());
+        STANDARD.encode(key.sign(message).to_bytes())
+    }
+}
+
+/// Whether `signature` is that of `message` by the holder of this public key, both base64.
+#[must_use]
+pub fn is_signed_by(public_key: &str, signature: &str, message: &[u8]) -> bool {
+    let bytes = STANDARD.decode(signature).ok();
+    let signature = bytes.and_then(|bytes| Signature::from_slice(&bytes).ok());
+    let (Some(key), Some(signature)) = (public(public_key), signature) else {
+        return false;
+    };
+    key.verify_strict(message, &signature).is_ok()
+}
+
+fn public(text: &str) -> Option<VerifyingKey> {
+    let bytes = <[u8; 32]>::try_from(STANDARD.decode(text).ok()?).ok()?;
+    let key = VerifyingKey::from_bytes(&bytes).ok()?;
+    (!key.is_weak()).then_some(key)
 }
 
 #[cfg(test)]
