@@ -144,8 +144,12 @@ fn orders(rows: i64) -> Vec<RowBatch> {
     for i in 1..=rows {
         let uuid =
             u128::from(i.unsigned_abs()).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
-        let status = ["new", "paid", "shipped", "cancelled"].into_iter().cycle();
-        let status = status.skip(usize::try_from(i % 4).unwrap()).next();
+        let status = match i % 4 {
+            0 => "new",
+            1 => "paid",
+            2 => "shipped",
+            _ => "cancelled",
+        };
         let cents = i * 37 % 1_000_000;
         let total = numeric::encode(&format!("{}.{:02}", cents / 100, cents % 100)).unwrap();
         let note = format!("leave it with the neighbour, no. {}", i % 100);
@@ -155,7 +159,7 @@ fn orders(rows: i64) -> Vec<RowBatch> {
             Some(&i.to_be_bytes()[..]),
             Some(&i32::try_from(i * 7_919 % 50_000).unwrap().to_be_bytes()[..]),
             Some(&uuid.to_be_bytes()[..]),
-            status.map(str::as_bytes),
+            Some(status.as_bytes()),
             Some(&total[..]),
             (i % 3 > 0).then_some(note.as_bytes()),
             Some(tags.as_bytes()),

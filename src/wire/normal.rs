@@ -21,7 +21,7 @@
 //! | `shortest` | into a column of SQLite that leans to numbers | a numeric without zeros at its end |
 //! | `scaled` | into a numeric(p,s), or an integer | a numeric shown with s digits, or with as many as it needs |
 //! | `text` | into text | UTF-8, as [`crate::wire::convert`] writes it |
-//! | `document` | JSON, unless both are PostgreSQL's jsonb or the same engine's json | see [`document`] |
+//! | `document` | JSON, unless both are PostgreSQL's jsonb or the same engine's json | members sorted, numbers digit for digit |
 //!
 //! Invariant: work and memory for a row are bounded by its size, whatever forms a peer asks for.
 
