@@ -208,11 +208,14 @@ fn limit(source: &Column, target: &Column, sides: Sides) -> Limit {
         NeutralType::Float4 | NeutralType::Float8 if sides.target_engine == Engine::Sqlite => {
             Limit::SqliteFloat
         }
-        // SQLite stores any text under a declared json; the others refuse the statement it comes in.
+        // SQLite stores any text under a declared json; the others refuse the statement it comes in. What MariaDB takes
+        // for JSON (`-00`) SQLite would store too, and nobody could read it there.
         NeutralType::Json | NeutralType::Jsonb
             if source.kind == target.kind
-                && !sides.trusted
-                && sides.target_engine != Engine::Sqlite =>
+                && match sides.source_engine {
+                    Engine::Mysql => sides.target_engine == Engine::Sqlite,
+                    _ => !sides.trusted && sides.target_engine != Engine::Sqlite,
+                } =>
         {
             Limit::Json
         }
@@ -251,10 +254,7 @@ fn numeric_limit(source: &Column, target: &Column, sides: Sides) -> Limit {
     // Only PostgreSQL has numerics that are no numbers.
     let refuse_special = is_numeric && sides.target_engine != Engine::Postgres;
     let Some(precision) = target.precision else {
-        // Such a column of SQLite leans to numbers, which have no digits but those that count.
-        let leans = sides.target_engine == Engine::Sqlite
-            && !target.native.to_ascii_lowercase().contains("text");
-        if leans {
+        if keeps_only_digits_that_count(target, sides.target_engine) {
             return Limit::Shortest;
         }
         return if refuse_special {
@@ -277,6 +277,11 @@ fn numeric_limit(source: &Column, target: &Column, sides: Sides) -> Limit {
         scale,
         refuse_special,
     }
+}
+
+/// A column without declared digits that leans to numbers, in which 1.50 becomes 1.5.
+pub(super) fn keeps_only_digits_that_count(numeric: &Column, engine: Engine) -> bool {
+    engine == Engine::Sqlite && !numeric.native.to_ascii_lowercase().contains("text")
 }
 
 #[cfg(test)]

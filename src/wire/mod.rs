@@ -9,6 +9,7 @@ pub mod fit;
 pub mod frame;
 pub mod json;
 pub mod messages;
+pub mod normal;
 pub mod numeric;
 pub mod receipt;
 pub mod row;

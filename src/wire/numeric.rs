@@ -203,6 +203,15 @@ pub fn with_scale(bytes: &[u8], scale: u32) -> Result<Cow<'_, [u8]>, InvalidValu
     Ok(Cow::Owned(rescaled))
 }
 
+/// The same value shown with `scale` digits after the point, or with as many as it needs where it needs more.
+///
+/// # Errors
+/// When `scale` is above 16,383, or the bytes are no numeric.
+pub fn with_least_scale(bytes: &[u8], scale: u32) -> Result<Cow<'_, [u8]>, InvalidValue> {
+    let needed = shape(bytes)?.significant_scale;
+    with_scale(bytes, scale.max(needed))
+}
+
 fn split_exponent(text: &str) -> Result<(&str, i64), InvalidValue> {
     let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else {
         return Ok((text, 0));

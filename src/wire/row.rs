@@ -160,6 +160,12 @@ impl RowWriter {
         self.data.put_slice(tuple);
     }
 
+    /// Takes back the tuple added last, before which there were `length` bytes.
+    pub fn take_back(&mut self, length: usize) {
+        self.data.truncate(length);
+        self.rows = self.rows.saturating_sub(1);
+    }
+
     /// Bytes so far.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -187,6 +187,12 @@ fn values_pass_untouched_where_the_source_promises_that_they_fit() {
         ),
         (
             column(NeutralType::Json),
+            column(NeutralType::Json),
+            Sides::between(Engine::Mysql, Engine::Sqlite),
+            false,
+        ),
+        (
+            column(NeutralType::Json),
             column(NeutralType::Text),
             POSTGRES,
             true,

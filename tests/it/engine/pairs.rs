@@ -10,6 +10,7 @@ mod create;
 mod fidelity;
 mod keys;
 mod large;
+mod normal;
 mod random;
 mod same;
 mod scope;

@@ -49,6 +49,12 @@ fn targets(case: &Case, to: Kind) -> &'static [&'static str] {
 }
 
 async fn by_hand(from: Kind, to: Kind, group: &[Case], tally: &mut Tally) {
+    let (from, to) = made_by_hand(from, to, group).await;
+    check(&from, &to, tally).await;
+}
+
+/// A column for each type of `group` and each type of `to` that it is sent to, a row for each value of it.
+pub(super) async fn made_by_hand(from: Kind, to: Kind, group: &[Case]) -> (Site, Site) {
     let mut there = vec!["id int primary key".to_owned()];
     let mut here = there.clone();
     let mut rows = Vec::new();
@@ -60,24 +66,40 @@ async fn by_hand(from: Kind, to: Kind, group: &[Case], tally: &mut Tally) {
             rows.extend(inserts(&name, case, rows.len()));
         }
     }
-    let (from, to) = sites(from, to, &there, &rows, Some(&here)).await;
-    check(&from, &to, tally).await;
+    let filled = filled(from, &there, &rows);
+    let empty = format!("{}{}", prelude(to), table(&here));
+    (
+        Site::with(from, &filled).await,
+        Site::with(to, &empty).await,
+    )
 }
 
 async fn created(from: Kind, to: Kind, group: &[Case], tally: &mut Tally) {
+    let from = source(from, group).await;
+    let to = made_after(&from, to).await;
+    check(&from, &to, tally).await;
+}
+
+/// A column for each type of `group`, a row for each value of it.
+pub(super) async fn source(from: Kind, group: &[Case]) -> Site {
     let mut there = vec!["id int primary key".to_owned()];
     let mut rows = Vec::new();
     for (at, case) in group.iter().enumerate() {
         there.push(format!("c{at} {}", case.source));
         rows.extend(inserts(&format!("c{at}"), case, rows.len()));
     }
-    let (from, to) = sites(from, to, &there, &rows, None).await;
+    Site::with(from, &filled(from, &there, &rows)).await
+}
+
+/// A database with the table of `from`, as `--create` makes it.
+pub(super) async fn made_after(from: &Site, to: Kind) -> Site {
+    let to = Site::with(to, &format!("{}select 1", prelude(to))).await;
     let new = NewTable {
         table: from.table("w").await,
         source: from.driver.engine(),
     };
     to.driver.create(&[new]).await.unwrap();
-    check(&from, &to, tally).await;
+    to
 }
 
 fn inserts(name: &str, case: &Case, before: usize) -> Vec<String> {
@@ -92,29 +114,26 @@ fn inserts(name: &str, case: &Case, before: usize) -> Vec<String> {
         .collect()
 }
 
-async fn sites(
-    from: Kind,
-    to: Kind,
-    there: &[String],
-    rows: &[String],
-    here: Option<&[String]>,
-) -> (Site, Site) {
-    let table = |columns: &[String]| format!("create table w (\n{}\n);", columns.join(",\n"));
-    let filled = format!(
+fn table(columns: &[String]) -> String {
+    format!("create table w (\n{}\n);", columns.join(",\n"))
+}
+
+fn filled(kind: Kind, columns: &[String], rows: &[String]) -> String {
+    format!(
         "{}{} begin; {}; commit;",
-        prelude(from),
-        table(there),
+        prelude(kind),
+        table(columns),
         rows.join(";\n")
-    );
-    let empty = format!("{}{}", prelude(to), here.map(table).unwrap_or_default());
-    (
-        Site::with(from, &filled).await,
-        Site::with(to, &empty).await,
     )
 }
 
 /// Leaves out the columns whose kinds cannot fit, and counts their rows as refused.
-fn without_refused(from: &Site, source: &mut Table, to: &Site, target: &mut Table) -> Vec<String> {
+pub(super) fn without_refused(
+    from: &Site,
+    source: &mut Table,
+    to: &Site,
+    target: &mut Table,
+) -> Vec<String> {
     let sides = Sides::between(from.driver.engine(), to.driver.engine());
     let refused: Vec<String> = source
         .columns

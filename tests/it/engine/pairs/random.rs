@@ -11,7 +11,7 @@ use crate::support::database::Kind;
 
 const ROWS: u32 = 60;
 
-fn schema(kind: Kind) -> &'static str {
+pub(super) fn schema(kind: Kind) -> &'static str {
     match kind {
         Kind::Postgres => {
             "create table w (id int primary key, b boolean, i2 smallint, i8 bigint, f8 float8, n numeric, n2 numeric(30,4),
@@ -118,8 +118,11 @@ fn statement(kind: Kind, id: u32, values: &[String], nulls: u16) -> String {
     )
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn random_rows_arrive_equal_or_are_refused_and_change_nothing_the_second_time() {
+/// An identifier, the values, and which of them are NULL, by a bit each.
+type Random = (u32, Vec<String>, u16);
+
+/// The same every time.
+pub(super) fn rows() -> Vec<Random> {
     let mut runner = TestRunner::deterministic();
     let mut sample = |id| {
         let values = values().new_tree(&mut runner).unwrap().current();
@@ -129,17 +132,26 @@ async fn random_rows_arrive_equal_or_are_refused_and_change_nothing_the_second_t
             .current();
         (id, values, nulls.0 & nulls.1)
     };
-    let rows: Vec<_> = (0..ROWS).map(&mut sample).collect();
+    (0..ROWS).map(&mut sample).collect()
+}
+
+/// The table with these rows.
+pub(super) fn filled(kind: Kind, rows: &[Random]) -> String {
+    let inserts = rows
+        .iter()
+        .map(|(id, values, nulls)| statement(kind, *id, values, *nulls));
+    format!(
+        "{} begin; {} commit;",
+        schema(kind),
+        inserts.collect::<String>()
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_rows_arrive_equal_or_are_refused_and_change_nothing_the_second_time() {
+    let rows = rows();
     for from in KINDS {
-        let inserts = rows
-            .iter()
-            .map(|(id, values, nulls)| statement(from, *id, values, *nulls));
-        let filled = format!(
-            "{} begin; {} commit;",
-            schema(from),
-            inserts.collect::<String>()
-        );
-        let source = Site::with(from, &filled).await;
+        let source = Site::with(from, &filled(from, &rows)).await;
         for to in KINDS {
             for by_hand in [true, false] {
                 let site = Site::with(to, if by_hand { schema(to) } else { "select 1" }).await;

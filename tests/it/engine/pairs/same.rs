@@ -46,7 +46,7 @@ fn shows_its_own_scale(column: &Column, engine: Engine) -> bool {
         || (engine == Engine::Sqlite && !column.native.to_ascii_lowercase().contains("text"))
 }
 
-fn number(text: &str) -> String {
+pub(super) fn number(text: &str) -> String {
     if !text.contains('.') {
         return text.to_owned();
     }
@@ -54,12 +54,12 @@ fn number(text: &str) -> String {
 }
 
 /// Members sorted, but none merged: a document that lost one of two equal names differs.
-fn document(text: &str) -> Document {
+pub(super) fn document(text: &str) -> Document {
     serde_json::from_str(text).unwrap_or_else(|err| panic!("{text}: {err}"))
 }
 
 #[derive(Debug, PartialEq, PartialOrd)]
-enum Document {
+pub(super) enum Document {
     Scalar(String),
     List(Vec<Document>),
     Members(Vec<(String, Document)>),
