@@ -8,6 +8,7 @@ pub mod connections;
 pub mod contract;
 pub mod doctor;
 pub mod error;
+pub mod healing;
 mod mapping;
 pub mod pull;
 pub mod retry;
@@ -113,7 +114,7 @@ impl Ctx {
 /// Who asks for something.
 #[derive(Clone, Debug)]
 pub struct Actor {
-    /// `unix:anna`, `token:backup`, `peer:berlin`, `evenkeel`.
+    /// `unix:anna`, `token:backup`, `peer:berlin`, `evenkeel`, `healer`.
     pub name: String,
     /// Where the request came from, when by network.
     pub address: Option<IpAddr>,
@@ -123,8 +124,18 @@ impl Actor {
     /// The daemon itself.
     #[must_use]
     pub fn daemon() -> Self {
+        Self::of_process("evenkeel")
+    }
+
+    /// The daemon's healing loop.
+    #[must_use]
+    pub fn healer() -> Self {
+        Self::of_process("healer")
+    }
+
+    fn of_process(name: &str) -> Self {
         Self {
-            name: "evenkeel".to_owned(),
+            name: name.to_owned(),
             address: None,
         }
     }

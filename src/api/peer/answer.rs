@@ -9,9 +9,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::engine::EngineError;
-use crate::sync::connections::{LookupError, ProofError};
+use crate::sync::connections::{HeardError, LookupError, ProofError};
 use crate::sync::serve::ServeError;
-use crate::wire::messages::PublishedRefusal;
+use crate::wire::messages::{PublishedRefusal, StandingWord};
 use crate::wire::signing::{SignatureCode, SignatureFault};
 
 /// When a caller who has too many streams may try again: one of them is likely to have ended by then.
@@ -112,6 +112,14 @@ impl Refusal {
         }
     }
 
+    /// Why what the peer says of its side was not taken; `words` where the fault is ours.
+    pub(super) fn of_hearing(err: &HeardError, words: &'static str) -> Self {
+        match err {
+            HeardError::Nonsense => Self::new(StatusCode::BAD_REQUEST, &err.to_string()),
+            HeardError::Store(err) => Self::internal(err, words),
+        }
+    }
+
     /// What a data endpoint answers; `words` where the fault is ours.
     pub(super) fn of_serving(err: &ServeError, words: &'static str) -> Self {
         match err {
@@ -168,6 +176,14 @@ impl Refusal {
 
 fn published(status: StatusCode, refusal: PublishedRefusal) -> Refusal {
     Refusal::new(status, refusal.as_str())
+}
+
+/// A 200 with `body`, and how we stand, for a peer that signs.
+pub(super) fn ok_standing(mut body: Value, standing: Option<&StandingWord>) -> Response {
+    if let (Some(standing), Some(fields)) = (standing, body.as_object_mut()) {
+        fields.insert("evenkeel".to_owned(), json!(standing));
+    }
+    ok(&body)
 }
 
 /// A 200 with `body`.

@@ -11,6 +11,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Collected, LengthLimitError};
 use jiff::Timestamp;
+use serde::Deserialize as _;
 
 use crate::api::CallerAddress;
 use crate::api::peer::answer::Refusal;
@@ -22,6 +23,7 @@ use crate::sync::connections::{Claim, Proved, incoming_policy, prove};
 use crate::sync::serve::ClientKind;
 use crate::sync::{Actor, Ctx};
 use crate::wire::frame::MEDIA_TYPE;
+use crate::wire::messages::StandingWord;
 use crate::wire::signing::{Presented, Request as SignedRequest, Seal, joined};
 
 /// A request with its whole body.
@@ -120,6 +122,23 @@ impl PeerRequest {
                 proved: None,
             }),
         }
+    }
+
+    /// How the peer says it stands: what anybody else but a peer that signs says there is ignored.
+    ///
+    /// # Errors
+    /// 400 for what is none.
+    pub(super) fn standing(&self, form: &Form) -> Result<Option<StandingWord>, Refusal> {
+        let Some(value) = form
+            .value("evenkeel")
+            .filter(|_| self.proved.get().is_some())
+        else {
+            return Ok(None);
+        };
+        StandingWord::deserialize(value).map(Some).map_err(|_| {
+            let words = "Invalid evenkeel: status, epoch and seen_epoch are expected";
+            Refusal::new(StatusCode::BAD_REQUEST, words)
+        })
     }
 
     /// What seals the frames of the answer, where the request was signed.

@@ -1,14 +1,14 @@
-//! `POST verify-connection`: whether this site knows the connection. Its exact 404 means gone.
+//! `POST verify-connection`: whether this site knows the connection; its exact 404 means gone. Sites that sign also tell
+//! each other how they stand.
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use jiff::Timestamp;
 use serde_json::json;
 
-use crate::api::peer::answer::{Refusal, ok};
+use crate::api::peer::answer::{Refusal, ok_standing};
 use crate::api::peer::request::PeerRequest;
 use crate::sync::Ctx;
-use crate::sync::connections::{by_url_and_token_hash, note_contact};
+use crate::sync::connections::{Said, by_url_and_token_hash, hear};
 
 const FAILED: &str = "Failed to verify connection";
 
@@ -16,7 +16,6 @@ const FAILED: &str = "Failed to verify connection";
 pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response, Refusal> {
     let form = request.form(ctx).await?;
     let [url, hash] = form.required(["sender_url", "auth_token_hash"])?;
-    let internal = |err| Refusal::internal(&err, FAILED);
     let connection = by_url_and_token_hash(ctx, url, request.claim(hash)?)
         .await
         .map_err(|err| Refusal::of_lookup(&err, FAILED))?
@@ -24,8 +23,14 @@ pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response,
             let body = json!({"success": false, "exists": false});
             Refusal::exactly(StatusCode::NOT_FOUND, body)
         })?;
-    note_contact(ctx, &connection, Timestamp::now())
+    let said = Said {
+        status: None,
+        standing: request.standing(&form)?,
+    };
+    let actor = request.actor(&connection.name);
+    let told = hear(ctx, &connection, &said, &actor)
         .await
-        .map_err(internal)?;
-    Ok(ok(&json!({"success": true, "exists": true})))
+        .map_err(|err| Refusal::of_hearing(&err, FAILED))?;
+    let exists = json!({"success": true, "exists": true});
+    Ok(ok_standing(exists, told.standing.as_ref()))
 }

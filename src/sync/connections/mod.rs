@@ -5,6 +5,7 @@
 
 mod address;
 mod announce;
+mod contact;
 mod decide;
 mod edit;
 mod give;
@@ -16,18 +17,20 @@ mod password;
 mod policy;
 mod proof;
 mod register;
+mod take;
 mod tell;
 mod verify;
 
+pub use contact::{note_absence, note_contact, note_no_answer, note_presence};
 pub use decide::{decide, delete, may_decide};
 pub(in crate::sync) use edit::checked_name;
 pub use edit::{Edit, edit};
 pub use give::{NewConnection, give};
-pub use heard::{hear_deletion, hear_status, note_contact, tell_status};
+pub use heard::{HeardError, Said, Told, hear, hear_deletion, tell_status};
 pub use lookup::{Claim, LookupError, by_token_hash, by_url_and_token_hash, existing};
 pub use password::hash_password;
 pub use policy::{ENABLED_KEY, IncomingPolicy, MODE_KEY, PASSWORD_KEY, incoming_policy};
 pub use proof::{Nonces, ProofError, Proved, prove};
 pub use register::{Registration, RegistrationRefusal, register};
-pub use tell::{note_absence, note_presence, tell_peer};
+pub use tell::{Healed, heal};
 pub use verify::verify;
