@@ -8,7 +8,7 @@ mod keys;
 mod standing;
 
 use crate::base::secret::Secret;
-use crate::model::connection::{Connection, Totals};
+use crate::model::connection::{Connection, Status, Totals};
 use crate::model::id::ConnectionId;
 use crate::model::url::PeerUrl;
 use crate::store::connection::keys::{FIRST_GENERATION, Sealed};
@@ -109,7 +109,7 @@ impl Store {
             optional_micros(unknown.map(|unknown| unknown.since)),
             unknown
                 .and_then(|unknown| unknown.severed_from)
-                .map(|status| status.as_str())
+                .map(Status::as_str)
         );
         Ok(())
     }

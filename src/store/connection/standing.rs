@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use crate::model::connection::Unknown;
+use crate::model::connection::{Status, Unknown};
 use crate::model::id::ConnectionId;
 use crate::model::standing::Standing;
 use crate::store::pool::execute;
@@ -68,7 +68,7 @@ impl Store {
             optional_micros(unknown.map(|unknown| unknown.since)),
             unknown
                 .and_then(|unknown| unknown.severed_from)
-                .map(|status| status.as_str()),
+                .map(Status::as_str),
             after.contradicted,
             after.peer_deleted,
             step.reason.is_some(),
