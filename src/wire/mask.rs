@@ -30,7 +30,10 @@ impl PseudonymKey {
         let length = u64::try_from(name.len()).unwrap_or(u64::MAX);
         hasher.update(&length.to_le_bytes());
         hasher.update(name.as_bytes());
-        Pseudonym { hasher, kind }
+        Pseudonym {
+            hasher: Box::new(hasher),
+            kind,
+        }
     }
 }
 
@@ -38,7 +41,7 @@ impl PseudonymKey {
 #[derive(Clone, Debug)]
 pub struct Pseudonym {
     /// Has taken in the name.
-    hasher: blake3::Hasher,
+    hasher: Box<blake3::Hasher>,
     kind: NeutralType,
 }
 
@@ -77,7 +80,7 @@ impl Pseudonym {
     /// # Errors
     /// When the bytes are no value of the type.
     pub fn of(&self, value: &[u8]) -> Result<[u8; 16], InvalidValue> {
-        let mut hasher = self.hasher.clone();
+        let mut hasher = blake3::Hasher::clone(&self.hasher);
         let mut update = |tag: u8, bytes: &[u8]| {
             hasher.update(&[tag]).update(bytes);
         };
