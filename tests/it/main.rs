@@ -23,6 +23,7 @@ mod clock;
 mod commands;
 mod engine;
 mod harness;
+mod identity;
 mod peer;
 mod pull;
 mod service;
