@@ -1,4 +1,5 @@
-//! What a connection keeps secret: its token's hash, the token until it was sent, and the keys of a signed one.
+//! What a connection keeps secret: its token's hash, the token until it was sent, and the keys of a signed one, which are
+//! two while it goes over to the next.
 //!
 //! Invariant: nothing of it is in the state but sealed, bound to its row and column.
 
@@ -7,7 +8,7 @@ use jiff::Timestamp;
 use crate::base::secret::Secret;
 use crate::model::connection::{Auth, Connection, Direction};
 use crate::model::id::ConnectionId;
-use crate::store::connection::rotation::SecondKey;
+use crate::model::rotation::Stage;
 use crate::store::pool::fetch_optional;
 use crate::store::record::Record;
 use crate::store::{Store, StoreError};
@@ -43,6 +44,21 @@ pub struct AcceptedKeys {
     pub current: ConnectionKeys,
     /// Set while the connection goes over from one generation to the next.
     pub second: Option<SecondKey>,
+}
+
+/// The second key of a connection.
+#[derive(Clone, Debug)]
+pub struct SecondKey {
+    /// What it is.
+    pub stage: Stage,
+    /// Its generation.
+    pub generation: u32,
+    /// The key.
+    pub root_key: RootKey,
+    /// Until when the peer may sign with it, where it is the previous one.
+    pub accepted_until: Option<Timestamp>,
+    /// How often it was offered in vain.
+    pub attempts: u32,
 }
 
 /// A connection's secrets as they are stored.
@@ -123,6 +139,33 @@ impl Store {
         Ok(Some(AcceptedKeys {
             current: ConnectionKeys::derive(&RootKey::of_token(&token), 1),
             second: None,
+        }))
+    }
+
+    /// The connection's second key, also one whose time is over.
+    ///
+    /// # Errors
+    /// When the database fails or a value does not open with this key.
+    pub async fn second_key(&self, id: ConnectionId) -> Result<Option<SecondKey>, StoreError> {
+        let row = fetch_optional!(
+            self,
+            "select connection_id, stage, generation, root_key, accepted_until, attempts
+            from rotation
+            where connection_id = $1",
+            id.to_string()
+        );
+        let Some(row) = row else { return Ok(None) };
+        let record = Record::new("rotation", "connection_id", row);
+        let sealed = record.text("root_key")?;
+        let opened = self.key.open(&place(id, "rotation"), &sealed)?;
+        let root_key = RootKey::from_text(&opened)
+            .ok_or_else(|| record.corrupt("root_key", "a connection's key"))?;
+        Ok(Some(SecondKey {
+            stage: record.parsed("stage")?,
+            generation: record.count("generation")?,
+            root_key,
+            accepted_until: record.optional_time("accepted_until")?,
+            attempts: record.count("attempts")?,
         }))
     }
 

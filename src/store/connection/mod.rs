@@ -23,8 +23,8 @@ use crate::store::record::{
 use crate::store::{ListPage, Store, StoreError};
 
 pub use change::{ConnectionEdit, PeerWord, RegistrationAnswer};
-pub use keys::{AcceptedKeys, Kept, SignedPeer};
-pub use rotation::{NextKey, SecondKey};
+pub use keys::{AcceptedKeys, Kept, SecondKey, SignedPeer};
+pub use rotation::NextKey;
 
 macro_rules! select_connection {
     ($rest:literal) => {

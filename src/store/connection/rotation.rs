@@ -6,27 +6,10 @@
 use jiff::Timestamp;
 
 use crate::model::id::ConnectionId;
-use crate::model::rotation::Stage;
-use crate::store::connection::keys::place;
-use crate::store::pool::{Row, execute, fetch_all, fetch_optional, on_pool};
+use crate::store::pool::{Row, execute, fetch_all, on_pool};
 use crate::store::record::{Record, micros};
 use crate::store::{Store, StoreError};
 use crate::wire::signing::RootKey;
-
-/// The second key of a connection.
-#[derive(Clone, Debug)]
-pub struct SecondKey {
-    /// What it is.
-    pub stage: Stage,
-    /// Its generation.
-    pub generation: u32,
-    /// The key.
-    pub root_key: RootKey,
-    /// Until when the peer may sign with it, where it is the previous one.
-    pub accepted_until: Option<Timestamp>,
-    /// How often it was offered in vain.
-    pub attempts: u32,
-}
 
 /// The next key of a connection, and what becomes of the one so far.
 #[derive(Clone, Debug)]
@@ -40,33 +23,6 @@ pub struct NextKey {
 }
 
 impl Store {
-    /// The connection's second key, also one whose time is over.
-    ///
-    /// # Errors
-    /// When the database fails or a value does not open with this key.
-    pub async fn second_key(&self, id: ConnectionId) -> Result<Option<SecondKey>, StoreError> {
-        let row = fetch_optional!(
-            self,
-            "select connection_id, stage, generation, root_key, accepted_until, attempts
-            from rotation
-            where connection_id = $1",
-            id.to_string()
-        );
-        let Some(row) = row else { return Ok(None) };
-        let record = Record::new("rotation", "connection_id", row);
-        let sealed = record.text("root_key")?;
-        let opened = self.key.open(&place(id, "rotation"), &sealed)?;
-        let root_key = RootKey::from_text(&opened)
-            .ok_or_else(|| record.corrupt("root_key", "a connection's key"))?;
-        Ok(Some(SecondKey {
-            stage: record.parsed("stage")?,
-            generation: record.count("generation")?,
-            root_key,
-            accepted_until: record.optional_time("accepted_until")?,
-            attempts: record.count("attempts")?,
-        }))
-    }
-
     /// Keeps the key that is to follow generation `after` as offered. False when another generation is current, or a
     /// rotation is under way already.
     ///
