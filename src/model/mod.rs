@@ -13,6 +13,7 @@ pub mod outcome;
 pub mod policy;
 pub mod repair;
 pub mod role;
+pub mod rotation;
 pub mod run;
 pub mod schedule;
 pub mod standing;

@@ -21,7 +21,7 @@ const PREFIXES: [&str; 2] = ["", "/phoenix_kit"];
 /// A peer that can be asked.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    transport: Transport,
+    pub(super) transport: Transport,
 }
 
 /// What `register-connection` sends.
@@ -370,7 +370,11 @@ impl Peer {
 }
 
 /// The two keys that name a connection, and how we stand.
-fn named(own_url: &PeerUrl, credentials: &Credentials, ours: Option<&StandingWord>) -> Value {
+pub(super) fn named(
+    own_url: &PeerUrl,
+    credentials: &Credentials,
+    ours: Option<&StandingWord>,
+) -> Value {
     let mut body = json!({"sender_url": own_url.to_string(), "auth_token_hash": credentials.token_hash.expose()});
     if let (Some(ours), Some(fields)) = (ours, body.as_object_mut()) {
         fields.insert("evenkeel".into(), json!(ours));

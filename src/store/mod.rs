@@ -27,7 +27,10 @@ use crate::store::open::Address;
 use crate::store::pool::{Pool, on_pool};
 
 pub use audit::AuditEntry;
-pub use connection::{ConnectionEdit, Kept, RegistrationAnswer, SignedPeer, StandingStep};
+pub use connection::{
+    AcceptedKeys, ConnectionEdit, Kept, NextKey, RegistrationAnswer, SecondKey, SignedPeer,
+    StandingStep,
+};
 pub use run::{RunFilter, RunPage};
 pub use site::SiteIdentity;
 pub use sync::{DeletedSync, TableTaken, Taken, Turn};

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::secret::Secret;
 use crate::model::connection::Status;
 use crate::model::filter::Filter;
 use crate::model::standing::Word;
@@ -24,6 +25,15 @@ pub struct EvenkeelHello {
     /// With which key it signs receipts (base64 of an Ed25519 public key); whoever says it signs requests, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt_key: Option<String>,
+}
+
+/// The key of the next generation, in the `evenkeel` object of a signed `verify-connection`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct RotationOffer {
+    /// Its generation.
+    pub generation: u32,
+    /// 32 bytes as base64url without padding: the root key of that generation.
+    pub key: Secret<String>,
 }
 
 /// The answer to `register-connection`.
@@ -194,6 +204,18 @@ pub enum StreamFaultCode {
     ConnectionNotActive,
     /// The table was taken out of the grant meanwhile.
     TableNotGranted,
+    /// The grant gives other columns or rows of the table than when the stream began.
+    GrantChanged,
+    /// The grant's time is over.
+    Expired,
+    /// The grant's hours are over.
+    OutsideHours,
+    /// The grant no longer names the network that the request came from.
+    NetworkNotAllowed,
+    /// The day's rows are used up.
+    RowsPerDay,
+    /// The day's bytes are used up.
+    BytesPerDay,
 }
 
 words! {
@@ -202,6 +224,8 @@ words! {
         TableChanged = "table_changed", TableLocked = "table_locked",
         DatabaseLost = "database_lost", ReadFailed = "read_failed",
         ConnectionNotActive = "connection_not_active", TableNotGranted = "table_not_granted",
+        GrantChanged = "grant_changed", Expired = "expired", OutsideHours = "outside_hours",
+        NetworkNotAllowed = "network_not_allowed", RowsPerDay = "rows_per_day", BytesPerDay = "bytes_per_day",
     }
 }
 

@@ -19,12 +19,12 @@ use crate::api::peer::form::Form;
 use crate::api::stall::Patience;
 use crate::base::cause::first_cause;
 use crate::model::url::is_loopback;
-use crate::sync::connections::{Claim, Proved, incoming_policy, prove};
+use crate::sync::connections::{Claim, OfferedKey, Proved, incoming_policy, note_proved, prove};
 use crate::sync::serve::ClientKind;
 use crate::sync::{Actor, Ctx};
 use crate::wire::frame::MEDIA_TYPE;
-use crate::wire::messages::StandingWord;
-use crate::wire::signing::{Presented, Request as SignedRequest, Seal, joined};
+use crate::wire::messages::{RotationOffer, StandingWord};
+use crate::wire::signing::{Presented, Request as SignedRequest, RootKey, Seal, joined};
 
 /// A request with its whole body.
 #[derive(Debug)]
@@ -79,7 +79,33 @@ impl PeerRequest {
             return Err(Refusal::disabled());
         }
         self.check_signature(ctx).await?;
-        self.fields()
+        let form = self.fields()?;
+        if let Some(proved) = self.proved.get().filter(|_| offer_in(&form).is_none()) {
+            note_proved(ctx, proved, Timestamp::now())
+                .await
+                .map_err(|err| Refusal::internal(&err, "Internal error"))?;
+        }
+        Ok(form)
+    }
+
+    /// The key that the peer of a signed connection offers in `form`, by this request.
+    ///
+    /// # Errors
+    /// 400 for what is no such key.
+    pub(super) fn offered_key(&self, form: &Form) -> Result<Option<OfferedKey>, Refusal> {
+        let (Some(value), Some(proved)) = (offer_in(form), self.proved.get()) else {
+            return Ok(None);
+        };
+        let refusal = || {
+            let words = "Invalid evenkeel.rotate: generation and a key of 32 bytes are expected";
+            Refusal::new(StatusCode::BAD_REQUEST, words)
+        };
+        let offer: RotationOffer = serde::Deserialize::deserialize(value).map_err(|_| refusal())?;
+        Ok(Some(OfferedKey {
+            generation: offer.generation,
+            root_key: RootKey::from_offer(offer.key.expose()).ok_or_else(refusal)?,
+            signed_with: proved.generation(),
+        }))
     }
 
     async fn check_signature(&self, ctx: &Ctx) -> Result<(), Refusal> {
@@ -129,10 +155,7 @@ impl PeerRequest {
     /// # Errors
     /// 400 for what is none.
     pub(super) fn standing(&self, form: &Form) -> Result<Option<StandingWord>, Refusal> {
-        let Some(value) = form
-            .value("evenkeel")
-            .filter(|_| self.proved.get().is_some())
-        else {
+        let Some(value) = standing_in(form).filter(|_| self.proved.get().is_some()) else {
             return Ok(None);
         };
         StandingWord::deserialize(value).map(Some).map_err(|_| {
@@ -220,6 +243,19 @@ impl PeerRequest {
             address: self.address,
         }
     }
+}
+
+/// The offer of a key in the fields of a request, read or not.
+/// The object may also be there for an offer of a key alone.
+fn standing_in(form: &Form) -> Option<&serde_json::Value> {
+    form.value("evenkeel")
+        .filter(|said| said.get("status").is_some())
+}
+
+fn offer_in(form: &Form) -> Option<&serde_json::Value> {
+    form.value("evenkeel")?
+        .get("rotate")
+        .filter(|offer| !offer.is_null())
 }
 
 fn refused(err: &(dyn std::error::Error + 'static)) -> Refusal {
