@@ -8,6 +8,7 @@ mod catalogue;
 mod certificate;
 mod error;
 mod guard;
+mod json_rows;
 mod peer;
 mod rows;
 mod signing;
@@ -15,6 +16,7 @@ mod transport;
 mod webhook;
 
 pub use error::RemoteError;
+pub use json_rows::{JsonEnd, JsonRequest, JsonRows};
 pub use peer::{Peer, RegisterRequest, RowsRequest, Verified};
 pub use rows::IncomingRows;
 

@@ -21,7 +21,7 @@ const PREFIXES: [&str; 2] = ["", "/phoenix_kit"];
 /// A peer that can be asked.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    transport: Transport,
+    pub(super) transport: Transport,
 }
 
 /// What `register-connection` sends.

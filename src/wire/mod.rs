@@ -10,6 +10,7 @@ pub mod frame;
 pub mod json;
 pub mod messages;
 pub mod numeric;
+pub mod published;
 pub mod row;
 pub mod scope;
 pub mod signing;

@@ -13,7 +13,8 @@ use crate::sync::serve::cursor;
 use crate::sync::serve::fault::{FilterFault, ServeError};
 use crate::sync::serve::filter::KeyFilter;
 use crate::sync::serve::history;
-use crate::sync::serve::records::{read_json, selection};
+use crate::sync::serve::records::{form_for, read_json, selection};
+use crate::wire::json::JsonForm;
 use crate::wire::messages::StreamFaultCode;
 
 /// Which rows to pull.
@@ -52,7 +53,7 @@ pub async fn pull_rows(
     let table = granted_table(ctx, connection, client, name).await?;
     let rows = wanted(&table, order)?;
     let begun = history::begun(connection, table.name.clone());
-    let read = read(ctx, connection, &table, rows, order).await;
+    let read = read(ctx, connection, &table, (rows, form_for(client)), order).await;
     let ended = match &read {
         Ok(pulled) => {
             let bytes: usize = pulled.rows.iter().map(|row| row.get().len() + 1).sum();
@@ -73,14 +74,14 @@ async fn read(
     ctx: &Ctx,
     connection: &Connection,
     table: &Table,
-    rows: RowFilter,
+    (rows, form): (RowFilter, JsonForm),
     order: &PullOrder,
 ) -> Result<PulledRows, ServeError> {
     let limit = u64::from(connection.grant.limits.max_records_per_request);
     // One more than is sent tells whether there are more.
     let selection = selection(table, rows, limit.saturating_add(1), 0);
     let columns = selection.columns.clone();
-    let found = read_json(ctx, selection, limit).await?;
+    let found = read_json(ctx, selection, limit, form).await?;
     // Whoever names ids knows which it did not get; their order is not the key's.
     let goes_on = found.truncated && !matches!(order.filter, Some(KeyFilter::Ids(_)));
     let next_cursor = if goes_on {

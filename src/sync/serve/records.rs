@@ -10,7 +10,7 @@ use crate::sync::Ctx;
 use crate::sync::serve::access::{ClientKind, granted_table, sent_columns};
 use crate::sync::serve::fault::ServeError;
 use crate::sync::serve::filter::KeyFilter;
-use crate::wire::json::row_to_json;
+use crate::wire::json::{JsonForm, row_to_json};
 
 /// JSON of one answer at most, in bytes: beyond it the answer stops after a whole row.
 pub(super) const MAX_JSON_BYTES: usize = 32 << 20;
@@ -43,7 +43,17 @@ pub async fn visible_records(
         None => RowFilter::All,
     };
     let selection = selection(&table, rows, page.limit, page.offset);
-    Ok(read_json(ctx, selection, page.limit).await?.rows)
+    Ok(read_json(ctx, selection, page.limit, form_for(client))
+        .await?
+        .rows)
+}
+
+/// The forms of values that a client takes.
+pub(super) fn form_for(client: ClientKind) -> JsonForm {
+    match client {
+        ClientKind::Any => JsonForm::Published,
+        ClientKind::PhoenixKit => JsonForm::PhoenixKit,
+    }
 }
 
 /// Rows as JSON, and where they stopped.
@@ -82,6 +92,7 @@ pub(super) async fn read_json(
     ctx: &Ctx,
     selection: Selection,
     keep: u64,
+    form: JsonForm,
 ) -> Result<JsonRows, ServeError> {
     let keep = usize::try_from(keep).unwrap_or(usize::MAX);
     let (table, columns) = (selection.table.clone(), selection.columns.clone());
@@ -97,7 +108,7 @@ pub(super) async fn read_json(
         };
         for tuple in batch.tuples() {
             let tuple = tuple?;
-            let row = row_to_json(&columns, tuple)?;
+            let row = row_to_json(form, &columns, tuple)?;
             bytes += row.get().len();
             let is_too_much = bytes > MAX_JSON_BYTES && !found.rows.is_empty();
             if found.rows.len() >= keep || is_too_much {
