@@ -24,6 +24,7 @@ mod commands;
 mod engine;
 mod harness;
 mod peer;
+mod phoenix;
 mod pull;
 mod service;
 mod store;

@@ -13,7 +13,7 @@ use crate::model::table::{NeutralType, Table, TableName};
 use crate::sync::SyncError;
 use crate::sync::contract::refuse;
 use crate::sync::pull::Source;
-use crate::wire::messages::Catalogue;
+use crate::wire::messages::{Catalogue, CatalogueColumn};
 use crate::wire::published::NAMELESS;
 
 /// How the source sends a table's rows.
@@ -77,11 +77,14 @@ pub(super) fn catalogue_of(
     }
     let mut table = source.peer.described(schema, rows)?;
     refuse_zoned_times(order, &table.catalogue)?;
-    if let Some(here) = here {
-        adopt_types(&mut table.catalogue, order, here);
-        if !table.says_key {
-            table.catalogue.primary_key = key_by(here, order, &table.catalogue);
+    match here {
+        Some(here) => {
+            adopt_types(&mut table.catalogue, order, here);
+            if !table.says_key {
+                table.catalogue.primary_key = key_by(here, order, &table.catalogue);
+            }
         }
+        None => make_text(&mut table.catalogue),
     }
     Ok(table.catalogue)
 }
@@ -139,6 +142,14 @@ fn adopt_types(there: &mut Catalogue, order: &TableOrder, here: &Table) {
         if let Some(column) = nameless {
             column.native.clone_from(&held.native);
         }
+    }
+}
+
+/// In a table that is made here such a column is text: of its type no name is known.
+fn make_text(there: &mut Catalogue) {
+    let nameless = |column: &&mut CatalogueColumn| NAMELESS.contains(&column.native.as_str());
+    for column in there.columns.iter_mut().filter(nameless) {
+        "text".clone_into(&mut column.native);
     }
 }
 

@@ -204,7 +204,7 @@ impl WholeTable {
             }
             Stage::Ranges if end.truncated => self.ask_behind().await,
             Stage::Ranges => Ok(()),
-            Stage::Pages(pages) => match pages.step(&self.page.keys, self.page.fresh) {
+            Stage::Pages(pages) => match pages.step(&self.page.keys, self.page.fresh, self.rows) {
                 Step::Ask(offset) => self.ask(page_at(offset)).await,
                 Step::Over(rows) if self.rows >= rows => Ok(()),
                 Step::Over(rows) => Err(self.cut(format!(
