@@ -26,6 +26,7 @@ mod grants;
 mod harness;
 mod identity;
 mod peer;
+mod phoenix;
 mod pull;
 mod service;
 mod store;
