@@ -24,6 +24,7 @@ pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response,
             let body = json!({"success": false, "exists": false});
             Refusal::exactly(StatusCode::NOT_FOUND, body)
         })?;
+    request.is_of(ctx, &connection)?;
     note_contact(ctx, &connection, Timestamp::now())
         .await
         .map_err(internal)?;

@@ -1,7 +1,9 @@
 //! What a peer sees under a grant, on every path that leads to data.
 
+mod limits;
 mod paths;
 mod pulls;
+mod throttle;
 
 use serde_json::{Value, json};
 
