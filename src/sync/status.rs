@@ -9,6 +9,7 @@ use crate::model::sync::SyncDefinition;
 use crate::model::trouble::{Known, Trouble, troubles};
 use crate::store::{ListPage, StoreError};
 use crate::sync::Ctx;
+use crate::sync::serve::gaps;
 
 /// Connections or syncs read at a time.
 const PAGE: u32 = 200;
@@ -26,6 +27,7 @@ pub async fn status(ctx: &Ctx, now: Timestamp) -> Result<Vec<Trouble>, StoreErro
         }
     }
     let known = Known {
+        gaps: gaps(ctx, &connections).await,
         connections,
         outcomes: ctx.store.outcomes_to_tell().await?,
         runs: ctx.store.runs_to_tell().await?,

@@ -1,5 +1,7 @@
 //! What a peer sees under a grant, on every path that leads to data.
 
+mod attacks;
+mod changes;
 mod limits;
 mod paths;
 mod pulls;
