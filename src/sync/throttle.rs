@@ -51,7 +51,7 @@ impl Throttle {
         per_minute: Option<u32>,
     ) -> Result<(), TooOften> {
         match per_minute {
-            Some(number) => self.connections.count(connection, Rate::even(number)),
+            Some(number) => self.connections.count(&connection, Rate::even(number)),
             None => Ok(()),
         }
     }
@@ -131,7 +131,7 @@ impl<K: Hash + Eq + Clone> Default for Callers<K> {
 }
 
 impl<K: Hash + Eq + Clone> Callers<K> {
-    fn count(&self, caller: K, rate: Rate) -> Result<(), TooOften> {
+    fn count(&self, caller: &K, rate: Rate) -> Result<(), TooOften> {
         let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counted.forget_idle();
         if counted.callers() >= MOST_CALLERS {
@@ -143,7 +143,7 @@ impl<K: Hash + Eq + Clone> Callers<K> {
             .limiters
             .entry(rate)
             .or_insert_with(|| RateLimiter::hashmap(rate.quota()));
-        limiter.check_key(&caller).map_err(|until| {
+        limiter.check_key(caller).map_err(|until| {
             let wait = until.wait_time_from(limiter.clock().now());
             TooOften {
                 retry_after: wait.as_secs().saturating_add(1),
@@ -156,7 +156,7 @@ impl Callers<IpAddr> {
     /// Who comes by a socket of this machine is nobody from outside.
     fn count_address(&self, address: Option<IpAddr>, rate: Rate) -> Result<(), TooOften> {
         match address {
-            Some(address) => self.count(site_of(address), rate),
+            Some(address) => self.count(&site_of(address), rate),
             None => Ok(()),
         }
     }
@@ -212,21 +212,23 @@ mod tests {
         tokens_per_minute: 2,
     };
 
-    fn address(text: &str) -> Option<IpAddr> {
-        Some(text.parse().unwrap())
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
     }
 
     #[test]
     fn a_caller_has_its_burst_and_then_waits_for_the_next_request() {
         let throttle = Throttle::default();
-        let ask = |address: &str| throttle.stranger(self::address(address), &RATES);
+        let ask = |address: &str| throttle.stranger(Some(self::address(address)), &RATES);
         for _ in 0..3 {
             ask("192.0.2.1").unwrap();
         }
         let wait = ask("192.0.2.1").unwrap_err().retry_after;
         assert!((1..=11).contains(&wait), "{wait}");
         ask("192.0.2.2").unwrap();
-        throttle.password(address("192.0.2.1"), &RATES).unwrap();
+        throttle
+            .password(Some(address("192.0.2.1")), &RATES)
+            .unwrap();
         for _ in 0..10 {
             throttle.stranger(None, &RATES).unwrap();
         }
@@ -237,18 +239,20 @@ mod tests {
         let throttle = Throttle::default();
         for last in ["1", "2", "ffff:1:2:3"] {
             let address = address(&format!("2001:db8:0:1::{last}"));
-            throttle.stranger(address, &RATES).unwrap();
+            throttle.stranger(Some(address), &RATES).unwrap();
         }
         throttle
-            .stranger(address("2001:db8:0:1::9"), &RATES)
+            .stranger(Some(address("2001:db8:0:1::9")), &RATES)
             .unwrap_err();
         throttle
-            .stranger(address("2001:db8:0:2::9"), &RATES)
+            .stranger(Some(address("2001:db8:0:2::9")), &RATES)
             .unwrap();
         for mapped in ["::ffff:192.0.2.1", "192.0.2.1", "::ffff:192.0.2.1"] {
-            throttle.stranger(address(mapped), &RATES).unwrap();
+            throttle.stranger(Some(address(mapped)), &RATES).unwrap();
         }
-        throttle.stranger(address("192.0.2.1"), &RATES).unwrap_err();
+        throttle
+            .stranger(Some(address("192.0.2.1")), &RATES)
+            .unwrap_err();
     }
 
     #[test]
@@ -272,9 +276,9 @@ mod tests {
         let callers = Callers::default();
         let rate = Rate::even(1);
         for caller in 0..MOST_CALLERS {
-            callers.count(caller, rate).unwrap();
+            callers.count(&caller, rate).unwrap();
         }
-        callers.count(MOST_CALLERS, rate).unwrap_err();
+        callers.count(&MOST_CALLERS, rate).unwrap_err();
         assert_eq!(callers.0.lock().unwrap().callers(), MOST_CALLERS);
     }
 }
