@@ -19,6 +19,7 @@ use crate::config::{Config, LiveSettings, Loaded, Reading};
 use crate::engine::{self, EngineError};
 use crate::jobs::alerter::Alerter;
 use crate::jobs::healer::Healer;
+use crate::jobs::janitor::Janitor;
 use crate::jobs::runner::Runner;
 use crate::jobs::scheduler::Scheduler;
 use crate::remote::{Remote, RemoteError};
@@ -124,6 +125,7 @@ pub async fn serve(loaded: Loaded, reloads: Reloads, standby: bool) -> Result<()
         runner: Waker::default(),
         scheduler: Waker::default(),
         healer: Waker::default(),
+        janitor: Waker::default(),
         alerter: Waker::default(),
         active: ActiveRuns::default(),
     });
@@ -139,6 +141,8 @@ pub async fn serve(loaded: Loaded, reloads: Reloads, standby: bool) -> Result<()
     ctx.tasks.repeat(Arc::new(scheduler), ctx.scheduler.clone());
     ctx.tasks
         .repeat(Arc::new(Healer::new(Arc::clone(&ctx))), ctx.healer.clone());
+    let janitor = Janitor::new(Arc::clone(&ctx));
+    ctx.tasks.repeat(Arc::new(janitor), ctx.janitor.clone());
     ctx.tasks.repeat(
         Arc::new(Alerter::new(Arc::clone(&ctx))),
         ctx.alerter.clone(),

@@ -10,9 +10,11 @@ use crate::model::role::Role;
 use crate::model::run::{ConflictStrategy, SyncMode};
 use crate::model::table::TableName;
 
+mod connection;
 mod given;
 mod sync;
 
+pub use connection::ConnectionCommand;
 pub use given::GivenTables;
 pub use sync::{CreateArguments, EditArguments, NewFilter, NewSchedule, PulledTable, SyncCommand};
 
@@ -172,79 +174,6 @@ pub struct ConnectArguments {
     pub password_file: Option<PathBuf>,
 }
 
-/// `connections …`
-#[derive(Debug, Subcommand)]
-pub enum ConnectionCommand {
-    /// Show everything about it
-    Show {
-        /// Its name or id
-        id: String,
-    },
-    /// Let a pending connection begin
-    #[command(after_help = help::APPROVE)]
-    Approve {
-        /// Its name or id
-        id: String,
-        /// The tables.
-        #[command(flatten)]
-        given: GivenTables,
-        /// Approve although the peer did not prove who it is
-        #[arg(long)]
-        unproved: bool,
-    },
-    /// Turn a pending connection down
-    Reject {
-        /// Its name or id
-        id: String,
-    },
-    /// Change its name, URL or grant
-    #[command(after_help = help::EDIT)]
-    Edit {
-        /// Its name or id
-        id: String,
-        /// The new name
-        #[arg(long)]
-        name: Option<String>,
-        /// The new URL
-        #[arg(long)]
-        url: Option<String>,
-        /// The tables.
-        #[command(flatten)]
-        given: GivenTables,
-    },
-    /// Halt it until it is reactivated; nothing is pulled meanwhile
-    Suspend {
-        /// Its name or id
-        id: String,
-        /// Why
-        #[arg(long)]
-        reason: Option<String>,
-    },
-    /// Let a suspended connection go on
-    Reactivate {
-        /// Its name or id
-        id: String,
-    },
-    /// End it for good, but keep it in the list
-    Revoke {
-        /// Its name or id
-        id: String,
-        /// Why
-        #[arg(long)]
-        reason: Option<String>,
-    },
-    /// End it for good and forget it; tables and rows stay
-    Delete {
-        /// Its name or id
-        id: String,
-    },
-    /// Ask the peer whether it still knows the connection
-    Verify {
-        /// Its name or id
-        id: String,
-    },
-}
-
 /// `pull …`
 #[derive(Debug, Args)]
 pub struct PullArguments {
@@ -347,6 +276,7 @@ mod tests {
             "connections edit hq --name hq2",
             "connections edit hq --grant hq.toml",
             "connections revoke hq --reason done",
+            "connections rotate hq",
             "tables hq",
             "schema hq orders",
             "records hq orders --limit 3",

@@ -6,15 +6,16 @@ use crate::cli::arguments::ConnectionCommand;
 use crate::cli::client::Client;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::fields::{at, granted, shown, text};
+use crate::cli::fields::{at, granted, number, shown, text};
 use crate::cli::print::{Column, Output};
 use crate::cli::{grants, resolve};
 
-const COLUMNS: [Column; 7] = [
+const COLUMNS: [Column; 8] = [
     ("name", |row| text(row, "name").to_owned()),
     ("direction", |row| text(row, "direction").to_owned()),
     ("status", |row| text(row, "status").to_owned()),
     ("auth", |row| text(row, "auth").to_owned()),
+    ("identity", |row| text(row, "identity").to_owned()),
     ("url", |row| text(row, "url").to_owned()),
     ("tables", |row| {
         at(row, "grant").map(granted).unwrap_or_default()
@@ -56,6 +57,7 @@ pub(super) async fn run(
             act(&client, output, &id, "revoke", json!({"reason": reason})).await?;
         }
         ConnectionCommand::Verify { id } => act(&client, output, &id, "verify", json!({})).await?,
+        ConnectionCommand::Rotate { id } => rotate(&client, output, &id).await?,
         ConnectionCommand::Edit {
             id,
             name,
@@ -130,6 +132,26 @@ async fn act(
         _ => answer,
     };
     tell(output, &row)
+}
+
+/// Changes the key, and says whether the peer has it.
+async fn rotate(client: &Client, output: Output, wanted: &str) -> anyhow::Result<()> {
+    let before = resolve::connection(client, wanted).await?;
+    let id = text(&before, "id");
+    let row = client
+        .post(&["connections", id, "rotate"], &json!({}))
+        .await?;
+    output.list(std::slice::from_ref(&row), &COLUMNS)?;
+    let generation = |row| number(row, "key_generation");
+    output.note(&if generation(&row) > generation(&before) {
+        format!(
+            "Both sites sign with key {} now; the one before is forgotten within a day.",
+            generation(&row)
+        )
+    } else {
+        "The peer does not have the new key yet; the daemon goes on offering it, and both sites sign with the present one meanwhile.".to_owned()
+    });
+    Ok(())
 }
 
 async fn edit(

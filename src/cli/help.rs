@@ -23,6 +23,8 @@ Example: evenkeel connections edit hq --grant hq.toml";
 
 /// Below `connections approve --help`.
 pub(super) const APPROVE: &str = "\
+The peer is asked, at the URL it claims, to prove who it is: only the site that made the request can answer. Exit code 4
+when it does not; --unproved lets it in as it is, and `connections` goes on to show it as claimed.
 --tables, --all-tables and --grant are for a peer that asks to receive. A peer that gives chose its tables itself.";
 
 /// Below `tables --help`.

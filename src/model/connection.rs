@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::grant::Grant;
 use crate::model::id::{ConnectionId, SiteId};
+use crate::model::table::TableName;
 use crate::model::url::PeerUrl;
 use crate::model::word::words;
 
 /// Which way rows flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// This site gives.
     Sender,
@@ -124,6 +125,8 @@ pub struct Connection {
     pub requested_from: Option<String>,
     /// What it may see; empty on a receiver.
     pub grant: Grant,
+    /// The tables it asked for, where it asked for access.
+    pub wanted_tables: Vec<TableName>,
     /// Set when the peer is an Evenkeel.
     pub remote: Option<RemoteSite>,
     /// When the row was made.
@@ -150,6 +153,14 @@ pub struct Connection {
     pub peer_deleted: bool,
     /// Our administrator deleted it; kept until the peer knows.
     pub deleted_at: Option<Timestamp>,
+    /// Our administrator wants it signed or not at all.
+    pub requires_signed: bool,
+    /// When the peer is asked next, at its URL, to prove who it is.
+    pub prove_at: Option<Timestamp>,
+    /// How often it was asked in vain.
+    pub prove_attempts: u32,
+    /// Of the key that both sides sign with; `None` on an unsigned one. The store counts it.
+    pub key_generation: Option<u32>,
 }
 
 impl Connection {
@@ -169,6 +180,7 @@ impl Connection {
             identity: Identity::Claimed,
             requested_from: None,
             grant: Grant::default(),
+            wanted_tables: Vec::new(),
             remote: None,
             created_at: now,
             approved_at: None,
@@ -182,6 +194,10 @@ impl Connection {
             registered: false,
             peer_deleted: false,
             deleted_at: None,
+            requires_signed: false,
+            prove_at: None,
+            prove_attempts: 0,
+            key_generation: None,
         }
     }
 
@@ -195,6 +211,12 @@ impl Connection {
     #[must_use]
     pub fn is_undelivered(&self) -> bool {
         self.registered && !self.peer_deleted && self.acked_epoch < self.epoch
+    }
+
+    /// Whether all there is of it is a stranger's claim: nobody here made or approved it.
+    #[must_use]
+    pub fn is_claim(&self) -> bool {
+        self.local_status == Status::Pending && self.approved_at.is_none()
     }
 
     /// Whose decision keeps it from being active, for messages.

@@ -12,6 +12,7 @@ pub mod order;
 pub mod outcome;
 pub mod policy;
 pub mod role;
+pub mod rotation;
 pub mod run;
 pub mod schedule;
 pub mod sync;

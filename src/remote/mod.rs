@@ -9,6 +9,7 @@ mod certificate;
 mod error;
 mod guard;
 mod peer;
+mod rotation;
 mod rows;
 mod signing;
 mod transport;
@@ -16,6 +17,7 @@ mod webhook;
 
 pub use error::RemoteError;
 pub use peer::{Peer, RegisterRequest, RowsRequest, Verified};
+pub use rotation::Rotated;
 pub use rows::IncomingRows;
 
 use std::sync::Arc;

@@ -21,7 +21,7 @@ const PREFIXES: [&str; 2] = ["", "/phoenix_kit"];
 /// A peer that can be asked.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    transport: Transport,
+    pub(super) transport: Transport,
 }
 
 /// What `register-connection` sends.
@@ -349,6 +349,6 @@ impl Peer {
 }
 
 /// The two keys that name a connection.
-fn named(own_url: &PeerUrl, credentials: &Credentials) -> Value {
+pub(super) fn named(own_url: &PeerUrl, credentials: &Credentials) -> Value {
     json!({"sender_url": own_url.to_string(), "auth_token_hash": credentials.token_hash.expose()})
 }

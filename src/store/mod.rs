@@ -28,7 +28,10 @@ use crate::store::open::Address;
 use crate::store::pool::{Pool, on_pool};
 
 pub use audit::AuditEntry;
-pub use connection::{ConnectionEdit, Kept, PeerWord, RegistrationAnswer, SignedPeer};
+pub use connection::{
+    AcceptedKeys, ConnectionEdit, Kept, NextKey, PeerWord, RegistrationAnswer, SecondKey,
+    SignedPeer,
+};
 pub use run::{RunFilter, RunPage};
 pub use site::SiteIdentity;
 pub use sync::{DeletedSync, TableTaken, Taken, Turn};

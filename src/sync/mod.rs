@@ -70,6 +70,8 @@ pub struct Ctx {
     pub scheduler: Waker,
     /// Wakes the healing loop: a peer has something to hear.
     pub healer: Waker,
+    /// Wakes the janitor: a peer is to prove who it is.
+    pub janitor: Waker,
     /// Wakes the alerter: what there is to tell may have changed.
     pub alerter: Waker,
     /// The runs at work.

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::secret::Secret;
 use crate::model::filter::Filter;
 use crate::model::table::{Engine, NeutralType, TableName};
 use crate::model::word::words;
@@ -22,6 +23,15 @@ pub struct EvenkeelHello {
     /// With which key it signs receipts (base64 of an Ed25519 public key); whoever says it signs requests, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt_key: Option<String>,
+}
+
+/// The key of the next generation, in the `evenkeel` object of a signed `verify-connection`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct RotationOffer {
+    /// Its generation.
+    pub generation: u32,
+    /// 32 bytes as base64url without padding: the root key of that generation.
+    pub key: Secret<String>,
 }
 
 /// The answer to `register-connection`.

@@ -19,11 +19,12 @@ use crate::api::stall::Patience;
 use crate::base::cause::first_cause;
 use crate::model::connection::Connection;
 use crate::model::url::is_loopback;
-use crate::sync::connections::{Claim, Proved, incoming_policy, prove};
+use crate::sync::connections::{Claim, OfferedKey, Proved, incoming_policy, note_proved, prove};
 use crate::sync::serve::{Admitted, ClientKind, ServeError, admit, check_request};
 use crate::sync::{Actor, Ctx};
 use crate::wire::frame::MEDIA_TYPE;
-use crate::wire::signing::{Presented, Request as SignedRequest, Seal, joined};
+use crate::wire::messages::RotationOffer;
+use crate::wire::signing::{Presented, Request as SignedRequest, RootKey, Seal, joined};
 
 /// A request with its whole body.
 #[derive(Debug)]
@@ -81,7 +82,33 @@ impl PeerRequest {
             return Err(Refusal::disabled());
         }
         self.check_signature(ctx).await?;
-        self.fields()
+        let form = self.fields()?;
+        if let Some(proved) = self.proved.get().filter(|_| offer_in(&form).is_none()) {
+            note_proved(ctx, proved, Timestamp::now())
+                .await
+                .map_err(|err| Refusal::internal(&err, "Internal error"))?;
+        }
+        Ok(form)
+    }
+
+    /// The key that the peer of a signed connection offers in `form`, by this request.
+    ///
+    /// # Errors
+    /// 400 for what is no such key.
+    pub(super) fn offered_key(&self, form: &Form) -> Result<Option<OfferedKey>, Refusal> {
+        let (Some(value), Some(proved)) = (offer_in(form), self.proved.get()) else {
+            return Ok(None);
+        };
+        let refusal = || {
+            let words = "Invalid evenkeel.rotate: generation and a key of 32 bytes are expected";
+            Refusal::new(StatusCode::BAD_REQUEST, words)
+        };
+        let offer: RotationOffer = serde::Deserialize::deserialize(value).map_err(|_| refusal())?;
+        Ok(Some(OfferedKey {
+            generation: offer.generation,
+            root_key: RootKey::from_offer(offer.key.expose()).ok_or_else(refusal)?,
+            signed_with: proved.generation(),
+        }))
     }
 
     async fn check_signature(&self, ctx: &Ctx) -> Result<(), Refusal> {
@@ -261,6 +288,13 @@ impl PeerRequest {
             address: self.address,
         }
     }
+}
+
+/// The offer of a key in the fields of a request, read or not.
+fn offer_in(form: &Form) -> Option<&serde_json::Value> {
+    form.value("evenkeel")?
+        .get("rotate")
+        .filter(|offer| !offer.is_null())
 }
 
 fn refused(err: &(dyn std::error::Error + 'static)) -> Refusal {

@@ -1,14 +1,18 @@
-//! `POST verify-connection`: whether this site knows the connection. Its exact 404 means gone.
+//! `POST verify-connection`: whether this site knows the connection. Its exact 404 means gone. Signed, it may carry the
+//! connection's next key.
 
 use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::api::peer::answer::{Refusal, ok};
+use crate::api::peer::form::Form;
 use crate::api::peer::request::PeerRequest;
+use crate::model::connection::Connection;
+use crate::model::rotation::Reply;
 use crate::sync::Ctx;
-use crate::sync::connections::{by_url_and_token_hash, note_contact};
+use crate::sync::connections::{CROSSED, by_url_and_token_hash, note_contact, take_offer};
 
 const FAILED: &str = "Failed to verify connection";
 
@@ -28,5 +32,38 @@ pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response,
     note_contact(ctx, &connection, Timestamp::now())
         .await
         .map_err(internal)?;
-    Ok(ok(&json!({"success": true, "exists": true})))
+    let answer = match rotated(ctx, request, &form, &connection).await? {
+        Some(rotated) => {
+            json!({"success": true, "exists": true, "evenkeel": {"rotate": rotated}})
+        }
+        None => json!({"success": true, "exists": true}),
+    };
+    Ok(ok(&answer))
+}
+
+/// Takes the key that the request offers, where it offers one; what is answered.
+async fn rotated(
+    ctx: &Ctx,
+    request: &PeerRequest,
+    form: &Form,
+    connection: &Connection,
+) -> Result<Option<Value>, Refusal> {
+    let Some(offered) = request.offered_key(form)? else {
+        return Ok(None);
+    };
+    let actor = request.actor(&connection.name);
+    let reply = take_offer(ctx, connection, &offered, &actor, Timestamp::now())
+        .await
+        .map_err(|err| Refusal::internal(&err, FAILED))?;
+    let refused = |words: &str, code: &str| {
+        Refusal::new(StatusCode::CONFLICT, words).with("error_code", code.into())
+    };
+    match reply {
+        Reply::Take | Reply::Known => Ok(Some(json!({"generation": offered.generation}))),
+        Reply::Crossed => Err(refused("Another key was offered at the same time", CROSSED)),
+        Reply::Stale => Err(refused(
+            "This is not the key of the next generation",
+            "rotation_stale",
+        )),
+    }
 }

@@ -144,8 +144,9 @@ impl Store {
                 receipt_key = coalesce(receipt_key, $8),
                 root_key = coalesce(root_key, $6),
                 identity = 'proved',
+                prove_at = null,
                 token = null,
-                remote_status = $2,
+                remote_status = case when remote_status = 'pending' then $2 else remote_status end,
                 remote = $3,
                 remote_prefix = $4,
                 last_contact_at = $5,
@@ -229,7 +230,8 @@ impl Store {
         Ok(())
     }
 
-    /// Our administrator's changes: all of them, or none. Another URL forgets where the peer's API was found.
+    /// Our administrator's changes: all of them, or none. Another URL forgets where the peer's API was found, and has to
+    /// be proved.
     ///
     /// # Errors
     /// [`StoreError::NameTaken`], or when the database fails.
@@ -253,6 +255,9 @@ impl Store {
             set name = coalesce($2, name),
                 url = coalesce($3, url),
                 remote_prefix = case when $3 is null then remote_prefix else null end,
+                identity = case when $3 is null then identity else 'claimed' end,
+                prove_at = case when $3 is null or local_status = 'pending' then prove_at else 0 end,
+                prove_attempts = case when $3 is null then prove_attempts else 0 end,
                 next_attempt_at = case when $3 is null then next_attempt_at else null end,
                 access = coalesce($4, access)
             where id = $1",

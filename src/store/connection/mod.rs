@@ -1,10 +1,13 @@
 //! Connections. The token's hash is looked up by HMAC and kept only sealed, like the keys of a signed one.
 //!
-//! This file adds and reads them, `change` alters them, `keys` gives out what is sealed. Invariant: a connection our administrator deleted is found
-//! only by those who have yet to tell the peer.
+//! This file adds and reads them, `change` alters them, `keys` gives out what is sealed, `proof` keeps whether the peer
+//! proved who it is, `rotation` a second key. Invariant: a connection our administrator deleted is found only by those
+//! who have yet to tell the peer.
 
 mod change;
 mod keys;
+mod proof;
+mod rotation;
 
 use jiff::Timestamp;
 
@@ -20,7 +23,8 @@ use crate::store::record::{
 use crate::store::{ListPage, Store, StoreError};
 
 pub use change::{ConnectionEdit, PeerWord, RegistrationAnswer};
-pub use keys::{Kept, SignedPeer};
+pub use keys::{AcceptedKeys, Kept, SecondKey, SignedPeer};
+pub use rotation::NextKey;
 
 macro_rules! select_connection {
     ($rest:literal) => {
@@ -29,12 +33,15 @@ macro_rules! select_connection {
                 status_reason, auth, identity, requested_from, access, remote, created_at,
                 approved_at, approved_by, last_contact_at, unreachable_since, next_attempt_at,
                 total_transfers, total_rows, total_bytes, epoch, acked_epoch, registered,
-                peer_deleted, deleted_at
+                peer_deleted, deleted_at, wanted_tables, requires_signed, prove_at, prove_attempts,
+                key_generation
             from connection ",
             $rest
         )
     };
 }
+
+pub(in crate::store) use select_connection;
 
 impl Store {
     /// Adds a connection, with what is `kept` of its token beside the hash.
@@ -62,9 +69,11 @@ impl Store {
                 approved_at, approved_by, last_contact_at, unreachable_since, next_attempt_at,
                 total_transfers, total_rows, total_bytes, epoch, acked_epoch, registered,
                 peer_deleted, deleted_at, token_lookup, token_hash, token, root_key,
-                key_generation, receipt_key)
+                key_generation, receipt_key, wanted_tables, requires_signed, prove_at,
+                prove_attempts)
             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-                $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)",
+                $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34,
+                $35, $36, $37)",
             connection.id.to_string(),
             &connection.name,
             connection.direction.as_str(),
@@ -97,7 +106,11 @@ impl Store {
             &sealed.token,
             &sealed.root_key,
             sealed.root_key.as_ref().map(|_| FIRST_GENERATION),
-            &sealed.receipt_key
+            &sealed.receipt_key,
+            optional_json(some_of(&connection.wanted_tables))?,
+            connection.requires_signed,
+            optional_micros(connection.prove_at),
+            i64::from(connection.prove_attempts)
         );
         Ok(())
     }
@@ -211,6 +224,10 @@ fn name_taken(fault: StoreError, name: &str) -> StoreError {
     }
 }
 
+fn some_of<T>(list: &[T]) -> Option<&[T]> {
+    (!list.is_empty()).then_some(list)
+}
+
 fn read(row: Row) -> Result<Connection, StoreError> {
     connection(&Record::new("connection", "id", row))
 }
@@ -248,5 +265,10 @@ fn connection(record: &Record) -> Result<Connection, StoreError> {
         registered: record.flag("registered")?,
         peer_deleted: record.flag("peer_deleted")?,
         deleted_at: record.optional_time("deleted_at")?,
+        wanted_tables: record.optional_json("wanted_tables")?.unwrap_or_default(),
+        requires_signed: record.flag("requires_signed")?,
+        prove_at: record.optional_time("prove_at")?,
+        prove_attempts: record.count("prove_attempts")?,
+        key_generation: record.optional_count("key_generation")?,
     })
 }

@@ -5,6 +5,7 @@
 
 mod address;
 mod announce;
+mod approve;
 mod decide;
 mod edit;
 mod give;
@@ -15,11 +16,14 @@ mod name;
 mod password;
 mod policy;
 mod proof;
+mod proving;
 mod register;
+mod rotate;
 mod tell;
 mod verify;
 
-pub use decide::{decide, delete, may_decide};
+pub use approve::{Approval, Proof, approve};
+pub use decide::{decide, delete};
 pub(in crate::sync) use edit::checked_name;
 pub use edit::{Edit, edit};
 pub use give::{NewConnection, give};
@@ -27,7 +31,9 @@ pub use heard::{hear_deletion, hear_status, note_contact, tell_status};
 pub use lookup::{Claim, LookupError, by_token_hash, by_url_and_token_hash, existing};
 pub use password::hash_password;
 pub use policy::{ENABLED_KEY, IncomingPolicy, MODE_KEY, PASSWORD_KEY, incoming_policy};
-pub use proof::{Nonces, ProofError, Proved, prove};
+pub use proof::{Nonces, ProofError, Proved, note_proved, prove};
+pub use proving::prove_due;
 pub use register::{Registration, RegistrationRefusal, register};
+pub use rotate::{CROSSED, OfferedKey, forget_old_keys, offer_again, rotate, take_offer};
 pub use tell::{note_absence, note_presence, tell_peer};
 pub use verify::verify;

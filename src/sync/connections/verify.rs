@@ -37,6 +37,9 @@ pub async fn verify(ctx: &Ctx, id: ConnectionId, actor: &Actor) -> Result<Connec
     match ask(ctx, &known).await? {
         Ok(findings) => {
             note_presence(ctx, &known, findings.prefix.as_deref(), now).await?;
+            if findings.verified == Verified::Exists {
+                ctx.store.set_proved(id, &known.url).await?;
+            }
             if let Some(word) = word(&known, &findings) {
                 ctx.store.set_peer_word(id, &word, now).await?;
                 ctx.runner.wake();

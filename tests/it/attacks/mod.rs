@@ -1,7 +1,10 @@
 //! Attacks: what strangers and approved peers with bad intent send. Nothing of it may stop, fill or fool a site.
 
 mod between;
+mod bodies;
 mod filter;
+mod names;
 mod sender;
 mod signing;
+mod state;
 mod stranger;

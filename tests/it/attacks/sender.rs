@@ -11,14 +11,14 @@ use crate::support::sqlite;
 const KEPT: usize = 30_000;
 
 /// A site that pulls from another, which answers as the impostor before it says.
-struct Victim {
-    taker: Site,
+pub(super) struct Victim {
+    pub(super) taker: Site,
     impostor: Impostor,
     _giver: Site,
 }
 
 impl Victim {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let fill = |path: &std::path::Path| {
             sqlite::execute(
                 path,
@@ -45,7 +45,12 @@ impl Victim {
     }
 
     /// Pulls while the peer answers `endpoint` so; the run fails, says little, and the next honest one goes through.
-    fn survives(&self, endpoint: &'static str, answer: &[u8], arguments: &[&str]) -> Value {
+    pub(super) fn survives(
+        &self,
+        endpoint: &'static str,
+        answer: &[u8],
+        arguments: &[&str],
+    ) -> Value {
         self.impostor.answer(endpoint, answer);
         let pulled = pull(&self.taker, "berlin", arguments);
         self.impostor.answer("nothing", b"");
@@ -60,7 +65,7 @@ impl Victim {
     }
 }
 
-fn answer(status: &str, body: &str) -> Vec<u8> {
+pub(super) fn answer(status: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
         .into()
@@ -162,7 +167,7 @@ fn an_answer_that_would_fill_memory_is_left_unread() {
 }
 
 /// The most memory the process ever took, in KiB.
-fn most_memory(process: u32) -> u64 {
+pub(super) fn most_memory(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status
         .lines()

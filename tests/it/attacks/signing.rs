@@ -16,17 +16,17 @@ use crate::support::http::{Answer, Request};
 use crate::support::pair::connection;
 use crate::support::sqlite;
 
-const LIST: &str = "/sync/api/list-tables";
+pub(super) const LIST: &str = "/sync/api/list-tables";
 
 /// What the administrator of another site would hold: a token, and all that comes from it.
-struct Key {
-    token: String,
-    name: String,
-    keys: ConnectionKeys,
+pub(super) struct Key {
+    pub(super) token: String,
+    pub(super) name: String,
+    pub(super) keys: ConnectionKeys,
 }
 
 impl Key {
-    fn of(token: String) -> Self {
+    pub(super) fn of(token: String) -> Self {
         Self {
             name: token_hash(&token).expose().clone(),
             keys: ConnectionKeys::derive(&RootKey::of_token(&Secret::new(token.clone())), 1),
@@ -34,14 +34,14 @@ impl Key {
         }
     }
 
-    fn body(&self, fields: Value) -> Value {
+    pub(super) fn body(&self, fields: Value) -> Value {
         let mut body = fields;
         body["auth_token_hash"] = self.name.as_str().into();
         body
     }
 
     /// A request as the receiver signs it, `age` seconds ago.
-    fn sign(&self, path: &str, body: &Value, nonce: u8, age: i64) -> (Request, Signed) {
+    pub(super) fn sign(&self, path: &str, body: &Value, nonce: u8, age: i64) -> (Request, Signed) {
         let bytes = body.to_string().into_bytes();
         let message = Message {
             method: "POST",
@@ -72,7 +72,7 @@ impl Key {
 }
 
 /// A site that gives `notes` to two strangers who sign, and what they sign with.
-fn giving() -> (Site, [Key; 2], [Stranger; 2]) {
+pub(super) fn giving() -> (Site, [Key; 2], [Stranger; 2]) {
     let site = Site::builder("berlin")
         .sqlite(|path| {
             sqlite::execute(

@@ -3,11 +3,11 @@
 //! The peer listener keeps its port over restarts, so that the other site still finds it.
 //! A site that is dropped is killed; one whose test process dies is killed too.
 
-use std::cell::OnceCell;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -34,7 +34,7 @@ pub struct Site {
     url: String,
     environment: Vec<(String, String)>,
     daemon: Option<Child>,
-    token: OnceCell<String>,
+    token: OnceLock<String>,
 }
 
 /// What a command left behind.
@@ -123,7 +123,7 @@ impl SiteBuilder {
             url,
             environment,
             daemon: None,
-            token: OnceCell::new(),
+            token: OnceLock::new(),
         };
         let text = toml::to_string(&settings).expect("settings as TOML");
         std::fs::write(site.config(), text).expect("the configuration is written");
