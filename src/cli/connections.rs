@@ -44,7 +44,7 @@ pub(super) async fn run(
             unproved,
         } => {
             let row = resolve::connection(&client, &id).await?;
-            approve(&client, output, &row, grants::of(&given), unproved).await?;
+            approve(&client, output, &row, grants::of(&given)?, unproved).await?;
         }
         ConnectionCommand::Reject { id } => act(&client, output, &id, "reject", json!({})).await?,
         ConnectionCommand::Suspend { id, reason } => {
@@ -67,7 +67,7 @@ pub(super) async fn run(
             let changes = [
                 ("name", name.map(Value::from)),
                 ("url", url.map(Value::from)),
-                ("grant", grants::of(&given)),
+                ("grant", grants::of(&given)?),
             ];
             edit(&client, output, &id, changes).await?;
         }
@@ -166,7 +166,7 @@ async fn edit(
     let body: serde_json::Map<String, Value> = named.collect();
     if body.is_empty() {
         return Err(Failure::usage(
-            "nothing to change: use --name, --url, --tables or --all-tables",
+            "nothing to change: use --name, --url, --tables, --all-tables or --grant",
         )
         .into());
     }
@@ -215,7 +215,7 @@ pub(super) fn show(output: Output, row: &Value) -> anyhow::Result<()> {
         return Ok(output.object(row)?);
     }
     let mut rows = Vec::new();
-    fields_of("", row, &mut rows);
+    fields_of("", &grants::readable(row), &mut rows);
     Ok(output.table(&["field", "value"], &rows)?)
 }
 

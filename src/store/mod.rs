@@ -19,6 +19,7 @@ mod site;
 mod sync;
 mod token;
 mod transfer;
+mod usage;
 mod writer;
 
 use crate::base::secret::{MasterKey, Secret};
@@ -35,6 +36,7 @@ pub use run::{RunFilter, RunPage};
 pub use site::SiteIdentity;
 pub use sync::{DeletedSync, TableTaken, Taken, Turn};
 pub use token::{AdminToken, NewAdminToken};
+pub use usage::Usage;
 
 /// What can go wrong with the state.
 #[derive(Debug, thiserror::Error)]

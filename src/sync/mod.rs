@@ -15,6 +15,7 @@ pub mod retry;
 pub mod serve;
 pub mod status;
 pub mod syncs;
+pub mod throttle;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -29,6 +30,8 @@ use crate::remote::Remote;
 use crate::store::{AuditEntry, SiteIdentity, Store};
 use crate::sync::active::ActiveRuns;
 use crate::sync::connections::Nonces;
+use crate::sync::serve::DailyUsage;
+use crate::sync::throttle::Throttle;
 use crate::wire::messages::EvenkeelHello;
 use crate::wire::signing::ReceiptKey;
 
@@ -56,6 +59,10 @@ pub struct Ctx {
     pub started_at: Timestamp,
     /// The nonces that peers used.
     pub nonces: Nonces,
+    /// Who asked lately.
+    pub throttle: Throttle,
+    /// What peers took today.
+    pub usage: DailyUsage,
     /// Owns background tasks.
     pub tasks: Tasks,
     /// Wakes the runner: a run was made or became due.

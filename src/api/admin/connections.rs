@@ -63,7 +63,7 @@ impl From<Connection> for ConnectionView {
             id: connection.id,
             direction: connection.direction,
             url: connection.url.to_string(),
-            status: connection.status(),
+            status: effective(&connection),
             local_status: connection.local_status,
             remote_status: connection.remote_status,
             auth: connection.auth,
@@ -86,6 +86,17 @@ impl From<Connection> for ConnectionView {
             approved_by: connection.approved_by,
         }
     }
+}
+
+/// What both sides decided, or that the time of the grant is over, whichever is stricter.
+fn effective(connection: &Connection) -> Status {
+    let is_expired = connection.grant.is_expired(Timestamp::now());
+    let by_time = if is_expired {
+        Status::Expired
+    } else {
+        Status::Active
+    };
+    connection.status().max(by_time)
 }
 
 type Answer = Result<Json<ConnectionView>, Problem>;

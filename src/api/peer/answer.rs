@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use crate::engine::EngineError;
 use crate::sync::connections::{HeardError, LookupError, ProofError};
-use crate::sync::serve::ServeError;
+use crate::sync::serve::{LimitFault, ServeError};
+use crate::sync::throttle::TooOften;
 use crate::wire::messages::{PublishedRefusal, StandingWord};
 use crate::wire::signing::{SignatureCode, SignatureFault};
 
@@ -110,12 +111,9 @@ impl Refusal {
     pub(super) fn of_proof(err: &ProofError) -> Self {
         match err {
             ProofError::Fault(fault) => Self::unsigned(*fault),
-            ProofError::TooMany => Self::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                "Too many requests; try again later",
-            )
-            .with("error_code", "too_many_requests".into())
-            .retry_after(BUSY_SECONDS),
+            ProofError::TooMany => Self::too_often(TooOften {
+                retry_after: BUSY_SECONDS,
+            }),
             ProofError::Store(err) => Self::internal(err, "Internal error"),
         }
     }
@@ -153,6 +151,7 @@ impl Refusal {
             ServeError::NoTable(_) => {
                 published(StatusCode::NOT_FOUND, PublishedRefusal::TableUnknown)
             }
+            ServeError::Limit(fault) => Self::limited(fault),
             ServeError::Filter(fault) => Self::new(StatusCode::BAD_REQUEST, &fault.to_string())
                 .with("error_code", fault.code().into()),
             ServeError::UnknownColumn(_) => Self::new(StatusCode::BAD_REQUEST, &err.to_string())
@@ -176,6 +175,27 @@ impl Refusal {
                 Self::internal(err, words)
             }
         }
+    }
+
+    /// Beyond what the grant allows.
+    pub(super) fn limited(fault: &LimitFault) -> Self {
+        let status = match fault.is_about_amount() {
+            true => StatusCode::TOO_MANY_REQUESTS,
+            false => StatusCode::FORBIDDEN,
+        };
+        let refusal = Self::new(status, &fault.to_string()).with("error_code", fault.code().into());
+        match fault.retry_after() {
+            Some(seconds) => refusal.retry_after(seconds),
+            None => refusal,
+        }
+    }
+
+    /// More requests than an address may make.
+    pub(super) fn too_often(err: TooOften) -> Self {
+        let words = "Too many requests; try again later";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, words)
+            .with("error_code", "too_many_requests".into())
+            .retry_after(err.retry_after)
     }
 
     /// The HTTP answer.

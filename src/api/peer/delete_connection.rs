@@ -20,6 +20,7 @@ pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response,
         .await
         .map_err(|err| Refusal::of_lookup(&err, FAILED))?
         .ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "Connection not found"))?;
+    request.is_of(ctx, &connection)?;
     let actor = request.actor(&connection.name);
     hear_deletion(ctx, &connection, &actor)
         .await

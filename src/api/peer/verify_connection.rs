@@ -27,6 +27,7 @@ pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response,
             let body = json!({"success": false, "exists": false});
             Refusal::exactly(StatusCode::NOT_FOUND, body)
         })?;
+    request.is_of(ctx, &connection)?;
     let said = Said {
         status: None,
         standing: request.standing(&form)?,
