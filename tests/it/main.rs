@@ -27,6 +27,7 @@ mod harness;
 mod healing;
 mod identity;
 mod peer;
+mod phoenix;
 mod pull;
 mod service;
 mod store;

@@ -68,6 +68,22 @@ impl Refusal {
         self
     }
 
+    /// The same in a 200, which is where a PhoenixKit site shows its administrator our words; the refusals that it has
+    /// words of its own for keep their status.
+    pub(super) fn in_success(mut self) -> Self {
+        let is_shown_as_number = matches!(
+            self.status,
+            StatusCode::FORBIDDEN
+                | StatusCode::TOO_MANY_REQUESTS
+                | StatusCode::INTERNAL_SERVER_ERROR
+                | StatusCode::SERVICE_UNAVAILABLE
+        );
+        if is_shown_as_number {
+            self.status = StatusCode::OK;
+        }
+        self
+    }
+
     /// Our own fault, logged here; the peer hears only `words`.
     pub(super) fn internal(err: &dyn std::error::Error, words: &'static str) -> Self {
         tracing::error!(%err, answer = words, "a peer's request failed");

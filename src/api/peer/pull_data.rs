@@ -21,8 +21,8 @@ use crate::model::connection::Connection;
 use crate::model::table::TableName;
 use crate::sync::Ctx;
 use crate::sync::serve::{
-    FilterFault, KeyFilter, PullOrder, StreamOrder, WantedRows, admit, granted_name, open_stream,
-    pull_rows,
+    ClientKind, FilterFault, KeyFilter, PullOrder, StreamOrder, WantedRows, admit, granted_name,
+    open_stream, pull_rows,
 };
 use crate::wire::frame::MEDIA_TYPE;
 
@@ -43,6 +43,14 @@ struct Pulled<'a> {
 
 /// Answers `pull-data`. `conflict_strategy` is the receiver's own affair: any text is taken and none is needed.
 pub(super) async fn answer(ctx: &Arc<Ctx>, request: &PeerRequest) -> Result<Response, Refusal> {
+    let pulled = pulled(ctx, request).await;
+    pulled.map_err(|refusal| match request.client() {
+        ClientKind::Any => refusal,
+        ClientKind::PhoenixKit => refusal.in_success(),
+    })
+}
+
+async fn pulled(ctx: &Arc<Ctx>, request: &PeerRequest) -> Result<Response, Refusal> {
     let form = request.form(ctx).await?;
     let [hash, table] = form.required(["auth_token_hash", "table_name"])?;
     let refused = |err| Refusal::of_serving(&err, FAILED);

@@ -2,12 +2,16 @@
 //!
 //! Whatever starts work inserts a run and wakes the runner; [`execute`] is what the runner then does.
 
+mod decode;
 mod feed;
 mod offer;
 mod order;
+mod pages;
 mod plan;
+mod published;
 mod report;
 mod table;
+mod whole;
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;

@@ -13,8 +13,9 @@ use crate::sync::serve::cursor;
 use crate::sync::serve::fault::{FilterFault, ServeError};
 use crate::sync::serve::filter::KeyFilter;
 use crate::sync::serve::history;
-use crate::sync::serve::records::{JsonOrder, MAX_JSON_BYTES, read_json};
+use crate::sync::serve::records::{JsonOrder, MAX_JSON_BYTES, form_for, read_json};
 use crate::sync::serve::view::View;
+use crate::wire::json::JsonForm;
 use crate::wire::messages::StreamFaultCode;
 
 /// Rows of one answer where the grant names no bound: their bytes are what bounds it.
@@ -56,7 +57,7 @@ pub async fn pull_rows(
     let view = granted_view(ctx, connection, client, name).await?;
     let rows = wanted(&view, order)?;
     let begun = history::begun(connection, view.table.name.clone());
-    let read = read(ctx, connection, &view, rows, order).await;
+    let read = read(ctx, connection, &view, (rows, form_for(client)), order).await;
     let ended = match &read {
         Ok(pulled) => {
             let bytes: usize = pulled.rows.iter().map(|row| row.get().len() + 1).sum();
@@ -77,7 +78,7 @@ async fn read(
     ctx: &Ctx,
     connection: &Connection,
     view: &View,
-    rows: RowFilter,
+    (rows, form): (RowFilter, JsonForm),
     order: &PullOrder,
 ) -> Result<PulledRows, ServeError> {
     let limit = connection.grant.limits.max_records_per_request;
@@ -87,6 +88,7 @@ async fn read(
         offset: 0,
         keep: limit.map_or(MOST_ROWS, u64::from).min(MOST_ROWS),
         bytes: MAX_JSON_BYTES,
+        form,
     };
     let found = read_json(ctx, view, &key, wanted).await?;
     // Whoever names ids knows which it did not get; their order is not the key's.

@@ -12,7 +12,7 @@ use crate::sync::serve::fault::{FilterFault, ServeError};
 use crate::sync::serve::filter::KeyFilter;
 use crate::sync::serve::sorted::Smallest;
 use crate::sync::serve::view::View;
-use crate::wire::json::row_to_json;
+use crate::wire::json::{JsonForm, row_to_json};
 use crate::wire::mask::{Mask, PseudonymKey};
 use crate::wire::row::RowWriter;
 
@@ -53,9 +53,18 @@ pub async fn visible_records(
         offset: page.offset,
         keep: page.limit,
         bytes: MAX_JSON_BYTES,
+        form: form_for(client),
     };
     let key = ctx.store.pseudonym_key(connection.id);
     read_json(ctx, &view, &key, order).await
+}
+
+/// The forms of values that a client takes.
+pub(super) fn form_for(client: ClientKind) -> JsonForm {
+    match client {
+        ClientKind::Any => JsonForm::Published,
+        ClientKind::PhoenixKit => JsonForm::PhoenixKit,
+    }
 }
 
 /// Which rows to read as JSON, and how many.
@@ -68,6 +77,8 @@ pub(super) struct JsonOrder {
     pub(super) keep: u64,
     /// Bytes of all rows at most; the first row is always there.
     pub(super) bytes: usize,
+    /// How values are written.
+    pub(super) form: JsonForm,
 }
 
 /// Rows as JSON, and where they stopped.
@@ -127,6 +138,7 @@ pub(super) async fn read_json(
         columns,
         keep,
         most_bytes: order.bytes,
+        form: order.form,
         rows: JsonRows::default(),
     };
     if by_sight {
@@ -192,13 +204,14 @@ struct Gathered {
     columns: Vec<(String, NeutralType)>,
     keep: usize,
     most_bytes: usize,
+    form: JsonForm,
     rows: JsonRows,
 }
 
 impl Gathered {
     /// Adds a row; false when the answer is full, and there was this row more.
     fn add(&mut self, tuple: &[u8]) -> Result<bool, ServeError> {
-        let row = row_to_json(&self.columns, tuple)?;
+        let row = row_to_json(self.form, &self.columns, tuple)?;
         let bytes = self.rows.bytes + row.get().len() + 1;
         let is_too_much = bytes > self.most_bytes && !self.rows.rows.is_empty();
         if self.rows.rows.len() >= self.keep || is_too_much {
