@@ -191,8 +191,8 @@ fn without_nulls(mut body: Value) -> Value {
 
 fn tell(output: Output, row: &Value) -> anyhow::Result<()> {
     output.list(std::slice::from_ref(row), &COLUMNS)?;
-    if let Some(why) = blocked(row) {
-        output.note(&why);
+    for note in [blocked(row), not_known(row)].into_iter().flatten() {
+        output.note(&note);
     }
     Ok(())
 }
@@ -207,6 +207,23 @@ fn blocked(row: &Value) -> Option<String> {
         }
         (status, ..) => Some(format!("It is {status} by this site's administrator.")),
     }
+}
+
+/// That the peer does not know the connection, if it said so.
+fn not_known(row: &Value) -> Option<String> {
+    let unknown = at(row, "unknown").filter(|unknown| unknown.is_object())?;
+    let times = match number(unknown, "times") {
+        1 => "once".to_owned(),
+        times => format!("{times} times"),
+    };
+    let what = match text(row, "status") {
+        "severed" => "it goes on by itself when the peer knows it again",
+        _ => "three times over ten minutes count as severed",
+    };
+    Some(format!(
+        "The peer answered {times}, since {}, that it does not know this connection; {what}. Ask its administrator whether its state was restored from an older backup.",
+        shown(at(unknown, "since")?)
+    ))
 }
 
 /// One object as lines of field and value, or as JSON.

@@ -96,7 +96,9 @@ impl Task for Healer {
         match ctx.store.connections_to_heal().await {
             Ok(connections) => {
                 let (jobs, found, next) = self.work.jobs(connections, interval, Timestamp::now());
-                let wait = next.and_then(|next| Duration::try_from(next - Timestamp::now()).ok());
+                let until =
+                    |next: Timestamp| Duration::try_from(next.duration_since(Timestamp::now()));
+                let wait = next.and_then(|next| until(next).ok());
                 sleep = sleep.min(wait.unwrap_or(interval).max(SHORTEST_SLEEP));
                 self.work.see_to(jobs).await;
                 if !self.work.busy().is_empty() {

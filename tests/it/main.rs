@@ -24,6 +24,7 @@ mod commands;
 mod engine;
 mod grants;
 mod harness;
+mod healing;
 mod identity;
 mod peer;
 mod phoenix;

@@ -54,7 +54,15 @@ pub(super) struct ConnectionView {
     last_contact_at: Option<Timestamp>,
     unreachable_since: Option<Timestamp>,
     next_attempt_at: Option<Timestamp>,
+    unknown: Option<UnknownView>,
     totals: Totals,
+}
+
+/// That the peer does not know the connection.
+#[derive(Serialize)]
+struct UnknownView {
+    times: u32,
+    since: Timestamp,
 }
 
 impl From<Connection> for ConnectionView {
@@ -77,6 +85,10 @@ impl From<Connection> for ConnectionView {
             last_contact_at: connection.last_contact_at,
             unreachable_since: connection.unreachable_since,
             next_attempt_at: connection.next_attempt_at,
+            unknown: connection.unknown.map(|unknown| UnknownView {
+                times: unknown.times,
+                since: unknown.since,
+            }),
             totals: connection.totals,
             name: connection.name,
             remote_prefix: connection.remote_prefix,

@@ -154,7 +154,7 @@ async fn follow(
     actor: &Actor,
 ) {
     for (action, detail) in changes(before, after) {
-        tracing::info!(connection = %connection.id, action, detail, "a peer changed how a connection stands");
+        tracing::info!(connection = %connection.id, action, detail, "how a connection stands has changed");
         ctx.audit(actor, action, &connection.id.to_string(), detail)
             .await;
     }
