@@ -10,8 +10,12 @@ use crate::model::role::Role;
 use crate::model::run::{ConflictStrategy, SyncMode};
 use crate::model::table::TableName;
 
+mod connection;
+mod given;
 mod sync;
 
+pub use connection::ConnectionCommand;
+pub use given::GivenTables;
 pub use sync::{CreateArguments, EditArguments, NewFilter, NewSchedule, PulledTable, SyncCommand};
 
 /// Synchronizes database tables between sites that trust each other.
@@ -147,18 +151,6 @@ pub enum TokenCommand {
     },
 }
 
-/// Which tables are given.
-#[derive(Clone, Debug, Default, Args)]
-#[group(multiple = false)]
-pub struct GivenTables {
-    /// The tables to give, separated by commas
-    #[arg(long, value_delimiter = ',', value_name = "TABLES")]
-    pub tables: Vec<TableName>,
-    /// Give all tables but those withheld by the settings
-    #[arg(long)]
-    pub all_tables: bool,
-}
-
 /// `connect …`
 #[derive(Debug, Args)]
 pub struct ConnectArguments {
@@ -180,79 +172,6 @@ pub struct ConnectArguments {
     /// A file whose first line is the password the peer asks for
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
-}
-
-/// `connections …`
-#[derive(Debug, Subcommand)]
-pub enum ConnectionCommand {
-    /// Show everything about it
-    Show {
-        /// Its name or id
-        id: String,
-    },
-    /// Let a pending connection begin
-    #[command(after_help = help::APPROVE)]
-    Approve {
-        /// Its name or id
-        id: String,
-        /// The tables.
-        #[command(flatten)]
-        given: GivenTables,
-        /// Approve although the peer did not prove who it is
-        #[arg(long)]
-        unproved: bool,
-    },
-    /// Turn a pending connection down
-    Reject {
-        /// Its name or id
-        id: String,
-    },
-    /// Change its name, URL or grant
-    #[command(after_help = help::EDIT)]
-    Edit {
-        /// Its name or id
-        id: String,
-        /// The new name
-        #[arg(long)]
-        name: Option<String>,
-        /// The new URL
-        #[arg(long)]
-        url: Option<String>,
-        /// The tables.
-        #[command(flatten)]
-        given: GivenTables,
-    },
-    /// Halt it until it is reactivated; nothing is pulled meanwhile
-    Suspend {
-        /// Its name or id
-        id: String,
-        /// Why
-        #[arg(long)]
-        reason: Option<String>,
-    },
-    /// Let a suspended connection go on
-    Reactivate {
-        /// Its name or id
-        id: String,
-    },
-    /// End it for good, but keep it in the list
-    Revoke {
-        /// Its name or id
-        id: String,
-        /// Why
-        #[arg(long)]
-        reason: Option<String>,
-    },
-    /// End it for good and forget it; tables and rows stay
-    Delete {
-        /// Its name or id
-        id: String,
-    },
-    /// Ask the peer whether it still knows the connection
-    Verify {
-        /// Its name or id
-        id: String,
-    },
 }
 
 /// `pull …`
@@ -355,7 +274,9 @@ mod tests {
             "connections",
             "connections approve hq --tables a,b --unproved",
             "connections edit hq --name hq2",
+            "connections edit hq --grant hq.toml",
             "connections revoke hq --reason done",
+            "connections rotate hq",
             "tables hq",
             "schema hq orders",
             "records hq orders --limit 3",
@@ -386,6 +307,7 @@ mod tests {
             "pull hq orders --mode mirror",
             "connect https://a --all-tables --wait=10",
             "connect https://a --tables x --all-tables",
+            "connect https://a --tables x --grant y.json",
             "records hq orders --limit 0",
             "sync create nightly --from hq",
             "sync create nightly --from hq --table orders --schedule yearly",

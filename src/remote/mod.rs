@@ -10,6 +10,7 @@ mod error;
 mod guard;
 mod json_rows;
 mod peer;
+mod rotation;
 mod rows;
 mod signing;
 mod transport;
@@ -18,6 +19,7 @@ mod webhook;
 pub use error::RemoteError;
 pub use json_rows::{JsonEnd, JsonRequest, JsonRows};
 pub use peer::{Peer, RegisterRequest, RowsRequest, Verified};
+pub use rotation::Rotated;
 pub use rows::IncomingRows;
 
 use std::sync::Arc;

@@ -71,7 +71,9 @@ pub fn assess(err: &SyncError) -> (RunError, NextStep) {
             NextStep::GiveUp,
         ),
         SyncError::WrongDirection { .. } => (FaultCode::WrongDirection, None, NextStep::GiveUp),
+        SyncError::NoRotation { .. } => (FaultCode::NotAllowed, None, NextStep::GiveUp),
         SyncError::Decision(_) => (FaultCode::NotAllowed, None, NextStep::GiveUp),
+        SyncError::Unproved { .. } => (FaultCode::PeerUnproved, None, NextStep::GiveUp),
         SyncError::Url(_) => (
             FaultCode::Url,
             Some("correct it: evenkeel connections edit"),

@@ -24,6 +24,8 @@ mod commands;
 mod engine;
 mod grants;
 mod harness;
+mod healing;
+mod identity;
 mod peer;
 mod phoenix;
 mod pull;

@@ -43,13 +43,7 @@ pub async fn edit(
     };
     let name = edit.name.as_deref().map(checked_name).transpose()?;
     let grant = match edit.grant {
-        Some(_) if known.direction == Direction::Receiver => {
-            return Err(SyncError::Invalid {
-                field: "grant",
-                message: "this connection receives; what it may see, the peer decides".to_owned(),
-            });
-        }
-        Some(grant) => Some(checked_grant(ctx, grant).await?),
+        Some(grant) => Some(fitting_grant(ctx, &known, grant).await?),
         None => None,
     };
     let edit = ConnectionEdit {
@@ -70,6 +64,24 @@ pub async fn edit(
         ctx.healer.wake();
     }
     existing(ctx, id).await
+}
+
+/// A grant that `known` can have.
+///
+/// # Errors
+/// [`SyncError::Invalid`] when it cannot; [`SyncError::Engine`] when the site database cannot be asked.
+pub(super) async fn fitting_grant(
+    ctx: &Ctx,
+    known: &Connection,
+    grant: Grant,
+) -> Result<Grant, SyncError> {
+    if known.direction == Direction::Receiver {
+        return Err(SyncError::Invalid {
+            field: "grant",
+            message: "this connection receives; what it may see, the peer decides".to_owned(),
+        });
+    }
+    checked_grant(ctx, grant).await
 }
 
 /// What an edit changes, for the audit.

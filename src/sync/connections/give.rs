@@ -15,12 +15,12 @@ use crate::remote::RemoteError;
 use crate::store::{Kept, StoreError};
 use crate::sync::connections::address::checked_url;
 use crate::sync::connections::announce::send_registration;
+use crate::sync::connections::contact::note_failure;
 use crate::sync::connections::edit::checked_name;
 use crate::sync::connections::grant::checked_grant;
 use crate::sync::connections::lookup::existing;
 use crate::sync::connections::name::cleaned;
 use crate::sync::connections::register::insert_under_free_name;
-use crate::sync::connections::tell::note_failure;
 use crate::sync::{Actor, Ctx, SyncError};
 
 /// A connection our administrator makes: this site gives.

@@ -62,7 +62,7 @@ pub enum RegistrationRefusal {
 static DECIDING: Semaphore = Semaphore::const_new(1);
 
 /// Takes a registration under `policy` (not `deny_all`: that is refused before the request is read).
-/// Every mode leaves the row pending. One that announces that it signs is signed from the start; another registration
+/// Every mode leaves the row pending; `auto_accept` has a site that signs prove who it is then. One that announces that it signs is signed from the start; another registration
 /// never changes that.
 ///
 /// # Errors
@@ -77,6 +77,8 @@ pub async fn register(
     let signed = signed_by(&registration)?;
     if signed.is_some() {
         new.auth = Auth::Signed;
+        // It answers first: whoever asks is not kept waiting for their own proof.
+        new.prove_at = (policy.mode == IncomingMode::AutoAccept).then_some(now);
     }
     if policy.mode == IncomingMode::RequirePassword {
         check_password(policy, registration.password.clone()).await?;
@@ -112,6 +114,7 @@ pub async fn register(
     )
     .await;
     ctx.alerter.wake();
+    ctx.janitor.wake();
     Ok(made)
 }
 

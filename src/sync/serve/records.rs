@@ -1,16 +1,19 @@
 //! Rows as JSON, a bounded number of them: the look before pulling, and what a JSON pull is made of.
 
+use jiff::Timestamp;
 use serde_json::value::RawValue;
 
 use crate::engine::EngineError;
 use crate::engine::driver::{Flow, Page, RowFilter, RowOrder, RowStream, Selection};
 use crate::model::connection::Connection;
 use crate::model::table::{NeutralType, TableName};
+use crate::store::Usage;
 use crate::sync::Ctx;
 use crate::sync::serve::access::{ClientKind, granted_view};
 use crate::sync::serve::fault::{FilterFault, ServeError};
 use crate::sync::serve::filter::KeyFilter;
 use crate::sync::serve::sorted::Smallest;
+use crate::sync::serve::usage;
 use crate::sync::serve::view::View;
 use crate::wire::json::{JsonForm, row_to_json};
 use crate::wire::mask::{Mask, PseudonymKey};
@@ -92,6 +95,32 @@ pub struct JsonRows {
     pub(super) last: Vec<u8>,
     /// There were more.
     pub(super) truncated: bool,
+}
+
+impl JsonRows {
+    /// What they take of a day's bounds.
+    pub(super) fn usage(&self) -> Usage {
+        Usage {
+            rows: u64::try_from(self.rows.len()).unwrap_or(u64::MAX),
+            bytes: u64::try_from(self.bytes).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// Some rows of a table, for the peer itself: they count against its day.
+///
+/// # Errors
+/// See [`visible_records`]; [`ServeError::Limit`] when the day has no room for them.
+pub async fn given_records(
+    ctx: &Ctx,
+    connection: &Connection,
+    client: ClientKind,
+    name: &TableName,
+    page: &RecordsPage,
+) -> Result<JsonRows, ServeError> {
+    let found = visible_records(ctx, connection, client, name, page).await?;
+    usage::charge(ctx, connection, found.usage(), Timestamp::now()).await?;
+    Ok(found)
 }
 
 /// Reads what `order` says of `view`, in the order of its primary key. Where the peer sees none, or one of pseudonyms,

@@ -1,7 +1,11 @@
 //! What a peer sees under a grant, on every path that leads to data.
 
+mod attacks;
+mod changes;
+mod limits;
 mod paths;
 mod pulls;
+mod throttle;
 
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ANY, BASES, CLAIMED, OTHER, TOKEN, case, check, checked, hash, refusal, world};
+use super::{ANY, BASES, CLAIMED, OTHER, TOKEN, ask, case, check, checked, hash, refusal, world};
 use crate::support::http::Request;
 
 #[test]
@@ -161,7 +161,7 @@ fn connections_are_registered_told_of_and_found_as_published() {
     for (base, token) in BASES.iter().zip([TOKEN, OTHER]) {
         let mut body = offer(CLAIMED);
         body["auth_token"] = token.into();
-        super::ask(&world.site, "register-connection", &body).expect(200);
+        ask(&world.site, "register-connection", &body).expect(200);
         let body = with(&json!({"auth_token_hash": hash(token)}));
         let request = Request::new("POST", &format!("{base}/delete-connection")).json(&body);
         let deleted = world

@@ -11,7 +11,7 @@ mod registrations;
 use serde_json::{Value, json};
 
 use super::stranger::{Stranger, hash};
-use super::{BASES, fill, missing, nonsense, refusal};
+use super::{BASES, ask, fill, missing, nonsense, refusal};
 use crate::support::daemon::Site;
 use crate::support::http::Request;
 use crate::support::sqlite;
@@ -86,7 +86,7 @@ fn world() -> World {
     let done = site.cli(&["connections", "suspend", "bremen"]);
     assert_eq!(done.code, 0, "{done:?}");
     let offer = json!({"sender_url": CLAIMED, "connection_name": "kiel", "auth_token": TOKEN});
-    super::ask(&site, "register-connection", &offer).expect(200);
+    ask(&site, "register-connection", &offer).expect(200);
     World {
         site,
         giving,

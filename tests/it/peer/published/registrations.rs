@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    ANY, CLAIMED, ENDPOINTS, OTHER, Site, Stranger, TOKEN, case, check, checked, fill, missing,
-    refusal,
+    ANY, CLAIMED, ENDPOINTS, OTHER, Site, Stranger, TOKEN, ask, case, check, checked, fill,
+    missing, refusal,
 };
 
 #[test]
@@ -72,9 +72,7 @@ fn registrations_are_refused_in_the_published_order() {
     site.admin("PATCH", "/settings", Some(&settings))
         .expect(200);
     let known = offer(&stranger.url(), TOKEN, json!("open sesame"));
-    let made = super::ask(&site, "register-connection", &known)
-        .expect(200)
-        .json();
+    let made = ask(&site, "register-connection", &known).expect(200).json();
     let target = format!(
         "/connections/{}/approve",
         made["connection_uuid"].as_str().expect("an id")
