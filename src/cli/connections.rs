@@ -44,6 +44,7 @@ pub(super) async fn run(
             unproved,
         } => {
             let row = resolve::connection(&client, &id).await?;
+            let given = grants::approved(context, &row, given)?;
             approve(&client, output, &row, grants::of(&given), unproved).await?;
         }
         ConnectionCommand::Reject { id } => act(&client, output, &id, "reject", json!({})).await?,

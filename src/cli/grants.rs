@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::cli::arguments::GivenTables;
 use crate::cli::context::Context;
 use crate::cli::exit::Failure;
+use crate::cli::fields::{list, text};
 use crate::model::table::TableName;
 
 /// The grant that was asked for; `None` when no tables were named.
@@ -34,6 +35,41 @@ pub(super) fn named_or_asked(context: &Context, given: GivenTables) -> anyhow::R
         return Err(missing().into());
     }
     Ok(tables)
+}
+
+/// The tables that approving `row` gives: named, or those that were asked for; a person at a terminal confirms these.
+pub(super) fn approved(
+    context: &Context,
+    row: &Value,
+    given: GivenTables,
+) -> anyhow::Result<GivenTables> {
+    if text(row, "direction") != "sender" || text(row, "local_status") != "pending" {
+        return Ok(given);
+    }
+    let is_named = of(&given).is_some();
+    let wanted = GivenTables {
+        tables: wanted(row)?,
+        all_tables: false,
+    };
+    let given = match is_named || of(&wanted).is_none() {
+        true => named_or_asked(context, given)?,
+        false => wanted,
+    };
+    let output = context.output;
+    output.note(&announcement(text(row, "name"), &given));
+    if !is_named && output.can_ask() {
+        let answer = output.ask("Approve this? [y/N]")?.unwrap_or_default();
+        if !matches!(answer.to_lowercase().as_str(), "y" | "yes") {
+            return Err(Failure::refused("nothing was approved").into());
+        }
+    }
+    Ok(given)
+}
+
+fn wanted(row: &Value) -> anyhow::Result<Vec<TableName>> {
+    let names = list(row, "wanted_tables").iter();
+    let tables = names.filter_map(Value::as_str).map(str::parse::<TableName>);
+    Ok(tables.collect::<Result<_, _>>()?)
 }
 
 fn answered(answer: &str) -> Result<GivenTables, String> {

@@ -28,8 +28,8 @@ use crate::store::pool::{Pool, on_pool};
 
 pub use audit::AuditEntry;
 pub use connection::{
-    AcceptedKeys, ConnectionEdit, Kept, NextKey, PeerWord, RegistrationAnswer, SecondKey,
-    SignedPeer,
+    AcceptedKeys, ConnectionEdit, ExpiredClaim, Kept, NextKey, PeerWord, RegistrationAnswer,
+    SecondKey, SignedPeer,
 };
 pub use run::{RunFilter, RunPage};
 pub use site::SiteIdentity;

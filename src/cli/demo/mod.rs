@@ -129,7 +129,10 @@ impl Stage {
         let order = connect::Order {
             url: self.receiver.url.clone(),
             name: "berlin".to_owned(),
-            grant: grants::of(&given).unwrap_or_default(),
+            purpose: connect::Purpose::Give {
+                grant: grants::of(&given).unwrap_or_default(),
+                require_signed: true,
+            },
             password: None,
         };
         let giver = self.giver.client()?;

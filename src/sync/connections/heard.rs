@@ -27,7 +27,14 @@ pub async fn hear_status(
         Status::Revoked => PeerWord {
             status: Status::Severed,
             deleted: false,
-            reason: Some("revoked by the peer's administrator".to_owned()),
+            // What it never let in it did not revoke.
+            reason: Some(
+                match connection.remote_status {
+                    Status::Pending => "rejected by the peer's administrator",
+                    _ => "revoked by the peer's administrator",
+                }
+                .to_owned(),
+            ),
         },
         status => PeerWord {
             status,
