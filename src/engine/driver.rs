@@ -9,7 +9,7 @@ use crate::model::finding::{Finding, TablesInUse};
 use crate::model::run::{Changes, ConflictStrategy, QuarantinedRow, SyncMode};
 use crate::model::table::{Column, Engine, NeutralType, Table, TableName};
 use crate::wire::row::RowBatch;
-use crate::wire::scope::{Condition, Scope};
+use crate::wire::scope::Scope;
 
 /// A reader passes its rows on once it has so many bytes of them: a quarter of a frame, so that little waits in memory.
 pub const BATCH_BYTES: usize = 256 << 10;
@@ -35,8 +35,13 @@ pub struct Selection {
     pub table: TableName,
     /// Names and types in the order wanted; never generated columns.
     pub columns: Vec<(String, NeutralType)>,
-    /// Which rows.
+    /// Which rows, by their key.
     pub rows: RowFilter,
+    /// Of these only those that [`crate::wire::scope::Condition::holds`] for every condition; an engine gives them exactly, whatever its
+    /// collations, its paddings and its idea of NaN.
+    pub scope: Scope,
+    /// In which order, where no page says it.
+    pub order: RowOrder,
     /// Ordered by these columns, with at most `limit` rows after `offset`; `None`: all, in any order.
     pub page: Option<Page>,
 }
@@ -49,9 +54,19 @@ impl Selection {
             .columns
             .iter()
             .map(|(name, kind)| (name.as_str(), *kind));
-        let asked = self.rows.conditions().iter();
+        let asked = self.scope.conditions().iter();
         table.has(sent.chain(asked.map(|condition| (condition.column.as_str(), condition.kind))))
     }
+}
+
+/// The order of rows that no page orders.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RowOrder {
+    /// As the database finds them.
+    #[default]
+    Found,
+    /// A new one each time, that tells nothing of what the rows hold or when they came.
+    Shuffled,
 }
 
 /// Order and extent of a page.
@@ -102,18 +117,14 @@ pub enum RowFilter {
         /// The last row of the page before.
         values: Vec<KeyValue>,
     },
-    /// Those that [`Condition::holds`] for every condition; an engine gives these rows exactly, whatever its collations,
-    /// its paddings and its idea of NaN.
-    Matching(Scope),
 }
 
 impl RowFilter {
-    /// The conditions of [`Self::Matching`].
-    #[must_use]
-    pub fn conditions(&self) -> &[Condition] {
+    /// What stands before further conditions in a statement that chooses rows by this.
+    pub(in crate::engine) fn glue(&self) -> &'static str {
         match self {
-            Self::Matching(scope) => scope.conditions(),
-            Self::All | Self::In { .. } | Self::Between { .. } | Self::After { .. } => &[],
+            Self::All => " where ",
+            Self::Between { .. } | Self::In { .. } | Self::After { .. } => " and ",
         }
     }
 }

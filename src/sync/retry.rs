@@ -221,7 +221,9 @@ fn refusal(status: u16, code: Option<&str>) -> (Option<&'static str>, NextStep) 
         401 => code
             .and_then(|code| code.parse().ok())
             .map_or(NOT_KNOWN, of_signature),
-        403 => (Some(NOT_GRANTED), NextStep::GiveUp),
+        403 => code
+            .and_then(|code| code.parse().ok())
+            .map_or((Some(NOT_GRANTED), NextStep::GiveUp), of_stream),
         404 => (
             Some("see what the peer offers: evenkeel tables"),
             NextStep::GiveUp,
@@ -258,7 +260,19 @@ fn of_signature(code: SignatureCode) -> (Option<&'static str>, NextStep) {
 /// What follows from a fault on the sender's side, as [`engine`] says of the same fault on ours.
 fn of_stream(code: StreamFaultCode) -> (Option<&'static str>, NextStep) {
     match code {
-        StreamFaultCode::TableChanged => (None, NextStep::Retry),
+        StreamFaultCode::TableChanged | StreamFaultCode::GrantChanged => (None, NextStep::Retry),
+        StreamFaultCode::OutsideHours => (
+            Some("the peer gives rows at other hours; a schedule within them always comes through"),
+            NextStep::Retry,
+        ),
+        StreamFaultCode::RowsPerDay | StreamFaultCode::BytesPerDay => (
+            Some("the peer gives so much a day; ask its administrator for more, or pull less"),
+            NextStep::Retry,
+        ),
+        StreamFaultCode::Expired | StreamFaultCode::NetworkNotAllowed => (
+            Some("ask the peer's administrator to change what it grants this connection"),
+            NextStep::GiveUp,
+        ),
         StreamFaultCode::TableLocked => (
             Some("a session of the peer's own database holds the table; the run goes on by itself"),
             NextStep::Retry,

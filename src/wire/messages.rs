@@ -157,6 +157,18 @@ pub enum StreamFaultCode {
     ConnectionNotActive,
     /// The table was taken out of the grant meanwhile.
     TableNotGranted,
+    /// The grant gives other columns or rows of the table than when the stream began.
+    GrantChanged,
+    /// The grant's time is over.
+    Expired,
+    /// The grant's hours are over.
+    OutsideHours,
+    /// The grant no longer names the network that the request came from.
+    NetworkNotAllowed,
+    /// The day's rows are used up.
+    RowsPerDay,
+    /// The day's bytes are used up.
+    BytesPerDay,
 }
 
 words! {
@@ -165,6 +177,8 @@ words! {
         TableChanged = "table_changed", TableLocked = "table_locked",
         DatabaseLost = "database_lost", ReadFailed = "read_failed",
         ConnectionNotActive = "connection_not_active", TableNotGranted = "table_not_granted",
+        GrantChanged = "grant_changed", Expired = "expired", OutsideHours = "outside_hours",
+        NetworkNotAllowed = "network_not_allowed", RowsPerDay = "rows_per_day", BytesPerDay = "bytes_per_day",
     }
 }
 

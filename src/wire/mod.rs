@@ -8,6 +8,7 @@ pub mod field;
 pub mod fit;
 pub mod frame;
 pub mod json;
+pub mod mask;
 pub mod messages;
 pub mod numeric;
 pub mod row;

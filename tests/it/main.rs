@@ -22,6 +22,7 @@ mod attacks;
 mod clock;
 mod commands;
 mod engine;
+mod grants;
 mod harness;
 mod identity;
 mod peer;

@@ -210,6 +210,7 @@ pub(super) async fn records(
             serve::visible_records(&ctx, &connection, ClientKind::Any, &table, &page)
                 .await
                 .map_err(SyncError::from)?
+                .rows
         }
         Direction::Receiver => {
             pull::offered_records(&ctx, &connection, &table, limit, offset).await?

@@ -47,6 +47,6 @@ pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response,
         .map_err(refused)?;
     Ok(ok(&Records {
         success: true,
-        records,
+        records: records.rows,
     }))
 }

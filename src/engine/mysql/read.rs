@@ -110,7 +110,7 @@ impl Reader {
         table: Table,
     ) -> Result<(Self, Sql), EngineError> {
         let statement = select::query(schemas, selection, &table)?;
-        let conditions = selection.rows.conditions().to_vec();
+        let conditions = selection.scope.conditions().to_vec();
         let asked = conditions
             .iter()
             .map(|condition| (condition.column.clone(), condition.kind));

@@ -4,7 +4,7 @@
 //! Invariant: a filter finds the rows whose value is the given one by its bytes, also where the column's collation
 //! calls more values equal; a value the column cannot hold finds nothing, instead of what the server takes it for.
 
-use crate::engine::driver::{KeyValue, RowFilter, Selection};
+use crate::engine::driver::{KeyValue, RowFilter, RowOrder, Selection};
 use crate::engine::error::EngineError;
 use crate::engine::mysql::schemas::Schemas;
 use crate::engine::mysql::types::Form;
@@ -30,7 +30,7 @@ pub(super) fn query(
 ) -> Result<Sql, EngineError> {
     let mut sql = schemas.sql();
     sql.push("select ");
-    let conditions = selection.rows.conditions();
+    let conditions = selection.scope.conditions();
     if selection.columns.is_empty() && conditions.is_empty() {
         sql.push("1");
     }
@@ -52,6 +52,10 @@ pub(super) fn query(
     });
     sql.push(" from ").table(&selection.table);
     filter(schemas, &mut sql, &selection.rows, table)?;
+    narrow(schemas, &mut sql, selection.rows.glue(), conditions);
+    if selection.order == RowOrder::Shuffled && selection.page.is_none() {
+        sql.push(" order by rand()");
+    }
     if let Some(page) = &selection.page {
         let order = page.order_by.iter().map(|name| column(table, name));
         let order: Vec<&Column> = order.collect::<Result<_, _>>()?;
@@ -103,7 +107,6 @@ fn filter(
                 }
             }
         }
-        RowFilter::Matching(scope) => narrow(schemas, sql, scope.conditions()),
         RowFilter::After { columns, values } => {
             let columns = columns.iter().map(|name| column(table, name));
             let columns: Vec<&Column> = columns.collect::<Result<_, _>>()?;
@@ -130,7 +133,7 @@ fn filter(
 
 /// The conditions that mean here what they mean everywhere, so that fewer rows are sent. All conditions are held against
 /// each row that is read.
-fn narrow(schemas: &Schemas, sql: &mut Sql, conditions: &[Condition]) {
+fn narrow(schemas: &Schemas, sql: &mut Sql, glue: &'static str, conditions: &[Condition]) {
     let is_plain = |condition: &&Condition| {
         use NeutralType::{Date, Timestamp, Timestamptz};
         match condition.rule {
@@ -142,7 +145,7 @@ fn narrow(schemas: &Schemas, sql: &mut Sql, conditions: &[Condition]) {
         }
     };
     for (at, condition) in conditions.iter().filter(is_plain).enumerate() {
-        sql.push(if at == 0 { " where " } else { " and " });
+        sql.push(if at == 0 { glue } else { " and " });
         let is_text = condition.kind == NeutralType::Text;
         let operand = |sql: &mut Sql| {
             if is_text {

@@ -3,7 +3,7 @@
 //! Invariant: values in filters stand as literals of no stated type, so that the database reads them as the column's own
 //! type; columns without a neutral type are read, ordered and compared as their text.
 
-use crate::engine::driver::{KeyValue, RowFilter, Selection};
+use crate::engine::driver::{KeyValue, RowFilter, RowOrder, Selection};
 use crate::engine::postgres::connect::sql;
 use crate::engine::postgres::scope::push_scope;
 use crate::engine::sql::Sql;
@@ -25,6 +25,11 @@ pub(super) fn copy_out(selection: &Selection, table: &Table) -> Sql {
     });
     statement.push(" from ").table(&selection.table);
     filter(&mut statement, &selection.rows, table);
+    let glue = selection.rows.glue();
+    push_scope(&mut statement, glue, selection.scope.conditions(), table);
+    if selection.order == RowOrder::Shuffled && selection.page.is_none() {
+        statement.push(" order by random()");
+    }
     if let Some(page) = &selection.page {
         if !page.order_by.is_empty() {
             statement.push(" order by ");
@@ -70,7 +75,6 @@ fn filter(statement: &mut Sql, rows: &RowFilter, table: &Table) {
             });
             statement.push(")");
         }
-        RowFilter::Matching(scope) => push_scope(statement, scope.conditions(), table),
     }
 }
 
@@ -131,9 +135,10 @@ fn kind(table: &Table, column: &str) -> NeutralType {
 #[cfg(test)]
 mod tests {
     use super::copy_out;
-    use crate::engine::driver::{KeyValue, Page, RowFilter, Selection};
+    use crate::engine::driver::{KeyValue, Page, RowFilter, RowOrder, Selection};
     use crate::model::fixture::{self, required};
     use crate::model::table::{NeutralType, Table, TableName};
+    use crate::wire::scope::Scope;
 
     fn table() -> Table {
         let columns = vec![
@@ -153,6 +158,8 @@ mod tests {
             table: TableName::bare("t"),
             columns,
             rows,
+            scope: Scope::default(),
+            order: RowOrder::Found,
             page,
         };
         let text = copy_out(&selection, &table()).text().to_owned();

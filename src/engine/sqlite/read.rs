@@ -265,7 +265,7 @@ impl Scan {
 
 /// The conditions of `selection`, each with its column behind those that are sent.
 fn checks(selection: &Selection, described: &Described) -> Result<Vec<Check>, EngineError> {
-    let conditions = selection.rows.conditions().iter();
+    let conditions = selection.scope.conditions().iter();
     let check = |(at, condition): (usize, &Condition)| {
         let column = described.table.column(&condition.column);
         let column = column

@@ -4,7 +4,7 @@
 
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 
-use crate::engine::driver::{KeyValue, RowFilter, Selection};
+use crate::engine::driver::{KeyValue, RowFilter, RowOrder, Selection};
 use crate::engine::error::EngineError;
 use crate::engine::scope::push_rule;
 use crate::engine::sql::{Quoting, Sql};
@@ -37,15 +37,19 @@ pub(super) fn query(selection: &Selection, described: &Described) -> Result<Quer
         parameters: Vec::new(),
     };
     query.sql.push("select ");
-    let asked = selection.rows.conditions();
+    let asked = selection.scope.conditions();
     if selection.columns.is_empty() && asked.is_empty() {
         query.sql.push("null");
     }
     let selected = selection.columns.iter().map(|(name, _)| name.as_str());
-    let asked = asked.iter().map(|condition| condition.column.as_str());
-    query.sql.idents(selected.chain(asked));
+    let names = asked.iter().map(|condition| condition.column.as_str());
+    query.sql.idents(selected.chain(names));
     query.sql.push(" from ").table(&selection.table);
     query.filter(&selection.rows, described)?;
+    query.narrow(selection.rows.glue(), asked, described)?;
+    if selection.order == RowOrder::Shuffled && selection.page.is_none() {
+        query.sql.push(" order by random()");
+    }
     if let Some(page) = &selection.page {
         if !page.order_by.is_empty() {
             all_there(&described.table, &page.order_by)?;
@@ -54,7 +58,7 @@ pub(super) fn query(selection: &Selection, described: &Described) -> Result<Quer
                 .push(" order by ")
                 .idents(page.order_by.iter().map(String::as_str));
         }
-        if matches!(selection.rows, RowFilter::Matching(_)) {
+        if !selection.scope.conditions().is_empty() {
             // The scan counts the rows that it passes on.
             return Ok(query);
         }
@@ -90,16 +94,12 @@ impl Query {
             }
             RowFilter::Between { column, start, end } => {
                 all_there(&described.table, std::slice::from_ref(column))?;
-                let bounds = [(" >= ", start), (" <= ", end)];
-                let given = bounds
-                    .into_iter()
-                    .filter_map(|(sign, bound)| bound.map(|bound| (sign, bound)));
-                for (at, (sign, bound)) in given.enumerate() {
-                    self.sql
-                        .push(if at == 0 { " where " } else { " and " })
-                        .ident(column)
-                        .push(sign);
-                    self.bind(Value::Integer(bound));
+                self.sql.push(" where true");
+                for (sign, bound) in [(" >= ", start), (" <= ", end)] {
+                    if let Some(bound) = bound {
+                        self.sql.push(" and ").ident(column).push(sign);
+                        self.bind(Value::Integer(*bound));
+                    }
                 }
             }
             RowFilter::After { columns, values }
@@ -113,7 +113,6 @@ impl Query {
                 self.bind_list(columns.iter().zip(values), described);
                 self.sql.push(")");
             }
-            RowFilter::Matching(scope) => self.narrow(scope.conditions(), described)?,
             RowFilter::After { .. } => {
                 return Err(EngineError::Statement {
                     table: described.table.name.to_string(),
@@ -129,6 +128,7 @@ impl Query {
     /// can find their rows. All conditions are held against each row that is read.
     fn narrow(
         &mut self,
+        glue: &'static str,
         conditions: &[Condition],
         described: &Described,
     ) -> Result<(), EngineError> {
@@ -141,7 +141,7 @@ impl Query {
                 || matches!(condition.rule, Rule::IsNull(_))
         };
         for (at, condition) in conditions.iter().filter(is_plain).enumerate() {
-            self.sql.push(if at == 0 { " where " } else { " and " });
+            self.sql.push(if at == 0 { glue } else { " and " });
             let operand = |sql: &mut Sql| {
                 sql.ident(&condition.column);
                 if condition.kind == NeutralType::Text {

@@ -12,6 +12,7 @@ use crate::model::rotation::Stage;
 use crate::store::pool::fetch_optional;
 use crate::store::record::Record;
 use crate::store::{Store, StoreError};
+use crate::wire::mask::PseudonymKey;
 use crate::wire::signing::{ConnectionKeys, Credentials, RootKey};
 
 /// The generation of the key that comes from the token.
@@ -200,6 +201,12 @@ impl Store {
         let generation = u32::try_from(record.number("key_generation")?)
             .map_err(|_| record.corrupt("key_generation", "a key's generation"))?;
         Ok(ConnectionKeys::derive(&root, generation))
+    }
+
+    /// With which this side makes pseudonyms for the peer; no rotation of the connection's own key changes it.
+    #[must_use]
+    pub fn pseudonym_key(&self, id: ConnectionId) -> PseudonymKey {
+        PseudonymKey::new(self.key.pseudonym(&format!("connection/{id}")))
     }
 
     /// The raw token, while the registration is still to be made.

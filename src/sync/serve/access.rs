@@ -4,10 +4,11 @@ use jiff::Timestamp;
 
 use crate::model::connection::{Connection, Status};
 use crate::model::grant::GrantedTables;
-use crate::model::table::{NeutralType, Table, TableName};
+use crate::model::table::{Table, TableName};
 use crate::sync::Ctx;
 use crate::sync::connections::{Claim, by_token_hash, note_contact};
 use crate::sync::serve::fault::ServeError;
+use crate::sync::serve::view::View;
 
 /// Where the state's own migrations are recorded when it lies in the site database: never shown, whatever a grant says.
 const OWN_TABLE: &str = "_sqlx_migrations";
@@ -70,33 +71,42 @@ pub(super) fn is_visible(
         && connection.grant.allows(name, &ctx.config.grants.withheld)
 }
 
-/// The granted table as the catalogue describes it.
+/// What the connection sees of a table.
 ///
 /// # Errors
-/// [`ServeError::NotGranted`], [`ServeError::NoTable`], or the site database's.
-pub(super) async fn granted_table(
+/// [`ServeError::NotGranted`], also where the grant's row filter no longer fits; [`ServeError::NoTable`], or the site
+/// database's.
+pub(super) async fn granted_view(
     ctx: &Ctx,
     connection: &Connection,
     client: ClientKind,
     name: &TableName,
-) -> Result<Table, ServeError> {
+) -> Result<View, ServeError> {
     if !is_visible(ctx, connection, client, name) {
         return Err(ServeError::NotGranted(name.to_string()));
     }
     // A database may find a table under another spelling than its own; the grant was asked about this one.
-    ctx.driver
-        .table(name)
-        .await?
+    let found = ctx.driver.table(name).await?;
+    let table = found
         .filter(|table| table.name == *name)
-        .ok_or_else(|| ServeError::NoTable(name.to_string()))
+        .ok_or_else(|| ServeError::NoTable(name.to_string()))?;
+    view_of(ctx, connection, client, table).ok_or_else(|| ServeError::NotGranted(name.to_string()))
 }
 
-/// The columns of a visible table that a peer sees, with their types: all that can be sent.
-pub(super) fn sent_columns(table: &Table) -> Vec<(String, NeutralType)> {
-    table
-        .columns
-        .iter()
-        .filter(|column| !column.generated)
-        .map(|column| (column.name.clone(), column.kind))
-        .collect()
+/// What the connection sees of a visible table: nothing where the grant's row filter no longer fits it.
+pub(super) fn view_of(
+    ctx: &Ctx,
+    connection: &Connection,
+    client: ClientKind,
+    table: Table,
+) -> Option<View> {
+    let name = table.name.clone();
+    let is_shown = |name: &TableName| is_visible(ctx, connection, client, name);
+    match View::of(table, &connection.grant, is_shown) {
+        Ok(view) => Some(view),
+        Err(err) => {
+            tracing::error!(%err, table = %name, connection = %connection.id, "the grant's row filter does not fit the table any more: nothing of it is given until the grant is changed");
+            None
+        }
+    }
 }

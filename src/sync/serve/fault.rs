@@ -74,6 +74,9 @@ pub enum FilterFault {
     /// It is a row filter, and the rows are asked for as JSON.
     #[error("Invalid filter: `filter` takes frames; with JSON only ids, id_start and id_end do")]
     NeedsFrames,
+    /// The page lies too far behind, in a table whose rows are put in order for each answer.
+    #[error("Invalid filter: pages of this table end before; ask for frames")]
+    TooFar,
     /// The key's type does not take this filter.
     #[error("Filter not supported for this key type")]
     KeyType,
@@ -87,9 +90,11 @@ impl FilterFault {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Invalid | Self::NoFilter(_) | Self::Unfit(_) | Self::NeedsFrames => {
-                "invalid_filter"
-            }
+            Self::Invalid
+            | Self::NoFilter(_)
+            | Self::Unfit(_)
+            | Self::NeedsFrames
+            | Self::TooFar => "invalid_filter",
             Self::KeyType => "unsupported_key_type",
             Self::NeedsSingleKey => "filter_needs_single_key",
         }

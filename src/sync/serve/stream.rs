@@ -16,14 +16,16 @@ use crate::engine::driver::{Flow, RowStream, Selection};
 use crate::model::connection::{Connection, Status};
 use crate::model::fault::FaultCode;
 use crate::model::run::Transfer;
-use crate::model::table::{NeutralType, Table, TableName};
+use crate::model::table::{NeutralType, TableName};
 use crate::sync::Ctx;
-use crate::sync::serve::access::{ClientKind, granted_table, is_visible, sent_columns};
+use crate::sync::serve::access::{ClientKind, granted_view, is_visible};
 use crate::sync::serve::fault::ServeError;
 use crate::sync::serve::filter::WantedRows;
 use crate::sync::serve::framing::Framing;
 use crate::sync::serve::history;
 use crate::sync::serve::places::Place;
+use crate::sync::serve::told::{read_failed, told};
+use crate::sync::serve::view::View;
 use crate::wire::frame::FrameKind;
 use crate::wire::messages::{Head, HeadColumn, PublishedRefusal, StreamFault, StreamFaultCode};
 use crate::wire::row::RowBatch;
@@ -60,32 +62,36 @@ pub async fn open_stream(
     name: &TableName,
     order: StreamOrder,
 ) -> Result<mpsc::Receiver<Bytes>, ServeError> {
-    let table = granted_table(ctx, connection, client, name).await?;
-    let rows = order.rows.on(&table)?;
-    let columns = wanted_columns(&table, order.columns)?;
-    let head = head(&table, &columns, order.rows);
+    let view = granted_view(ctx, connection, client, name).await?;
+    let (rows, scope) = order.rows.on(&view)?;
+    let columns = wanted_columns(&view, order.columns)?;
+    let head = head(&view, &columns, order.rows);
+    let reading = view.reading(&columns, &ctx.store.pseudonym_key(connection.id));
     let place = Place::take(connection.id)?;
     let rows = ctx
         .driver
         .read(Selection {
-            table: table.name.clone(),
-            columns,
+            table: view.table.name.clone(),
+            columns: reading.columns,
             rows,
+            scope,
+            order: view.order(),
             page: None,
         })
         .await?;
-    let transfer = history::begun(connection, table.name);
+    let transfer = history::begun(connection, view.table.name.clone());
     history::insert(ctx, &transfer).await;
     let (out, pieces) = mpsc::channel(PIECES);
     let sending = Sending {
         ctx: Arc::clone(ctx),
         client,
+        view,
         transfer,
         out,
         bytes: 0,
         looked_at: Instant::now(),
     };
-    let framing = Framing::new(order.compress, order.seal);
+    let framing = Framing::new(order.compress, order.seal).masked_by(reading.mask);
     ctx.tasks.spawn("send rows", async move {
         sending.run(framing, head, rows).await;
         drop(place);
@@ -94,10 +100,10 @@ pub async fn open_stream(
 }
 
 fn wanted_columns(
-    table: &Table,
+    view: &View,
     names: Option<Vec<String>>,
 ) -> Result<Vec<(String, NeutralType)>, ServeError> {
-    let known = sent_columns(table);
+    let known = view.sent_columns();
     let Some(names) = names else {
         return Ok(known);
     };
@@ -118,9 +124,9 @@ fn wanted_columns(
         .collect()
 }
 
-fn head(table: &Table, columns: &[(String, NeutralType)], rows: WantedRows) -> Head {
+fn head(view: &View, columns: &[(String, NeutralType)], rows: WantedRows) -> Head {
     Head {
-        table: table.name.clone(),
+        table: view.table.name.clone(),
         columns: columns
             .iter()
             .map(|(name, kind)| HeadColumn {
@@ -128,7 +134,7 @@ fn head(table: &Table, columns: &[(String, NeutralType)], rows: WantedRows) -> H
                 kind: *kind,
             })
             .collect(),
-        rows_estimate: table.row_estimate,
+        rows_estimate: view.table.row_estimate,
         filter: match rows {
             WantedRows::Matching(filter) => Some(filter),
             WantedRows::All | WantedRows::Keys(_) => None,
@@ -148,6 +154,8 @@ enum Halt {
 struct Sending {
     ctx: Arc<Ctx>,
     client: ClientKind,
+    /// By which the stream began.
+    view: View,
     transfer: Transfer,
     out: mpsc::Sender<Bytes>,
     bytes: u64,
@@ -266,70 +274,25 @@ impl Sending {
             let words = PublishedRefusal::ConnectionNotActive.to_string();
             return Err(Halt::Fault(StreamFaultCode::ConnectionNotActive, words));
         };
-        if is_visible(&self.ctx, &connection, self.client, &self.transfer.table) {
-            Ok(())
-        } else {
+        if !is_visible(&self.ctx, &connection, self.client, &self.transfer.table) {
             let words = PublishedRefusal::TableNotGranted.to_string();
-            Err(Halt::Fault(StreamFaultCode::TableNotGranted, words))
+            return Err(Halt::Fault(StreamFaultCode::TableNotGranted, words));
         }
+        if !self.view.is_under(&connection.grant) {
+            let words = "what this connection may see of the table was changed".to_owned();
+            return Err(Halt::Fault(StreamFaultCode::GrantChanged, words));
+        }
+        Ok(())
     }
 
     fn database_fault(&self, err: &EngineError) -> Halt {
         tracing::warn!(%err, transfer = %self.transfer.id, connection = %self.transfer.connection_id, "reading for a peer failed");
-        let (code, words) = told(err);
+        let (code, words) = told(err, self.view.is_whole());
         Halt::Fault(code, words)
     }
-}
-
-/// What a peer is told: never the database's own words, which may quote statements.
-fn told(err: &EngineError) -> (StreamFaultCode, String) {
-    match err {
-        EngineError::RowTooLarge { .. } => (StreamFaultCode::RowTooLarge, err.to_string()),
-        EngineError::Unreadable { .. } => (StreamFaultCode::UnreadableValue, err.to_string()),
-        EngineError::SchemaChanged(_) | EngineError::NoTable(_) => (
-            StreamFaultCode::TableChanged,
-            "the table was changed while it was being read".to_owned(),
-        ),
-        EngineError::Locked { .. } => (
-            StreamFaultCode::TableLocked,
-            "the table is locked by another session of the site database".to_owned(),
-        ),
-        EngineError::Unreachable(_) | EngineError::Lost(_) => (
-            StreamFaultCode::DatabaseLost,
-            "the site database broke off while reading".to_owned(),
-        ),
-        EngineError::Url(_)
-        | EngineError::Full(_)
-        | EngineError::Denied(_)
-        | EngineError::Cut(_)
-        | EngineError::TooManyRejected { .. }
-        | EngineError::Statement { .. } => (StreamFaultCode::ReadFailed, read_failed()),
-    }
-}
-
-fn read_failed() -> String {
-    "the site database failed while reading; the sender's log says why".to_owned()
 }
 
 /// Serializing our own messages cannot fail; an empty payload would be refused as nonsense, not taken for rows.
 fn json_bytes(message: &impl serde::Serialize) -> Bytes {
     serde_json::to_vec(message).unwrap_or_default().into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::told;
-    use crate::engine::EngineError;
-    use crate::wire::messages::StreamFaultCode;
-
-    #[test]
-    fn a_peer_never_hears_the_databases_own_words() {
-        let fault = EngineError::Statement {
-            table: "orders".to_owned(),
-            message: "syntax error at \"select secret\"".to_owned(),
-        };
-        let (code, words) = told(&fault);
-        assert_eq!(code, StreamFaultCode::ReadFailed);
-        assert!(!words.contains("secret"));
-    }
 }

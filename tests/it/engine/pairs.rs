@@ -18,7 +18,8 @@ use std::collections::BTreeMap;
 
 use evenkeel::base::secret::Secret;
 use evenkeel::engine::driver::{
-    Applied, ApplyBudget, ApplyJob, ApplyProgress, Driver, Flow, RowFilter, RowStream, Selection,
+    Applied, ApplyBudget, ApplyJob, ApplyProgress, Driver, Flow, RowFilter, RowOrder, RowStream,
+    Selection,
 };
 use evenkeel::engine::mysql::MysqlDriver;
 use evenkeel::engine::postgres::PostgresDriver;
@@ -31,6 +32,7 @@ use evenkeel::wire::convert::RowConversion;
 use evenkeel::wire::json::field_to_text;
 use evenkeel::wire::messages::{Catalogue, CatalogueColumn, CatalogueForeignKey};
 use evenkeel::wire::row::{RowWriter, split_tuple};
+use evenkeel::wire::scope::Scope;
 use tokio::sync::{mpsc, watch};
 
 use crate::support::database::{Database, KINDS, Kind};
@@ -69,6 +71,8 @@ impl Site {
                 .map(|column| (column.name.clone(), column.kind))
                 .collect(),
             rows: RowFilter::All,
+            scope: Scope::default(),
+            order: RowOrder::Found,
             page: None,
         };
         let mut stream = self.driver.read(selection).await?;

@@ -46,8 +46,10 @@ async fn every_field_of_a_connection_comes_back(state: State) {
             tables: GrantedTables::All(Star::Star),
             excluded_tables: vec![table("shop.salaries"), table("\"a.b\"")],
             limits: Limits {
-                max_records_per_request: 7,
+                max_records_per_request: Some(7),
+                ..Limits::default()
             },
+            ..Grant::default()
         },
         remote: Some(RemoteSite {
             site_id: SiteId::generate(),

@@ -1,10 +1,11 @@
 //! The statements, word for word.
 
 use super::query;
-use crate::engine::driver::{KeyValue, Page, RowFilter, Selection};
+use crate::engine::driver::{KeyValue, Page, RowFilter, RowOrder, Selection};
 use crate::engine::mysql::schemas::Schemas;
 use crate::model::fixture;
 use crate::model::table::{Column, NeutralType, Table};
+use crate::wire::scope::Scope;
 
 fn column(name: &str, kind: NeutralType, native: &str) -> Column {
     Column {
@@ -36,6 +37,8 @@ fn text(rows: RowFilter, page: Option<Page>) -> String {
             .map(|name| (name.to_owned(), table.column(name).unwrap().kind))
             .into(),
         rows,
+        scope: Scope::default(),
+        order: RowOrder::Found,
         page,
     };
     let schemas = Schemas::of_default("shop");
