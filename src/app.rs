@@ -26,6 +26,8 @@ use crate::remote::{Remote, RemoteError};
 use crate::store::{Store, StoreError};
 use crate::sync::active::ActiveRuns;
 use crate::sync::connections::{self, Nonces};
+use crate::sync::serve::DailyUsage;
+use crate::sync::throttle::Throttle;
 use crate::sync::{Certificates, Ctx};
 
 pub use reload::Reloads;
@@ -117,6 +119,8 @@ pub async fn serve(loaded: Loaded, reloads: Reloads, standby: bool) -> Result<()
         receipt_key,
         started_at: now,
         nonces: Nonces::default(),
+        throttle: Throttle::default(),
+        usage: DailyUsage::default(),
         tasks: Tasks::default(),
         runner: Waker::default(),
         scheduler: Waker::default(),

@@ -10,9 +10,11 @@ use crate::model::run::{ConflictStrategy, SyncMode};
 use crate::model::table::TableName;
 
 mod connection;
+mod given;
 mod sync;
 
 pub use connection::{ConnectArguments, ConnectionCommand, RequestArguments};
+pub use given::GivenTables;
 pub use sync::{CreateArguments, EditArguments, NewFilter, NewSchedule, PulledTable, SyncCommand};
 
 /// Synchronizes database tables between sites that trust each other.
@@ -151,18 +153,6 @@ pub enum TokenCommand {
     },
 }
 
-/// Which tables are given.
-#[derive(Clone, Debug, Default, Args)]
-#[group(multiple = false)]
-pub struct GivenTables {
-    /// The tables to give, separated by commas
-    #[arg(long, value_delimiter = ',', value_name = "TABLES")]
-    pub tables: Vec<TableName>,
-    /// Give all tables but those withheld by the settings
-    #[arg(long)]
-    pub all_tables: bool,
-}
-
 /// `pull …`
 #[derive(Debug, Args)]
 pub struct PullArguments {
@@ -257,6 +247,7 @@ mod tests {
             "connections",
             "connections approve hq --tables a,b --unproved",
             "connections edit hq --name hq2",
+            "connections edit hq --grant hq.toml",
             "connections revoke hq --reason done",
             "connections rotate hq",
             "tables hq",
@@ -289,6 +280,7 @@ mod tests {
             "pull hq orders --mode mirror",
             "connect https://a --all-tables --wait=10",
             "connect https://a --tables x --all-tables",
+            "connect https://a --tables x --grant y.json",
             "records hq orders --limit 0",
             "sync create nightly --from hq",
             "sync create nightly --from hq --table orders --schedule yearly",

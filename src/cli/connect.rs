@@ -25,13 +25,14 @@ pub(super) async fn run(context: &Context, arguments: ConnectArguments) -> anyho
     let output = context.output;
     let url = PeerUrl::parse(&arguments.url).map_err(|err| Failure::usage(err.to_string()))?;
     let given = grants::named_or_asked(context, arguments.given)?;
-    output.note(&grants::announcement(url.host(), &given));
+    let grant = grants::of(&given)?.unwrap_or_default();
+    output.note(&grants::announcement(url.host(), &grant));
     let client = context.client()?;
     let mut order = Order {
         url: url.to_string(),
         name: arguments.name.unwrap_or_else(|| url.host().to_owned()),
         purpose: Purpose::Give {
-            grant: grants::of(&given).unwrap_or_default(),
+            grant,
             require_signed: arguments.require_signed,
         },
         password: password::given(context, arguments.password_file.as_deref())?,

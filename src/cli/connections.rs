@@ -44,8 +44,8 @@ pub(super) async fn run(
             unproved,
         } => {
             let row = resolve::connection(&client, &id).await?;
-            let given = grants::approved(context, &row, given)?;
-            approve(&client, output, &row, grants::of(&given), unproved).await?;
+            let grant = grants::approved(context, &row, given)?;
+            approve(&client, output, &row, grant, unproved).await?;
         }
         ConnectionCommand::Reject { id } => act(&client, output, &id, "reject", json!({})).await?,
         ConnectionCommand::Suspend { id, reason } => {
@@ -68,7 +68,7 @@ pub(super) async fn run(
             let changes = [
                 ("name", name.map(Value::from)),
                 ("url", url.map(Value::from)),
-                ("grant", grants::of(&given)),
+                ("grant", grants::of(&given)?),
             ];
             edit(&client, output, &id, changes).await?;
         }
@@ -167,7 +167,7 @@ async fn edit(
     let body: serde_json::Map<String, Value> = named.collect();
     if body.is_empty() {
         return Err(Failure::usage(
-            "nothing to change: use --name, --url, --tables or --all-tables",
+            "nothing to change: use --name, --url, --tables, --all-tables or --grant",
         )
         .into());
     }
@@ -192,8 +192,8 @@ fn without_nulls(mut body: Value) -> Value {
 
 fn tell(output: Output, row: &Value) -> anyhow::Result<()> {
     output.list(std::slice::from_ref(row), &COLUMNS)?;
-    if let Some(why) = blocked(row) {
-        output.note(&why);
+    for note in [blocked(row), not_known(row)].into_iter().flatten() {
+        output.note(&note);
     }
     Ok(())
 }
@@ -210,13 +210,30 @@ fn blocked(row: &Value) -> Option<String> {
     }
 }
 
+/// That the peer does not know the connection, if it said so.
+fn not_known(row: &Value) -> Option<String> {
+    let unknown = at(row, "unknown").filter(|unknown| unknown.is_object())?;
+    let times = match number(unknown, "times") {
+        1 => "once".to_owned(),
+        times => format!("{times} times"),
+    };
+    let what = match text(row, "status") {
+        "severed" => "it goes on by itself when the peer knows it again",
+        _ => "three times over ten minutes count as severed",
+    };
+    Some(format!(
+        "The peer answered {times}, since {}, that it does not know this connection; {what}. Ask its administrator whether its state was restored from an older backup.",
+        shown(at(unknown, "since")?)
+    ))
+}
+
 /// One object as lines of field and value, or as JSON.
 pub(super) fn show(output: Output, row: &Value) -> anyhow::Result<()> {
     if output.json {
         return Ok(output.object(row)?);
     }
     let mut rows = Vec::new();
-    fields_of("", row, &mut rows);
+    fields_of("", &grants::readable(row), &mut rows);
     Ok(output.table(&["field", "value"], &rows)?)
 }
 

@@ -32,7 +32,7 @@ impl Direction {
 }
 
 /// A connection's status; a later one is stricter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Status {
     /// Rows may flow.
     Active,
@@ -98,6 +98,17 @@ pub struct Totals {
     pub bytes: u64,
 }
 
+/// Counts that the peer said it does not know the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Unknown {
+    /// So often.
+    pub times: u32,
+    /// Since then, and nothing else in between.
+    pub since: Timestamp,
+    /// What the peer had said before, once that severed the connection.
+    pub severed_from: Option<Status>,
+}
+
 /// One connection. The token's hash is not here: the store gives it out by a call of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
@@ -113,7 +124,7 @@ pub struct Connection {
     pub remote_prefix: Option<String>,
     /// Our administrator's decision.
     pub local_status: Status,
-    /// What the peer last said.
+    /// What the peer last said, or severed while it does not know us.
     pub remote_status: Status,
     /// Why it is not active, when somebody gave a reason.
     pub status_reason: Option<String>,
@@ -143,10 +154,18 @@ pub struct Connection {
     pub next_attempt_at: Option<Timestamp>,
     /// What moved so far.
     pub totals: Totals,
-    /// Counts our decisions.
+    /// Counts what we said of it: decisions, and what had to be said again.
     pub epoch: i64,
     /// The last of them the peer confirmed.
     pub acked_epoch: i64,
+    /// The epoch of the peer's that we saw; 0 of one that counts none.
+    pub remote_epoch: i64,
+    /// The peer says that it does not know it.
+    pub unknown: Option<Unknown>,
+    /// The peer had ended it and then said otherwise: we say that it is severed.
+    pub contradicted: bool,
+    /// When both sides last said how they stand.
+    pub exchanged_at: Option<Timestamp>,
     /// The peer accepted our registration, or we accepted its.
     pub registered: bool,
     /// The peer deleted its side: it no longer finds ours.
@@ -191,6 +210,10 @@ impl Connection {
             totals: Totals::default(),
             epoch: 0,
             acked_epoch: 0,
+            remote_epoch: 0,
+            unknown: None,
+            contradicted: false,
+            exchanged_at: None,
             registered: false,
             peer_deleted: false,
             deleted_at: None,

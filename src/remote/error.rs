@@ -117,6 +117,18 @@ impl RemoteError {
         )
     }
 
+    /// Whether the peer said when it may be asked again.
+    #[must_use]
+    pub fn asks_to_wait(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                retry_after: Some(_),
+                ..
+            }
+        )
+    }
+
     /// Which of the published refusals it is.
     #[must_use]
     pub fn published(&self) -> Option<PublishedRefusal> {

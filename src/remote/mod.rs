@@ -8,6 +8,7 @@ mod catalogue;
 mod certificate;
 mod error;
 mod guard;
+mod json_rows;
 mod peer;
 mod rotation;
 mod rows;
@@ -16,6 +17,7 @@ mod transport;
 mod webhook;
 
 pub use error::RemoteError;
+pub use json_rows::{JsonEnd, JsonRequest, JsonRows};
 pub use peer::{Peer, RegisterRequest, RowsRequest, Verified};
 pub use rotation::Rotated;
 pub use rows::IncomingRows;

@@ -27,7 +27,7 @@ impl Peer {
         credentials: &Credentials,
         (generation, key): (u32, &RootKey),
     ) -> Result<Rotated, RemoteError> {
-        let mut body = named(own_url, credentials);
+        let mut body = named(own_url, credentials, None);
         let offer = json!({"generation": generation, "key": key.to_offer().expose().as_str()});
         if let Some(fields) = body.as_object_mut() {
             fields.insert("evenkeel".into(), json!({ "rotate": offer }));

@@ -8,12 +8,14 @@ pub mod connections;
 pub mod contract;
 pub mod doctor;
 pub mod error;
+pub mod healing;
 mod mapping;
 pub mod pull;
 pub mod retry;
 pub mod serve;
 pub mod status;
 pub mod syncs;
+pub mod throttle;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -28,6 +30,8 @@ use crate::remote::Remote;
 use crate::store::{AuditEntry, SiteIdentity, Store};
 use crate::sync::active::ActiveRuns;
 use crate::sync::connections::Nonces;
+use crate::sync::serve::DailyUsage;
+use crate::sync::throttle::Throttle;
 use crate::wire::messages::EvenkeelHello;
 use crate::wire::signing::ReceiptKey;
 
@@ -55,6 +59,10 @@ pub struct Ctx {
     pub started_at: Timestamp,
     /// The nonces that peers used.
     pub nonces: Nonces,
+    /// Who asked lately.
+    pub throttle: Throttle,
+    /// What peers took today.
+    pub usage: DailyUsage,
     /// Owns background tasks.
     pub tasks: Tasks,
     /// Wakes the runner: a run was made or became due.
@@ -117,7 +125,7 @@ impl Ctx {
 /// Who asks for something.
 #[derive(Clone, Debug)]
 pub struct Actor {
-    /// `unix:anna`, `token:backup`, `peer:berlin`, `evenkeel`.
+    /// `unix:anna`, `token:backup`, `peer:berlin`, `evenkeel`, `healer`.
     pub name: String,
     /// Where the request came from, when by network.
     pub address: Option<IpAddr>,
@@ -127,8 +135,18 @@ impl Actor {
     /// The daemon itself.
     #[must_use]
     pub fn daemon() -> Self {
+        Self::of_process("evenkeel")
+    }
+
+    /// The daemon's healing loop.
+    #[must_use]
+    pub fn healer() -> Self {
+        Self::of_process("healer")
+    }
+
+    fn of_process(name: &str) -> Self {
         Self {
-            name: "evenkeel".to_owned(),
+            name: name.to_owned(),
             address: None,
         }
     }

@@ -5,7 +5,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::secret::Secret;
+use crate::model::connection::Status;
 use crate::model::filter::Filter;
+use crate::model::standing::Word;
 use crate::model::table::{Engine, NeutralType, TableName};
 use crate::model::word::words;
 
@@ -50,6 +52,57 @@ pub struct Registered {
     /// Set by an Evenkeel site.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evenkeel: Option<EvenkeelHello>,
+}
+
+/// How one side of a signed connection stands: the `evenkeel` object of `verify-connection`, `update-status`,
+/// `get-connection-status` and their answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandingWord {
+    /// What this side says of the connection.
+    pub status: Status,
+    /// Which of its words that is.
+    pub epoch: i64,
+    /// Up to which epoch it saw the other side's.
+    pub seen_epoch: i64,
+    /// `rejected`, where it never was anything else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Beyond what can be counted, and still exact as a JSON number (RFC 8259, section 6).
+const MAX_EPOCH: i64 = 1 << 53;
+
+impl StandingWord {
+    /// Why a connection is over that was never approved.
+    pub const REJECTED: &'static str = "rejected";
+
+    /// `word`, on its way.
+    #[must_use]
+    pub fn of(word: Word, is_rejected: bool) -> Self {
+        Self {
+            status: word.status,
+            epoch: word.epoch,
+            seen_epoch: word.seen_epoch,
+            reason: is_rejected.then(|| Self::REJECTED.to_owned()),
+        }
+    }
+
+    /// What it says; `None` for epochs that nobody has counted up to.
+    #[must_use]
+    pub fn word(&self) -> Option<Word> {
+        let is_epoch = |epoch| (0..=MAX_EPOCH).contains(&epoch);
+        (is_epoch(self.epoch) && is_epoch(self.seen_epoch)).then_some(Word {
+            status: self.status,
+            epoch: self.epoch,
+            seen_epoch: self.seen_epoch,
+        })
+    }
+
+    /// Whether the other side's administrator declined.
+    #[must_use]
+    pub fn is_rejection(&self) -> bool {
+        self.reason.as_deref() == Some(Self::REJECTED)
+    }
 }
 
 /// One table in the answer to `list-tables`.

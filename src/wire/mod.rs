@@ -11,6 +11,7 @@ pub mod json;
 pub mod mask;
 pub mod messages;
 pub mod numeric;
+pub mod published;
 pub mod row;
 pub mod scope;
 pub mod signing;

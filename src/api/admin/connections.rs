@@ -54,7 +54,15 @@ pub(super) struct ConnectionView {
     last_contact_at: Option<Timestamp>,
     unreachable_since: Option<Timestamp>,
     next_attempt_at: Option<Timestamp>,
+    unknown: Option<UnknownView>,
     totals: Totals,
+}
+
+/// That the peer does not know the connection.
+#[derive(Serialize)]
+struct UnknownView {
+    times: u32,
+    since: Timestamp,
 }
 
 impl From<Connection> for ConnectionView {
@@ -63,7 +71,7 @@ impl From<Connection> for ConnectionView {
             id: connection.id,
             direction: connection.direction,
             url: connection.url.to_string(),
-            status: connection.status(),
+            status: effective(&connection),
             local_status: connection.local_status,
             remote_status: connection.remote_status,
             auth: connection.auth,
@@ -77,6 +85,10 @@ impl From<Connection> for ConnectionView {
             last_contact_at: connection.last_contact_at,
             unreachable_since: connection.unreachable_since,
             next_attempt_at: connection.next_attempt_at,
+            unknown: connection.unknown.map(|unknown| UnknownView {
+                times: unknown.times,
+                since: unknown.since,
+            }),
             totals: connection.totals,
             name: connection.name,
             remote_prefix: connection.remote_prefix,
@@ -86,6 +98,17 @@ impl From<Connection> for ConnectionView {
             approved_by: connection.approved_by,
         }
     }
+}
+
+/// What both sides decided, or that the time of the grant is over, whichever is stricter.
+fn effective(connection: &Connection) -> Status {
+    let is_expired = connection.grant.is_expired(Timestamp::now());
+    let by_time = if is_expired {
+        Status::Expired
+    } else {
+        Status::Active
+    };
+    connection.status().max(by_time)
 }
 
 type Answer = Result<Json<ConnectionView>, Problem>;

@@ -118,19 +118,20 @@ impl Stage {
     /// Gives the receiver's id of the connection.
     async fn connect(&self) -> anyhow::Result<String> {
         let given = GivenTables {
-            tables: Vec::new(),
             all_tables: true,
+            ..GivenTables::default()
         };
+        let grant = grants::of(&given)?.unwrap_or_default();
         self.typed(
             "newyork",
             &format!("connect {} --all-tables --name berlin", self.receiver.url),
         )?;
-        self.tell(&grants::announcement("berlin", &given))?;
+        self.tell(&grants::announcement("berlin", &grant))?;
         let order = connect::Order {
             url: self.receiver.url.clone(),
             name: "berlin".to_owned(),
             purpose: connect::Purpose::Give {
-                grant: grants::of(&given).unwrap_or_default(),
+                grant,
                 require_signed: true,
             },
             password: None,

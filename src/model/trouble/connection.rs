@@ -80,6 +80,13 @@ fn of_status(connection: &Connection) -> Option<Trouble> {
             "its time is over".to_owned(),
             format!("evenkeel connections edit {name} (or: evenkeel connections delete {name})"),
         ),
+        Status::Severed if connection.unknown.is_some() => told(
+            Event::ConnectionSevered,
+            format!("severed{reason}"),
+            format!(
+                "ask its administrator whether its state was restored from an older backup: it goes on by itself when {url} knows it again; else: evenkeel connections delete {name}"
+            ),
+        ),
         Status::Severed => told(
             Event::ConnectionSevered,
             format!("ended by the peer{reason}"),

@@ -9,11 +9,10 @@ mod claims;
 mod keys;
 mod proof;
 mod rotation;
-
-use jiff::Timestamp;
+mod standing;
 
 use crate::base::secret::Secret;
-use crate::model::connection::{Connection, Totals};
+use crate::model::connection::{Connection, Status, Totals};
 use crate::model::id::ConnectionId;
 use crate::model::url::PeerUrl;
 use crate::store::connection::keys::{FIRST_GENERATION, Sealed};
@@ -23,10 +22,11 @@ use crate::store::record::{
 };
 use crate::store::{ListPage, Store, StoreError};
 
-pub use change::{ConnectionEdit, PeerWord, RegistrationAnswer};
+pub use change::{ConnectionEdit, RegistrationAnswer};
 pub use claims::ExpiredClaim;
 pub use keys::{AcceptedKeys, Kept, SecondKey, SignedPeer};
 pub use rotation::NextKey;
+pub use standing::StandingStep;
 
 macro_rules! select_connection {
     ($rest:literal) => {
@@ -36,7 +36,8 @@ macro_rules! select_connection {
                 approved_at, approved_by, last_contact_at, unreachable_since, next_attempt_at,
                 total_transfers, total_rows, total_bytes, epoch, acked_epoch, registered,
                 peer_deleted, deleted_at, wanted_tables, requires_signed, prove_at, prove_attempts,
-                key_generation
+                key_generation, remote_epoch, unknown_times, unknown_since, severed_from,
+                contradicted, exchanged_at
             from connection ",
             $rest
         )
@@ -63,6 +64,7 @@ impl Store {
     }
 
     async fn insert(&self, connection: &Connection, sealed: &Sealed) -> Result<(), StoreError> {
+        let unknown = connection.unknown;
         execute!(
             self,
             "insert into connection
@@ -72,10 +74,11 @@ impl Store {
                 total_transfers, total_rows, total_bytes, epoch, acked_epoch, registered,
                 peer_deleted, deleted_at, token_lookup, token_hash, token, root_key,
                 key_generation, receipt_key, wanted_tables, requires_signed, prove_at,
-                prove_attempts)
+                prove_attempts, remote_epoch, contradicted, exchanged_at, unknown_times,
+                unknown_since, severed_from)
             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
                 $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34,
-                $35, $36, $37)",
+                $35, $36, $37, $38, $39, $40, $41, $42, $43)",
             connection.id.to_string(),
             &connection.name,
             connection.direction.as_str(),
@@ -112,7 +115,15 @@ impl Store {
             optional_json(some_of(&connection.wanted_tables))?,
             connection.requires_signed,
             optional_micros(connection.prove_at),
-            i64::from(connection.prove_attempts)
+            i64::from(connection.prove_attempts),
+            connection.remote_epoch,
+            connection.contradicted,
+            optional_micros(connection.exchanged_at),
+            unknown.map_or(0, |unknown| i64::from(unknown.times)),
+            optional_micros(unknown.map(|unknown| unknown.since)),
+            unknown
+                .and_then(|unknown| unknown.severed_from)
+                .map(Status::as_str)
         );
         Ok(())
     }
@@ -189,29 +200,19 @@ impl Store {
         rows.into_iter().map(read).collect()
     }
 
-    /// Those the healing loop has something to do for, due at `now`, oldest first: not registered yet (unless deleted
-    /// or revoked, when there is nothing left to ask for), undelivered, also the deleted, or unreachable when they were
-    /// last called (unless they ended).
+    /// Those the healing loop may have something to do for, oldest first: all that are not over, and those whose end
+    /// the peer may have to hear of, also the deleted.
     ///
     /// # Errors
     /// When the database fails or what it holds cannot be read.
-    pub async fn connections_to_tell(&self, now: Timestamp) -> Result<Vec<Connection>, StoreError> {
+    pub async fn connections_to_heal(&self) -> Result<Vec<Connection>, StoreError> {
         let rows = fetch_all!(
             self,
             select_connection!(
-                "where (next_attempt_at is null or next_attempt_at <= $1)
-                  and (
-                    (not registered and deleted_at is null and local_status <> 'revoked')
-                    or (registered and not peer_deleted and acked_epoch < epoch)
-                    or (
-                      registered and unreachable_since is not null and deleted_at is null
-                      and local_status <> 'revoked'
-                      and remote_status not in ('revoked', 'severed')
-                    )
-                  )
+                "where (deleted_at is null and local_status <> 'revoked')
+                  or (registered and not peer_deleted and acked_epoch < epoch)
                 order by id"
-            ),
-            micros(now)
+            )
         );
         rows.into_iter().map(read).collect()
     }
@@ -264,6 +265,10 @@ fn connection(record: &Record) -> Result<Connection, StoreError> {
         },
         epoch: record.number("epoch")?,
         acked_epoch: record.number("acked_epoch")?,
+        remote_epoch: record.number("remote_epoch")?,
+        unknown: standing::unknown(record)?,
+        contradicted: record.flag("contradicted")?,
+        exchanged_at: record.optional_time("exchanged_at")?,
         registered: record.flag("registered")?,
         peer_deleted: record.flag("peer_deleted")?,
         deleted_at: record.optional_time("deleted_at")?,

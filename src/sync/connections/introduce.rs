@@ -13,11 +13,11 @@ use crate::remote::RemoteError;
 use crate::store::{Kept, StoreError};
 use crate::sync::connections::address::checked_url;
 use crate::sync::connections::announce::send_registration;
+use crate::sync::connections::contact::note_failure;
 use crate::sync::connections::edit::checked_name;
 use crate::sync::connections::lookup::existing;
 use crate::sync::connections::name::cleaned;
 use crate::sync::connections::naming::{insert_under_free_name, insert_under_this_name};
-use crate::sync::connections::tell::note_failure;
 use crate::sync::{Actor, Ctx, SyncError};
 
 /// How long a person waits for the peer's answer.

@@ -1,5 +1,7 @@
 //! Who may see what: the first questions of every data request.
 
+use std::net::IpAddr;
+
 use jiff::Timestamp;
 
 use crate::model::connection::{Connection, Status};
@@ -8,6 +10,8 @@ use crate::model::table::{Table, TableName};
 use crate::sync::Ctx;
 use crate::sync::connections::{Claim, by_token_hash, note_contact};
 use crate::sync::serve::fault::ServeError;
+use crate::sync::serve::limits::{LimitFault, check_asking, check_request, on_site};
+use crate::sync::serve::usage;
 use crate::sync::serve::view::View;
 
 /// Where the state's own migrations are recorded when it lies in the site database: never shown, whatever a grant says.
@@ -22,27 +26,80 @@ pub enum ClientKind {
     PhoenixKit,
 }
 
-/// The active connection on which this site gives to the holder of this token. Counts as contact.
+/// A peer whose connection is active, and what keeps it from data all the same.
+#[derive(Debug)]
+pub struct Admitted {
+    connection: Connection,
+    hindrance: Option<LimitFault>,
+}
+
+/// The active connection on which this site gives to the holder of this token. Counts as contact, and against its rate.
 ///
 /// # Errors
 /// [`ServeError::Signature`], [`ServeError::UnknownConnection`], [`ServeError::NotActive`], or our own state's.
-pub async fn admit(ctx: &Ctx, claim: Claim<'_>, now: Timestamp) -> Result<Connection, ServeError> {
+pub async fn admit(
+    ctx: &Ctx,
+    claim: Claim<'_>,
+    address: Option<IpAddr>,
+    now: Timestamp,
+) -> Result<Admitted, ServeError> {
     let connection = by_token_hash(ctx, claim)
         .await?
         .ok_or(ServeError::UnknownConnection)?;
     note_contact(ctx, &connection, now).await?;
-    if connection.status() == Status::Active {
-        Ok(connection)
-    } else {
-        Err(ServeError::NotActive)
+    let counted = check_request(ctx, &connection, address);
+    if connection.status() != Status::Active {
+        return Err(ServeError::NotActive);
+    }
+    let asking = check_asking(&connection.grant.limits, address, &on_site(ctx, now));
+    let hindrance = match asking.and(counted) {
+        Err(fault) => Some(fault),
+        Ok(()) => match usage::left(ctx, &connection, now).await {
+            Ok(_) => None,
+            Err(ServeError::Limit(fault)) => Some(fault),
+            Err(err) => return Err(err),
+        },
+    };
+    Ok(Admitted {
+        connection,
+        hindrance,
+    })
+}
+
+impl Admitted {
+    /// The connection, within the bounds of its grant.
+    ///
+    /// # Errors
+    /// [`ServeError::Limit`].
+    pub fn within_limits(self) -> Result<Connection, ServeError> {
+        match self.hindrance {
+            None => Ok(self.connection),
+            Some(fault) => Err(fault.into()),
+        }
+    }
+
+    /// The connection, and the table it names, when the grant lets it see a table of that name; whether there is one is
+    /// asked later.
+    ///
+    /// # Errors
+    /// [`ServeError::NotGranted`]; [`ServeError::NoTable`] for what can be no table's name under a grant of all;
+    /// [`ServeError::Limit`].
+    pub fn table(
+        self,
+        ctx: &Ctx,
+        client: ClientKind,
+        text: &str,
+    ) -> Result<(Connection, TableName), ServeError> {
+        let name = granted_name(ctx, &self.connection, client, text);
+        if let Err(ServeError::NotGranted(_)) = name {
+            return name.map(|name| (self.connection, name));
+        }
+        let connection = self.within_limits()?;
+        Ok((connection, name?))
     }
 }
 
-/// The table a peer names, when the grant lets it see a table of that name; whether there is one is asked later.
-///
-/// # Errors
-/// [`ServeError::NotGranted`]; [`ServeError::NoTable`] for what can be no table's name under a grant of all.
-pub fn granted_name(
+fn granted_name(
     ctx: &Ctx,
     connection: &Connection,
     client: ClientKind,

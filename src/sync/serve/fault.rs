@@ -5,6 +5,7 @@ use crate::model::filter::InvalidFilter;
 use crate::store::StoreError;
 use crate::sync::SyncError;
 use crate::sync::connections::LookupError;
+use crate::sync::serve::limits::LimitFault;
 use crate::wire::InvalidValue;
 use crate::wire::scope::UnfitFilter;
 use crate::wire::signing::SignatureFault;
@@ -27,6 +28,9 @@ pub enum ServeError {
     /// The grant would allow it, but there is no such table.
     #[error("there is no table {0}")]
     NoTable(String),
+    /// A bound of the grant.
+    #[error(transparent)]
+    Limit(#[from] LimitFault),
     /// The filter or cursor cannot be applied.
     #[error(transparent)]
     Filter(#[from] FilterFault),
@@ -123,6 +127,10 @@ impl From<ServeError> for SyncError {
             ServeError::NotGranted(name) | ServeError::NoTable(name) => Self::Unknown {
                 what: "table",
                 name,
+            },
+            ServeError::Limit(err) => Self::Invalid {
+                field: "grant.limits",
+                message: err.to_string(),
             },
             ServeError::Filter(err) => Self::Invalid {
                 field: "filter",

@@ -45,6 +45,16 @@ impl Framing {
         self.total.rows
     }
 
+    /// How many frames there are.
+    pub(super) fn frames(&self) -> u32 {
+        self.writer.frames()
+    }
+
+    /// Those behind the first `frames` are not sent: the next one takes their place.
+    pub(super) fn go_back_to(&mut self, frames: u32) {
+        self.writer.go_back_to(frames);
+    }
+
     /// Adds rows; the pieces of a frame when they fill one, else none.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::value::RawValue;
 
 use crate::engine::driver::{KeyValue, RowFilter};
@@ -13,8 +14,10 @@ use crate::sync::serve::cursor;
 use crate::sync::serve::fault::{FilterFault, ServeError};
 use crate::sync::serve::filter::KeyFilter;
 use crate::sync::serve::history;
-use crate::sync::serve::records::{JsonOrder, MAX_JSON_BYTES, read_json};
+use crate::sync::serve::records::{JsonOrder, MAX_JSON_BYTES, form_for, read_json};
+use crate::sync::serve::usage;
 use crate::sync::serve::view::View;
+use crate::wire::json::JsonForm;
 use crate::wire::messages::StreamFaultCode;
 
 /// Rows of one answer where the grant names no bound: their bytes are what bounds it.
@@ -56,7 +59,7 @@ pub async fn pull_rows(
     let view = granted_view(ctx, connection, client, name).await?;
     let rows = wanted(&view, order)?;
     let begun = history::begun(connection, view.table.name.clone());
-    let read = read(ctx, connection, &view, rows, order).await;
+    let read = read(ctx, connection, &view, (rows, form_for(client)), order).await;
     let ended = match &read {
         Ok(pulled) => {
             let bytes: usize = pulled.rows.iter().map(|row| row.get().len() + 1).sum();
@@ -77,18 +80,23 @@ async fn read(
     ctx: &Ctx,
     connection: &Connection,
     view: &View,
-    rows: RowFilter,
+    (rows, form): (RowFilter, JsonForm),
     order: &PullOrder,
 ) -> Result<PulledRows, ServeError> {
     let limit = connection.grant.limits.max_records_per_request;
     let key = ctx.store.pseudonym_key(connection.id);
+    let left = usage::left(ctx, connection, Timestamp::now()).await?;
+    let most = limit.map_or(MOST_ROWS, u64::from).min(MOST_ROWS);
+    let bytes = left.bytes.and_then(|bytes| usize::try_from(bytes).ok());
     let wanted = JsonOrder {
         rows,
         offset: 0,
-        keep: limit.map_or(MOST_ROWS, u64::from).min(MOST_ROWS),
-        bytes: MAX_JSON_BYTES,
+        keep: most.min(left.rows.unwrap_or(MOST_ROWS)),
+        bytes: MAX_JSON_BYTES.min(bytes.unwrap_or(MAX_JSON_BYTES)),
+        form,
     };
     let found = read_json(ctx, view, &key, wanted).await?;
+    usage::charge(ctx, connection, found.usage(), Timestamp::now()).await?;
     // Whoever names ids knows which it did not get; their order is not the key's.
     let is_by_ids = matches!(order.filter, Some(KeyFilter::Ids(_)));
     let goes_on = found.truncated && !is_by_ids && view.open_key().is_some();

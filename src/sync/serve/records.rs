@@ -1,18 +1,21 @@
 //! Rows as JSON, a bounded number of them: the look before pulling, and what a JSON pull is made of.
 
+use jiff::Timestamp;
 use serde_json::value::RawValue;
 
 use crate::engine::EngineError;
 use crate::engine::driver::{Flow, Page, RowFilter, RowOrder, RowStream, Selection};
 use crate::model::connection::Connection;
 use crate::model::table::{NeutralType, TableName};
+use crate::store::Usage;
 use crate::sync::Ctx;
 use crate::sync::serve::access::{ClientKind, granted_view};
 use crate::sync::serve::fault::{FilterFault, ServeError};
 use crate::sync::serve::filter::KeyFilter;
 use crate::sync::serve::sorted::Smallest;
+use crate::sync::serve::usage;
 use crate::sync::serve::view::View;
-use crate::wire::json::row_to_json;
+use crate::wire::json::{JsonForm, row_to_json};
 use crate::wire::mask::{Mask, PseudonymKey};
 use crate::wire::row::RowWriter;
 
@@ -53,9 +56,18 @@ pub async fn visible_records(
         offset: page.offset,
         keep: page.limit,
         bytes: MAX_JSON_BYTES,
+        form: form_for(client),
     };
     let key = ctx.store.pseudonym_key(connection.id);
     read_json(ctx, &view, &key, order).await
+}
+
+/// The forms of values that a client takes.
+pub(super) fn form_for(client: ClientKind) -> JsonForm {
+    match client {
+        ClientKind::Any => JsonForm::Published,
+        ClientKind::PhoenixKit => JsonForm::PhoenixKit,
+    }
 }
 
 /// Which rows to read as JSON, and how many.
@@ -68,6 +80,8 @@ pub(super) struct JsonOrder {
     pub(super) keep: u64,
     /// Bytes of all rows at most; the first row is always there.
     pub(super) bytes: usize,
+    /// How values are written.
+    pub(super) form: JsonForm,
 }
 
 /// Rows as JSON, and where they stopped.
@@ -81,6 +95,32 @@ pub struct JsonRows {
     pub(super) last: Vec<u8>,
     /// There were more.
     pub(super) truncated: bool,
+}
+
+impl JsonRows {
+    /// What they take of a day's bounds.
+    pub(super) fn usage(&self) -> Usage {
+        Usage {
+            rows: u64::try_from(self.rows.len()).unwrap_or(u64::MAX),
+            bytes: u64::try_from(self.bytes).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// Some rows of a table, for the peer itself: they count against its day.
+///
+/// # Errors
+/// See [`visible_records`]; [`ServeError::Limit`] when the day has no room for them.
+pub async fn given_records(
+    ctx: &Ctx,
+    connection: &Connection,
+    client: ClientKind,
+    name: &TableName,
+    page: &RecordsPage,
+) -> Result<JsonRows, ServeError> {
+    let found = visible_records(ctx, connection, client, name, page).await?;
+    usage::charge(ctx, connection, found.usage(), Timestamp::now()).await?;
+    Ok(found)
 }
 
 /// Reads what `order` says of `view`, in the order of its primary key. Where the peer sees none, or one of pseudonyms,
@@ -127,6 +167,7 @@ pub(super) async fn read_json(
         columns,
         keep,
         most_bytes: order.bytes,
+        form: order.form,
         rows: JsonRows::default(),
     };
     if by_sight {
@@ -192,13 +233,14 @@ struct Gathered {
     columns: Vec<(String, NeutralType)>,
     keep: usize,
     most_bytes: usize,
+    form: JsonForm,
     rows: JsonRows,
 }
 
 impl Gathered {
     /// Adds a row; false when the answer is full, and there was this row more.
     fn add(&mut self, tuple: &[u8]) -> Result<bool, ServeError> {
-        let row = row_to_json(&self.columns, tuple)?;
+        let row = row_to_json(self.form, &self.columns, tuple)?;
         let bytes = self.rows.bytes + row.get().len() + 1;
         let is_too_much = bytes > self.most_bytes && !self.rows.rows.is_empty();
         if self.rows.rows.len() >= self.keep || is_too_much {

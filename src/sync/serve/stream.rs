@@ -4,10 +4,12 @@
 //! whatever else ends the stream is an `error` frame or a cut.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -17,14 +19,17 @@ use crate::model::connection::{Connection, Status};
 use crate::model::fault::FaultCode;
 use crate::model::run::Transfer;
 use crate::model::table::{NeutralType, TableName};
+use crate::store::Usage;
 use crate::sync::Ctx;
 use crate::sync::serve::access::{ClientKind, granted_view, is_visible};
 use crate::sync::serve::fault::ServeError;
 use crate::sync::serve::filter::WantedRows;
 use crate::sync::serve::framing::Framing;
 use crate::sync::serve::history;
+use crate::sync::serve::limits::{LimitFault, check_asking, on_site};
 use crate::sync::serve::places::Place;
 use crate::sync::serve::told::{read_failed, told};
+use crate::sync::serve::usage;
 use crate::sync::serve::view::View;
 use crate::wire::frame::FrameKind;
 use crate::wire::messages::{Head, HeadColumn, PublishedRefusal, StreamFault, StreamFaultCode};
@@ -49,6 +54,8 @@ pub struct StreamOrder {
     pub compress: bool,
     /// Set where the connection is signed.
     pub seal: Option<Seal>,
+    /// Where the request came from.
+    pub address: Option<IpAddr>,
 }
 
 /// Begins to read and returns the pieces of the stream's frames as they come; dropping them ends the reading.
@@ -81,14 +88,18 @@ pub async fn open_stream(
         .await?;
     let transfer = history::begun(connection, view.table.name.clone());
     history::insert(ctx, &transfer).await;
+    ctx.usage.begin(connection.id);
     let (out, pieces) = mpsc::channel(PIECES);
     let sending = Sending {
         ctx: Arc::clone(ctx),
+        connection: connection.clone(),
         client,
+        address: order.address,
         view,
         transfer,
         out,
         bytes: 0,
+        frames: 0,
         looked_at: Instant::now(),
     };
     let framing = Framing::new(order.compress, order.seal).masked_by(reading.mask);
@@ -153,12 +164,17 @@ enum Halt {
 /// One stream under way.
 struct Sending {
     ctx: Arc<Ctx>,
+    /// As it was when it was last looked at.
+    connection: Connection,
     client: ClientKind,
+    address: Option<IpAddr>,
     /// By which the stream began.
     view: View,
     transfer: Transfer,
     out: mpsc::Sender<Bytes>,
     bytes: u64,
+    /// That were sent.
+    frames: u32,
     looked_at: Instant,
 }
 
@@ -177,13 +193,16 @@ impl Sending {
                     error_code: code.to_string(),
                 };
                 let payload = json_bytes(&last_words);
+                // What the day had no room for was made and not sent.
+                framing.go_back_to(self.frames);
                 let frame = framing.message(FrameKind::Error, payload);
                 // Whether they are heard or not, the stream ends here.
-                drop(self.send(frame).await);
+                drop(self.pass_on(frame).await);
                 Some((code.as_str(), words))
             }
         };
         let transfer = history::ended(self.transfer, framing.rows(), self.bytes, fault);
+        usage::settle(&self.ctx, transfer.connection_id).await;
         history::finish(&self.ctx, &transfer).await;
     }
 
@@ -196,6 +215,7 @@ impl Sending {
         let head = framing.message(FrameKind::Head, json_bytes(head));
         self.send(head).await?;
         loop {
+            self.frames = framing.frames();
             let batch = tokio::select! {
                 flow = rows.recv() => match flow {
                     Some(Ok(Flow::Rows(batch))) => Some(batch),
@@ -215,7 +235,11 @@ impl Sending {
                 self.look_at_grant().await?;
             }
             let pieces = match batch {
-                Some(batch) => self.gather(framing, batch).await?,
+                Some(batch) => {
+                    let rows = u64::from(batch.rows);
+                    self.charge(Usage { rows, bytes: 0 }).await?;
+                    self.gather(framing, batch).await?
+                }
                 None => {
                     let payload = json_bytes(&serde_json::json!({"rows": framing.rows()}));
                     framing.message(FrameKind::Progress, payload)
@@ -247,7 +271,28 @@ impl Sending {
         }
     }
 
+    /// Sends what the day's bounds have room for, or nothing.
     async fn send(&mut self, pieces: Vec<Bytes>) -> Result<(), Halt> {
+        let bytes = pieces
+            .iter()
+            .map(|piece| u64::try_from(piece.len()).unwrap_or(u64::MAX));
+        let bytes = bytes.fold(0, u64::saturating_add);
+        self.charge(Usage { rows: 0, bytes }).await?;
+        self.pass_on(pieces).await
+    }
+
+    async fn charge(&self, more: Usage) -> Result<(), Halt> {
+        match usage::charge(&self.ctx, &self.connection, more, Timestamp::now()).await {
+            Ok(()) => Ok(()),
+            Err(ServeError::Limit(fault)) => Err(limited(&fault)),
+            Err(err) => {
+                tracing::error!(%err, transfer = %self.transfer.id, "what a peer takes cannot be counted");
+                Err(Halt::Fault(StreamFaultCode::ReadFailed, read_failed()))
+            }
+        }
+    }
+
+    async fn pass_on(&mut self, pieces: Vec<Bytes>) -> Result<(), Halt> {
         for piece in pieces {
             if piece.is_empty() {
                 continue;
@@ -282,7 +327,10 @@ impl Sending {
             let words = "what this connection may see of the table was changed".to_owned();
             return Err(Halt::Fault(StreamFaultCode::GrantChanged, words));
         }
-        Ok(())
+        self.connection = connection;
+        let now = on_site(&self.ctx, Timestamp::now());
+        check_asking(&self.connection.grant.limits, self.address, &now)
+            .map_err(|fault| limited(&fault))
     }
 
     fn database_fault(&self, err: &EngineError) -> Halt {
@@ -290,6 +338,12 @@ impl Sending {
         let (code, words) = told(err, self.view.is_whole());
         Halt::Fault(code, words)
     }
+}
+
+/// A bound that was met, or set, while the stream ran.
+fn limited(fault: &LimitFault) -> Halt {
+    let code = fault.stream_code().unwrap_or(StreamFaultCode::GrantChanged);
+    Halt::Fault(code, fault.to_string())
 }
 
 /// Serializing our own messages cannot fail; an empty payload would be refused as nonsense, not taken for rows.

@@ -1,13 +1,17 @@
 //! What a peer sees under a grant, on every path that leads to data.
 
+mod attacks;
+mod changes;
+mod limits;
 mod paths;
 mod pulls;
+mod throttle;
 
 use serde_json::{Value, json};
 
 use evenkeel::model::table::NeutralType;
 use evenkeel::wire::frame::{FrameKind, FrameReader, MEDIA_TYPE};
-use evenkeel::wire::json::row_to_json;
+use evenkeel::wire::json::{JsonForm, row_to_json};
 use evenkeel::wire::row::RowBatch;
 
 use crate::peer::stranger::Stranger;
@@ -156,7 +160,8 @@ pub fn unframed(answer: &Answer) -> (Vec<Value>, Value, FrameKind) {
                     data: frame.payload,
                 };
                 for tuple in batch.tuples() {
-                    let row = row_to_json(&columns, tuple.expect("a row")).expect("a row");
+                    let row = row_to_json(JsonForm::Published, &columns, tuple.expect("a row"))
+                        .expect("a row");
                     rows.push(serde_json::from_str(row.get()).expect("JSON"));
                 }
             }

@@ -1,7 +1,7 @@
 //! Connections: every field comes back, secrets are sealed, names are unique.
 
 use evenkeel::model::connection::{
-    Auth, Connection, Direction, Identity, RemoteSite, Status, Totals,
+    Auth, Connection, Direction, Identity, RemoteSite, Status, Totals, Unknown,
 };
 use evenkeel::model::grant::{Grant, GrantedTables, Limits, Star};
 use evenkeel::model::id::{ConnectionId, SiteId};
@@ -68,6 +68,14 @@ async fn every_field_of_a_connection_comes_back(state: State) {
         },
         epoch: 9,
         acked_epoch: 8,
+        remote_epoch: 7,
+        unknown: Some(Unknown {
+            times: 3,
+            since: at(5),
+            severed_from: Some(Status::Active),
+        }),
+        contradicted: true,
+        exchanged_at: Some(at(6)),
         registered: true,
         peer_deleted: true,
         ..new_connection("full")

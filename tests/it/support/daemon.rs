@@ -160,7 +160,9 @@ impl Site {
         let path = |file: &str| folder.path().join(file).display().to_string();
         let port = ports::free();
         let url = format!("http://127.0.0.1:{port}");
-        let values: [(&str, toml::Value); 8] = [
+        // Tests ask more often than strangers do.
+        let often: toml::Value = 1_000_000.into();
+        let values: [(&str, toml::Value); 12] = [
             ("site.name", name.into()),
             ("site.url", url.as_str().into()),
             ("server.listen", format!("127.0.0.1:{port}").into()),
@@ -169,6 +171,10 @@ impl Site {
             ("state.url", format!("sqlite://{}", path("state.db")).into()),
             ("state.key_file", path("secret.key").into()),
             ("outgoing.allowed_networks", vec!["127.0.0.0/8"].into()),
+            ("limits.strangers_per_minute", often.clone()),
+            ("limits.strangers_burst", often.clone()),
+            ("limits.passwords_per_minute", often.clone()),
+            ("limits.tokens_per_minute", often),
         ];
         let (settings, environment) = (toml::Table::new(), Vec::new());
         let mut builder = SiteBuilder {
