@@ -13,7 +13,6 @@
     clippy::needless_pass_by_value,
     clippy::print_stdout,
     clippy::print_stderr,
-    clippy::disallowed_methods,
     reason = "a figure that cannot be measured should stop where it stands, and printing is its purpose"
 )]
 #![allow(
@@ -37,6 +36,7 @@ use evenkeel::wire::signing::{Answer, ConnectionKeys, Presented, RootKey, sign_a
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use support::daemon::Site;
+use support::wait;
 
 /// Below this for one pass, by `measures`.
 const TO_REACH: Duration = Duration::from_secs(2);
@@ -107,7 +107,10 @@ fn main() {
 fn window(site: &Site, peers: &Peers, living: usize, what: &str) -> Duration {
     peers.state.exchanges.lock().unwrap().clear();
     let (begun, before) = (Instant::now(), processor_time(site));
-    thread::sleep(INTERVAL + Duration::from_secs(2));
+    let end = INTERVAL + Duration::from_secs(2);
+    wait::until("the interval is over", wait::LONG, || {
+        (begun.elapsed() >= end).then_some(())
+    });
     let spent = processor_time(site) - before;
     let took = begun.elapsed();
     let exchanges = peers.state.exchanges.lock().unwrap().clone();

@@ -203,6 +203,8 @@ fn blocked(row: &Value) -> Option<String> {
     let (local, remote) = (text(row, "local_status"), text(row, "remote_status"));
     match (text(row, "status"), local, remote) {
         ("active", ..) => None,
+        // What the peer said before is not what keeps it from being active.
+        ("severed", "active", _) if at(row, "unknown").is_some() => None,
         (_, "active", remote) if !remote.is_empty() => {
             Some(format!("Active on this side; the peer says {remote}."))
         }
@@ -254,7 +256,7 @@ fn fields_of(prefix: &str, value: &Value, rows: &mut Vec<Vec<String>>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{blocked, fields_of, json, without_nulls};
+    use super::{blocked, fields_of, json, not_known, without_nulls};
 
     #[test]
     fn an_object_shows_as_its_fields() {
@@ -290,5 +292,23 @@ mod tests {
                 .unwrap()
                 .contains("this site")
         );
+    }
+
+    #[test]
+    fn it_is_said_how_often_the_peer_did_not_know_a_connection_and_what_follows() {
+        let mut row = json!({
+            "status": "active", "local_status": "active", "remote_status": "active",
+            "unknown": {"times": 2, "since": "2026-11-21T10:00:00Z"},
+        });
+        let said = not_known(&row).unwrap();
+        for part in ["2 times, since 2026-11-21T10:00:00Z", "three times"] {
+            assert!(said.contains(part), "{said}");
+        }
+        (row["status"], row["remote_status"]) = ("severed".into(), "severed".into());
+        assert!(not_known(&row).unwrap().contains("by itself"));
+        assert_eq!(blocked(&row), None);
+        row["unknown"] = json!(null);
+        assert_eq!(not_known(&row), None);
+        assert!(blocked(&row).unwrap().contains("the peer says severed"));
     }
 }

@@ -268,3 +268,23 @@ pub struct StreamFault {
     /// A [`StreamFaultCode`], unless a later version sent it.
     pub error_code: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_EPOCH, StandingWord};
+
+    #[test]
+    fn a_word_with_epochs_that_nobody_counted_up_to_is_none() {
+        let word = |epoch: i64, seen_epoch: i64| {
+            let said = format!(
+                "{{\"status\":\"active\",\"epoch\":{epoch},\"seen_epoch\":{seen_epoch},\"of_later\":1}}"
+            );
+            let said: StandingWord = serde_json::from_str(&said).unwrap();
+            said.word()
+        };
+        assert!(word(0, 0).is_some() && word(MAX_EPOCH, 7).is_some());
+        for (epoch, seen_epoch) in [(-1, 0), (0, -1), (MAX_EPOCH + 1, 0), (0, i64::MAX)] {
+            assert_eq!(word(epoch, seen_epoch), None, "{epoch} {seen_epoch}");
+        }
+    }
+}

@@ -1,3 +1,5 @@
+//! What the rules of a standing lead to: each by itself, and all of them over every course of two sides.
+
 use jiff::SignedDuration;
 use proptest::prelude::{any, proptest};
 use proptest::test_runner::TestCaseError;
