@@ -203,6 +203,9 @@ fn blocked(row: &Value) -> Option<String> {
     let (local, remote) = (text(row, "local_status"), text(row, "remote_status"));
     match (text(row, "status"), local, remote) {
         ("active", ..) => None,
+        ("expired", "active", _) => {
+            Some("Its time is over: the grant's limits.expires_at has passed.".to_owned())
+        }
         (_, "active", remote) if !remote.is_empty() => {
             Some(format!("Active on this side; the peer says {remote}."))
         }
@@ -284,6 +287,11 @@ mod tests {
             blocked(&row("pending", "active", "pending"))
                 .unwrap()
                 .contains("the peer says pending")
+        );
+        assert!(
+            blocked(&row("expired", "active", "active"))
+                .unwrap()
+                .contains("expires_at")
         );
         assert!(
             blocked(&row("suspended", "suspended", "active"))
