@@ -25,7 +25,7 @@ use crate::jobs::scheduler::Scheduler;
 use crate::remote::{Remote, RemoteError};
 use crate::store::{Store, StoreError};
 use crate::sync::active::ActiveRuns;
-use crate::sync::connections::Nonces;
+use crate::sync::connections::{self, Nonces};
 use crate::sync::serve::DailyUsage;
 use crate::sync::throttle::Throttle;
 use crate::sync::{Certificates, Ctx};
@@ -130,6 +130,7 @@ pub async fn serve(loaded: Loaded, reloads: Reloads, standby: bool) -> Result<()
         active: ActiveRuns::default(),
     });
 
+    connections::note_own_url(&ctx).await?;
     let listeners = Listeners::bind(&ctx.config).await?;
     listeners.write_down(&ctx.config)?;
     let (server, admin) = (listeners.server_address(), listeners.admin_address());

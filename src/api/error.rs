@@ -170,6 +170,9 @@ impl From<RemoteError> for Problem {
                 Self::refused("peer-refused", "The peer refuses", &err)
                     .with_retry_after(retry_after)
             }
+            RemoteError::Unfit { .. } => {
+                Self::refused("peer-refused", "The peer cannot do this", &err)
+            }
             RemoteError::Protocol { .. } => {
                 Self::refused("peer-protocol", "The peer's answer makes no sense", &err)
             }

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use jiff::SignedDuration;
 
 use crate::cli::help;
 use crate::model::role::Role;
@@ -14,7 +13,7 @@ mod connection;
 mod given;
 mod sync;
 
-pub use connection::ConnectionCommand;
+pub use connection::{ConnectArguments, ConnectionCommand, RequestArguments};
 pub use given::GivenTables;
 pub use sync::{CreateArguments, EditArguments, NewFilter, NewSchedule, PulledTable, SyncCommand};
 
@@ -63,6 +62,9 @@ pub enum Command {
     /// Give tables of this site to the site at URL
     #[command(after_help = help::CONNECT)]
     Connect(ConnectArguments),
+    /// Ask the site at URL to let this one read its tables
+    #[command(after_help = help::REQUEST)]
+    Request(RequestArguments),
     /// List connections, or act on one
     Connections {
         /// What to do; lists all when absent.
@@ -151,29 +153,6 @@ pub enum TokenCommand {
     },
 }
 
-/// `connect …`
-#[derive(Debug, Args)]
-pub struct ConnectArguments {
-    /// Where the peer is reached, such as `https://hq.example.com`
-    pub url: String,
-    /// The tables.
-    #[command(flatten)]
-    pub given: GivenTables,
-    /// What to call the connection here [default: the peer's host]
-    #[arg(long)]
-    pub name: Option<String>,
-    /// Wait until the peer's administrator has approved, at most D (30s, 10m, 2h) [default: without end]
-    #[arg(long, value_name = "D", num_args = 0..=1, require_equals = true, value_parser = patience)]
-    #[expect(
-        clippy::option_option,
-        reason = "absent, without a bound, and with one"
-    )]
-    pub wait: Option<Option<SignedDuration>>,
-    /// A file whose first line is the password the peer asks for
-    #[arg(long, value_name = "FILE")]
-    pub password_file: Option<PathBuf>,
-}
-
 /// `pull …`
 #[derive(Debug, Args)]
 pub struct PullArguments {
@@ -240,14 +219,6 @@ pub enum SettingsCommand {
     },
 }
 
-/// A span of time above nothing.
-fn patience(text: &str) -> Result<SignedDuration, String> {
-    text.parse()
-        .ok()
-        .filter(SignedDuration::is_positive)
-        .ok_or_else(|| "write 30s, 10m or 2h".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory as _, Parser as _};
@@ -271,6 +242,8 @@ mod tests {
             "connect https://hq.example.com --tables orders,items,shop.prices --name hq",
             "connect https://hq.example.com --all-tables --wait",
             "connect https://hq.example.com --all-tables --wait=10m",
+            "connect https://hq.example.com --all-tables --require-signed",
+            "request https://hq.example.com --tables orders,items --name hq --wait=10m",
             "connections",
             "connections approve hq --tables a,b --unproved",
             "connections edit hq --name hq2",

@@ -44,7 +44,8 @@ pub(super) async fn run(
             unproved,
         } => {
             let row = resolve::connection(&client, &id).await?;
-            approve(&client, output, &row, grants::of(&given)?, unproved).await?;
+            let grant = grants::approved(context, &row, given)?;
+            approve(&client, output, &row, grant, unproved).await?;
         }
         ConnectionCommand::Reject { id } => act(&client, output, &id, "reject", json!({})).await?,
         ConnectionCommand::Suspend { id, reason } => {

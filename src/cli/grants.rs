@@ -85,6 +85,42 @@ pub(super) fn named_or_asked(context: &Context, given: GivenTables) -> anyhow::R
     Ok(tables)
 }
 
+/// What approving `row` gives: what was named, or the tables that were asked for, which a person at a terminal confirms.
+pub(super) fn approved(
+    context: &Context,
+    row: &Value,
+    given: GivenTables,
+) -> anyhow::Result<Option<Value>> {
+    if text(row, "direction") != "sender" || text(row, "local_status") != "pending" {
+        return of(&given);
+    }
+    let is_named = of(&given)?.is_some();
+    let wanted = GivenTables {
+        tables: wanted(row)?,
+        ..GivenTables::default()
+    };
+    let given = match is_named || wanted.tables.is_empty() {
+        true => named_or_asked(context, given)?,
+        false => wanted,
+    };
+    let (grant, output) = (of(&given)?, context.output);
+    let shown = grant.clone().unwrap_or_default();
+    output.note(&announcement(text(row, "name"), &shown));
+    if !is_named && output.can_ask() {
+        let answer = output.ask("Approve this? [y/N]")?.unwrap_or_default();
+        if !matches!(answer.to_lowercase().as_str(), "y" | "yes") {
+            return Err(Failure::refused("nothing was approved").into());
+        }
+    }
+    Ok(grant)
+}
+
+fn wanted(row: &Value) -> anyhow::Result<Vec<TableName>> {
+    let names = list(row, "wanted_tables").iter();
+    let tables = names.filter_map(Value::as_str).map(str::parse::<TableName>);
+    Ok(tables.collect::<Result<_, _>>()?)
+}
+
 fn answered(answer: &str) -> Result<GivenTables, String> {
     if answer == "*" {
         return Ok(GivenTables {

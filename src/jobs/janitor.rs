@@ -74,6 +74,9 @@ impl Task for Janitor {
         if let Err(err) = connections::forget_old_keys(&self.ctx, Timestamp::now()).await {
             tracing::error!(%err, "the janitor cannot forget old keys");
         }
+        if let Err(err) = connections::expire_claims(&self.ctx, now).await {
+            tracing::error!(%err, "the janitor cannot remove old claims");
+        }
         self.ctx.live.now().healing.interval
     }
 }

@@ -36,6 +36,8 @@ pub enum Event {
     ConnectionExpired,
     /// The peer ended a connection.
     ConnectionSevered,
+    /// A peer moved, and does not answer there as itself.
+    ConnectionUnproved,
     /// Calls to a peer fail.
     PeerUnreachable,
     /// A run is tried again later, or waits for another one.
@@ -60,7 +62,8 @@ words! {
     Event {
         ConnectionPending = "connection_pending", ConnectionWaiting = "connection_waiting",
         ConnectionSuspended = "connection_suspended", ConnectionExpired = "connection_expired",
-        ConnectionSevered = "connection_severed", PeerUnreachable = "peer_unreachable",
+        ConnectionSevered = "connection_severed", ConnectionUnproved = "connection_unproved",
+        PeerUnreachable = "peer_unreachable",
         RunWaiting = "run_waiting", RunFailed = "run_failed", RowsQuarantined = "rows_quarantined",
         SyncLate = "sync_late", SyncError = "sync_error", AlertsUndelivered = "alerts_undelivered",
         ColumnsUnclassified = "columns_unclassified", GrantMisfit = "grant_misfit",

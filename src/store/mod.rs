@@ -29,8 +29,8 @@ use crate::store::pool::{Pool, on_pool};
 
 pub use audit::AuditEntry;
 pub use connection::{
-    AcceptedKeys, ConnectionEdit, Kept, NextKey, RegistrationAnswer, SecondKey, SignedPeer,
-    StandingStep,
+    AcceptedKeys, ConnectionEdit, ExpiredClaim, Kept, NextKey, RegistrationAnswer, SecondKey,
+    SignedPeer, StandingStep,
 };
 pub use run::{RunFilter, RunPage};
 pub use site::SiteIdentity;

@@ -101,6 +101,8 @@ impl Ctx {
             site_name: self.config.site.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             receipt_key: Some(self.receipt_key.public()),
+            wants: None,
+            tables: None,
         }
     }
 

@@ -177,6 +177,7 @@ fn remote(err: &RemoteError) -> (RunError, NextStep) {
             Some("the run goes on by itself; what was committed stays"),
             NextStep::Retry,
         ),
+        RemoteError::Unfit { .. } => (FaultCode::PeerRefused, None, NextStep::GiveUp),
         RemoteError::Protocol { .. } => (
             FaultCode::PeerNonsense,
             Some("look at the peer's log and version"),

@@ -25,6 +25,12 @@ pub struct EvenkeelHello {
     /// With which key it signs receipts (base64 of an Ed25519 public key); whoever says it signs requests, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt_key: Option<String>,
+    /// `receiver` from a site that asks for access, and in the answer of one that understood it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wants: Option<String>,
+    /// The tables it would like to read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tables: Option<Vec<String>>,
 }
 
 /// The key of the next generation, in the `evenkeel` object of a signed `verify-connection`.

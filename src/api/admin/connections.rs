@@ -25,7 +25,7 @@ use crate::model::connection::{
 use crate::model::grant::Grant;
 use crate::model::id::ConnectionId;
 use crate::model::table::TableName;
-use crate::sync::connections::{Approval, Edit, NewConnection, Proof};
+use crate::sync::connections::{Approval, Edit, Introduction, NewConnection, Proof, Wish};
 use crate::sync::{Ctx, connections};
 
 /// A connection as operator-api shows it.
@@ -142,6 +142,8 @@ pub(super) struct Creation {
     password: Option<Secret<String>>,
     grant: Option<Grant>,
     tables: Option<Vec<TableName>>,
+    #[serde(default)]
+    require_signed: bool,
 }
 
 /// POST /connections
@@ -150,17 +152,36 @@ pub(super) async fn create(
     Extension(caller): Extension<Caller>,
     JsonBody(body): JsonBody<Creation>,
 ) -> Result<Response, Problem> {
-    let new = new_connection(body)?;
-    let made = connections::give(&ctx, new, &caller.actor).await?;
+    let made = match asked_for(body)? {
+        Asked::Give(new) => connections::give(&ctx, new, &caller.actor).await?,
+        Asked::Receive(wish) => connections::request(&ctx, wish, &caller.actor).await?,
+    };
     let location = format!("/api/v1/connections/{}", made.id);
     let view = Json(ConnectionView::from(made));
     Ok((StatusCode::CREATED, [(LOCATION, location)], view).into_response())
 }
 
-fn new_connection(body: Creation) -> Result<NewConnection, Problem> {
+/// What a new connection is for.
+enum Asked {
+    Give(NewConnection),
+    Receive(Wish),
+}
+
+fn asked_for(body: Creation) -> Result<Asked, Problem> {
+    let with = Introduction {
+        url: body.url,
+        name: body.name,
+        password: body.password,
+    };
     if body.direction == Some(Direction::Receiver) {
-        let message = "asking a site to give is not supported by this version; its administrator connects to this site";
-        return Err(Problem::invalid("direction", message));
+        if body.grant.is_some() {
+            let message = "belongs to direction sender; what this site may read, the peer decides";
+            return Err(Problem::invalid("grant", message));
+        }
+        let tables = body
+            .tables
+            .ok_or_else(|| Problem::invalid("tables", "must say which tables are wished for"))?;
+        return Ok(Asked::Receive(Wish { with, tables }));
     }
     if body.tables.is_some() {
         let message = "belongs to direction receiver; what this site gives stands in grant";
@@ -169,12 +190,11 @@ fn new_connection(body: Creation) -> Result<NewConnection, Problem> {
     let grant = body
         .grant
         .ok_or_else(|| Problem::invalid("grant", "must say which tables the peer may read"))?;
-    Ok(NewConnection {
-        url: body.url,
-        name: body.name,
+    Ok(Asked::Give(NewConnection {
+        with,
         grant,
-        password: body.password,
-    })
+        requires_signed: body.require_signed,
+    }))
 }
 
 #[derive(Deserialize)]

@@ -64,7 +64,7 @@ impl Refusal {
     }
 
     /// The same, for a caller who should come again after so many seconds.
-    fn retry_after(mut self, seconds: u64) -> Self {
+    pub(super) fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
         self
     }

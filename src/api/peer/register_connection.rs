@@ -1,4 +1,4 @@
-//! `POST register-connection`: a stranger offers its data. The only request that carries a raw token.
+//! `POST register-connection`: a stranger offers its data, or asks for ours. The only request that carries a raw token.
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -9,14 +9,17 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::api::peer::answer::{Refusal, ok};
 use crate::api::peer::request::PeerRequest;
 use crate::base::secret::Secret;
-use crate::model::connection::{Auth, Status};
+use crate::model::connection::{Auth, Direction, Status};
 use crate::model::policy::IncomingMode;
 use crate::sync::Ctx;
 use crate::sync::connections::{
-    IncomingPolicy, Registration, RegistrationRefusal, incoming_policy, register,
+    IncomingPolicy, Registration, RegistrationRefusal, WANTS_RECEIVER, incoming_policy, register,
 };
 use crate::sync::throttle::TooOften;
 use crate::wire::messages::{EvenkeelHello, PublishedRefusal};
+
+/// When somebody whose block of addresses has too many claims may try again.
+const CROWDED_SECONDS: u64 = 3_600;
 
 const FAILED: &str = "Failed to create connection";
 /// Registrations whose password is looked at, or waits for that: more would only wait longer.
@@ -53,6 +56,8 @@ pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response,
         // Said to a site that did not announce it, or not when the row was made, it would promise what does not hold.
         hello.receipt_key = None;
     }
+    // So that it knows that it was understood: another program would have made a row of the other kind.
+    hello.wants = (connection.direction == Direction::Sender).then(|| WANTS_RECEIVER.to_owned());
     Ok(ok(&json!({
         "success": true,
         "message": message,
@@ -112,6 +117,11 @@ fn refused(refusal: &RegistrationRefusal) -> Refusal {
             StatusCode::UNAUTHORIZED
         }
         RegistrationRefusal::Exists => StatusCode::CONFLICT,
+        RegistrationRefusal::Crowded => {
+            return Refusal::new(StatusCode::TOO_MANY_REQUESTS, &refusal.to_string())
+                .with("error_code", "too_many_registrations".into())
+                .retry_after(CROWDED_SECONDS);
+        }
         RegistrationRefusal::Sync(err) => return Refusal::internal(err, FAILED),
     };
     Refusal::new(status, &refusal.to_string())

@@ -146,10 +146,15 @@ impl PeerRequest {
         match self.proved.get() {
             Some(proved) => proved
                 .claim(token_hash)
+                .map(|claim| Claim {
+                    from: self.address,
+                    ..claim
+                })
                 .map_err(|err| Refusal::of_lookup(&err, "Internal error")),
             None => Ok(Claim {
                 token_hash,
                 proved: None,
+                from: self.address,
             }),
         }
     }

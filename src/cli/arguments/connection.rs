@@ -1,9 +1,62 @@
-//! What a person types after `connections`.
+//! What a person types after `connect`, `request` and `connections`.
 
-use clap::Subcommand;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use jiff::SignedDuration;
 
 use crate::cli::arguments::GivenTables;
 use crate::cli::help;
+use crate::model::table::TableName;
+
+/// `connect …`
+#[derive(Debug, Args)]
+pub struct ConnectArguments {
+    /// Where the peer is reached, such as `https://hq.example.com`
+    pub url: String,
+    /// The tables.
+    #[command(flatten)]
+    pub given: GivenTables,
+    /// What to call the connection here [default: the peer's host]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Wait until the peer's administrator has approved, at most D (30s, 10m, 2h) [default: without end]
+    #[arg(long, value_name = "D", num_args = 0..=1, require_equals = true, value_parser = patience)]
+    #[expect(
+        clippy::option_option,
+        reason = "absent, without a bound, and with one"
+    )]
+    pub wait: Option<Option<SignedDuration>>,
+    /// Give nothing to a peer that does not sign its requests
+    #[arg(long)]
+    pub require_signed: bool,
+    /// A file whose first line is the password the peer asks for
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+}
+
+/// `request …`
+#[derive(Debug, Args)]
+pub struct RequestArguments {
+    /// Where the peer is reached, such as `https://hq.example.com`
+    pub url: String,
+    /// The tables this site would like to read, separated by commas [default: the peer chooses]
+    #[arg(long, value_delimiter = ',', value_name = "TABLES")]
+    pub tables: Vec<TableName>,
+    /// What to call the connection here [default: the peer's host]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Wait until the peer's administrator has decided, at most D (30s, 10m, 2h) [default: without end]
+    #[arg(long, value_name = "D", num_args = 0..=1, require_equals = true, value_parser = patience)]
+    #[expect(
+        clippy::option_option,
+        reason = "absent, without a bound, and with one"
+    )]
+    pub wait: Option<Option<SignedDuration>>,
+    /// A file whose first line is the password the peer asks for
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+}
 
 /// `connections …`
 #[derive(Debug, Subcommand)]
@@ -81,4 +134,12 @@ pub enum ConnectionCommand {
         /// Its name or id
         id: String,
     },
+}
+
+/// A span of time above nothing.
+fn patience(text: &str) -> Result<SignedDuration, String> {
+    text.parse()
+        .ok()
+        .filter(SignedDuration::is_positive)
+        .ok_or_else(|| "write 30s, 10m or 2h".to_owned())
 }

@@ -130,7 +130,10 @@ impl Stage {
         let order = connect::Order {
             url: self.receiver.url.clone(),
             name: "berlin".to_owned(),
-            grant,
+            purpose: connect::Purpose::Give {
+                grant,
+                require_signed: true,
+            },
             password: None,
         };
         let giver = self.giver.client()?;

@@ -5,6 +5,7 @@
 //! who have yet to tell the peer.
 
 mod change;
+mod claims;
 mod keys;
 mod proof;
 mod rotation;
@@ -22,6 +23,7 @@ use crate::store::record::{
 use crate::store::{ListPage, Store, StoreError};
 
 pub use change::{ConnectionEdit, RegistrationAnswer};
+pub use claims::ExpiredClaim;
 pub use keys::{AcceptedKeys, Kept, SecondKey, SignedPeer};
 pub use rotation::NextKey;
 pub use standing::StandingStep;

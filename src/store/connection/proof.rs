@@ -30,6 +30,56 @@ impl Store {
         Ok(changed > 0)
     }
 
+    /// The peer said, signed, that it is at `to` and no longer at `from`, where its API is to be found again and it has to
+    /// prove who it is. False when it is elsewhere already.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn move_connection(
+        &self,
+        id: ConnectionId,
+        (from, to): (&PeerUrl, &PeerUrl),
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let moved = execute!(
+            self,
+            "update connection
+            set url = $3,
+                remote_prefix = null,
+                identity = 'claimed',
+                prove_at = case when local_status = 'pending' then prove_at else $4 end,
+                prove_attempts = 0,
+                next_attempt_at = null
+            where id = $1
+              and url = $2",
+            id.to_string(),
+            from.to_string(),
+            to.to_string(),
+            micros(now)
+        );
+        Ok(moved > 0)
+    }
+
+    /// Every peer that signs is called at `now`, to hear where this site is and to prove who it is.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn call_all_signed(&self, now: Timestamp) -> Result<(), StoreError> {
+        execute!(
+            self,
+            "update connection
+            set prove_at = $1,
+                prove_attempts = 0
+            where auth = 'signed'
+              and registered
+              and deleted_at is null
+              and not peer_deleted
+              and local_status in ('active', 'suspended')",
+            micros(now)
+        );
+        Ok(())
+    }
+
     /// The peer did not prove it: it is asked again at `next`, or not by itself.
     ///
     /// # Errors

@@ -3,11 +3,12 @@
 use crate::model::connection::{Connection, Direction};
 use crate::model::grant::Grant;
 use crate::model::id::ConnectionId;
-use crate::store::ConnectionEdit;
+use crate::store::{ConnectionEdit, StoreError};
 use crate::sync::connections::address::checked_url;
 use crate::sync::connections::grant::checked_grant;
 use crate::sync::connections::lookup::existing;
 use crate::sync::connections::name::cleaned;
+use crate::sync::connections::naming::make_way;
 use crate::sync::{Actor, Ctx, SyncError};
 
 /// What an administrator changes of a connection.
@@ -53,7 +54,14 @@ pub async fn edit(
     };
     let changed = changed(&edit);
     if !changed.is_empty() {
-        ctx.store.edit_connection(id, &edit).await?;
+        match ctx.store.edit_connection(id, &edit).await {
+            Err(StoreError::NameTaken(name)) if make_way(ctx, &name).await? => {
+                ctx.store.edit_connection(id, &edit).await?;
+            }
+            done => done?,
+        }
+        // Another URL has to be proved.
+        ctx.janitor.wake();
         ctx.audit(
             actor,
             "connection.edit",

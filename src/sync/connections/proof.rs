@@ -170,6 +170,7 @@ impl Proved {
         Ok(Claim {
             token_hash,
             proved: Some(self.connection),
+            from: None,
         })
     }
 

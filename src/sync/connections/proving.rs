@@ -68,6 +68,11 @@ pub(super) async fn prove_identity(
     if connection.identity == Identity::Proved {
         return Ok(());
     }
+    ask_for_proof(ctx, connection, actor).await
+}
+
+/// The same, also of one that did.
+async fn ask_for_proof(ctx: &Ctx, connection: &Connection, actor: &Actor) -> Result<(), SyncError> {
     let unproved = |reason: String| SyncError::Unproved {
         name: connection.name.clone(),
         url: connection.url.to_string(),
@@ -83,18 +88,15 @@ pub(super) async fn prove_identity(
     if !ctx.store.set_proved(connection.id, &connection.url).await? {
         return Err(unproved("its URL was changed meanwhile".to_owned()));
     }
-    let detail = Some(connection.url.to_string());
-    ctx.audit(
-        actor,
-        "connection.proved",
-        &connection.id.to_string(),
-        detail,
-    )
-    .await;
+    if connection.identity == Identity::Claimed {
+        let (subject, url) = (connection.id.to_string(), connection.url.to_string());
+        ctx.audit(actor, "connection.proved", &subject, Some(url))
+            .await;
+    }
     Ok(())
 }
 
-/// Has the peer of a connection that is due prove who it is: a claim that `auto_accept` may take becomes active by it.
+/// Has the peer of a connection that is due prove who it is, and hear where this site is: a claim that `auto_accept` may take becomes active by it.
 /// Notes when it is asked again.
 ///
 /// # Errors
@@ -109,11 +111,14 @@ pub async fn prove_due(
         ctx.store.set_unproved(connection.id, None).await?;
         return Ok(());
     }
-    let actor = Actor {
-        name: AUTO_ACCEPT.to_owned(),
-        ..Actor::daemon()
+    let actor = match connection.is_claim() {
+        true => Actor {
+            name: AUTO_ACCEPT.to_owned(),
+            ..Actor::daemon()
+        },
+        false => Actor::daemon(),
     };
-    match prove_identity(ctx, connection, &actor).await {
+    match ask_for_proof(ctx, connection, &actor).await {
         Ok(()) if connection.is_claim() && connection.remote_status != Status::Severed => {
             let approve = Decision::Approve;
             match decide(ctx, connection.id, approve, None, &actor).await {

@@ -102,11 +102,16 @@ async fn tell_registration(ctx: &Ctx, connection: &Connection, actor: &Actor) ->
                 .await;
             Ok(Ok(()))
         }
-        Err(RemoteError::Refused {
-            status: 400 | 401 | 403 | 409,
-            message,
-            ..
-        }) => {
+        Err(
+            RemoteError::Refused {
+                status: 400 | 401 | 403 | 409,
+                message,
+                ..
+            }
+            | RemoteError::Unfit {
+                reason: message, ..
+            },
+        ) => {
             // As if the refusal had come while the administrator waited: no row stays.
             ctx.store.forget_connection(connection.id).await?;
             let detail = Some(format!("{} refused: {message}", connection.url.host()));

@@ -3,6 +3,7 @@
 mod between;
 mod bodies;
 mod filter;
+mod identity;
 mod names;
 mod sender;
 mod signing;

@@ -178,7 +178,12 @@ fn a_site_that_still_waits_for_the_answer_to_its_registration_can_prove_itself()
     // The API is found, and the answer to the registration is held back.
     drop(Request::new("GET", "/sync/api/status").send(&at));
     // More than the first answer, less than the second.
-    let passing = usize::try_from(link.passed()).unwrap() + 100;
+    let first = wait::until("the answer is counted", wait::LONG, || {
+        usize::try_from(link.passed())
+            .ok()
+            .filter(|passed| *passed > 100)
+    });
+    let passing = first + 100;
     link.set(Link::StallAfter(passing));
     let offer = json!({"url": taker.url(), "name": "hq", "grant": {"tables": ["notes"]}});
     let made = giver.post("/connections", &offer).expect(201).json();

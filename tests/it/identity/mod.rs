@@ -1,8 +1,12 @@
 //! Who a peer is: proved before it is let in, and told from those who only say so.
 
 mod approve;
+mod claims;
+mod moved;
 pub(crate) mod party;
+mod request;
 mod rotate;
+mod signed;
 
 use evenkeel::base::secret::token_hash;
 use serde_json::{Value, json};
