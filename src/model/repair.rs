@@ -134,7 +134,7 @@ mod tests {
             connection
         };
         let needs = Diagnosis::Needs;
-        let cases = [
+        let cases = vec![
             ("exchanged just now", well(), 30, Diagnosis::Well),
             ("not for a while", well(), 45, needs(Repair::Exchange)),
             (

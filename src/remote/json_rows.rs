@@ -149,7 +149,7 @@ impl JsonRows {
         let (mut rows, mut bytes) = (Vec::new(), 0);
         while bytes < BATCH_BYTES && self.elements.is_some() {
             let piece = self.response.chunk().await;
-            let Some(piece) = piece.map_err(|err| self.cut(last_cause(&err)))? else {
+            let Some(piece) = piece.map_err(|err| self.cut(&last_cause(&err)))? else {
                 self.conclude()?;
                 break;
             };
@@ -190,18 +190,18 @@ impl JsonRows {
 
     fn fault(&self, fault: ElementsFault) -> RemoteError {
         match fault {
-            ElementsFault::Cut => self.cut(fault.to_string()),
+            ElementsFault::Cut => self.cut(&fault.to_string()),
             ElementsFault::TooLong(_) | ElementsFault::Rest | ElementsFault::Array => {
                 self.transport.nonsense(&fault.to_string())
             }
         }
     }
 
-    fn cut(&self, reason: String) -> RemoteError {
+    fn cut(&self, reason: &str) -> RemoteError {
         RemoteError::Cut {
             host: self.transport.host(),
             after: format!(" after {} rows", self.rows),
-            reason: quoted(&reason),
+            reason: quoted(reason),
         }
     }
 }

@@ -38,10 +38,10 @@ impl Pages {
     pub(super) fn step(&mut self, keys: &[u64], fresh: u64, seen: u64) -> Step {
         let joins = keys.first().is_some_and(|first| self.last.contains(first));
         let goes_back = self.offset > 0 && !joins;
-        self.in_vain = if goes_back || fresh == 0 {
-            self.in_vain + 1
-        } else {
+        self.in_vain = if joins && fresh > 0 {
             0
+        } else {
+            self.in_vain + 1
         };
         // Going back to the beginning means to pass by all that was seen.
         if self.in_vain > MOST_IN_VAIN.saturating_add(seen / BACK) {

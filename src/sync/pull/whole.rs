@@ -207,13 +207,12 @@ impl WholeTable {
             Stage::Pages(pages) => match pages.step(&self.page.keys, self.page.fresh, self.rows) {
                 Step::Ask(offset) => self.ask(page_at(offset)).await,
                 Step::Over(rows) if self.rows >= rows => Ok(()),
-                Step::Over(rows) => Err(self.cut(format!(
+                Step::Over(rows) => Err(self.cut(&format!(
                     "it has {rows} rows, and not as many that differ in {}",
                     self.decoder.key_names()
                 ))),
                 Step::Moving => Err(self.cut(
-                    "its rows come in another order each time, or change too fast to be asked for page by page"
-                        .to_owned(),
+                    "its rows come in another order each time, or change too fast to be asked for page by page",
                 )),
             },
         }
@@ -280,7 +279,7 @@ impl WholeTable {
         .into()
     }
 
-    fn cut(&self, reason: String) -> SyncError {
+    fn cut(&self, reason: &str) -> SyncError {
         RemoteError::Cut {
             host: self.source.peer.host(),
             after: format!(" after {} rows", self.rows),

@@ -213,13 +213,11 @@ mod tests {
     fn taken(text: &str, step: usize) -> Result<(Vec<String>, String), ElementsFault> {
         let mut elements = Elements::of("data", 1_000);
         let mut found = Vec::new();
+        let text_of = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         for piece in text.as_bytes().chunks(step) {
-            elements.push(piece, |element| {
-                found.push(String::from_utf8(element).unwrap())
-            })?;
+            elements.push(piece, |element| found.push(text_of(element)))?;
         }
-        let rest = elements.finish()?;
-        Ok((found, String::from_utf8(rest).unwrap()))
+        Ok((found, text_of(elements.finish()?)))
     }
 
     #[test]
@@ -253,7 +251,7 @@ mod tests {
             (&long, ElementsFault::TooLong(1_000)),
             (&page, ElementsFault::Rest),
         ] {
-            assert_eq!(taken(text, 3), Err(fault), "{:.60}", text);
+            assert_eq!(taken(text, 3), Err(fault), "{text:.60}");
         }
     }
 

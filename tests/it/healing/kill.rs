@@ -111,7 +111,7 @@ fn after(step: Step) -> &'static str {
 /// The one connection of `site` to `other`, if there is one.
 fn row(site: &Site, other: &Site) -> Option<Value> {
     let all = site.get("/connections");
-    let mut items = all["items"].as_array().unwrap().iter();
+    let mut items = all["items"].as_array()?.iter();
     items.find(|row| row["url"] == other.url()).cloned()
 }
 

@@ -64,7 +64,7 @@ fn a_table_that_grew_beyond_the_limit_since_it_was_counted_is_not_taken_for_whol
     let taking = cutting(Version::Old, &notes(350), NOTES, 300);
     // As many as the site gives at once, by its own count of a moment ago.
     taking.phoenix.spoil("list-tables", |answer| {
-        answer["tables"][0]["row_count"] = json!(300)
+        answer["tables"][0]["row_count"] = json!(300);
     });
     taking.pull(&["notes"]).completed();
     taking.same(SUM);
