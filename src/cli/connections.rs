@@ -205,6 +205,9 @@ fn blocked(row: &Value) -> Option<String> {
         ("active", ..) => None,
         // What the peer said before is not what keeps it from being active.
         ("severed", "active", _) if at(row, "unknown").is_some() => None,
+        ("expired", "active", _) => {
+            Some("Its time is over: the grant's limits.expires_at has passed.".to_owned())
+        }
         (_, "active", remote) if !remote.is_empty() => {
             Some(format!("Active on this side; the peer says {remote}."))
         }
@@ -286,6 +289,11 @@ mod tests {
             blocked(&row("pending", "active", "pending"))
                 .unwrap()
                 .contains("the peer says pending")
+        );
+        assert!(
+            blocked(&row("expired", "active", "active"))
+                .unwrap()
+                .contains("expires_at")
         );
         assert!(
             blocked(&row("suspended", "suspended", "active"))

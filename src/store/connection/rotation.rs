@@ -200,6 +200,8 @@ impl Store {
               and rotation.next_attempt_at <= $1
               and connection.deleted_at is null
               and not connection.peer_deleted
+              and connection.local_status <> 'revoked'
+              and connection.remote_status not in ('revoked', 'severed')
             order by rotation.connection_id",
             micros(now)
         );

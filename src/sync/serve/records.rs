@@ -132,13 +132,14 @@ pub(super) async fn read_json(
     ctx: &Ctx,
     view: &View,
     key: &PseudonymKey,
-    order: JsonOrder,
+    mut order: JsonOrder,
 ) -> Result<JsonRows, ServeError> {
     let columns = view.sent_columns();
     let reading = view.reading(&columns, key);
     let by_sight = view.order() == RowOrder::Shuffled;
-    if by_sight && order.offset.saturating_add(order.keep) > SORTED_TO {
-        return Err(FilterFault::TooFar.into());
+    if by_sight {
+        let room = SORTED_TO.checked_sub(order.offset).filter(|room| *room > 0);
+        order.keep = order.keep.min(room.ok_or(FilterFault::TooFar)?);
     }
     let page = Page {
         order_by: match &view.table.primary_key {

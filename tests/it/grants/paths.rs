@@ -162,6 +162,8 @@ fn rows_of_a_hidden_key_come_in_another_order_than_they_lie_in() {
 fn a_cut_answer_of_pseudonyms_has_no_cursor() {
     let mut grant = strict();
     grant["limits"] = json!({"max_records_per_request": 2});
+    let mut unbounded = strict();
+    unbounded["limits"] = json!({"max_records_per_request": null});
     let giving = Giving::start(Kind::Postgres, &grant);
     let cut = giving
         .ask("pull-data", json!({"table_name": "people"}))
@@ -175,6 +177,19 @@ fn a_cut_answer_of_pseudonyms_has_no_cursor() {
         (json!(true), 2)
     );
     assert_eq!(cut.get("next_cursor"), None);
+    giving.grant(&unbounded).expect(200);
+    let whole = giving
+        .ask("pull-data", json!({"table_name": "people"}))
+        .expect(200)
+        .json();
+    assert_eq!(
+        (
+            whole.get("truncated"),
+            whole["data"].as_array().unwrap().len()
+        ),
+        (None, 3)
+    );
+    giving.grant(&grant).expect(200);
     let cut = giving
         .ask("pull-data", json!({"table_name": "orders"}))
         .expect(200)

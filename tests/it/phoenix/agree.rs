@@ -24,6 +24,7 @@ fn to_phoenix() -> Giving {
 #[test]
 fn its_registration_waits_for_approval_and_is_no_announcement_of_signing() {
     let taking = from_phoenix();
+    taking.pull(&["notes"]).completed();
     let row = connection(&taking.paris, "hamburg");
     for (field, expected) in [
         ("direction", json!("receiver")),
@@ -34,7 +35,6 @@ fn its_registration_waits_for_approval_and_is_no_announcement_of_signing() {
     ] {
         assert_eq!(row[field], expected, "{field}");
     }
-    taking.pull(&["notes"]).completed();
     // It was told of the approval, and asked for nothing it does not know.
     assert_eq!(taking.phoenix.heard("update-status")[0]["status"], "active");
     for request in taking.phoenix.requests() {

@@ -75,13 +75,15 @@ fn world() -> World {
         sqlite::execute(
             path,
             "create table broken (id integer primary key, at timestamp);
-             insert into broken values (1, 'no moment');",
+             insert into broken values (1, 'no moment');
+             create table gone (id integer primary key);",
         );
     });
     let site = builder.start();
     let tables = ["customers", "orders", "ledger", "words", "broken", "gone"];
     let grant = json!({"tables": tables, "limits": {"max_records_per_request": 2}});
     let giving = given(&site, "hamburg", &grant);
+    sqlite::execute(&site.site_database(), "drop table gone");
     let suspended = given(&site, "bremen", &json!({"tables": "*"}));
     let done = site.cli(&["connections", "suspend", "bremen"]);
     assert_eq!(done.code, 0, "{done:?}");
