@@ -33,6 +33,9 @@ pub struct EvenkeelHello {
     pub tables: Option<Vec<String>>,
 }
 
+/// What `wants` says in the registration of a site that asks for access, and in the answer of one that understood it.
+pub const WANTS_RECEIVER: &str = "receiver";
+
 /// The key of the next generation, in the `evenkeel` object of a signed `verify-connection`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct RotationOffer {

@@ -13,10 +13,10 @@ use crate::model::connection::{Auth, Direction, Status};
 use crate::model::policy::IncomingMode;
 use crate::sync::Ctx;
 use crate::sync::connections::{
-    IncomingPolicy, Registration, RegistrationRefusal, WANTS_RECEIVER, incoming_policy, register,
+    IncomingPolicy, Registration, RegistrationRefusal, incoming_policy, register,
 };
 use crate::sync::throttle::TooOften;
-use crate::wire::messages::{EvenkeelHello, PublishedRefusal};
+use crate::wire::messages::{EvenkeelHello, PublishedRefusal, WANTS_RECEIVER};
 
 /// When somebody whose block of addresses has too many claims may try again.
 const CROWDED_SECONDS: u64 = 3_600;

@@ -6,8 +6,7 @@ use crate::remote::{RegisterRequest, RemoteError};
 use crate::store::{RegistrationAnswer, SignedPeer};
 use crate::sync::Ctx;
 use crate::sync::connections::name::{announced_key, remote_site};
-use crate::sync::connections::register::WANTS_RECEIVER;
-use crate::wire::messages::{EvenkeelHello, Registered};
+use crate::wire::messages::{EvenkeelHello, Registered, WANTS_RECEIVER};
 use crate::wire::signing::{ConnectionKeys, Credentials, RootKey};
 
 /// Registers `connection` with its peer. Repeating it with the same token changes nothing there; what is not the

@@ -44,7 +44,7 @@ pub use password::hash_password;
 pub use policy::{ENABLED_KEY, IncomingPolicy, MODE_KEY, PASSWORD_KEY, incoming_policy};
 pub use proof::{Nonces, ProofError, Proved, note_proved, prove};
 pub use proving::prove_due;
-pub use register::{Registration, RegistrationRefusal, WANTS_RECEIVER, register};
+pub use register::{Registration, RegistrationRefusal, register};
 pub use request::{Wish, request};
 pub use rotate::{CROSSED, OfferedKey, forget_old_keys, offer_again, rotate, take_offer};
 pub use tell::{Healed, heal};

@@ -20,7 +20,7 @@ use crate::sync::connections::naming::insert_under_free_name;
 use crate::sync::connections::password::is_password;
 use crate::sync::connections::policy::IncomingPolicy;
 use crate::sync::{Actor, Ctx, SyncError};
-use crate::wire::messages::{EvenkeelHello, PublishedRefusal};
+use crate::wire::messages::{EvenkeelHello, PublishedRefusal, WANTS_RECEIVER};
 
 /// What a stranger sent.
 #[derive(Debug)]
@@ -64,8 +64,6 @@ pub enum RegistrationRefusal {
     Sync(#[from] SyncError),
 }
 
-/// What `wants` says in the registration of a site that asks for access.
-pub const WANTS_RECEIVER: &str = "receiver";
 /// Tables that it may name.
 const WANTED_TABLES: usize = 1_000;
 
