@@ -1,5 +1,5 @@
 //! Rows as JSON, for `curl` and `records`: numbers as numbers, numeric as a string, uuid as lower-case text, bytea as
-//! base64, dates and times as ISO 8601, json embedded, NULL as null, everything else as its text. [`phoenix`] has the
+//! base64, dates and times as ISO 8601, json embedded, NULL as null, everything else as its text. `phoenix` has the
 //! forms of a PhoenixKit site, [`read`] the way back, [`elements`] answers that are too long to be held whole.
 //!
 //! JSON is written, never held as a tree: `serde_json::Value` would lose digits of numbers, repeated keys and
