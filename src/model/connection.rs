@@ -230,6 +230,16 @@ impl Connection {
         self.local_status.max(self.remote_status)
     }
 
+    /// What the clock says of it at `now`, which no side has to decide: expired, or nothing against it.
+    #[must_use]
+    pub fn by_time(&self, now: Timestamp) -> Status {
+        if self.grant.is_expired(now) {
+            Status::Expired
+        } else {
+            Status::Active
+        }
+    }
+
     /// Whether the peer has yet to hear our last decision.
     #[must_use]
     pub fn is_undelivered(&self) -> bool {

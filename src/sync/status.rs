@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::model::alert::completed;
-use crate::model::connection::{Connection, Status};
+use crate::model::connection::Connection;
 use crate::model::id::{ConnectionId, SyncId};
 use crate::model::sync::SyncDefinition;
 use crate::model::trouble::{Known, Trouble, troubles};
@@ -22,9 +22,7 @@ pub async fn status(ctx: &Ctx, now: Timestamp) -> Result<Vec<Trouble>, StoreErro
     let mut connections = all_connections(ctx).await?;
     // That its time is over is decided by the clock, and stored nowhere.
     for connection in &mut connections {
-        if connection.grant.is_expired(now) {
-            connection.local_status = connection.local_status.max(Status::Expired);
-        }
+        connection.local_status = connection.local_status.max(connection.by_time(now));
     }
     let known = Known {
         gaps: gaps(ctx, &connections).await,

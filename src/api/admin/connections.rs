@@ -102,13 +102,9 @@ impl From<Connection> for ConnectionView {
 
 /// What both sides decided, or that the time of the grant is over, whichever is stricter.
 fn effective(connection: &Connection) -> Status {
-    let is_expired = connection.grant.is_expired(Timestamp::now());
-    let by_time = if is_expired {
-        Status::Expired
-    } else {
-        Status::Active
-    };
-    connection.status().max(by_time)
+    connection
+        .status()
+        .max(connection.by_time(Timestamp::now()))
 }
 
 type Answer = Result<Json<ConnectionView>, Problem>;

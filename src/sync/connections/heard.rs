@@ -35,7 +35,7 @@ pub struct Said {
 /// What a peer is told of ours.
 #[derive(Clone, Debug)]
 pub struct Told {
-    /// The stricter of both words.
+    /// The stricter of both words, and of the time of the grant.
     pub status: Status,
     /// How we stand, for a signed peer.
     pub standing: Option<StandingWord>,
@@ -60,19 +60,17 @@ pub async fn hear(
         (None, None) if connection.unknown.is_some() => Event::Known,
         (None, None) => {
             note_contact(ctx, connection, now).await?;
-            return Ok(told(connection, Standing::from(connection)));
+            return Ok(told(connection, Standing::from(connection), now));
         }
     };
     let after = take(ctx, connection, event, actor, now).await?;
-    Ok(told(
-        connection,
-        after.unwrap_or_else(|| Standing::from(connection)),
-    ))
+    let standing = after.unwrap_or_else(|| Standing::from(connection));
+    Ok(told(connection, standing, now))
 }
 
-fn told(connection: &Connection, standing: Standing) -> Told {
+fn told(connection: &Connection, standing: Standing, now: Timestamp) -> Told {
     Told {
-        status: standing.status(),
+        status: standing.status().max(connection.by_time(now)),
         standing: (connection.auth == Auth::Signed).then(|| ours(connection, &standing)),
     }
 }

@@ -96,6 +96,8 @@ fn who_may_ask_when_and_from_where_is_asked_on_every_path_after_the_grant_and_be
         let shown = giving.site.get(&format!("/connections/{}", giving.id));
         let is_expired = refusal.2 == "expired";
         assert_eq!(shown["status"] == "expired", is_expired, "{shown}");
+        let heard = status.json();
+        assert_eq!(heard["status"] == "expired", is_expired, "{heard}");
         assert_eq!(
             giving
                 .site
