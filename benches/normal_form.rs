@@ -28,7 +28,7 @@ fn main() {
         .find_map(|argument| argument.parse().ok())
         .unwrap_or(1_000_000);
     let root = RootKey::of_token(&Secret::new("a token".to_owned()));
-    let key = TallyKey::of(ConnectionKeys::derive(&root, 1).row());
+    let key = TallyKey::of(&ConnectionKeys::derive(&root, 1).row());
     let batches = orders(rows);
     let mut hashing = 0.0;
     for (name, engine, jsons, ids) in [

@@ -20,12 +20,15 @@ use crate::engine::driver::DiskRoom;
 use crate::engine::{self, EngineError};
 use crate::jobs::alerter::Alerter;
 use crate::jobs::healer::Healer;
+use crate::jobs::janitor::Janitor;
 use crate::jobs::runner::Runner;
 use crate::jobs::scheduler::Scheduler;
 use crate::remote::{Remote, RemoteError};
 use crate::store::{Store, StoreError};
 use crate::sync::active::ActiveRuns;
-use crate::sync::connections::Nonces;
+use crate::sync::connections::{self, Nonces};
+use crate::sync::serve::DailyUsage;
+use crate::sync::throttle::Throttle;
 use crate::sync::{Certificates, Ctx};
 
 pub use reload::Reloads;
@@ -121,14 +124,18 @@ pub async fn serve(loaded: Loaded, reloads: Reloads, standby: bool) -> Result<()
         receipt_key,
         started_at: now,
         nonces: Nonces::default(),
+        throttle: Throttle::default(),
+        usage: DailyUsage::default(),
         tasks: Tasks::default(),
         runner: Waker::default(),
         scheduler: Waker::default(),
         healer: Waker::default(),
+        janitor: Waker::default(),
         alerter: Waker::default(),
         active: ActiveRuns::default(),
     });
 
+    connections::note_own_url(&ctx).await?;
     let listeners = Listeners::bind(&ctx.config).await?;
     listeners.write_down(&ctx.config)?;
     let (server, admin) = (listeners.server_address(), listeners.admin_address());
@@ -140,6 +147,8 @@ pub async fn serve(loaded: Loaded, reloads: Reloads, standby: bool) -> Result<()
     ctx.tasks.repeat(Arc::new(scheduler), ctx.scheduler.clone());
     ctx.tasks
         .repeat(Arc::new(Healer::new(Arc::clone(&ctx))), ctx.healer.clone());
+    let janitor = Janitor::new(Arc::clone(&ctx));
+    ctx.tasks.repeat(Arc::new(janitor), ctx.janitor.clone());
     ctx.tasks.repeat(
         Arc::new(Alerter::new(Arc::clone(&ctx))),
         ctx.alerter.clone(),

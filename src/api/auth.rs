@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
@@ -86,12 +86,7 @@ async fn caller(ctx: &Ctx, credentials: Credentials) -> Result<Caller, Problem> 
         };
     };
     let found = ctx.store.token(token.expose(), Timestamp::now()).await?;
-    let known = found.ok_or_else(|| {
-        Problem::unauthorized(
-            "the token is unknown, revoked or expired",
-            "Bearer realm=\"evenkeel\", error=\"invalid_token\"",
-        )
-    })?;
+    let known = found.ok_or_else(|| wrong_token(ctx, credentials.address))?;
     Ok(Caller {
         actor: Actor {
             name: format!("token:{}", known.name),
@@ -99,6 +94,23 @@ async fn caller(ctx: &Ctx, credentials: Credentials) -> Result<Caller, Problem> 
         },
         role: known.role,
     })
+}
+
+/// Whoever tries token after token is put off; who has a right one is never kept out by that.
+fn wrong_token(ctx: &Ctx, address: Option<IpAddr>) -> Problem {
+    match ctx.throttle.token(address, &ctx.live.now().rates) {
+        Ok(()) => Problem::unauthorized(
+            "the token is unknown, revoked or expired",
+            "Bearer realm=\"evenkeel\", error=\"invalid_token\"",
+        ),
+        Err(err) => Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-many-requests",
+            "Too many wrong tokens",
+            "this address sent too many tokens that are none of this site's",
+        )
+        .with_retry_after(Some(err.retry_after)),
+    }
 }
 
 /// The token of the request, if it carries one (RFC 6750 section 2.1).

@@ -26,6 +26,14 @@ impl From<SyncError> for Problem {
                 Self::conflict("wrong-direction", "The connection goes the other way", &err)
             }
             SyncError::Decision(_) => Self::conflict("decision", "The decision does not fit", &err),
+            SyncError::Unproved { .. } => {
+                Self::conflict("unproved", "The peer did not prove who it is", &err).with_hint(
+                    "whoever asked may not be who they say: check with the administrator of that site that its daemon is up and reaches this one, then try again; \"unproved\": true (--unproved) lets it in as it is",
+                )
+            }
+            SyncError::NoRotation { .. } => {
+                Self::conflict("rotation", "The key is not changed", &err)
+            }
             SyncError::Url(err) => Self::invalid("url", err.to_string()),
             SyncError::Invalid { field, message } => Self::invalid(field, message),
             SyncError::Contract { code, ref hint, .. } => {
@@ -162,6 +170,9 @@ impl From<RemoteError> for Problem {
             RemoteError::Refused { retry_after, .. } => {
                 Self::refused("peer-refused", "The peer refuses", &err)
                     .with_retry_after(retry_after)
+            }
+            RemoteError::Unfit { .. } => {
+                Self::refused("peer-refused", "The peer cannot do this", &err)
             }
             RemoteError::Protocol { .. } => {
                 Self::refused("peer-protocol", "The peer's answer makes no sense", &err)

@@ -24,6 +24,7 @@ use crate::api::problem::Problem;
 use crate::model::connection::Direction;
 use crate::model::trouble::{Event, Trouble};
 use crate::store::{ListPage, RunFilter, StoreError};
+use crate::sync::healing::Healing;
 use crate::sync::{Certificates, Ctx, status};
 
 const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -112,6 +113,7 @@ pub(super) async fn show(State(ctx): State<Arc<Ctx>>) -> Response {
         Info::new([label("version", env!("CARGO_PKG_VERSION"))]),
     );
     Traffic::of_process().register(&mut registry);
+    Healing::of_process().register(&mut registry);
     register_certificates(&ctx.certificates, &mut registry);
     let state = Gauge::<i64>::default();
     match register_state(&ctx, &mut registry, Timestamp::now()).await {

@@ -8,6 +8,14 @@ pub fn jittered(pause: Duration, random: f64) -> Duration {
     pause.mul_f64(0.8 + 0.4 * random.clamp(0.0, 1.0))
 }
 
+/// `first`, then twice as long with each attempt, at most `longest`.
+#[must_use]
+pub fn doubled(first: Duration, attempts: u32, longest: Duration) -> Duration {
+    first
+        .saturating_mul(2_u32.saturating_pow(attempts))
+        .min(longest)
+}
+
 /// A random number in `0.0..1.0`, for [`jittered`].
 #[must_use]
 pub fn random_fraction() -> f64 {
@@ -23,7 +31,15 @@ pub fn random_fraction() -> f64 {
 mod tests {
     use std::time::Duration;
 
-    use super::{jittered, random_fraction};
+    use super::{doubled, jittered, random_fraction};
+
+    #[test]
+    fn pauses_double_up_to_the_longest() {
+        let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3_600));
+        let pauses = [0, 1, 2, 5, 6, 40].map(|attempts| doubled(minute, attempts, hour).as_secs());
+        assert_eq!(pauses, [60, 120, 240, 1_920, 3_600, 3_600]);
+        assert_eq!(doubled(hour * 2, 0, hour), hour);
+    }
 
     #[test]
     fn a_pause_is_spread_by_a_fifth_either_way() {

@@ -132,10 +132,11 @@ pub fn token_hash(token: &str) -> Secret<String> {
     Secret::new(hex::encode(Sha256::digest(token.as_bytes())))
 }
 
-/// The key file's 32 bytes and the two keys derived from them (HKDF-SHA-256, RFC 5869).
+/// The key file's 32 bytes and the keys derived from them (HKDF-SHA-256, RFC 5869).
 pub struct MasterKey {
     lookup: Secret<[u8; 32]>,
     seal: Secret<[u8; 32]>,
+    pseudonym: Secret<[u8; 32]>,
 }
 
 impl fmt::Debug for MasterKey {
@@ -157,6 +158,7 @@ impl MasterKey {
         Self {
             lookup: derive(b"evenkeel state lookup"),
             seal: derive(b"evenkeel state seal"),
+            pseudonym: derive(b"evenkeel state pseudonym"),
         }
     }
 
@@ -185,6 +187,17 @@ impl MasterKey {
         };
         mac.update(text.as_bytes());
         hex::encode(mac.finalize().into_bytes())
+    }
+
+    /// The key of the pseudonyms that belong to `owner`; the same for as long as the key file is.
+    #[must_use]
+    pub fn pseudonym(&self, owner: &str) -> Secret<[u8; 32]> {
+        let mut key = [0; 32];
+        if let Ok(root) = Hkdf::<Sha256>::from_prk(self.pseudonym.expose()) {
+            // HKDF refuses only outputs above 255 * 32 bytes.
+            let _ = root.expand(owner.as_bytes(), &mut key);
+        }
+        Secret::new(key)
     }
 
     /// Seals `plain` with XChaCha20-Poly1305; `place` (table, row, column) is authenticated with it.

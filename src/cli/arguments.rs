@@ -3,15 +3,18 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use jiff::SignedDuration;
 
 use crate::cli::help;
 use crate::model::role::Role;
 use crate::model::run::{ConflictStrategy, SyncMode};
 use crate::model::table::TableName;
 
+mod connection;
+mod given;
 mod sync;
 
+pub use connection::{ConnectArguments, ConnectionCommand, RequestArguments};
+pub use given::GivenTables;
 pub use sync::{CreateArguments, EditArguments, NewFilter, NewSchedule, PulledTable, SyncCommand};
 
 /// Synchronizes database tables between sites that trust each other.
@@ -59,6 +62,9 @@ pub enum Command {
     /// Give tables of this site to the site at URL
     #[command(after_help = help::CONNECT)]
     Connect(ConnectArguments),
+    /// Ask the site at URL to let this one read its tables
+    #[command(after_help = help::REQUEST)]
+    Request(RequestArguments),
     /// List connections, or act on one
     Connections {
         /// What to do; lists all when absent.
@@ -147,114 +153,6 @@ pub enum TokenCommand {
     },
 }
 
-/// Which tables are given.
-#[derive(Clone, Debug, Default, Args)]
-#[group(multiple = false)]
-pub struct GivenTables {
-    /// The tables to give, separated by commas
-    #[arg(long, value_delimiter = ',', value_name = "TABLES")]
-    pub tables: Vec<TableName>,
-    /// Give all tables but those withheld by the settings
-    #[arg(long)]
-    pub all_tables: bool,
-}
-
-/// `connect …`
-#[derive(Debug, Args)]
-pub struct ConnectArguments {
-    /// Where the peer is reached, such as `https://hq.example.com`
-    pub url: String,
-    /// The tables.
-    #[command(flatten)]
-    pub given: GivenTables,
-    /// What to call the connection here [default: the peer's host]
-    #[arg(long)]
-    pub name: Option<String>,
-    /// Wait until the peer's administrator has approved, at most D (30s, 10m, 2h) [default: without end]
-    #[arg(long, value_name = "D", num_args = 0..=1, require_equals = true, value_parser = patience)]
-    #[expect(
-        clippy::option_option,
-        reason = "absent, without a bound, and with one"
-    )]
-    pub wait: Option<Option<SignedDuration>>,
-    /// A file whose first line is the password the peer asks for
-    #[arg(long, value_name = "FILE")]
-    pub password_file: Option<PathBuf>,
-}
-
-/// `connections …`
-#[derive(Debug, Subcommand)]
-pub enum ConnectionCommand {
-    /// Show everything about it
-    Show {
-        /// Its name or id
-        id: String,
-    },
-    /// Let a pending connection begin
-    #[command(after_help = help::APPROVE)]
-    Approve {
-        /// Its name or id
-        id: String,
-        /// The tables.
-        #[command(flatten)]
-        given: GivenTables,
-        /// Approve although the peer did not prove who it is
-        #[arg(long)]
-        unproved: bool,
-    },
-    /// Turn a pending connection down
-    Reject {
-        /// Its name or id
-        id: String,
-    },
-    /// Change its name, URL or grant
-    #[command(after_help = help::EDIT)]
-    Edit {
-        /// Its name or id
-        id: String,
-        /// The new name
-        #[arg(long)]
-        name: Option<String>,
-        /// The new URL
-        #[arg(long)]
-        url: Option<String>,
-        /// The tables.
-        #[command(flatten)]
-        given: GivenTables,
-    },
-    /// Halt it until it is reactivated; nothing is pulled meanwhile
-    Suspend {
-        /// Its name or id
-        id: String,
-        /// Why
-        #[arg(long)]
-        reason: Option<String>,
-    },
-    /// Let a suspended connection go on
-    Reactivate {
-        /// Its name or id
-        id: String,
-    },
-    /// End it for good, but keep it in the list
-    Revoke {
-        /// Its name or id
-        id: String,
-        /// Why
-        #[arg(long)]
-        reason: Option<String>,
-    },
-    /// End it for good and forget it; tables and rows stay
-    Delete {
-        /// Its name or id
-        id: String,
-    },
-    /// Ask the peer whether it still knows the connection
-    Verify {
-        /// Its name or id
-        id: String,
-    },
-}
-
 /// `pull …`
 #[derive(Debug, Args)]
 pub struct PullArguments {
@@ -321,14 +219,6 @@ pub enum SettingsCommand {
     },
 }
 
-/// A span of time above nothing.
-fn patience(text: &str) -> Result<SignedDuration, String> {
-    text.parse()
-        .ok()
-        .filter(SignedDuration::is_positive)
-        .ok_or_else(|| "write 30s, 10m or 2h".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory as _, Parser as _};
@@ -352,10 +242,14 @@ mod tests {
             "connect https://hq.example.com --tables orders,items,shop.prices --name hq",
             "connect https://hq.example.com --all-tables --wait",
             "connect https://hq.example.com --all-tables --wait=10m",
+            "connect https://hq.example.com --all-tables --require-signed",
+            "request https://hq.example.com --tables orders,items --name hq --wait=10m",
             "connections",
             "connections approve hq --tables a,b --unproved",
             "connections edit hq --name hq2",
+            "connections edit hq --grant hq.toml",
             "connections revoke hq --reason done",
+            "connections rotate hq",
             "tables hq",
             "schema hq orders",
             "records hq orders --limit 3",
@@ -386,6 +280,7 @@ mod tests {
             "pull hq orders --mode replace",
             "connect https://a --all-tables --wait=10",
             "connect https://a --tables x --all-tables",
+            "connect https://a --tables x --grant y.json",
             "records hq orders --limit 0",
             "sync create nightly --from hq",
             "sync create nightly --from hq --table orders --schedule yearly",

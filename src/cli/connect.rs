@@ -14,6 +14,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::fields::{moment, text};
 use crate::cli::print::Output;
 use crate::cli::{grants, password};
+use crate::model::table::TableName;
 use crate::model::url::PeerUrl;
 use crate::wire::messages::PublishedRefusal;
 
@@ -24,29 +25,58 @@ pub(super) async fn run(context: &Context, arguments: ConnectArguments) -> anyho
     let output = context.output;
     let url = PeerUrl::parse(&arguments.url).map_err(|err| Failure::usage(err.to_string()))?;
     let given = grants::named_or_asked(context, arguments.given)?;
-    output.note(&grants::announcement(url.host(), &given));
+    let grant = grants::of(&given)?.unwrap_or_default();
+    output.note(&grants::announcement(url.host(), &grant));
     let client = context.client()?;
     let mut order = Order {
         url: url.to_string(),
         name: arguments.name.unwrap_or_else(|| url.host().to_owned()),
-        grant: grants::of(&given).unwrap_or_default(),
+        purpose: Purpose::Give {
+            grant,
+            require_signed: arguments.require_signed,
+        },
         password: password::given(context, arguments.password_file.as_deref())?,
     };
-    let connection = match register(&client, &order).await {
-        Err(err) if order.password.is_none() && wants_password(&err) && output.can_ask() => {
-            order.password = password::ask(context, &format!("Password of {}:", url.host()))?;
-            register(&client, &order).await?
+    let connection = carry_out(context, &client, &mut order).await?;
+    conclude(&client, output, &connection, arguments.wait).await
+}
+
+/// Makes the connection, with the password that the peer turns out to want; gives its row.
+pub(super) async fn carry_out(
+    context: &Context,
+    client: &Client,
+    order: &mut Order,
+) -> anyhow::Result<Value> {
+    match register(client, order).await {
+        Err(err)
+            if order.password.is_none() && wants_password(&err) && context.output.can_ask() =>
+        {
+            order.password = password::ask(context, &format!("Password of {}:", order.url))?;
+            register(client, order).await
         }
-        other => other.map_err(with_way_out)?,
-    };
-    match arguments.wait {
-        Some(bound) if text(&connection, "status") == "pending" => {
+        other => other.map_err(with_way_out),
+    }
+}
+
+/// Says what became of it, once the peer's administrator has decided where that is waited for.
+#[expect(
+    clippy::option_option,
+    reason = "absent, without a bound, and with one"
+)]
+pub(super) async fn conclude(
+    client: &Client,
+    output: Output,
+    connection: &Value,
+    patience: Option<Option<SignedDuration>>,
+) -> anyhow::Result<Exit> {
+    match patience {
+        Some(bound) if text(connection, "status") == "pending" => {
             output.note("Waiting for the peer's administrator; Ctrl-C ends the waiting only.");
-            wait(&client, output, text(&connection, "id"), bound).await
+            wait(client, output, text(connection, "id"), bound).await
         }
         _ => {
-            tell(output, &connection)?;
-            Ok(exit_of(&connection))
+            tell(output, connection)?;
+            Ok(exit_of(connection))
         }
     }
 }
@@ -57,16 +87,43 @@ pub(super) struct Order {
     pub url: String,
     /// What the connection is called here.
     pub name: String,
-    /// What the peer may see.
-    pub grant: Value,
+    /// What it is for.
+    pub purpose: Purpose,
     /// What the peer asks for.
     pub password: Option<Secret<String>>,
 }
 
+/// What a connection is for.
+pub(super) enum Purpose {
+    /// The peer reads here.
+    Give {
+        /// What it may see.
+        grant: Value,
+        /// Not without signatures.
+        require_signed: bool,
+    },
+    /// This site reads there.
+    Ask {
+        /// What it would like to read.
+        tables: Vec<TableName>,
+    },
+}
+
 /// Makes the connection; gives its row.
 pub(super) async fn register(client: &Client, order: &Order) -> anyhow::Result<Value> {
-    let mut body =
-        json!({"url": order.url, "name": order.name, "direction": "sender", "grant": order.grant});
+    let (url, name) = (&order.url, &order.name);
+    let mut body = match &order.purpose {
+        Purpose::Give {
+            grant,
+            require_signed,
+        } => json!({
+            "url": url, "name": name, "direction": "sender", "grant": grant,
+            "require_signed": require_signed,
+        }),
+        Purpose::Ask { tables } => {
+            json!({"url": url, "name": name, "direction": "receiver", "tables": tables})
+        }
+    };
     if let (Some(password), Some(fields)) = (&order.password, body.as_object_mut()) {
         fields.insert(
             "password".to_owned(),
@@ -163,6 +220,9 @@ fn next_step(connection: &Value) -> String {
     let field = |name| text(connection, name);
     let name = field("name");
     match field("status") {
+        "active" if field("direction") == "receiver" => {
+            format!("Pull now: `evenkeel tables {name}`, `evenkeel pull {name} TABLE...`.")
+        }
         "active" => "The peer can pull now: there, `evenkeel pull CONNECTION TABLE...`.".to_owned(),
         "pending" if !field("unreachable_since").is_empty() => format!(
             "{} cannot be reached yet; the daemon tries again{}. See `evenkeel connections show {name}`.",

@@ -6,15 +6,16 @@ use crate::cli::arguments::ConnectionCommand;
 use crate::cli::client::Client;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::fields::{at, granted, shown, text};
+use crate::cli::fields::{at, granted, number, shown, text};
 use crate::cli::print::{Column, Output};
 use crate::cli::{grants, resolve};
 
-const COLUMNS: [Column; 7] = [
+const COLUMNS: [Column; 8] = [
     ("name", |row| text(row, "name").to_owned()),
     ("direction", |row| text(row, "direction").to_owned()),
     ("status", |row| text(row, "status").to_owned()),
     ("auth", |row| text(row, "auth").to_owned()),
+    ("identity", |row| text(row, "identity").to_owned()),
     ("url", |row| text(row, "url").to_owned()),
     ("tables", |row| {
         at(row, "grant").map(granted).unwrap_or_default()
@@ -43,7 +44,8 @@ pub(super) async fn run(
             unproved,
         } => {
             let row = resolve::connection(&client, &id).await?;
-            approve(&client, output, &row, grants::of(&given), unproved).await?;
+            let grant = grants::approved(context, &row, given)?;
+            approve(&client, output, &row, grant, unproved).await?;
         }
         ConnectionCommand::Reject { id } => act(&client, output, &id, "reject", json!({})).await?,
         ConnectionCommand::Suspend { id, reason } => {
@@ -56,6 +58,7 @@ pub(super) async fn run(
             act(&client, output, &id, "revoke", json!({"reason": reason})).await?;
         }
         ConnectionCommand::Verify { id } => act(&client, output, &id, "verify", json!({})).await?,
+        ConnectionCommand::Rotate { id } => rotate(&client, output, &id).await?,
         ConnectionCommand::Edit {
             id,
             name,
@@ -65,7 +68,7 @@ pub(super) async fn run(
             let changes = [
                 ("name", name.map(Value::from)),
                 ("url", url.map(Value::from)),
-                ("grant", grants::of(&given)),
+                ("grant", grants::of(&given)?),
             ];
             edit(&client, output, &id, changes).await?;
         }
@@ -132,6 +135,26 @@ async fn act(
     tell(output, &row)
 }
 
+/// Changes the key, and says whether the peer has it.
+async fn rotate(client: &Client, output: Output, wanted: &str) -> anyhow::Result<()> {
+    let before = resolve::connection(client, wanted).await?;
+    let id = text(&before, "id");
+    let row = client
+        .post(&["connections", id, "rotate"], &json!({}))
+        .await?;
+    output.list(std::slice::from_ref(&row), &COLUMNS)?;
+    let generation = |row| number(row, "key_generation");
+    output.note(&if generation(&row) > generation(&before) {
+        format!(
+            "Both sites sign with key {} now; the one before is forgotten within a day.",
+            generation(&row)
+        )
+    } else {
+        "The peer does not have the new key yet; the daemon goes on offering it, and both sites sign with the present one meanwhile.".to_owned()
+    });
+    Ok(())
+}
+
 async fn edit(
     client: &Client,
     output: Output,
@@ -144,7 +167,7 @@ async fn edit(
     let body: serde_json::Map<String, Value> = named.collect();
     if body.is_empty() {
         return Err(Failure::usage(
-            "nothing to change: use --name, --url, --tables or --all-tables",
+            "nothing to change: use --name, --url, --tables, --all-tables or --grant",
         )
         .into());
     }
@@ -169,8 +192,8 @@ fn without_nulls(mut body: Value) -> Value {
 
 fn tell(output: Output, row: &Value) -> anyhow::Result<()> {
     output.list(std::slice::from_ref(row), &COLUMNS)?;
-    if let Some(why) = blocked(row) {
-        output.note(&why);
+    for note in [blocked(row), not_known(row)].into_iter().flatten() {
+        output.note(&note);
     }
     Ok(())
 }
@@ -180,11 +203,33 @@ fn blocked(row: &Value) -> Option<String> {
     let (local, remote) = (text(row, "local_status"), text(row, "remote_status"));
     match (text(row, "status"), local, remote) {
         ("active", ..) => None,
+        // What the peer said before is not what keeps it from being active.
+        ("severed", "active", _) if at(row, "unknown").is_some() => None,
+        ("expired", "active", _) => {
+            Some("Its time is over: the grant's limits.expires_at has passed.".to_owned())
+        }
         (_, "active", remote) if !remote.is_empty() => {
             Some(format!("Active on this side; the peer says {remote}."))
         }
         (status, ..) => Some(format!("It is {status} by this site's administrator.")),
     }
+}
+
+/// That the peer does not know the connection, if it said so.
+fn not_known(row: &Value) -> Option<String> {
+    let unknown = at(row, "unknown").filter(|unknown| unknown.is_object())?;
+    let times = match number(unknown, "times") {
+        1 => "once".to_owned(),
+        times => format!("{times} times"),
+    };
+    let what = match text(row, "status") {
+        "severed" => "it goes on by itself when the peer knows it again",
+        _ => "three times over ten minutes count as severed",
+    };
+    Some(format!(
+        "The peer answered {times}, since {}, that it does not know this connection; {what}. Ask its administrator whether its state was restored from an older backup.",
+        shown(at(unknown, "since")?)
+    ))
 }
 
 /// One object as lines of field and value, or as JSON.
@@ -193,7 +238,7 @@ pub(super) fn show(output: Output, row: &Value) -> anyhow::Result<()> {
         return Ok(output.object(row)?);
     }
     let mut rows = Vec::new();
-    fields_of("", row, &mut rows);
+    fields_of("", &grants::readable(row), &mut rows);
     Ok(output.table(&["field", "value"], &rows)?)
 }
 
@@ -214,7 +259,7 @@ fn fields_of(prefix: &str, value: &Value, rows: &mut Vec<Vec<String>>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{blocked, fields_of, json, without_nulls};
+    use super::{blocked, fields_of, json, not_known, without_nulls};
 
     #[test]
     fn an_object_shows_as_its_fields() {
@@ -246,9 +291,32 @@ mod tests {
                 .contains("the peer says pending")
         );
         assert!(
+            blocked(&row("expired", "active", "active"))
+                .unwrap()
+                .contains("expires_at")
+        );
+        assert!(
             blocked(&row("suspended", "suspended", "active"))
                 .unwrap()
                 .contains("this site")
         );
+    }
+
+    #[test]
+    fn it_is_said_how_often_the_peer_did_not_know_a_connection_and_what_follows() {
+        let mut row = json!({
+            "status": "active", "local_status": "active", "remote_status": "active",
+            "unknown": {"times": 2, "since": "2026-11-21T10:00:00Z"},
+        });
+        let said = not_known(&row).unwrap();
+        for part in ["2 times, since 2026-11-21T10:00:00Z", "three times"] {
+            assert!(said.contains(part), "{said}");
+        }
+        (row["status"], row["remote_status"]) = ("severed".into(), "severed".into());
+        assert!(not_known(&row).unwrap().contains("by itself"));
+        assert_eq!(blocked(&row), None);
+        row["unknown"] = json!(null);
+        assert_eq!(not_known(&row), None);
+        assert!(blocked(&row).unwrap().contains("the peer says severed"));
     }
 }

@@ -10,17 +10,29 @@ Root, the daemon's user and its group may use the socket; --server needs EVENKEE
 /// Below `connect --help`.
 pub(super) const CONNECT: &str = "\
 Example: evenkeel connect https://hq.example.com --tables customers,orders --wait=10m
+Example: evenkeel connect https://hq.example.com --grant hq.toml (columns, rows and limits; docs/grants.md)
 The password, if the peer wants one, is asked for, or comes from --password-file or EVENKEEL_PASSWORD.
 Exit code 0 also when the peer's administrator has yet to approve; 4 when the peer refuses or --wait ends before.";
 
+/// Below `request --help`.
+pub(super) const REQUEST: &str = "\
+Example: evenkeel request https://hq.example.com --tables customers,orders --wait=10m
+Its administrator sees the request, whatever its incoming mode but deny_all, and approves it with the tables it gives.
+Exit code 0 also while they have yet to decide; 4 when the peer refuses, or cannot be asked because it is no Evenkeel.";
+
 /// Below `connections edit --help`.
 pub(super) const EDIT: &str = "\
---tables is the whole new list: what it does not name is no longer given.
-Example: evenkeel connections edit hq --tables customers,orders,items";
+--tables is the whole new list: what it does not name is no longer given, and rules for columns, rows and limits go.
+A grant with such rules is a file (docs/grants.md); `evenkeel --json connections show ID` prints the present one.
+Example: evenkeel connections edit hq --tables customers,orders,items
+Example: evenkeel connections edit hq --grant hq.toml";
 
 /// Below `connections approve --help`.
 pub(super) const APPROVE: &str = "\
---tables and --all-tables are for a peer that asks to receive. A peer that gives chose its tables itself.";
+The peer is asked, at the URL it claims, to prove who it is: only the site that made the request can answer. Exit code 4
+when it does not; --unproved lets it in as it is, and `connections` goes on to show it as claimed.
+--tables, --all-tables and --grant are for a peer that asks to read here; without them it gets the tables it asked
+for. A peer that gives chose its tables itself.";
 
 /// Below `tables --help`.
 pub(super) const TABLES: &str = "\

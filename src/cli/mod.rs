@@ -21,6 +21,7 @@ mod print;
 mod progress;
 mod pull;
 mod report;
+mod request;
 mod resolve;
 mod runs;
 mod serve;
@@ -68,6 +69,7 @@ async fn dispatch(arguments: Arguments, output: Output) -> anyhow::Result<Exit> 
         Command::Config(command) => config::run(&context, command),
         Command::Token(command) => token::run(&context, command).await,
         Command::Connect(arguments) => connect::run(&context, arguments).await,
+        Command::Request(arguments) => request::run(&context, arguments).await,
         Command::Connections { command } => connections::run(&context, command).await,
         Command::Tables { connection } => tables::tables(&context, &connection).await,
         Command::Schema { connection, table } => {

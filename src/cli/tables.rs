@@ -7,7 +7,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::fields::{at, list, optional_number, shown, text};
 use crate::cli::print::{Column, Output, grouped, sized};
-use crate::cli::resolve;
+use crate::cli::{grants, resolve};
 use crate::model::table::TableName;
 
 const TABLES: [Column; 7] = [
@@ -28,6 +28,17 @@ const TABLES: [Column; 7] = [
     ("triggers here", |item| {
         shown_at(item, "triggers").unwrap_or_default()
     }),
+];
+
+/// A table as the peer sees it.
+const GIVEN: [Column; 5] = [
+    ("table", |item| text(item, "table").to_owned()),
+    ("rows", |item| rows_of(item, "local")),
+    ("key", |item| {
+        shown_at(item, "local.primary_key").unwrap_or_default()
+    }),
+    ("columns", grants::seen_columns),
+    ("withheld", grants::unseen),
 ];
 
 /// Where [`typed`] leaves the type as a person writes it.
@@ -57,7 +68,12 @@ pub(super) async fn tables(context: &Context, connection: &str) -> anyhow::Resul
     let items = client
         .list(&["connections", &id, "tables"], &[], usize::MAX)
         .await?;
-    context.output.list(&items, &TABLES)?;
+    // On a sender each says what the peer sees of it.
+    let is_given = items
+        .first()
+        .is_some_and(|item| at(item, "columns").is_some());
+    let columns: &[Column] = if is_given { &GIVEN } else { &TABLES };
+    context.output.list(&items, columns)?;
     Ok(Exit::Done)
 }
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::config::reader::{Reader, bytes, filled, parsed, span};
+use crate::config::reader::{Reader, bytes, filled, number, parsed, span};
 use crate::config::reading::is_live;
-use crate::config::{Healing, Incoming, Limits};
+use crate::config::{Healing, Incoming, Limits, Rates};
 use crate::model::policy::IncomingMode;
 
 /// The reloadable settings.
@@ -21,6 +21,8 @@ pub struct Live {
     pub healing: Healing,
     /// `[limits]`
     pub limits: Limits,
+    /// The rest of `[limits]`
+    pub rates: Rates,
     /// `log.level`
     pub log_level: String,
     /// Keys set in file or environment, `section.key`, with the place: these cannot be changed by `/settings`.
@@ -39,6 +41,12 @@ impl Live {
                 interval: std::time::Duration::from_secs(60),
             },
             limits,
+            rates: Rates {
+                strangers_per_minute: 120,
+                strangers_burst: 60,
+                passwords_per_minute: 5,
+                tokens_per_minute: 30,
+            },
             log_level: "info".to_owned(),
             set_in: BTreeMap::new(),
         }
@@ -100,6 +108,12 @@ pub(super) fn read_live(reader: &mut Reader) -> Live {
             body_timeout: span(reader, "limits.body_timeout"),
             drain_timeout: span(reader, "limits.drain_timeout"),
         },
+        rates: Rates {
+            strangers_per_minute: rate(reader, "limits.strangers_per_minute"),
+            strangers_burst: rate(reader, "limits.strangers_burst"),
+            passwords_per_minute: rate(reader, "limits.passwords_per_minute"),
+            tokens_per_minute: rate(reader, "limits.tokens_per_minute"),
+        },
         log_level: reader.value("log.level", String::new(), |value| {
             let level = filled(value)?;
             tracing_subscriber::EnvFilter::try_new(&level)
@@ -111,4 +125,8 @@ pub(super) fn read_live(reader: &mut Reader) -> Live {
         }),
         set_in: BTreeMap::new(),
     }
+}
+
+fn rate(reader: &mut Reader, key: &str) -> u32 {
+    reader.value(key, 1, |value| number(value, &(1..=1_000_000)))
 }

@@ -163,6 +163,16 @@ pub struct Limits {
     pub drain_timeout: Duration,
 }
 
+/// `[limits]`, as far as it says how often somebody may ask; by address, a minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "explained in config/evenkeel.toml")]
+pub struct Rates {
+    pub strangers_per_minute: u32,
+    pub strangers_burst: u32,
+    pub passwords_per_minute: u32,
+    pub tokens_per_minute: u32,
+}
+
 /// `[runs]`
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "explained in config/evenkeel.toml")]

@@ -13,7 +13,7 @@ use crate::model::finding::{Finding, TablesInUse};
 use crate::model::run::{Changes, ConflictStrategy, QuarantinedRow, SyncMode};
 use crate::model::table::{Column, Engine, NeutralType, Table, TableName};
 use crate::wire::row::RowBatch;
-use crate::wire::scope::{Condition, Scope};
+use crate::wire::scope::Scope;
 
 /// A reader passes its rows on once it has so many bytes of them: a quarter of a frame, so that little waits in memory.
 pub const BATCH_BYTES: usize = 256 << 10;
@@ -39,8 +39,13 @@ pub struct Selection {
     pub table: TableName,
     /// Names and types in the order wanted; never generated columns.
     pub columns: Vec<(String, NeutralType)>,
-    /// Which rows.
+    /// Which rows, by their key.
     pub rows: RowFilter,
+    /// Of these only those that [`crate::wire::scope::Condition::holds`] for every condition; an engine gives them exactly, whatever its
+    /// collations, its paddings and its idea of NaN.
+    pub scope: Scope,
+    /// In which order, where no page says it.
+    pub order: RowOrder,
     /// Ordered by these columns, with at most `limit` rows after `offset`; `None`: all, in any order.
     pub page: Option<Page>,
 }
@@ -53,10 +58,23 @@ impl Selection {
             .columns
             .iter()
             .map(|(name, kind)| (name.as_str(), *kind));
-        let asked = self.rows.conditions().iter();
-        let mut checked = self.rows.checked_columns();
+        let asked = self.scope.conditions().iter();
+        let mut checked = self.checked_columns();
         table.has(sent.chain(asked.map(|condition| (condition.column.as_str(), condition.kind))))
             && checked.all(|name| table.column(name).is_some())
+    }
+
+    /// The columns whose values say whether a row is meant, where not all engines can leave that to SQL: those of the
+    /// scope, then those of the keys.
+    pub fn checked_columns(&self) -> impl Iterator<Item = &str> {
+        let key = match &self.rows {
+            RowFilter::Keys { columns, .. } => columns.as_slice(),
+            _ => &[],
+        };
+        let conditions = self.scope.conditions().iter();
+        conditions
+            .map(|condition| condition.column.as_str())
+            .chain(key.iter().map(String::as_str))
     }
 }
 
@@ -67,6 +85,16 @@ pub struct DiskRoom {
     pub folder: PathBuf,
     /// Bytes of each snapshot at most.
     pub bytes: u64,
+}
+
+/// The order of rows that no page orders.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RowOrder {
+    /// As the database finds them.
+    #[default]
+    Found,
+    /// A new one each time, that tells nothing of what the rows hold or when they came.
+    Shuffled,
 }
 
 /// Order and extent of a page.
@@ -117,9 +145,6 @@ pub enum RowFilter {
         /// The last row of the page before.
         values: Vec<KeyValue>,
     },
-    /// Those that [`Condition::holds`] for every condition; an engine gives these rows exactly, whatever its collations,
-    /// its paddings and its idea of NaN.
-    Matching(Scope),
     /// Those with one of these keys, byte by byte, whatever the engine calls equal; in any order, and never with a page.
     Keys {
         /// The columns of a key.
@@ -131,29 +156,14 @@ pub enum RowFilter {
 }
 
 impl RowFilter {
-    /// The conditions of [`Self::Matching`].
-    #[must_use]
-    pub fn conditions(&self) -> &[Condition] {
+    /// What stands before further conditions in a statement that chooses rows by this.
+    pub(in crate::engine) fn glue(&self) -> &'static str {
         match self {
-            Self::Matching(scope) => scope.conditions(),
-            Self::All
-            | Self::In { .. }
-            | Self::Between { .. }
-            | Self::After { .. }
-            | Self::Keys { .. } => &[],
+            Self::All => " where ",
+            Self::In { .. } | Self::Between { .. } | Self::After { .. } | Self::Keys { .. } => {
+                " and "
+            }
         }
-    }
-
-    /// The columns whose values say whether a row is meant, where not all engines can leave that to SQL.
-    pub fn checked_columns(&self) -> impl Iterator<Item = &str> {
-        let key = match self {
-            Self::Keys { columns, .. } => columns.as_slice(),
-            _ => &[],
-        };
-        let conditions = self.conditions().iter();
-        conditions
-            .map(|condition| condition.column.as_str())
-            .chain(key.iter().map(String::as_str))
     }
 }
 

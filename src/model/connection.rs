@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::grant::Grant;
 use crate::model::id::{ConnectionId, SiteId};
+use crate::model::table::TableName;
 use crate::model::url::PeerUrl;
 use crate::model::word::words;
 
 /// Which way rows flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// This site gives.
     Sender,
@@ -31,7 +32,7 @@ impl Direction {
 }
 
 /// A connection's status; a later one is stricter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Status {
     /// Rows may flow.
     Active,
@@ -97,6 +98,17 @@ pub struct Totals {
     pub bytes: u64,
 }
 
+/// Counts that the peer said it does not know the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Unknown {
+    /// So often.
+    pub times: u32,
+    /// Since then, and nothing else in between.
+    pub since: Timestamp,
+    /// What the peer had said before, once that severed the connection.
+    pub severed_from: Option<Status>,
+}
+
 /// One connection. The token's hash is not here: the store gives it out by a call of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
@@ -112,7 +124,7 @@ pub struct Connection {
     pub remote_prefix: Option<String>,
     /// Our administrator's decision.
     pub local_status: Status,
-    /// What the peer last said.
+    /// What the peer last said, or severed while it does not know us.
     pub remote_status: Status,
     /// Why it is not active, when somebody gave a reason.
     pub status_reason: Option<String>,
@@ -124,6 +136,8 @@ pub struct Connection {
     pub requested_from: Option<String>,
     /// What it may see; empty on a receiver.
     pub grant: Grant,
+    /// The tables it asked for, where it asked for access.
+    pub wanted_tables: Vec<TableName>,
     /// Set when the peer is an Evenkeel.
     pub remote: Option<RemoteSite>,
     /// When the row was made.
@@ -140,16 +154,32 @@ pub struct Connection {
     pub next_attempt_at: Option<Timestamp>,
     /// What moved so far.
     pub totals: Totals,
-    /// Counts our decisions.
+    /// Counts what we said of it: decisions, and what had to be said again.
     pub epoch: i64,
     /// The last of them the peer confirmed.
     pub acked_epoch: i64,
+    /// The epoch of the peer's that we saw; 0 of one that counts none.
+    pub remote_epoch: i64,
+    /// The peer says that it does not know it.
+    pub unknown: Option<Unknown>,
+    /// The peer had ended it and then said otherwise: we say that it is severed.
+    pub contradicted: bool,
+    /// When both sides last said how they stand.
+    pub exchanged_at: Option<Timestamp>,
     /// The peer accepted our registration, or we accepted its.
     pub registered: bool,
     /// The peer deleted its side: it no longer finds ours.
     pub peer_deleted: bool,
     /// Our administrator deleted it; kept until the peer knows.
     pub deleted_at: Option<Timestamp>,
+    /// Our administrator wants it signed or not at all.
+    pub requires_signed: bool,
+    /// When the peer is asked next, at its URL, to prove who it is.
+    pub prove_at: Option<Timestamp>,
+    /// How often it was asked in vain.
+    pub prove_attempts: u32,
+    /// Of the key that both sides sign with; `None` on an unsigned one. The store counts it.
+    pub key_generation: Option<u32>,
 }
 
 impl Connection {
@@ -169,6 +199,7 @@ impl Connection {
             identity: Identity::Claimed,
             requested_from: None,
             grant: Grant::default(),
+            wanted_tables: Vec::new(),
             remote: None,
             created_at: now,
             approved_at: None,
@@ -179,9 +210,17 @@ impl Connection {
             totals: Totals::default(),
             epoch: 0,
             acked_epoch: 0,
+            remote_epoch: 0,
+            unknown: None,
+            contradicted: false,
+            exchanged_at: None,
             registered: false,
             peer_deleted: false,
             deleted_at: None,
+            requires_signed: false,
+            prove_at: None,
+            prove_attempts: 0,
+            key_generation: None,
         }
     }
 
@@ -191,10 +230,26 @@ impl Connection {
         self.local_status.max(self.remote_status)
     }
 
+    /// What the clock says of it at `now`, which no side has to decide: expired, or nothing against it.
+    #[must_use]
+    pub fn by_time(&self, now: Timestamp) -> Status {
+        if self.grant.is_expired(now) {
+            Status::Expired
+        } else {
+            Status::Active
+        }
+    }
+
     /// Whether the peer has yet to hear our last decision.
     #[must_use]
     pub fn is_undelivered(&self) -> bool {
         self.registered && !self.peer_deleted && self.acked_epoch < self.epoch
+    }
+
+    /// Whether all there is of it is a stranger's claim: nobody here made or approved it.
+    #[must_use]
+    pub fn is_claim(&self) -> bool {
+        self.local_status == Status::Pending && self.approved_at.is_none()
     }
 
     /// Whose decision keeps it from being active, for messages.

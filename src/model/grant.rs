@@ -1,14 +1,31 @@
 //! What a sender lets one connection see.
 //!
-//! Invariant: absent or empty means nothing is granted; `"*"` never includes the withheld.
+//! Knows no catalogue: whether the names exist is asked where one is at hand. Invariants: absent or empty means nothing
+//! is granted; `"*"` never includes the withheld; of a table whose columns are listed, a column that is not is hidden.
 
+mod columns;
+mod limits;
+mod unique;
+mod withheld;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::model::filter::Filter;
+use crate::model::grant::unique::unique;
 use crate::model::table::TableName;
 
-/// A grant, as an administrator writes it and as it is stored.
-///
-/// Fields of the operator API that this version cannot enforce are refused rather than ignored.
+pub use crate::model::grant::columns::{ColumnPolicy, MAX_PSEUDONYM_BYTES};
+pub use crate::model::grant::limits::{Clock, Hours, Limits};
+pub use crate::model::grant::withheld::Withheld;
+
+/// A grant, as an administrator writes it and as it is stored. A key that this version does not know is refused rather
+/// than ignored.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Grant {
@@ -16,9 +33,23 @@ pub struct Grant {
     pub tables: GrantedTables,
     /// Left out although granted.
     pub excluded_tables: Vec<TableName>,
+    /// What becomes of each column, for tables whose columns are listed. Of all other tables every column is given.
+    #[serde(deserialize_with = "unique")]
+    pub columns: BTreeMap<TableName, ColumnPolicies>,
+    /// Which rows of a table exist for the peer. Its columns need not be given.
+    #[serde(deserialize_with = "unique")]
+    pub row_filter: BTreeMap<TableName, Filter>,
     /// Bounds on requests.
     pub limits: Limits,
 }
+
+/// What becomes of the columns of one table, by their names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnPolicies(
+    /// As the catalogue spells them.
+    #[serde(deserialize_with = "unique")]
+    pub BTreeMap<String, ColumnPolicy>,
+);
 
 /// Which tables a grant names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,58 +73,6 @@ pub enum Star {
     /// `*`
     #[serde(rename = "*")]
     Star,
-}
-
-/// Bounds on what one connection may ask for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Limits {
-    /// Rows of one JSON answer; at least 1.
-    pub max_records_per_request: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            max_records_per_request: 10_000,
-        }
-    }
-}
-
-/// Tables that `"*"` leaves out: names matched by patterns in which `*` stands for any characters.
-#[derive(Clone, Debug, Default)]
-pub struct Withheld(Vec<String>);
-
-impl Withheld {
-    /// From `grants.withheld`; compared without regard to case.
-    #[must_use]
-    pub fn new(patterns: &[String]) -> Self {
-        Self(
-            patterns
-                .iter()
-                .map(|pattern| pattern.to_lowercase())
-                .collect(),
-        )
-    }
-
-    /// Whether `"*"` leaves out `table`.
-    #[must_use]
-    pub fn includes(&self, table: &TableName) -> bool {
-        let name = table.name.to_lowercase();
-        self.0.iter().any(|pattern| matches(pattern, &name))
-    }
-}
-
-fn matches(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((head, tail)) => name.strip_prefix(head).is_some_and(|rest| {
-            rest.char_indices()
-                .map(|(at, _)| at)
-                .chain([rest.len()])
-                .any(|at| rest.get(at..).is_some_and(|rest| matches(tail, rest)))
-        }),
-    }
 }
 
 impl Grant {
@@ -121,61 +100,19 @@ impl Grant {
     pub fn is_empty(&self) -> bool {
         matches!(&self.tables, GrantedTables::Named(tables) if tables.is_empty())
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::{Grant, Withheld};
-    use crate::model::table::TableName;
-
-    fn withheld() -> Withheld {
-        Withheld::new(&[
-            "*session*".into(),
-            "schema_migrations".into(),
-            "oban_*".into(),
-        ])
-    }
-
-    #[test]
-    fn nothing_is_granted_unless_it_is_named() {
-        let orders = TableName::bare("orders");
-        for text in [
-            "{}",
-            r#"{"tables":[]}"#,
-            r#"{"tables":["items"]}"#,
-            r#"{"tables":["shop.orders"]}"#,
-        ] {
-            let grant: Grant = serde_json::from_str(text).unwrap();
-            assert!(!grant.allows(&orders, &withheld()), "{text}");
-        }
-        assert!(Grant::of(vec![orders.clone()]).allows(&orders, &withheld()));
-    }
-
-    #[test]
-    fn a_star_grants_all_but_the_withheld_and_the_excluded() {
-        let grant: Grant =
-            serde_json::from_str(r#"{"tables":"*","excluded_tables":["salaries"]}"#).unwrap();
-        let allows = |name: &str| grant.allows(&TableName::bare(name), &withheld());
-        assert!(allows("orders"));
-        for name in [
-            "user_Sessions",
-            "session",
-            "schema_migrations",
-            "oban_jobs",
-            "salaries",
-        ] {
-            assert!(!allows(name), "{name}");
+    /// What becomes of a column of a granted table; `None` where the table's columns are listed and this one is not.
+    #[must_use]
+    pub fn policy(&self, table: &TableName, column: &str) -> Option<&ColumnPolicy> {
+        match self.columns.get(table) {
+            None => Some(&ColumnPolicy::Allow),
+            Some(listed) => listed.0.get(column),
         }
     }
 
-    #[test]
-    fn a_bound_that_is_not_enforced_is_refused() {
-        for text in [
-            r#"{"tables":"all"}"#,
-            r#"{"row_filter":{}}"#,
-            r#"{"limits":{"rows_per_day":5}}"#,
-        ] {
-            assert!(serde_json::from_str::<Grant>(text).is_err(), "{text}");
-        }
+    /// Whether its time is over at `now`.
+    #[must_use]
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.limits.expires_at.is_some_and(|end| end <= now)
     }
 }

@@ -120,13 +120,21 @@ mod tests {
         };
         for (name, found, expected) in [
             ("nothing is deleted", check(0, 50, 0, 900), Ok(())),
-            ("an empty source", check(0, 3, 3, 0), Err(Guarded::EmptySource(3))),
+            (
+                "an empty source",
+                check(0, 3, 3, 0),
+                Err(Guarded::EmptySource(3)),
+            ),
             ("all of a few", check(1, 10, 10, 0), Ok(())),
             ("eleven of a hundred", check(90, 100, 11, 0), share(11, 100)),
             ("ten of a hundred", check(90, 100, 10, 0), Ok(())),
             ("eleven of a hundred and ten", check(99, 110, 11, 0), Ok(())),
             ("a little every hour", check(90, 95, 6, 5), share(11, 100)),
-            ("ten thousand", check(1_000_000, 1_010_000, 10_000, 0), Ok(())),
+            (
+                "ten thousand",
+                check(1_000_000, 1_010_000, 10_000, 0),
+                Ok(()),
+            ),
             (
                 "ten thousand and one",
                 check(1_000_000, 1_010_000, 10_000, 1),
@@ -135,7 +143,14 @@ mod tests {
                     rows: 10_000,
                 }),
             ),
-            ("beyond all numbers", check(1, 1, u64::MAX, u64::MAX), Err(Guarded::Many { deleted: u64::MAX, rows: 10_000 })),
+            (
+                "beyond all numbers",
+                check(1, 1, u64::MAX, u64::MAX),
+                Err(Guarded::Many {
+                    deleted: u64::MAX,
+                    rows: 10_000,
+                }),
+            ),
         ] {
             assert_eq!(found, expected, "{name}");
         }

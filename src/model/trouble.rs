@@ -4,6 +4,7 @@
 //! told once, keeps its key for as long as it stands, and says what to do.
 
 mod connection;
+mod grant;
 mod run;
 mod sync;
 
@@ -19,6 +20,7 @@ use crate::model::id::{ConnectionId, SyncId};
 use crate::model::outcome::Outcome;
 use crate::model::run::Run;
 use crate::model::sync::SyncDefinition;
+use crate::model::table::TableName;
 use crate::model::word::words;
 
 /// What kind of thing it is; the word that scripts and alerts go by.
@@ -34,6 +36,8 @@ pub enum Event {
     ConnectionExpired,
     /// The peer ended a connection.
     ConnectionSevered,
+    /// A peer moved, and does not answer there as itself.
+    ConnectionUnproved,
     /// Calls to a peer fail.
     PeerUnreachable,
     /// A run is tried again later, or waits for another one.
@@ -46,6 +50,10 @@ pub enum Event {
     SyncLate,
     /// A fault halted a sync.
     SyncError,
+    /// A table has columns that a grant which lists columns does not name.
+    ColumnsUnclassified,
+    /// A grant's row filter fits its table no more.
+    GrantMisfit,
     /// What the administrator should have been told could not be.
     AlertsUndelivered,
 }
@@ -54,9 +62,11 @@ words! {
     Event {
         ConnectionPending = "connection_pending", ConnectionWaiting = "connection_waiting",
         ConnectionSuspended = "connection_suspended", ConnectionExpired = "connection_expired",
-        ConnectionSevered = "connection_severed", PeerUnreachable = "peer_unreachable",
+        ConnectionSevered = "connection_severed", ConnectionUnproved = "connection_unproved",
+        PeerUnreachable = "peer_unreachable",
         RunWaiting = "run_waiting", RunFailed = "run_failed", RowsQuarantined = "rows_quarantined",
         SyncLate = "sync_late", SyncError = "sync_error", AlertsUndelivered = "alerts_undelivered",
+        ColumnsUnclassified = "columns_unclassified", GrantMisfit = "grant_misfit",
     }
 }
 
@@ -81,6 +91,26 @@ pub struct Trouble {
     pub follows: Option<String>,
 }
 
+/// What a grant and a table no longer agree on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantGap {
+    /// Whose grant.
+    pub connection: ConnectionId,
+    /// Which table.
+    pub table: TableName,
+    /// In what.
+    pub gap: Gap,
+}
+
+/// In what a grant and a table no longer agree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gap {
+    /// These columns are not listed by a grant that lists columns.
+    Unclassified(Vec<String>),
+    /// The row filter does not fit, for this reason.
+    Misfit(String),
+}
+
 /// What is known of this site's connections, syncs and runs.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
@@ -92,6 +122,8 @@ pub struct Known {
     pub outcomes: Vec<Outcome>,
     /// The runs that `outcomes` come from, and those that wait, newest first.
     pub runs: Vec<Run>,
+    /// Of the connections on which this site gives.
+    pub gaps: Vec<GrantGap>,
 }
 
 impl Known {
@@ -114,6 +146,10 @@ pub fn troubles(known: &Known, now: Timestamp) -> Vec<Trouble> {
         .iter()
         .flat_map(connection::troubles)
         .collect();
+    for gap in &known.gaps {
+        let connection = known.connection(gap.connection);
+        told.extend(connection.map(|connection| grant::trouble(gap, connection)));
+    }
     for sync in &known.syncs {
         told.extend(sync::trouble(
             sync,

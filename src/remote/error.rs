@@ -65,6 +65,14 @@ pub enum RemoteError {
         /// The peer's `Retry-After`, in seconds.
         retry_after: Option<u64>,
     },
+    /// What the peer made is not what was asked for.
+    #[error("{host} {reason}")]
+    Unfit {
+        /// As in the URL.
+        host: String,
+        /// In words.
+        reason: String,
+    },
     /// The answer is not what the protocol says.
     #[error("{host} answered nonsense: {reason}")]
     Protocol {
@@ -106,6 +114,18 @@ impl RemoteError {
                     status: 502..=504,
                     ..
                 }
+        )
+    }
+
+    /// Whether the peer said when it may be asked again.
+    #[must_use]
+    pub fn asks_to_wait(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                retry_after: Some(_),
+                ..
+            }
         )
     }
 

@@ -8,14 +8,18 @@ mod catalogue;
 mod certificate;
 mod error;
 mod guard;
+mod json_rows;
 mod peer;
+mod rotation;
 mod rows;
 mod signing;
 mod transport;
 mod webhook;
 
 pub use error::RemoteError;
+pub use json_rows::{JsonEnd, JsonRequest, JsonRows};
 pub use peer::{Peer, RegisterRequest, RowsRequest, Verified};
+pub use rotation::Rotated;
 pub use rows::IncomingRows;
 
 use std::sync::Arc;

@@ -13,7 +13,7 @@ use crate::remote::error::RemoteError;
 use crate::remote::rows::IncomingRows;
 use crate::remote::transport::{MAX_BYTES, Transport};
 use crate::wire::frame::MEDIA_TYPE;
-use crate::wire::messages::{Catalogue, EvenkeelHello, ListedTable, Registered};
+use crate::wire::messages::{Catalogue, EvenkeelHello, ListedTable, Registered, StandingWord};
 use crate::wire::signing::Credentials;
 
 const PREFIXES: [&str; 2] = ["", "/phoenix_kit"];
@@ -21,7 +21,7 @@ const PREFIXES: [&str; 2] = ["", "/phoenix_kit"];
 /// A peer that can be asked.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    transport: Transport,
+    pub(super) transport: Transport,
 }
 
 /// What `register-connection` sends.
@@ -59,6 +59,12 @@ pub enum Verified {
     Exists,
     /// It answered exactly that it does not.
     Gone,
+}
+
+/// The part of an answer in which a signed peer says how it stands.
+#[derive(Debug, Deserialize)]
+struct StandingAnswer {
+    evenkeel: Option<StandingWord>,
 }
 
 /// What `get-connection-status` says.
@@ -154,7 +160,7 @@ impl Peer {
             .await
     }
 
-    /// Tells the peer our status of the connection.
+    /// Tells the peer our status of the connection, and a signed one how we stand; how it stands, where it says so.
     ///
     /// # Errors
     /// The peer's refusal, or why it could not be asked.
@@ -163,16 +169,16 @@ impl Peer {
         own_url: &PeerUrl,
         credentials: &Credentials,
         status: Status,
-    ) -> Result<(), RemoteError> {
-        let body = json!({
-            "sender_url": own_url.to_string(),
-            "auth_token_hash": credentials.token_hash.expose(),
-            "status": status,
-        });
+        ours: Option<&StandingWord>,
+    ) -> Result<Option<StandingWord>, RemoteError> {
+        let mut body = named(own_url, credentials, ours);
+        if let Some(fields) = body.as_object_mut() {
+            fields.insert("status".into(), json!(status));
+        }
         self.transport
-            .call::<Value>("update-status", &body, Some(credentials))
+            .call::<StandingAnswer>("update-status", &body, Some(credentials))
             .await
-            .map(drop)
+            .map(|answer| answer.evenkeel)
     }
 
     /// Tells the peer that we deleted the connection.
@@ -187,7 +193,7 @@ impl Peer {
         self.transport
             .call::<Value>(
                 "delete-connection",
-                &named(own_url, credentials),
+                &named(own_url, credentials, None),
                 Some(credentials),
             )
             .await
@@ -203,22 +209,37 @@ impl Peer {
         own_url: &PeerUrl,
         credentials: &Credentials,
     ) -> Result<Verified, RemoteError> {
+        let (verified, _) = self.exchange(own_url, credentials, None).await?;
+        Ok(verified)
+    }
+
+    /// The same, and tells a signed peer how we stand; how it stands, where it says so.
+    ///
+    /// # Errors
+    /// Any other answer, or none.
+    pub async fn exchange(
+        &self,
+        own_url: &PeerUrl,
+        credentials: &Credentials,
+        ours: Option<&StandingWord>,
+    ) -> Result<(Verified, Option<StandingWord>), RemoteError> {
+        let body = named(own_url, credentials, ours);
         let exchange = self
             .transport
-            .post(
-                "verify-connection",
-                &named(own_url, credentials),
-                Some(credentials),
-            )
+            .post("verify-connection", &body, Some(credentials))
             .await?;
         let (status, body) = self.transport.finish(exchange, MAX_BYTES).await?;
         let answer: Value =
             serde_json::from_slice(&body).map_err(|_| self.transport.nonsense("it is not JSON"))?;
         if status == 404 && answer == json!({"success": false, "exists": false}) {
-            return Ok(Verified::Gone);
+            return Ok((Verified::Gone, None));
         }
         if status == 200 && answer.get("exists") == Some(&Value::Bool(true)) {
-            return Ok(Verified::Exists);
+            let theirs = ours
+                .map(|_| StandingAnswer::deserialize(&answer))
+                .transpose();
+            let theirs = theirs.map_err(|err| self.transport.nonsense(&err.to_string()))?;
+            return Ok((Verified::Exists, theirs.and_then(|answer| answer.evenkeel)));
         }
         Err(self.transport.refusal(status, &body, None))
     }
@@ -348,7 +369,15 @@ impl Peer {
     }
 }
 
-/// The two keys that name a connection.
-fn named(own_url: &PeerUrl, credentials: &Credentials) -> Value {
-    json!({"sender_url": own_url.to_string(), "auth_token_hash": credentials.token_hash.expose()})
+/// The two keys that name a connection, and how we stand.
+pub(super) fn named(
+    own_url: &PeerUrl,
+    credentials: &Credentials,
+    ours: Option<&StandingWord>,
+) -> Value {
+    let mut body = json!({"sender_url": own_url.to_string(), "auth_token_hash": credentials.token_hash.expose()});
+    if let (Some(ours), Some(fields)) = (ours, body.as_object_mut()) {
+        fields.insert("evenkeel".into(), json!(ours));
+    }
+    body
 }

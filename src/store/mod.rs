@@ -19,6 +19,7 @@ mod site;
 mod sync;
 mod token;
 mod transfer;
+mod usage;
 mod writer;
 
 use crate::base::secret::{MasterKey, Secret};
@@ -27,11 +28,15 @@ use crate::store::open::Address;
 use crate::store::pool::{Pool, on_pool};
 
 pub use audit::AuditEntry;
-pub use connection::{ConnectionEdit, Kept, PeerWord, RegistrationAnswer, SignedPeer};
+pub use connection::{
+    AcceptedKeys, ConnectionEdit, ExpiredClaim, Kept, NextKey, RegistrationAnswer, SecondKey,
+    SignedPeer, StandingStep,
+};
 pub use run::{RunFilter, RunPage};
 pub use site::SiteIdentity;
 pub use sync::{DeletedSync, TableTaken, Taken, Turn};
 pub use token::{AdminToken, NewAdminToken};
+pub use usage::Usage;
 
 /// What can go wrong with the state.
 #[derive(Debug, thiserror::Error)]

@@ -21,7 +21,7 @@ use crate::store::StoreError;
 use crate::store::lock::{self, Lock};
 use crate::store::pool::Pool;
 
-/// Embedded, so that a program always knows its own schema.
+/// Embedded, so that a program knows its own schema.
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// How long a database may take to connect, and a connection to become free.

@@ -161,12 +161,14 @@ pub(super) fn optional_bigint(count: Option<u64>) -> Result<Option<i64>, StoreEr
 }
 
 /// A list or object as it is stored.
-pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
+pub(super) fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|fault| sqlx::Error::Encode(fault.into()).into())
 }
 
 /// Like [`to_json`], NULL for none.
-pub(super) fn optional_json<T: Serialize>(value: Option<&T>) -> Result<Option<String>, StoreError> {
+pub(super) fn optional_json<T: Serialize + ?Sized>(
+    value: Option<&T>,
+) -> Result<Option<String>, StoreError> {
     value.map(to_json).transpose()
 }
 

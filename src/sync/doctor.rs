@@ -16,8 +16,10 @@ use crate::config::{AlertChannel, Config, sqlite_file};
 use crate::model::connection::{Connection, Direction, Status};
 use crate::model::finding::{Finding, TablesInUse};
 use crate::model::grant::GrantedTables;
+use crate::model::trouble::{Gap, GrantGap};
 use crate::store::{AuditEntry, ListPage, StoreError};
 use crate::sync::Ctx;
+use crate::sync::serve::gaps;
 
 /// With less than this the state's disk is called nearly full.
 const SCARCE_BYTES: u64 = 256 << 20;
@@ -126,6 +128,7 @@ async fn state(ctx: &Ctx) -> Vec<Finding> {
         Ok((connections, entries)) => {
             let mut findings = vec![clock(Timestamp::now(), entries.first())];
             findings.extend(peers(&connections));
+            findings.extend(grants(&connections, &gaps(ctx, &connections).await));
             findings
         }
         Err(err) => vec![Finding::bad(
@@ -217,6 +220,26 @@ fn clock(now: Timestamp, newest: Option<&AuditEntry>) -> Finding {
         ),
         _ => Finding::good(format!("the clock says {now:.0}")),
     }
+}
+
+/// Columns that are new since their grant, and row filters that fit no more.
+fn grants(connections: &[Connection], gaps: &[GrantGap]) -> Vec<Finding> {
+    let told = gaps.iter().filter_map(|gap| {
+        let connection = connections.iter().find(|row| row.id == gap.connection)?;
+        let (table, name) = (&gap.table, &connection.name);
+        let words = match &gap.gap {
+            Gap::Unclassified(columns) => format!(
+                "{name} does not get {} of {table}: new since its grant, which lists the columns",
+                columns.join(", ")
+            ),
+            Gap::Misfit(reason) => format!(
+                "{name} gets nothing of {table}: the grant's row filter fits no more ({reason})"
+            ),
+        };
+        let hint = format!("say what becomes of it: evenkeel connections edit {name} --grant FILE");
+        Some(Finding::bad(words, hint))
+    });
+    told.collect()
 }
 
 fn peers(connections: &[Connection]) -> Vec<Finding> {

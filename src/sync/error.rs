@@ -51,6 +51,24 @@ pub enum SyncError {
     /// A decision that does not fit.
     #[error(transparent)]
     Decision(#[from] NotAllowed),
+    /// The peer did not prove who it is.
+    #[error("{name} was not proved to be {url}: {reason}")]
+    Unproved {
+        /// Its name here.
+        name: String,
+        /// Where it was asked.
+        url: String,
+        /// In words.
+        reason: String,
+    },
+    /// The connection's key cannot be changed now.
+    #[error("the key of {name} is not changed: {reason}")]
+    NoRotation {
+        /// Its name.
+        name: String,
+        /// In words.
+        reason: String,
+    },
     /// A URL that cannot be a peer's.
     #[error(transparent)]
     Url(#[from] InvalidPeerUrl),

@@ -9,6 +9,7 @@ pub mod connections;
 pub mod contract;
 pub mod doctor;
 pub mod error;
+pub mod healing;
 mod mapping;
 mod plan;
 pub mod pull;
@@ -16,6 +17,7 @@ pub mod retry;
 pub mod serve;
 pub mod status;
 pub mod syncs;
+pub mod throttle;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -30,6 +32,8 @@ use crate::remote::Remote;
 use crate::store::{AuditEntry, SiteIdentity, Store};
 use crate::sync::active::ActiveRuns;
 use crate::sync::connections::Nonces;
+use crate::sync::serve::DailyUsage;
+use crate::sync::throttle::Throttle;
 use crate::wire::messages::EvenkeelHello;
 use crate::wire::signing::ReceiptKey;
 
@@ -57,6 +61,10 @@ pub struct Ctx {
     pub started_at: Timestamp,
     /// The nonces that peers used.
     pub nonces: Nonces,
+    /// Who asked lately.
+    pub throttle: Throttle,
+    /// What peers took today.
+    pub usage: DailyUsage,
     /// Owns background tasks.
     pub tasks: Tasks,
     /// Wakes the runner: a run was made or became due.
@@ -65,6 +73,8 @@ pub struct Ctx {
     pub scheduler: Waker,
     /// Wakes the healing loop: a peer has something to hear.
     pub healer: Waker,
+    /// Wakes the janitor: a peer is to prove who it is.
+    pub janitor: Waker,
     /// Wakes the alerter: what there is to tell may have changed.
     pub alerter: Waker,
     /// The runs at work.
@@ -93,6 +103,8 @@ impl Ctx {
             site_name: self.config.site.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             receipt_key: Some(self.receipt_key.public()),
+            wants: None,
+            tables: None,
         }
     }
 
@@ -115,7 +127,7 @@ impl Ctx {
 /// Who asks for something.
 #[derive(Clone, Debug)]
 pub struct Actor {
-    /// `unix:anna`, `token:backup`, `peer:berlin`, `evenkeel`.
+    /// `unix:anna`, `token:backup`, `peer:berlin`, `evenkeel`, `healer`.
     pub name: String,
     /// Where the request came from, when by network.
     pub address: Option<IpAddr>,
@@ -125,8 +137,18 @@ impl Actor {
     /// The daemon itself.
     #[must_use]
     pub fn daemon() -> Self {
+        Self::of_process("evenkeel")
+    }
+
+    /// The daemon's healing loop.
+    #[must_use]
+    pub fn healer() -> Self {
+        Self::of_process("healer")
+    }
+
+    fn of_process(name: &str) -> Self {
         Self {
-            name: "evenkeel".to_owned(),
+            name: name.to_owned(),
             address: None,
         }
     }

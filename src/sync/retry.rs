@@ -71,7 +71,9 @@ pub fn assess(err: &SyncError) -> (RunError, NextStep) {
             NextStep::GiveUp,
         ),
         SyncError::WrongDirection { .. } => (FaultCode::WrongDirection, None, NextStep::GiveUp),
+        SyncError::NoRotation { .. } => (FaultCode::NotAllowed, None, NextStep::GiveUp),
         SyncError::Decision(_) => (FaultCode::NotAllowed, None, NextStep::GiveUp),
+        SyncError::Unproved { .. } => (FaultCode::PeerUnproved, None, NextStep::GiveUp),
         SyncError::Url(_) => (
             FaultCode::Url,
             Some("correct it: evenkeel connections edit"),
@@ -185,6 +187,7 @@ fn remote(err: &RemoteError) -> (RunError, NextStep) {
             Some("the run goes on by itself; what was committed stays"),
             NextStep::Retry,
         ),
+        RemoteError::Unfit { .. } => (FaultCode::PeerRefused, None, NextStep::GiveUp),
         RemoteError::Protocol { .. } => (
             FaultCode::PeerNonsense,
             Some("look at the peer's log and version"),
@@ -228,7 +231,9 @@ fn refusal(status: u16, code: Option<&str>) -> (Option<&'static str>, NextStep) 
         401 => code
             .and_then(|code| code.parse().ok())
             .map_or(NOT_KNOWN, of_signature),
-        403 => (Some(NOT_GRANTED), NextStep::GiveUp),
+        403 => code
+            .and_then(|code| code.parse().ok())
+            .map_or((Some(NOT_GRANTED), NextStep::GiveUp), of_stream),
         404 => (
             Some("see what the peer offers: evenkeel tables"),
             NextStep::GiveUp,
@@ -265,7 +270,19 @@ fn of_signature(code: SignatureCode) -> (Option<&'static str>, NextStep) {
 /// What follows from a fault on the sender's side, as [`engine`] says of the same fault on ours.
 fn of_stream(code: StreamFaultCode) -> (Option<&'static str>, NextStep) {
     match code {
-        StreamFaultCode::TableChanged => (None, NextStep::Retry),
+        StreamFaultCode::TableChanged | StreamFaultCode::GrantChanged => (None, NextStep::Retry),
+        StreamFaultCode::OutsideHours => (
+            Some("the peer gives rows at other hours; a schedule within them always comes through"),
+            NextStep::Retry,
+        ),
+        StreamFaultCode::RowsPerDay | StreamFaultCode::BytesPerDay => (
+            Some("the peer gives so much a day; ask its administrator for more, or pull less"),
+            NextStep::Retry,
+        ),
+        StreamFaultCode::Expired | StreamFaultCode::NetworkNotAllowed => (
+            Some("ask the peer's administrator to change what it grants this connection"),
+            NextStep::GiveUp,
+        ),
         StreamFaultCode::TableLocked => (
             Some(
                 "a session of the peer's own database holds the table, or waits for it; the run goes on by itself",

@@ -9,6 +9,7 @@ use crate::model::sync::SyncDefinition;
 use crate::model::trouble::{Known, Trouble, troubles};
 use crate::store::{ListPage, StoreError};
 use crate::sync::Ctx;
+use crate::sync::serve::gaps;
 
 /// Connections or syncs read at a time.
 const PAGE: u32 = 200;
@@ -18,8 +19,14 @@ const PAGE: u32 = 200;
 /// # Errors
 /// When the state cannot be read.
 pub async fn status(ctx: &Ctx, now: Timestamp) -> Result<Vec<Trouble>, StoreError> {
+    let mut connections = all_connections(ctx).await?;
+    // That its time is over is decided by the clock, and stored nowhere.
+    for connection in &mut connections {
+        connection.local_status = connection.local_status.max(connection.by_time(now));
+    }
     let known = Known {
-        connections: all_connections(ctx).await?,
+        gaps: gaps(ctx, &connections).await,
+        connections,
         outcomes: ctx.store.outcomes_to_tell().await?,
         runs: ctx.store.runs_to_tell().await?,
         syncs: all_syncs(ctx).await?,

@@ -126,6 +126,17 @@ impl FrameWriter {
         pieces
     }
 
+    /// How many frames there are.
+    #[must_use]
+    pub fn frames(&self) -> u32 {
+        self.sequence
+    }
+
+    /// Those behind the first `frames` are never sent: the next one takes the place of the first of them.
+    pub fn go_back_to(&mut self, frames: u32) {
+        self.sequence = frames;
+    }
+
     /// The `end` frame: all rows were sent, and this is the sum of their hashes.
     pub fn end(&mut self, total: RowSum) -> Vec<Bytes> {
         let mut payload = BytesMut::with_capacity(24);

@@ -1,9 +1,14 @@
-//! Rows as JSON, for `curl`, `records` and PhoenixKit: numbers as numbers, numeric as a string, uuid as lower-case text,
-//! bytea as base64, dates and times as ISO 8601, json embedded, NULL as null, everything else as its text.
+//! Rows as JSON, for `curl` and `records`: numbers as numbers, numeric as a string, uuid as lower-case text, bytea as
+//! base64, dates and times as ISO 8601, json embedded, NULL as null, everything else as its text. `phoenix` has the
+//! forms of a PhoenixKit site, [`read`] the way back, [`elements`] answers that are too long to be held whole.
 //!
 //! JSON is written, never held as a tree: `serde_json::Value` would lose digits of numbers, repeated keys and
 //! the order of keys of an embedded document.
 //! Invariant: what comes out is one JSON value, whatever bytes came in.
+
+pub mod elements;
+mod phoenix;
+pub mod read;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,6 +18,15 @@ use serde_json::value::RawValue;
 use crate::model::table::NeutralType;
 use crate::wire::row::split_tuple;
 use crate::wire::{InvalidValue, field, numeric};
+
+/// Whom rows are written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JsonForm {
+    /// Everybody.
+    Published,
+    /// A PhoenixKit site, which takes some values only in forms of its own (peer-api, "What a PhoenixKit site needs").
+    PhoenixKit,
+}
 
 /// One field as JSON: floats that are no numbers as `"NaN"`, `"Infinity"`, `"-Infinity"`; a json as it is written.
 ///
@@ -30,6 +44,7 @@ pub fn field_to_json(
 /// # Errors
 /// When the tuple has another number of fields, or a field's bytes are no value of its type.
 pub fn row_to_json(
+    form: JsonForm,
     columns: &[(String, NeutralType)],
     tuple: &[u8],
 ) -> Result<Box<RawValue>, InvalidValue> {
@@ -49,7 +64,10 @@ pub fn row_to_json(
         }
         json.push_str(&serialized(NeutralType::Text, name)?);
         json.push(':');
-        json.push_str(&field_json(*kind, field)?);
+        json.push_str(&match (form, field) {
+            (JsonForm::PhoenixKit, Some(bytes)) => phoenix::value_json(*kind, bytes)?,
+            (JsonForm::Published, _) | (JsonForm::PhoenixKit, None) => field_json(*kind, field)?,
+        });
     }
     json.push('}');
     raw(json)

@@ -4,7 +4,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::secret::Secret;
+use crate::model::connection::Status;
 use crate::model::filter::Filter;
+use crate::model::standing::Word;
 use crate::model::table::{Engine, NeutralType, TableName};
 use crate::model::word::words;
 
@@ -22,6 +25,24 @@ pub struct EvenkeelHello {
     /// With which key it signs receipts (base64 of an Ed25519 public key); whoever says it signs requests, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt_key: Option<String>,
+    /// `receiver` from a site that asks for access, and in the answer of one that understood it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wants: Option<String>,
+    /// The tables it would like to read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tables: Option<Vec<String>>,
+}
+
+/// What `wants` says in the registration of a site that asks for access, and in the answer of one that understood it.
+pub const WANTS_RECEIVER: &str = "receiver";
+
+/// The key of the next generation, in the `evenkeel` object of a signed `verify-connection`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct RotationOffer {
+    /// Its generation.
+    pub generation: u32,
+    /// 32 bytes as base64url without padding: the root key of that generation.
+    pub key: Secret<String>,
 }
 
 /// The answer to `register-connection`.
@@ -34,6 +55,57 @@ pub struct Registered {
     /// Set by an Evenkeel site.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evenkeel: Option<EvenkeelHello>,
+}
+
+/// How one side of a signed connection stands: the `evenkeel` object of `verify-connection`, `update-status`,
+/// `get-connection-status` and their answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandingWord {
+    /// What this side says of the connection.
+    pub status: Status,
+    /// Which of its words that is.
+    pub epoch: i64,
+    /// Up to which epoch it saw the other side's.
+    pub seen_epoch: i64,
+    /// `rejected`, where it never was anything else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Beyond what can be counted, and still exact as a JSON number (RFC 8259, section 6).
+const MAX_EPOCH: i64 = 1 << 53;
+
+impl StandingWord {
+    /// Why a connection is over that was never approved.
+    pub const REJECTED: &'static str = "rejected";
+
+    /// `word`, on its way.
+    #[must_use]
+    pub fn of(word: Word, is_rejected: bool) -> Self {
+        Self {
+            status: word.status,
+            epoch: word.epoch,
+            seen_epoch: word.seen_epoch,
+            reason: is_rejected.then(|| Self::REJECTED.to_owned()),
+        }
+    }
+
+    /// What it says; `None` for epochs that nobody has counted up to.
+    #[must_use]
+    pub fn word(&self) -> Option<Word> {
+        let is_epoch = |epoch| (0..=MAX_EPOCH).contains(&epoch);
+        (is_epoch(self.epoch) && is_epoch(self.seen_epoch)).then_some(Word {
+            status: self.status,
+            epoch: self.epoch,
+            seen_epoch: self.seen_epoch,
+        })
+    }
+
+    /// Whether the other side's administrator declined.
+    #[must_use]
+    pub fn is_rejection(&self) -> bool {
+        self.reason.as_deref() == Some(Self::REJECTED)
+    }
 }
 
 /// One table in the answer to `list-tables`.
@@ -141,6 +213,18 @@ pub enum StreamFaultCode {
     ConnectionNotActive,
     /// The table was taken out of the grant meanwhile.
     TableNotGranted,
+    /// The grant gives other columns or rows of the table than when the stream began.
+    GrantChanged,
+    /// The grant's time is over.
+    Expired,
+    /// The grant's hours are over.
+    OutsideHours,
+    /// The grant no longer names the network that the request came from.
+    NetworkNotAllowed,
+    /// The day's rows are used up.
+    RowsPerDay,
+    /// The day's bytes are used up.
+    BytesPerDay,
 }
 
 words! {
@@ -149,6 +233,8 @@ words! {
         TableChanged = "table_changed", TableLocked = "table_locked",
         DatabaseLost = "database_lost", ReadFailed = "read_failed",
         ConnectionNotActive = "connection_not_active", TableNotGranted = "table_not_granted",
+        GrantChanged = "grant_changed", Expired = "expired", OutsideHours = "outside_hours",
+        NetworkNotAllowed = "network_not_allowed", RowsPerDay = "rows_per_day", BytesPerDay = "bytes_per_day",
     }
 }
 
@@ -184,4 +270,24 @@ pub struct StreamFault {
     pub error: String,
     /// A [`StreamFaultCode`], unless a later version sent it.
     pub error_code: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_EPOCH, StandingWord};
+
+    #[test]
+    fn a_word_with_epochs_that_nobody_counted_up_to_is_none() {
+        let word = |epoch: i64, seen_epoch: i64| {
+            let said = format!(
+                "{{\"status\":\"active\",\"epoch\":{epoch},\"seen_epoch\":{seen_epoch},\"of_later\":1}}"
+            );
+            let said: StandingWord = serde_json::from_str(&said).unwrap();
+            said.word()
+        };
+        assert!(word(0, 0).is_some() && word(MAX_EPOCH, 7).is_some());
+        for (epoch, seen_epoch) in [(-1, 0), (0, -1), (MAX_EPOCH + 1, 0), (0, i64::MAX)] {
+            assert_eq!(word(epoch, seen_epoch), None, "{epoch} {seen_epoch}");
+        }
+    }
 }

@@ -12,8 +12,8 @@ use crate::wire::InvalidValue;
 
 pub use crate::wire::scope::scalar::Scalar;
 
-/// A filter held against a table: all conditions must hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A filter held against a table: all conditions must hold. The default has none, and takes every row.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope {
     conditions: Vec<Condition>,
 }
@@ -74,6 +74,13 @@ impl Scope {
         Ok(Self {
             conditions: conditions.collect::<Result<_, _>>()?,
         })
+    }
+
+    /// The conditions of both.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.conditions.extend(other.conditions);
+        self
     }
 
     /// The conditions; all must hold.

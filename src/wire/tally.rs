@@ -150,7 +150,7 @@ mod tests {
 
     fn key(token: &str) -> TallyKey {
         let root = RootKey::of_token(&Secret::new(token.to_owned()));
-        TallyKey::of(ConnectionKeys::derive(&root, 1).row())
+        TallyKey::of(&ConnectionKeys::derive(&root, 1).row())
     }
 
     proptest! {

@@ -25,7 +25,7 @@ use crate::model::connection::{
 use crate::model::grant::Grant;
 use crate::model::id::ConnectionId;
 use crate::model::table::TableName;
-use crate::sync::connections::{Edit, NewConnection};
+use crate::sync::connections::{Approval, Edit, Introduction, NewConnection, Proof, Wish};
 use crate::sync::{Ctx, connections};
 
 /// A connection as operator-api shows it.
@@ -42,8 +42,11 @@ pub(super) struct ConnectionView {
     status_reason: Option<String>,
     auth: Auth,
     identity: Identity,
+    key_generation: Option<u32>,
     requested_from: Option<String>,
     grant: Option<Grant>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    wanted_tables: Vec<TableName>,
     remote: Option<RemoteSite>,
     created_at: Timestamp,
     approved_at: Option<Timestamp>,
@@ -51,7 +54,15 @@ pub(super) struct ConnectionView {
     last_contact_at: Option<Timestamp>,
     unreachable_since: Option<Timestamp>,
     next_attempt_at: Option<Timestamp>,
+    unknown: Option<UnknownView>,
     totals: Totals,
+}
+
+/// That the peer does not know the connection.
+#[derive(Serialize)]
+struct UnknownView {
+    times: u32,
+    since: Timestamp,
 }
 
 impl From<Connection> for ConnectionView {
@@ -60,18 +71,24 @@ impl From<Connection> for ConnectionView {
             id: connection.id,
             direction: connection.direction,
             url: connection.url.to_string(),
-            status: connection.status(),
+            status: effective(&connection),
             local_status: connection.local_status,
             remote_status: connection.remote_status,
             auth: connection.auth,
             identity: connection.identity,
+            key_generation: connection.key_generation,
             // A receiver is given, it does not give.
             grant: (connection.direction == Direction::Sender).then_some(connection.grant),
+            wanted_tables: connection.wanted_tables,
             created_at: connection.created_at,
             approved_at: connection.approved_at,
             last_contact_at: connection.last_contact_at,
             unreachable_since: connection.unreachable_since,
             next_attempt_at: connection.next_attempt_at,
+            unknown: connection.unknown.map(|unknown| UnknownView {
+                times: unknown.times,
+                since: unknown.since,
+            }),
             totals: connection.totals,
             name: connection.name,
             remote_prefix: connection.remote_prefix,
@@ -81,6 +98,13 @@ impl From<Connection> for ConnectionView {
             approved_by: connection.approved_by,
         }
     }
+}
+
+/// What both sides decided, or that the time of the grant is over, whichever is stricter.
+fn effective(connection: &Connection) -> Status {
+    connection
+        .status()
+        .max(connection.by_time(Timestamp::now()))
 }
 
 type Answer = Result<Json<ConnectionView>, Problem>;
@@ -114,6 +138,8 @@ pub(super) struct Creation {
     password: Option<Secret<String>>,
     grant: Option<Grant>,
     tables: Option<Vec<TableName>>,
+    #[serde(default)]
+    require_signed: bool,
 }
 
 /// POST /connections
@@ -122,17 +148,36 @@ pub(super) async fn create(
     Extension(caller): Extension<Caller>,
     JsonBody(body): JsonBody<Creation>,
 ) -> Result<Response, Problem> {
-    let new = new_connection(body)?;
-    let made = connections::give(&ctx, new, &caller.actor).await?;
+    let made = match asked_for(body)? {
+        Asked::Give(new) => connections::give(&ctx, new, &caller.actor).await?,
+        Asked::Receive(wish) => connections::request(&ctx, wish, &caller.actor).await?,
+    };
     let location = format!("/api/v1/connections/{}", made.id);
     let view = Json(ConnectionView::from(made));
     Ok((StatusCode::CREATED, [(LOCATION, location)], view).into_response())
 }
 
-fn new_connection(body: Creation) -> Result<NewConnection, Problem> {
+/// What a new connection is for.
+enum Asked {
+    Give(NewConnection),
+    Receive(Wish),
+}
+
+fn asked_for(body: Creation) -> Result<Asked, Problem> {
+    let with = Introduction {
+        url: body.url,
+        name: body.name,
+        password: body.password,
+    };
     if body.direction == Some(Direction::Receiver) {
-        let message = "asking a site to give is not supported by this version; its administrator connects to this site";
-        return Err(Problem::invalid("direction", message));
+        if body.grant.is_some() {
+            let message = "belongs to direction sender; what this site may read, the peer decides";
+            return Err(Problem::invalid("grant", message));
+        }
+        let tables = body
+            .tables
+            .ok_or_else(|| Problem::invalid("tables", "must say which tables are wished for"))?;
+        return Ok(Asked::Receive(Wish { with, tables }));
     }
     if body.tables.is_some() {
         let message = "belongs to direction receiver; what this site gives stands in grant";
@@ -141,12 +186,11 @@ fn new_connection(body: Creation) -> Result<NewConnection, Problem> {
     let grant = body
         .grant
         .ok_or_else(|| Problem::invalid("grant", "must say which tables the peer may read"))?;
-    Ok(NewConnection {
-        url: body.url,
-        name: body.name,
+    Ok(Asked::Give(NewConnection {
+        with,
         grant,
-        password: body.password,
-    })
+        requires_signed: body.require_signed,
+    }))
 }
 
 #[derive(Deserialize)]
@@ -185,11 +229,10 @@ pub(super) async fn delete(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Approval {
+pub(super) struct ApprovalBody {
     grant: Option<Grant>,
-    /// Approving does not yet ask the peer for proof, so there is nothing to waive.
-    #[serde(default, rename = "unproved")]
-    _unproved: bool,
+    #[serde(default)]
+    unproved: bool,
 }
 
 /// POST /connections/{id}/approve
@@ -197,19 +240,19 @@ pub(super) async fn approve(
     State(ctx): State<Arc<Ctx>>,
     Extension(caller): Extension<Caller>,
     Path(text): Path<String>,
-    JsonBody(body): JsonBody<Approval>,
+    JsonBody(body): JsonBody<ApprovalBody>,
 ) -> Answer {
-    if let Some(grant) = body.grant {
-        let changes = Edit {
-            grant: Some(grant),
-            ..Edit::default()
-        };
-        let id = id("connection", &text)?;
-        // A refused approval changes nothing, the grant neither.
-        connections::may_decide(&ctx, id, Decision::Approve).await?;
-        connections::edit(&ctx, id, changes, &caller.actor).await?;
-    }
-    decide(&ctx, &text, Decision::Approve, None, &caller).await
+    let approval = Approval {
+        grant: body.grant,
+        proof: if body.unproved {
+            Proof::Waived
+        } else {
+            Proof::Required
+        },
+    };
+    let id = id("connection", &text)?;
+    let approved = connections::approve(&ctx, id, approval, &caller.actor).await?;
+    Ok(Json(approved.into()))
 }
 
 /// POST /connections/{id}/reject
@@ -269,6 +312,17 @@ pub(super) async fn verify(
 ) -> Answer {
     let verified = connections::verify(&ctx, id("connection", &text)?, &caller.actor).await?;
     Ok(Json(verified.into()))
+}
+
+/// POST /connections/{id}/rotate
+pub(super) async fn rotate(
+    State(ctx): State<Arc<Ctx>>,
+    Extension(caller): Extension<Caller>,
+    Path(text): Path<String>,
+    JsonBody(Nothing {}): JsonBody<Nothing>,
+) -> Answer {
+    let rotated = connections::rotate(&ctx, id("connection", &text)?, &caller.actor).await?;
+    Ok(Json(rotated.into()))
 }
 
 /// The connection a path names.

@@ -99,6 +99,7 @@ fn administrators() -> Router<Arc<Ctx>> {
             post(connections::reactivate),
         )
         .route("/connections/{id}/revoke", post(connections::revoke))
+        .route("/connections/{id}/rotate", post(connections::rotate))
         .route("/tokens", post(tokens::create))
         .route("/tokens/{id}", delete(tokens::revoke))
         .route("/settings", patch(settings::change))

@@ -16,9 +16,10 @@ use crate::api::admin::connections::find;
 use crate::api::admin::request::{List, PageParameters, Parameters};
 use crate::api::problem::Problem;
 use crate::model::connection::{Connection, Direction};
+use crate::model::grant::ColumnPolicy;
 use crate::model::table::{Table, TableName};
 use crate::sync::pull::OfferedTable;
-use crate::sync::serve::{ClientKind, RecordsPage, VisibleTable};
+use crate::sync::serve::{ClientKind, RecordsPage, VisibleColumn, VisibleTable};
 use crate::sync::{Ctx, SyncError, pull, serve};
 use crate::wire::messages::Catalogue;
 
@@ -35,6 +36,36 @@ pub(super) struct TableView {
     triggers: Vec<String>,
     comparison: &'static str,
     compared_at: Option<Timestamp>,
+    /// On a sender: what the peer sees.
+    #[serde(flatten)]
+    seen: Option<SeenView>,
+}
+
+/// What a peer sees of a table, and what not.
+#[derive(Serialize)]
+struct SeenView {
+    columns: Vec<SeenColumn>,
+    /// New since the grant listed the columns; withheld.
+    unclassified: Vec<String>,
+    /// Some rows are withheld.
+    filtered: bool,
+}
+
+#[derive(Serialize)]
+struct SeenColumn {
+    name: String,
+    r#type: &'static str,
+    policy: ColumnPolicy,
+}
+
+impl From<VisibleColumn> for SeenColumn {
+    fn from(column: VisibleColumn) -> Self {
+        Self {
+            name: column.name,
+            r#type: column.kind.as_str(),
+            policy: column.policy,
+        }
+    }
 }
 
 /// One side's word on a table; `null` where it does not say.
@@ -75,6 +106,11 @@ async fn given(ctx: &Ctx, connection: &Connection) -> Result<Vec<TableView>, Pro
         triggers: Vec::new(),
         comparison: "unknown",
         compared_at: None,
+        seen: Some(SeenView {
+            columns: table.columns.into_iter().map(SeenColumn::from).collect(),
+            unclassified: table.unclassified,
+            filtered: table.filtered,
+        }),
     };
     let visible = visible.map_err(SyncError::from)?;
     Ok(visible.into_iter().map(view).collect())
@@ -113,6 +149,7 @@ impl From<OfferedTable> for TableView {
             }),
             triggers: here.map_or_else(Vec::new, |table| table.triggers),
             granted: true,
+            seen: None,
         }
     }
 }
@@ -210,6 +247,7 @@ pub(super) async fn records(
             serve::visible_records(&ctx, &connection, ClientKind::Any, &table, &page)
                 .await
                 .map_err(SyncError::from)?
+                .rows
         }
         Direction::Receiver => {
             pull::offered_records(&ctx, &connection, &table, limit, offset).await?

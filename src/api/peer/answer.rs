@@ -9,9 +9,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::engine::EngineError;
-use crate::sync::connections::{LookupError, ProofError};
-use crate::sync::serve::ServeError;
-use crate::wire::messages::PublishedRefusal;
+use crate::sync::connections::{HeardError, LookupError, ProofError};
+use crate::sync::serve::{LimitFault, ServeError};
+use crate::sync::throttle::TooOften;
+use crate::wire::messages::{PublishedRefusal, StandingWord};
 use crate::wire::signing::{SignatureCode, SignatureFault};
 
 /// When a caller who has too many streams may try again: one of them is likely to have ended by then.
@@ -63,8 +64,24 @@ impl Refusal {
     }
 
     /// The same, for a caller who should come again after so many seconds.
-    fn retry_after(mut self, seconds: u64) -> Self {
+    pub(super) fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
+        self
+    }
+
+    /// The same in a 200, which is where a PhoenixKit site shows its administrator our words; the refusals that it has
+    /// words of its own for keep their status.
+    pub(super) fn in_success(mut self) -> Self {
+        let is_shown_as_number = matches!(
+            self.status,
+            StatusCode::FORBIDDEN
+                | StatusCode::TOO_MANY_REQUESTS
+                | StatusCode::INTERNAL_SERVER_ERROR
+                | StatusCode::SERVICE_UNAVAILABLE
+        );
+        if is_shown_as_number {
+            self.status = StatusCode::OK;
+        }
         self
     }
 
@@ -94,12 +111,9 @@ impl Refusal {
     pub(super) fn of_proof(err: &ProofError) -> Self {
         match err {
             ProofError::Fault(fault) => Self::unsigned(*fault),
-            ProofError::TooMany => Self::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                "Too many requests; try again later",
-            )
-            .with("error_code", "too_many_requests".into())
-            .retry_after(BUSY_SECONDS),
+            ProofError::TooMany => Self::too_often(TooOften {
+                retry_after: BUSY_SECONDS,
+            }),
             ProofError::Store(err) => Self::internal(err, "Internal error"),
         }
     }
@@ -109,6 +123,14 @@ impl Refusal {
         match err {
             LookupError::Signature(fault) => Self::unsigned(*fault),
             LookupError::Store(err) => Self::internal(err, words),
+        }
+    }
+
+    /// Why what the peer says of its side was not taken; `words` where the fault is ours.
+    pub(super) fn of_hearing(err: &HeardError, words: &'static str) -> Self {
+        match err {
+            HeardError::Nonsense => Self::new(StatusCode::BAD_REQUEST, &err.to_string()),
+            HeardError::Store(err) => Self::internal(err, words),
         }
     }
 
@@ -129,6 +151,7 @@ impl Refusal {
             ServeError::NoTable(_) => {
                 published(StatusCode::NOT_FOUND, PublishedRefusal::TableUnknown)
             }
+            ServeError::Limit(fault) => Self::limited(fault),
             ServeError::Filter(fault) => Self::new(StatusCode::BAD_REQUEST, &fault.to_string())
                 .with("error_code", fault.code().into()),
             ServeError::UnknownColumn(_) => Self::new(StatusCode::BAD_REQUEST, &err.to_string())
@@ -154,6 +177,27 @@ impl Refusal {
         }
     }
 
+    /// Beyond what the grant allows.
+    pub(super) fn limited(fault: &LimitFault) -> Self {
+        let status = match fault.is_about_amount() {
+            true => StatusCode::TOO_MANY_REQUESTS,
+            false => StatusCode::FORBIDDEN,
+        };
+        let refusal = Self::new(status, &fault.to_string()).with("error_code", fault.code().into());
+        match fault.retry_after() {
+            Some(seconds) => refusal.retry_after(seconds),
+            None => refusal,
+        }
+    }
+
+    /// More requests than an address may make.
+    pub(super) fn too_often(err: TooOften) -> Self {
+        let words = "Too many requests; try again later";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, words)
+            .with("error_code", "too_many_requests".into())
+            .retry_after(err.retry_after)
+    }
+
     /// The HTTP answer.
     pub(super) fn into_answer(self) -> Response {
         let mut answer = json_answer(self.status, &self.body);
@@ -168,6 +212,14 @@ impl Refusal {
 
 fn published(status: StatusCode, refusal: PublishedRefusal) -> Refusal {
     Refusal::new(status, refusal.as_str())
+}
+
+/// A 200 with `body`, and how we stand, for a peer that signs.
+pub(super) fn ok_standing(mut body: Value, standing: Option<&StandingWord>) -> Response {
+    if let (Some(standing), Some(fields)) = (standing, body.as_object_mut()) {
+        fields.insert("evenkeel".to_owned(), json!(standing));
+    }
+    ok(&body)
 }
 
 /// A 200 with `body`.

@@ -2,7 +2,6 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use jiff::Timestamp;
 use serde_json::json;
 
 use crate::api::peer::answer::{Refusal, ok};
@@ -21,8 +20,9 @@ pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response,
         .await
         .map_err(|err| Refusal::of_lookup(&err, FAILED))?
         .ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "Connection not found"))?;
+    request.is_of(ctx, &connection)?;
     let actor = request.actor(&connection.name);
-    hear_deletion(ctx, &connection, &actor, Timestamp::now())
+    hear_deletion(ctx, &connection, &actor)
         .await
         .map_err(internal)?;
     Ok(ok(

@@ -1,13 +1,12 @@
 //! `POST list-tables`: the tables this connection may pull.
 
 use axum::response::Response;
-use jiff::Timestamp;
 use serde_json::json;
 
 use crate::api::peer::answer::{Refusal, ok};
 use crate::api::peer::request::PeerRequest;
 use crate::sync::Ctx;
-use crate::sync::serve::{VisibleTable, admit, visible_tables};
+use crate::sync::serve::{VisibleTable, visible_tables};
 use crate::wire::messages::ListedTable;
 
 const FAILED: &str = "Failed to list tables";
@@ -17,9 +16,8 @@ pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response,
     let form = request.form(ctx).await?;
     let [hash] = form.required(["auth_token_hash"])?;
     let refused = |err| Refusal::of_serving(&err, FAILED);
-    let connection = admit(ctx, request.claim(hash)?, Timestamp::now())
-        .await
-        .map_err(refused)?;
+    let admitted = request.admit(ctx, hash, FAILED).await?;
+    let connection = admitted.within_limits().map_err(refused)?;
     let tables = visible_tables(ctx, &connection, request.client())
         .await
         .map_err(refused)?;

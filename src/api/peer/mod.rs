@@ -66,7 +66,7 @@ fn endpoints(base: &str) -> Router<Arc<Ctx>> {
                     Ok(request) => {
                         let answer = $endpoint::answer(&ctx, &request).await;
                         let answer = answer.unwrap_or_else(Refusal::into_answer);
-                        request.sign(answer).await
+                        request.sign(request.held_to_a_rate(&ctx, answer)).await
                     }
                     Err(refusal) => refusal.into_answer(),
                 }

@@ -9,7 +9,6 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
-use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
@@ -21,8 +20,7 @@ use crate::model::connection::Connection;
 use crate::model::table::TableName;
 use crate::sync::Ctx;
 use crate::sync::serve::{
-    FilterFault, KeyFilter, PullOrder, StreamOrder, WantedRows, admit, granted_name, open_stream,
-    pull_rows,
+    ClientKind, FilterFault, KeyFilter, PullOrder, StreamOrder, WantedRows, open_stream, pull_rows,
 };
 use crate::wire::frame::MEDIA_TYPE;
 
@@ -43,13 +41,20 @@ struct Pulled<'a> {
 
 /// Answers `pull-data`. `conflict_strategy` is the receiver's own affair: any text is taken and none is needed.
 pub(super) async fn answer(ctx: &Arc<Ctx>, request: &PeerRequest) -> Result<Response, Refusal> {
+    let pulled = pulled(ctx, request).await;
+    pulled.map_err(|refusal| match request.client() {
+        ClientKind::Any => refusal,
+        ClientKind::PhoenixKit => refusal.in_success(),
+    })
+}
+
+async fn pulled(ctx: &Arc<Ctx>, request: &PeerRequest) -> Result<Response, Refusal> {
     let form = request.form(ctx).await?;
     let [hash, table] = form.required(["auth_token_hash", "table_name"])?;
     let refused = |err| Refusal::of_serving(&err, FAILED);
-    let connection = admit(ctx, request.claim(hash)?, Timestamp::now())
-        .await
-        .map_err(refused)?;
-    let name = granted_name(ctx, &connection, request.client(), table).map_err(refused)?;
+    let admitted = request.admit(ctx, hash, FAILED).await?;
+    let admitted = admitted.table(ctx, request.client(), table);
+    let (connection, name) = admitted.map_err(refused)?;
     let filter = KeyFilter::from_json(
         form.value("ids"),
         form.value("id_start"),
@@ -109,6 +114,7 @@ async fn frames(
         rows,
         compress: request.may_compress(),
         seal: request.seal(),
+        address: request.address,
     };
     let pieces = open_stream(ctx, connection, request.client(), &name, order)
         .await

@@ -1,20 +1,30 @@
-//! `POST register-connection`: a stranger offers its data. The only request that carries a raw token.
+//! `POST register-connection`: a stranger offers its data, or asks for ours. The only request that carries a raw token.
 
 use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::Timestamp;
 use serde_json::json;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::api::peer::answer::{Refusal, ok};
 use crate::api::peer::request::PeerRequest;
 use crate::base::secret::Secret;
-use crate::model::connection::{Auth, Status};
+use crate::model::connection::{Auth, Direction, Status};
 use crate::model::policy::IncomingMode;
 use crate::sync::Ctx;
-use crate::sync::connections::{Registration, RegistrationRefusal, incoming_policy, register};
-use crate::wire::messages::{EvenkeelHello, PublishedRefusal};
+use crate::sync::connections::{
+    IncomingPolicy, Registration, RegistrationRefusal, incoming_policy, register,
+};
+use crate::sync::throttle::TooOften;
+use crate::wire::messages::{EvenkeelHello, PublishedRefusal, WANTS_RECEIVER};
+
+/// When somebody whose block of addresses has too many claims may try again.
+const CROWDED_SECONDS: u64 = 3_600;
 
 const FAILED: &str = "Failed to create connection";
+/// Registrations whose password is looked at, or waits for that: more would only wait longer.
+static WAITING: Semaphore = Semaphore::const_new(16);
+const WAIT_SECONDS: u64 = 5;
 
 /// Answers `register-connection`.
 pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response, Refusal> {
@@ -28,7 +38,9 @@ pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response,
         let words = PublishedRefusal::IncomingNotAllowed.as_str();
         return Err(Refusal::new(StatusCode::FORBIDDEN, words));
     }
+    request.is_a_strangers(ctx)?;
     let registration = read(request)?;
+    let _place = place(ctx, &policy, &registration)?;
     let connection = register(ctx, &policy, registration, Timestamp::now())
         .await
         .map_err(|refusal| refused(&refusal))?;
@@ -44,6 +56,8 @@ pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response,
         // Said to a site that did not announce it, or not when the row was made, it would promise what does not hold.
         hello.receipt_key = None;
     }
+    // So that it knows that it was understood: another program would have made a row of the other kind.
+    hello.wants = (connection.direction == Direction::Sender).then(|| WANTS_RECEIVER.to_owned());
     Ok(ok(&json!({
         "success": true,
         "message": message,
@@ -51,6 +65,27 @@ pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response,
         "connection_uuid": connection.id,
         "evenkeel": hello,
     })))
+}
+
+/// The right to have a password looked at, which takes long. Attempts are counted before: nobody learns by a refusal that
+/// came too late that the password was right.
+fn place(
+    ctx: &Ctx,
+    policy: &IncomingPolicy,
+    registration: &Registration,
+) -> Result<Option<SemaphorePermit<'static>>, Refusal> {
+    if policy.mode != IncomingMode::RequirePassword || registration.password.is_none() {
+        return Ok(None);
+    }
+    let rates = &ctx.live.now().rates;
+    let counted = ctx.throttle.password(registration.from, rates);
+    counted.map_err(Refusal::too_often)?;
+    let place = WAITING.try_acquire();
+    place.map(Some).map_err(|_| {
+        Refusal::too_often(TooOften {
+            retry_after: WAIT_SECONDS,
+        })
+    })
 }
 
 fn read(request: &PeerRequest) -> Result<Registration, Refusal> {
@@ -82,6 +117,11 @@ fn refused(refusal: &RegistrationRefusal) -> Refusal {
             StatusCode::UNAUTHORIZED
         }
         RegistrationRefusal::Exists => StatusCode::CONFLICT,
+        RegistrationRefusal::Crowded => {
+            return Refusal::new(StatusCode::TOO_MANY_REQUESTS, &refusal.to_string())
+                .with("error_code", "too_many_registrations".into())
+                .retry_after(CROWDED_SECONDS);
+        }
         RegistrationRefusal::Sync(err) => return Refusal::internal(err, FAILED),
     };
     Refusal::new(status, &refusal.to_string())

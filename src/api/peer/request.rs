@@ -11,18 +11,21 @@ use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Collected, LengthLimitError};
 use jiff::Timestamp;
+use serde::Deserialize as _;
 
 use crate::api::CallerAddress;
 use crate::api::peer::answer::Refusal;
 use crate::api::peer::form::Form;
 use crate::api::stall::Patience;
 use crate::base::cause::first_cause;
+use crate::model::connection::Connection;
 use crate::model::url::is_loopback;
-use crate::sync::connections::{Claim, Proved, incoming_policy, prove};
-use crate::sync::serve::ClientKind;
+use crate::sync::connections::{Claim, OfferedKey, Proved, incoming_policy, note_proved, prove};
+use crate::sync::serve::{Admitted, ClientKind, ServeError, admit, check_request};
 use crate::sync::{Actor, Ctx};
 use crate::wire::frame::MEDIA_TYPE;
-use crate::wire::signing::{Presented, Request as SignedRequest, Seal, joined};
+use crate::wire::messages::{RotationOffer, StandingWord};
+use crate::wire::signing::{Presented, Request as SignedRequest, RootKey, Seal, joined};
 
 /// A request with its whole body.
 #[derive(Debug)]
@@ -36,6 +39,8 @@ pub(super) struct PeerRequest {
     patience: Patience,
     /// Who signed it, once that was asked and found.
     proved: OnceLock<Proved>,
+    /// Set once it is held to a rate: that of its connection, or an address's.
+    counted: OnceLock<()>,
 }
 
 impl PeerRequest {
@@ -61,6 +66,7 @@ impl PeerRequest {
             headers: parts.headers,
             body: body.to_bytes(),
             proved: OnceLock::new(),
+            counted: OnceLock::new(),
         })
     }
 
@@ -77,7 +83,33 @@ impl PeerRequest {
             return Err(Refusal::disabled());
         }
         self.check_signature(ctx).await?;
-        self.fields()
+        let form = self.fields()?;
+        if let Some(proved) = self.proved.get().filter(|_| offer_in(&form).is_none()) {
+            note_proved(ctx, proved, Timestamp::now())
+                .await
+                .map_err(|err| Refusal::internal(&err, "Internal error"))?;
+        }
+        Ok(form)
+    }
+
+    /// The key that the peer of a signed connection offers in `form`, by this request.
+    ///
+    /// # Errors
+    /// 400 for what is no such key.
+    pub(super) fn offered_key(&self, form: &Form) -> Result<Option<OfferedKey>, Refusal> {
+        let (Some(value), Some(proved)) = (offer_in(form), self.proved.get()) else {
+            return Ok(None);
+        };
+        let refusal = || {
+            let words = "Invalid evenkeel.rotate: generation and a key of 32 bytes are expected";
+            Refusal::new(StatusCode::BAD_REQUEST, words)
+        };
+        let offer: RotationOffer = serde::Deserialize::deserialize(value).map_err(|_| refusal())?;
+        Ok(Some(OfferedKey {
+            generation: offer.generation,
+            root_key: RootKey::from_offer(offer.key.expose()).ok_or_else(refusal)?,
+            signed_with: proved.generation(),
+        }))
     }
 
     async fn check_signature(&self, ctx: &Ctx) -> Result<(), Refusal> {
@@ -114,11 +146,86 @@ impl PeerRequest {
         match self.proved.get() {
             Some(proved) => proved
                 .claim(token_hash)
+                .map(|claim| Claim {
+                    from: self.address,
+                    ..claim
+                })
                 .map_err(|err| Refusal::of_lookup(&err, "Internal error")),
             None => Ok(Claim {
                 token_hash,
                 proved: None,
+                from: self.address,
             }),
+        }
+    }
+
+    /// How the peer says it stands: what anybody else but a peer that signs says there is ignored.
+    ///
+    /// # Errors
+    /// 400 for what is none.
+    pub(super) fn standing(&self, form: &Form) -> Result<Option<StandingWord>, Refusal> {
+        let Some(value) = standing_in(form).filter(|_| self.proved.get().is_some()) else {
+            return Ok(None);
+        };
+        StandingWord::deserialize(value).map(Some).map_err(|_| {
+            let words = "Invalid evenkeel: status, epoch and seen_epoch are expected";
+            Refusal::new(StatusCode::BAD_REQUEST, words)
+        })
+    }
+
+    /// The active connection that a request for data names.
+    ///
+    /// # Errors
+    /// 401 when there is none, 403 when it is not active; `words` where the fault is ours.
+    pub(super) async fn admit(
+        &self,
+        ctx: &Ctx,
+        token_hash: &str,
+        words: &'static str,
+    ) -> Result<Admitted, Refusal> {
+        let claim = self.claim(token_hash)?;
+        let admitted = admit(ctx, claim, self.address, Timestamp::now()).await;
+        if !matches!(
+            admitted,
+            Err(ServeError::UnknownConnection | ServeError::Signature(_))
+        ) {
+            self.is_counted();
+        }
+        admitted.map_err(|err| Refusal::of_serving(&err, words))
+    }
+
+    /// Holds a request that speaks of `connection` to what its grant says of every request.
+    ///
+    /// # Errors
+    /// 403 from another network than the grant's, 429 when it asks too often.
+    pub(super) fn is_of(&self, ctx: &Ctx, connection: &Connection) -> Result<(), Refusal> {
+        self.is_counted();
+        check_request(ctx, connection, self.address).map_err(|fault| Refusal::limited(&fault))
+    }
+
+    /// Holds a request without a known connection to what an address may ask.
+    ///
+    /// # Errors
+    /// 429 when it asks too often.
+    pub(super) fn is_a_strangers(&self, ctx: &Ctx) -> Result<(), Refusal> {
+        self.is_counted();
+        let counted = ctx.throttle.stranger(self.address, &ctx.live.now().rates);
+        counted.map_err(Refusal::too_often)
+    }
+
+    fn is_counted(&self) {
+        self.counted.get_or_init(|| ());
+    }
+
+    /// `answer`, or a refusal where nothing of the request led to a connection and its address asks too often. That the
+    /// API is switched off anybody may hear.
+    pub(super) fn held_to_a_rate(&self, ctx: &Ctx, answer: Response) -> Response {
+        if self.counted.get().is_some() || answer.status() == StatusCode::SERVICE_UNAVAILABLE {
+            return answer;
+        }
+        match self.is_a_strangers(ctx) {
+            Ok(()) => answer,
+            Err(refusal) => refusal.into_answer(),
         }
     }
 
@@ -201,6 +308,19 @@ impl PeerRequest {
             address: self.address,
         }
     }
+}
+
+/// The offer of a key in the fields of a request, read or not.
+/// The object may also be there for an offer of a key alone.
+fn standing_in(form: &Form) -> Option<&serde_json::Value> {
+    form.value("evenkeel")
+        .filter(|said| said.get("status").is_some())
+}
+
+fn offer_in(form: &Form) -> Option<&serde_json::Value> {
+    form.value("evenkeel")?
+        .get("rotate")
+        .filter(|offer| !offer.is_null())
 }
 
 fn refused(err: &(dyn std::error::Error + 'static)) -> Refusal {

@@ -1,14 +1,13 @@
 //! `POST table-records`: a few rows, in primary-key order.
 
 use axum::response::Response;
-use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::api::peer::answer::{Refusal, ok};
 use crate::api::peer::request::PeerRequest;
 use crate::sync::Ctx;
-use crate::sync::serve::{KeyFilter, RecordsPage, admit, granted_name, visible_records};
+use crate::sync::serve::{KeyFilter, RecordsPage, given_records};
 
 const FAILED: &str = "Failed to get records";
 const LIMIT: u64 = 10;
@@ -26,11 +25,9 @@ pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response,
     let form = request.form(ctx).await?;
     let [hash, table] = form.required_in_words(["auth_token_hash", "table_name"])?;
     let refused = |err| Refusal::of_serving(&err, FAILED);
-    let connection = admit(ctx, request.claim(hash)?, Timestamp::now())
-        .await
-        .map_err(refused)?;
+    let admitted = request.admit(ctx, hash, FAILED).await?;
     let client = request.client();
-    let name = granted_name(ctx, &connection, client, table).map_err(refused)?;
+    let (connection, name) = admitted.table(ctx, client, table).map_err(refused)?;
     let filter = KeyFilter::from_json(
         form.value("ids"),
         form.value("id_start"),
@@ -42,11 +39,11 @@ pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response,
         offset: form.clamped("offset", 0, 0, MAX_OFFSET),
         filter,
     };
-    let records = visible_records(ctx, &connection, client, &name, &page)
+    let records = given_records(ctx, &connection, client, &name, &page)
         .await
         .map_err(refused)?;
     Ok(ok(&Records {
         success: true,
-        records,
+        records: records.rows,
     }))
 }

@@ -2,14 +2,13 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use jiff::Timestamp;
 use serde_json::json;
 
-use crate::api::peer::answer::{Refusal, ok};
+use crate::api::peer::answer::{Refusal, ok_standing};
 use crate::api::peer::request::PeerRequest;
 use crate::model::connection::Status;
 use crate::sync::Ctx;
-use crate::sync::connections::{by_url_and_token_hash, hear_status};
+use crate::sync::connections::{Said, by_url_and_token_hash, hear};
 
 const FAILED: &str = "Failed to update status";
 
@@ -21,16 +20,20 @@ pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response,
         let words = "Invalid status value";
         return Err(Refusal::new(StatusCode::BAD_REQUEST, words));
     };
-    let internal = |err| Refusal::internal(&err, FAILED);
     let connection = by_url_and_token_hash(ctx, url, request.claim(hash)?)
         .await
         .map_err(|err| Refusal::of_lookup(&err, FAILED))?
         .ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "Connection not found"))?;
+    request.is_of(ctx, &connection)?;
     let actor = request.actor(&connection.name);
-    hear_status(ctx, &connection, status, &actor, Timestamp::now())
+    let said = Said {
+        status: Some(status),
+        standing: request.standing(&form)?,
+    };
+    let told = hear(ctx, &connection, &said, &actor)
         .await
-        .map_err(internal)?;
-    Ok(ok(
-        &json!({"success": true, "message": format!("Status updated to {status}")}),
-    ))
+        .map_err(|err| Refusal::of_hearing(&err, FAILED))?;
+    let message = format!("Status updated to {status}");
+    let updated = json!({"success": true, "message": message});
+    Ok(ok_standing(updated, told.standing.as_ref()))
 }

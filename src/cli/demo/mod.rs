@@ -118,18 +118,22 @@ impl Stage {
     /// Gives the receiver's id of the connection.
     async fn connect(&self) -> anyhow::Result<String> {
         let given = GivenTables {
-            tables: Vec::new(),
             all_tables: true,
+            ..GivenTables::default()
         };
+        let grant = grants::of(&given)?.unwrap_or_default();
         self.typed(
             "newyork",
             &format!("connect {} --all-tables --name berlin", self.receiver.url),
         )?;
-        self.tell(&grants::announcement("berlin", &given))?;
+        self.tell(&grants::announcement("berlin", &grant))?;
         let order = connect::Order {
             url: self.receiver.url.clone(),
             name: "berlin".to_owned(),
-            grant: grants::of(&given).unwrap_or_default(),
+            purpose: connect::Purpose::Give {
+                grant,
+                require_signed: true,
+            },
             password: None,
         };
         let giver = self.giver.client()?;

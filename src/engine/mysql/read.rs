@@ -66,8 +66,8 @@ impl Reader {
             RowFilter::Keys { columns, keys } => Some(Keys::new(&table.name, columns, keys)?),
             _ => None,
         };
-        let conditions = selection.rows.conditions().to_vec();
-        let checked = selection.rows.checked_columns();
+        let conditions = selection.scope.conditions().to_vec();
+        let checked = selection.checked_columns();
         let checked = checked.filter_map(|name| table.column(name));
         let checked = checked.map(|column| (column.name.clone(), column.kind));
         let columns: Vec<(String, NeutralType)> =
@@ -152,10 +152,13 @@ impl Reader {
 
     fn passes(&self, row: &MySqlRow) -> Result<bool, EngineError> {
         if let Some(wanted) = &self.wanted {
-            let batch = self.fields(row, self.sent..self.columns.len())?;
+            let at = self.sent + self.conditions.len();
+            let batch = self.fields(row, at..self.columns.len())?;
             let (fields, _) = split_tuple(&batch.data)
-                .map_err(|err| self.unreadable(row, self.sent, &err.to_string()))?;
-            return Ok(wanted.hold(fields.into_iter()));
+                .map_err(|err| self.unreadable(row, at, &err.to_string()))?;
+            if !wanted.hold(fields.into_iter()) {
+                return Ok(false);
+            }
         }
         for (at, condition) in (self.sent..).zip(&self.conditions) {
             let batch = self.fields(row, at..at + 1)?;

@@ -6,7 +6,7 @@
 
 use sqlx::mysql::MySqlArguments;
 
-use crate::engine::driver::{KeyValue, RowFilter, Selection};
+use crate::engine::driver::{KeyValue, RowFilter, RowOrder, Selection};
 use crate::engine::error::EngineError;
 use crate::engine::mysql::keys::{self, Query};
 use crate::engine::mysql::schemas::Schemas;
@@ -34,7 +34,11 @@ pub(super) fn queries(
         let columns = columns.iter().map(|name| column(table, name));
         let columns: Vec<&Column> = columns.collect::<Result<_, _>>()?;
         let head = head(schemas, selection, table)?;
-        return keys::queries(&head, table, &columns, keys);
+        let mut queries = keys::queries(&head, table, &columns, keys)?;
+        for query in &mut queries {
+            shuffle(&mut query.sql, selection);
+        }
+        return Ok(queries);
     }
     Ok(vec![Query {
         sql: query(schemas, selection, table)?,
@@ -49,14 +53,17 @@ pub(super) fn queries(
 /// [`EngineError::SchemaChanged`] when the table lacks a column asked for.
 fn query(schemas: &Schemas, selection: &Selection, table: &Table) -> Result<Sql, EngineError> {
     let mut sql = head(schemas, selection, table)?;
+    let conditions = selection.scope.conditions();
     filter(schemas, &mut sql, &selection.rows, table)?;
+    narrow(schemas, &mut sql, selection.rows.glue(), conditions);
+    shuffle(&mut sql, selection);
     if let Some(page) = &selection.page {
         let order = page.order_by.iter().map(|name| column(table, name));
         let order: Vec<&Column> = order.collect::<Result<_, _>>()?;
         if !order.is_empty() {
             sql.push(" order by ").list(order, ", ", ordered);
         }
-        if selection.rows.conditions().is_empty() {
+        if conditions.is_empty() {
             sql.push(" limit ").number(page.limit);
             sql.push(" offset ").number(page.offset);
         }
@@ -70,7 +77,7 @@ fn head(schemas: &Schemas, selection: &Selection, table: &Table) -> Result<Sql, 
     sql.push("select ");
     let sent = selection.columns.iter().map(|(name, _)| name.as_str());
     let columns: Vec<&Column> = sent
-        .chain(selection.rows.checked_columns())
+        .chain(selection.checked_columns())
         .map(|name| column(table, name))
         .collect::<Result<_, _>>()?;
     if columns.is_empty() {
@@ -86,6 +93,12 @@ fn head(schemas: &Schemas, selection: &Selection, table: &Table) -> Result<Sql, 
     });
     sql.push(" from ").table(&selection.table);
     Ok(sql)
+}
+
+fn shuffle(sql: &mut Sql, selection: &Selection) {
+    if selection.order == RowOrder::Shuffled && selection.page.is_none() {
+        sql.push(" order by rand()");
+    }
 }
 
 fn column<'t>(table: &'t Table, name: &str) -> Result<&'t Column, EngineError> {
@@ -126,7 +139,6 @@ fn filter(
                 }
             }
         }
-        RowFilter::Matching(scope) => narrow(schemas, sql, scope.conditions()),
         RowFilter::After { columns, values } => {
             let columns = columns.iter().map(|name| column(table, name));
             let columns: Vec<&Column> = columns.collect::<Result<_, _>>()?;
@@ -153,7 +165,7 @@ fn filter(
 
 /// The conditions that mean here what they mean everywhere, so that fewer rows are sent. All conditions are held against
 /// each row that is read.
-fn narrow(schemas: &Schemas, sql: &mut Sql, conditions: &[Condition]) {
+fn narrow(schemas: &Schemas, sql: &mut Sql, glue: &'static str, conditions: &[Condition]) {
     let is_plain = |condition: &&Condition| {
         use NeutralType::{Date, Timestamp, Timestamptz};
         match condition.rule {
@@ -165,7 +177,7 @@ fn narrow(schemas: &Schemas, sql: &mut Sql, conditions: &[Condition]) {
         }
     };
     for (at, condition) in conditions.iter().filter(is_plain).enumerate() {
-        sql.push(if at == 0 { " where " } else { " and " });
+        sql.push(if at == 0 { glue } else { " and " });
         let is_text = condition.kind == NeutralType::Text;
         let operand = |sql: &mut Sql| {
             if is_text {

@@ -9,9 +9,17 @@ use crate::engine::sql::Sql;
 use crate::model::table::{Column, NeutralType, Table};
 use crate::wire::scope::{Condition, Rule, Scalar};
 
-/// Adds ` where` and the conditions.
-pub(super) fn push_scope(statement: &mut Sql, conditions: &[Condition], table: &Table) {
-    statement.push(" where ");
+/// Adds the conditions behind `glue`, or nothing where there are none.
+pub(super) fn push_scope(
+    statement: &mut Sql,
+    glue: &'static str,
+    conditions: &[Condition],
+    table: &Table,
+) {
+    if conditions.is_empty() {
+        return;
+    }
+    statement.push(glue);
     statement.list(conditions, " and ", |sql, condition| {
         let column = table.column(&condition.column);
         if condition.kind == NeutralType::Text && matches!(condition.rule, Rule::OneOf(_)) {
@@ -208,7 +216,8 @@ mod tests {
             let filter = Filter::from_json(&json).unwrap();
             let scope = Scope::new(&filter, |_| Some(kind)).unwrap();
             let mut statement = sql();
-            push_scope(&mut statement, scope.conditions(), &table(kind, native));
+            let table = table(kind, native);
+            push_scope(&mut statement, " where ", scope.conditions(), &table);
             assert_eq!(statement.text(), format!(" where {expected}"));
         }
     }

@@ -3,7 +3,7 @@
 //! Invariant: values in filters stand as literals of no stated type, so that the database reads them as the column's own
 //! type; columns without a neutral type are read, ordered and compared as their text.
 
-use crate::engine::driver::{KeyValue, RowFilter, Selection};
+use crate::engine::driver::{KeyValue, RowFilter, RowOrder, Selection};
 use crate::engine::error::EngineError;
 use crate::engine::postgres::connect::sql;
 use crate::engine::postgres::keys::push_keys;
@@ -30,6 +30,11 @@ pub(super) fn copy_out(selection: &Selection, table: &Table) -> Result<Sql, Engi
     });
     statement.push(" from ").table(&selection.table);
     filter(&mut statement, &selection.rows, table)?;
+    let glue = selection.rows.glue();
+    push_scope(&mut statement, glue, selection.scope.conditions(), table);
+    if selection.order == RowOrder::Shuffled && selection.page.is_none() {
+        statement.push(" order by random()");
+    }
     if let Some(page) = &selection.page {
         if !page.order_by.is_empty() {
             statement.push(" order by ");
@@ -75,7 +80,6 @@ fn filter(statement: &mut Sql, rows: &RowFilter, table: &Table) -> Result<(), En
             });
             statement.push(")");
         }
-        RowFilter::Matching(scope) => push_scope(statement, scope.conditions(), table),
         RowFilter::Keys { columns, keys } => push_keys(statement, columns, keys, table)?,
     }
     Ok(())
@@ -138,9 +142,12 @@ fn kind(table: &Table, column: &str) -> NeutralType {
 #[cfg(test)]
 mod tests {
     use super::copy_out;
-    use crate::engine::driver::{KeyValue, Page, RowFilter, Selection};
+    use crate::engine::driver::{KeyValue, Page, RowFilter, RowOrder, Selection};
+    use crate::model::filter::Filter;
     use crate::model::fixture::{self, required};
     use crate::model::table::{NeutralType, Table, TableName};
+    use crate::wire::row::RowWriter;
+    use crate::wire::scope::Scope;
 
     fn table() -> Table {
         let columns = vec![
@@ -160,6 +167,8 @@ mod tests {
             table: TableName::bare("t"),
             columns,
             rows,
+            scope: Scope::default(),
+            order: RowOrder::Found,
             page,
         };
         let text = copy_out(&selection, &table()).unwrap().text().to_owned();
@@ -225,6 +234,31 @@ mod tests {
         ] {
             assert_eq!(text(rows, None), expected);
         }
+    }
+
+    #[test]
+    fn keys_a_scope_and_a_new_order_go_together() {
+        let mut writer = RowWriter::default();
+        writer.begin(1);
+        writer.field(Some(&7_i64.to_be_bytes()));
+        let filter = Filter::from_json(r#"{"column":"id","op":"<","value":9}"#).unwrap();
+        let selection = Selection {
+            table: TableName::bare("t"),
+            columns: vec![("id".to_owned(), NeutralType::Int8)],
+            rows: RowFilter::Keys {
+                columns: vec!["id".to_owned()],
+                keys: vec![writer.take().data],
+            },
+            scope: Scope::new(&filter, |_| Some(NeutralType::Int8)).unwrap(),
+            order: RowOrder::Shuffled,
+            page: None,
+        };
+        assert_eq!(
+            copy_out(&selection, &table()).unwrap().text(),
+            "copy (select \"id\" from \"public\".\"t\" t where exists (select from \
+             unnest(array['7']::int8[]) k(v0) where t.\"id\" = k.v0) and \"id\" < '9'::int8 \
+             order by random()) to stdout (format binary)"
+        );
     }
 
     #[test]

@@ -24,13 +24,12 @@ pub(super) struct Picks {
 }
 
 impl Picks {
-    /// Those of `selection`, of which `all` is the query without a `where`; `None` when it asks otherwise.
+    /// Those of `selection`; `None` when it asks otherwise.
     ///
     /// # Errors
     /// [`EngineError::SchemaChanged`] when the table lacks a column of the key.
     pub(super) fn new(
         selection: &Selection,
-        all: &Sql,
         described: &Described,
     ) -> Result<Option<Self>, EngineError> {
         let RowFilter::Keys { columns, keys } = &selection.rows else {
@@ -44,7 +43,7 @@ impl Picks {
         Ok(Some(Self {
             storages: storages
                 .ok_or_else(|| EngineError::SchemaChanged(selection.table.clone()))?,
-            statement: select::by_key(all, columns, described)?,
+            statement: select::by_key(selection, columns, described)?,
             columns: columns.clone(),
             keys: keys.clone(),
         }))

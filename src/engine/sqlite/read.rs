@@ -90,13 +90,13 @@ impl Scan {
         }
         let query = select::query(&selection, described)?;
         let checks = checks(&selection, described)?;
-        let picks = Picks::new(&selection, &query.sql, described)?;
-        let page = selection
-            .page
+        let picks = Picks::new(&selection, described)?;
+        let page = selection.page.as_ref();
+        let page = page
             .filter(|_| !checks.is_empty())
             .map(|page| (page.offset, page.limit));
         let sent = selection.columns.iter().map(|(name, _)| name.as_str());
-        let names = sent.chain(selection.rows.checked_columns());
+        let names = sent.chain(selection.checked_columns());
         let names: Vec<String> = names.map(str::to_owned).collect();
         let key_names = described
             .table
@@ -201,13 +201,15 @@ impl Scan {
         missing: &mut Keys,
     ) -> Result<bool, EngineError> {
         let mut images = Vec::with_capacity(picks.storages().len());
-        for (at, storage) in (self.storages.len()..).zip(picks.storages()) {
+        let first = self.storages.len() + self.checks.len();
+        for (at, storage) in (first..).zip(picks.storages()) {
             let value = row
                 .get_ref(at)
                 .map_err(|err| engine_error(&err, &self.table))?;
             images.push(image(storage, value).map_err(|reason| self.unreadable(row, at, reason))?);
         }
-        Ok(missing.take(images.iter().map(Image::field)))
+        // Found is found, also where the scope then leaves it out.
+        Ok(missing.take(images.iter().map(Image::field)) && self.passes(row)?)
     }
 
     /// Sends those of `rows` that are `meant`; false when nobody takes them any more.
@@ -324,7 +326,7 @@ struct Sink<'a> {
 
 /// The conditions of `selection`, each with its column behind those that are sent.
 fn checks(selection: &Selection, described: &Described) -> Result<Vec<Check>, EngineError> {
-    let conditions = selection.rows.conditions().iter();
+    let conditions = selection.scope.conditions().iter();
     let check = |(at, condition): (usize, &Condition)| {
         let column = described.table.column(&condition.column);
         let column = column

@@ -4,7 +4,7 @@
 
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 
-use crate::engine::driver::{KeyValue, RowFilter, Selection};
+use crate::engine::driver::{KeyValue, RowFilter, RowOrder, Selection};
 use crate::engine::error::EngineError;
 use crate::engine::scope::push_rule;
 use crate::engine::sql::{Quoting, Sql};
@@ -28,24 +28,21 @@ pub(super) struct Query {
 }
 
 /// The query that gives what `selection` asks for: its columns, and behind them those that say whether a row is meant.
-/// Of rows that are asked for by their keys it gives all; [`by_key`] adds which one.
+/// Of rows that are asked for by their keys it gives all of the scope; [`by_key`] finds those of one.
 ///
 /// # Errors
 /// [`EngineError::SchemaChanged`] when the table lacks a column asked for.
 pub(super) fn query(selection: &Selection, described: &Described) -> Result<Query, EngineError> {
     let mut query = Query {
-        sql: statement(),
+        sql: head(selection),
         parameters: Vec::new(),
     };
-    query.sql.push("select ");
-    let selected = selection.columns.iter().map(|(name, _)| name.as_str());
-    let columns: Vec<&str> = selected.chain(selection.rows.checked_columns()).collect();
-    if columns.is_empty() {
-        query.sql.push("null");
-    }
-    query.sql.idents(columns);
-    query.sql.push(" from ").table(&selection.table);
+    let asked = selection.scope.conditions();
     query.filter(&selection.rows, described)?;
+    query.narrow(selection.rows.glue(), asked, described)?;
+    if selection.order == RowOrder::Shuffled && selection.page.is_none() {
+        query.sql.push(" order by random()");
+    }
     if let Some(page) = &selection.page {
         if !page.order_by.is_empty() {
             all_there(&described.table, &page.order_by)?;
@@ -54,7 +51,7 @@ pub(super) fn query(selection: &Selection, described: &Described) -> Result<Quer
                 .push(" order by ")
                 .idents(page.order_by.iter().map(String::as_str));
         }
-        if matches!(selection.rows, RowFilter::Matching(_)) {
+        if !asked.is_empty() {
             // The scan counts the rows that it passes on.
             return Ok(query);
         }
@@ -70,23 +67,37 @@ pub(super) fn query(selection: &Selection, described: &Described) -> Result<Quer
     Ok(query)
 }
 
-/// The same rows as `all`, but only those with one key, as the collation of its index compares it: a parameter for each of
-/// `columns`.
+/// The rows of `selection` with one key, as the collation of its index compares it: a parameter for each of `columns`.
+/// Its scope is left to whoever reads them.
 ///
 /// # Errors
 /// [`EngineError::SchemaChanged`] when the table lacks one of them.
 pub(super) fn by_key(
-    all: &Sql,
+    selection: &Selection,
     columns: &[String],
     described: &Described,
 ) -> Result<Sql, EngineError> {
     all_there(&described.table, columns)?;
-    let mut sql = all.clone();
+    let mut sql = head(selection);
     sql.push(" where ").list(columns, " and ", |sql, name| {
         sql.ident(name).push(" = ? collate ");
         sql.ident(described.collation(name));
     });
     Ok(sql)
+}
+
+/// All before ` where`.
+fn head(selection: &Selection) -> Sql {
+    let mut sql = statement();
+    sql.push("select ");
+    let sent = selection.columns.iter().map(|(name, _)| name.as_str());
+    let columns: Vec<&str> = sent.chain(selection.checked_columns()).collect();
+    if columns.is_empty() {
+        sql.push("null");
+    }
+    sql.idents(columns);
+    sql.push(" from ").table(&selection.table);
+    sql
 }
 
 impl Query {
@@ -97,7 +108,10 @@ impl Query {
 
     fn filter(&mut self, rows: &RowFilter, described: &Described) -> Result<(), EngineError> {
         match rows {
-            RowFilter::All | RowFilter::Keys { .. } => {}
+            RowFilter::All => {}
+            RowFilter::Keys { .. } => {
+                self.sql.push(" where true");
+            }
             RowFilter::In { column, values } => {
                 all_there(&described.table, std::slice::from_ref(column))?;
                 self.sql.push(" where ").ident(column).push(" in (");
@@ -109,16 +123,12 @@ impl Query {
             }
             RowFilter::Between { column, start, end } => {
                 all_there(&described.table, std::slice::from_ref(column))?;
-                let bounds = [(" >= ", start), (" <= ", end)];
-                let given = bounds
-                    .into_iter()
-                    .filter_map(|(sign, bound)| bound.map(|bound| (sign, bound)));
-                for (at, (sign, bound)) in given.enumerate() {
-                    self.sql
-                        .push(if at == 0 { " where " } else { " and " })
-                        .ident(column)
-                        .push(sign);
-                    self.bind(Value::Integer(bound));
+                self.sql.push(" where true");
+                for (sign, bound) in [(" >= ", start), (" <= ", end)] {
+                    if let Some(bound) = bound {
+                        self.sql.push(" and ").ident(column).push(sign);
+                        self.bind(Value::Integer(*bound));
+                    }
                 }
             }
             RowFilter::After { columns, values }
@@ -132,7 +142,6 @@ impl Query {
                 self.bind_list(columns.iter().zip(values), described);
                 self.sql.push(")");
             }
-            RowFilter::Matching(scope) => self.narrow(scope.conditions(), described)?,
             RowFilter::After { .. } => {
                 return Err(EngineError::Statement {
                     table: described.table.name.to_string(),
@@ -148,6 +157,7 @@ impl Query {
     /// can find their rows. All conditions are held against each row that is read.
     fn narrow(
         &mut self,
+        glue: &'static str,
         conditions: &[Condition],
         described: &Described,
     ) -> Result<(), EngineError> {
@@ -160,7 +170,7 @@ impl Query {
                 || matches!(condition.rule, Rule::IsNull(_))
         };
         for (at, condition) in conditions.iter().filter(is_plain).enumerate() {
-            self.sql.push(if at == 0 { " where " } else { " and " });
+            self.sql.push(if at == 0 { glue } else { " and " });
             let operand = |sql: &mut Sql| {
                 sql.ident(&condition.column);
                 if condition.kind == NeutralType::Text {

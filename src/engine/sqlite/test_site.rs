@@ -8,14 +8,15 @@ use tokio::sync::{mpsc, watch};
 
 use crate::base::secret::Secret;
 use crate::engine::driver::{
-    Applied, ApplyBudget, ApplyJob, ApplyProgress, DiskRoom, Driver, Flow, RowFilter, RowStream,
-    Selection,
+    Applied, ApplyBudget, ApplyJob, ApplyProgress, DiskRoom, Driver, Flow, RowFilter, RowOrder,
+    RowStream, Selection,
 };
 use crate::engine::error::EngineError;
 use crate::engine::sqlite::SqliteDriver;
 use crate::model::run::{ConflictStrategy, SyncMode};
 use crate::model::table::{Table, TableName};
 use crate::wire::row::{RowBatch, RowWriter};
+use crate::wire::scope::Scope;
 
 /// The fields of one row.
 pub(super) type TestRow = Vec<Option<Vec<u8>>>;
@@ -91,6 +92,8 @@ impl Site {
             table: table.name,
             columns: sent.map(|column| (column.name, column.kind)).collect(),
             rows: RowFilter::All,
+            scope: Scope::default(),
+            order: RowOrder::Found,
             page: None,
         }
     }

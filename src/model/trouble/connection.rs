@@ -1,6 +1,6 @@
 //! What there is to tell of a connection.
 
-use crate::model::connection::{Connection, Status};
+use crate::model::connection::{Connection, Direction, Identity, Status};
 use crate::model::trouble::{Event, Trouble, shell_word};
 
 /// Whatever keeps `connection` from carrying rows.
@@ -23,6 +23,7 @@ pub(super) fn troubles(connection: &Connection) -> Vec<Trouble> {
     of_status(connection)
         .into_iter()
         .chain(unreachable)
+        .chain(unproved(connection).filter(|_| !ended))
         .collect()
 }
 
@@ -45,7 +46,7 @@ fn of_status(connection: &Connection) -> Option<Trouble> {
             ..trouble(
                 connection,
                 Event::ConnectionPending,
-                format!("{url} asks to be connected"),
+                wish(connection),
                 format!(
                     "evenkeel connections approve {name} (or: evenkeel connections reject {name})"
                 ),
@@ -79,6 +80,13 @@ fn of_status(connection: &Connection) -> Option<Trouble> {
             "its time is over".to_owned(),
             format!("evenkeel connections edit {name} (or: evenkeel connections delete {name})"),
         ),
+        Status::Severed if connection.unknown.is_some() => told(
+            Event::ConnectionSevered,
+            format!("severed{reason}"),
+            format!(
+                "ask its administrator whether its state was restored from an older backup: it goes on by itself when {url} knows it again; else: evenkeel connections delete {name}"
+            ),
+        ),
         Status::Severed => told(
             Event::ConnectionSevered,
             format!("ended by the peer{reason}"),
@@ -86,6 +94,38 @@ fn of_status(connection: &Connection) -> Option<Trouble> {
         ),
         Status::Active | Status::Revoked => None,
     }
+}
+
+fn wish(connection: &Connection) -> String {
+    let url = &connection.url;
+    match (connection.direction, connection.wanted_tables.as_slice()) {
+        (Direction::Receiver, _) => format!("{url} asks to be connected"),
+        (Direction::Sender, []) => format!("{url} asks to read tables of this site"),
+        (Direction::Sender, tables) => {
+            let names: Vec<String> = tables.iter().map(ToString::to_string).collect();
+            format!("{url} asks to read {}", names.join(", "))
+        }
+    }
+}
+
+/// A peer that moved, or was given another URL, and has not answered there.
+fn unproved(connection: &Connection) -> Option<Trouble> {
+    let is_due = connection.prove_at.is_some() && connection.prove_attempts > 0;
+    if connection.identity == Identity::Proved || connection.is_claim() || !is_due {
+        return None;
+    }
+    Some(Trouble {
+        next_attempt_at: connection.prove_at,
+        ..trouble(
+            connection,
+            Event::ConnectionUnproved,
+            format!("has not proved that it is at {}", connection.url),
+            format!(
+                "check the URL with its administrator; if it is another: evenkeel connections edit {} --url URL",
+                shell_word(&connection.name)
+            ),
+        )
+    })
 }
 
 fn trouble(connection: &Connection, event: Event, message: String, hint: String) -> Trouble {

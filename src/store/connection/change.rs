@@ -1,4 +1,4 @@
-//! Changes of a connection, each one atomic statement.
+//! Changes of a connection, each one atomic statement; what the peer says is in `standing`.
 //!
 //! Whether a change is allowed is decided by `model`; the one rule kept here as well, because two people may decide at
 //! once, is that `revoked` is final.
@@ -8,23 +8,13 @@ use jiff::Timestamp;
 use crate::model::connection::{RemoteSite, Status};
 use crate::model::grant::Grant;
 use crate::model::id::ConnectionId;
+use crate::model::standing::as_heard;
 use crate::model::url::PeerUrl;
 use crate::store::connection::keys::{FIRST_GENERATION, SignedPeer};
 use crate::store::connection::name_taken;
 use crate::store::pool::execute;
 use crate::store::record::{micros, optional_json};
 use crate::store::{Store, StoreError};
-
-/// What a peer said of its side of a connection.
-#[derive(Clone, Debug)]
-pub struct PeerWord {
-    /// Its status; `revoked` is stored as `severed`.
-    pub status: Status,
-    /// It deleted its side and no longer finds ours.
-    pub deleted: bool,
-    /// Shown to people, where the peer's word ended the connection.
-    pub reason: Option<String>,
-}
 
 /// What the peer answered to our registration.
 #[derive(Clone, Debug)]
@@ -84,41 +74,6 @@ impl Store {
         Ok(())
     }
 
-    /// The peer's word; also counts as contact. A reason once given goes when both sides are active again.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn set_peer_word(
-        &self,
-        id: ConnectionId,
-        word: &PeerWord,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        // PostgreSQL takes no NUL in text, and a peer may send anything.
-        let reason = word.reason.as_ref().map(|reason| reason.replace('\0', ""));
-        execute!(
-            self,
-            "update connection
-            set remote_status = $2,
-                peer_deleted = $3,
-                status_reason = case
-                    when $4 is not null then $4
-                    when $2 = 'active' and local_status = 'active' then null
-                    else status_reason
-                end,
-                last_contact_at = $5,
-                unreachable_since = null,
-                next_attempt_at = null
-            where id = $1",
-            id.to_string(),
-            as_heard(word.status).as_str(),
-            word.deleted,
-            reason,
-            micros(now)
-        );
-        Ok(())
-    }
-
     /// Our registration was accepted where we sent it, which proves the URL: forgets the raw token. A connection that
     /// is signed already stays so with the key it has, whatever a second answer says.
     ///
@@ -144,8 +99,9 @@ impl Store {
                 receipt_key = coalesce(receipt_key, $8),
                 root_key = coalesce(root_key, $6),
                 identity = 'proved',
+                prove_at = null,
                 token = null,
-                remote_status = $2,
+                remote_status = case when remote_status = 'pending' then $2 else remote_status end,
                 remote = $3,
                 remote_prefix = $4,
                 last_contact_at = $5,
@@ -160,23 +116,6 @@ impl Store {
             &root_key,
             root_key.as_ref().map(|_| FIRST_GENERATION),
             answer.signed.as_ref().map(|peer| &peer.receipt_key)
-        );
-        Ok(())
-    }
-
-    /// The peer confirmed our decision of `epoch`; one confirmed before it changes nothing.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn set_acked(&self, id: ConnectionId, epoch: i64) -> Result<(), StoreError> {
-        execute!(
-            self,
-            "update connection
-            set acked_epoch = $2
-            where id = $1
-              and acked_epoch < $2",
-            id.to_string(),
-            epoch
         );
         Ok(())
     }
@@ -229,7 +168,8 @@ impl Store {
         Ok(())
     }
 
-    /// Our administrator's changes: all of them, or none. Another URL forgets where the peer's API was found.
+    /// Our administrator's changes: all of them, or none. Another URL forgets where the peer's API was found, and has to
+    /// be proved.
     ///
     /// # Errors
     /// [`StoreError::NameTaken`], or when the database fails.
@@ -253,6 +193,9 @@ impl Store {
             set name = coalesce($2, name),
                 url = coalesce($3, url),
                 remote_prefix = case when $3 is null then remote_prefix else null end,
+                identity = case when $3 is null then identity else 'claimed' end,
+                prove_at = case when $3 is null or local_status = 'pending' then prove_at else 0 end,
+                prove_attempts = case when $3 is null then prove_attempts else 0 end,
                 next_attempt_at = case when $3 is null then next_attempt_at else null end,
                 access = coalesce($4, access)
             where id = $1",
@@ -299,14 +242,5 @@ impl Store {
             id.to_string()
         );
         Ok(())
-    }
-}
-
-/// `revoked` is our administrator's word alone: the peer's can only cut the connection.
-fn as_heard(status: Status) -> Status {
-    if status == Status::Revoked {
-        Status::Severed
-    } else {
-        status
     }
 }

@@ -1,13 +1,18 @@
-//! What a connection keeps secret: its token's hash, the token until it was sent, and the keys of a signed one.
+//! What a connection keeps secret: its token's hash, the token until it was sent, and the keys of a signed one, which are
+//! two while it goes over to the next.
 //!
 //! Invariant: nothing of it is in the state but sealed, bound to its row and column.
+
+use jiff::Timestamp;
 
 use crate::base::secret::Secret;
 use crate::model::connection::{Auth, Connection, Direction};
 use crate::model::id::ConnectionId;
+use crate::model::rotation::Stage;
 use crate::store::pool::fetch_optional;
 use crate::store::record::Record;
 use crate::store::{Store, StoreError};
+use crate::wire::mask::PseudonymKey;
 use crate::wire::signing::{ConnectionKeys, Credentials, RootKey};
 
 /// The generation of the key that comes from the token.
@@ -31,6 +36,30 @@ pub struct SignedPeer {
     pub root_key: RootKey,
     /// With which the peer signs receipts; base64.
     pub receipt_key: String,
+}
+
+/// The keys with which a peer may sign.
+#[derive(Clone, Debug)]
+pub struct AcceptedKeys {
+    /// The usual ones.
+    pub current: ConnectionKeys,
+    /// Set while the connection goes over from one generation to the next.
+    pub second: Option<SecondKey>,
+}
+
+/// The second key of a connection.
+#[derive(Clone, Debug)]
+pub struct SecondKey {
+    /// What it is.
+    pub stage: Stage,
+    /// Its generation.
+    pub generation: u32,
+    /// The key.
+    pub root_key: RootKey,
+    /// Until when the peer may sign with it, where it is the previous one.
+    pub accepted_until: Option<Timestamp>,
+    /// How often it was offered in vain.
+    pub attempts: u32,
 }
 
 /// A connection's secrets as they are stored.
@@ -72,14 +101,112 @@ impl Store {
         }))
     }
 
+    /// The keys with which the peer of this connection may have signed at `now`; `None` where it does not sign. While the
+    /// answer to our registration is under way, those of the token: whoever took it may call already.
+    ///
+    /// # Errors
+    /// When the database fails or a value does not open with this key.
+    pub async fn accepted_keys(
+        &self,
+        id: ConnectionId,
+        now: Timestamp,
+    ) -> Result<Option<AcceptedKeys>, StoreError> {
+        let row = fetch_optional!(
+            self,
+            "select id, auth, registered, token, root_key, key_generation
+            from connection
+            where id = $1",
+            id.to_string()
+        );
+        let Some(row) = row else { return Ok(None) };
+        let record = Record::new("connection", "id", row);
+        if record.parsed::<Auth>("auth")? == Auth::Signed {
+            let second = self.second_key(id).await?.filter(|second| {
+                let until = second.accepted_until;
+                until.is_none_or(|until| until > now)
+            });
+            return Ok(Some(AcceptedKeys {
+                current: self.keys(id, &record)?,
+                second,
+            }));
+        }
+        if record.flag("registered")? {
+            return Ok(None);
+        }
+        let Some(sealed) = record.optional_text("token")? else {
+            return Ok(None);
+        };
+        let token = self.key.open(&place(id, "token"), &sealed)?;
+        Ok(Some(AcceptedKeys {
+            current: ConnectionKeys::derive(&RootKey::of_token(&token), 1),
+            second: None,
+        }))
+    }
+
+    /// The connection's second key, also one whose time is over.
+    ///
+    /// # Errors
+    /// When the database fails or a value does not open with this key.
+    pub async fn second_key(&self, id: ConnectionId) -> Result<Option<SecondKey>, StoreError> {
+        let row = fetch_optional!(
+            self,
+            "select connection_id, stage, generation, root_key, accepted_until, attempts
+            from rotation
+            where connection_id = $1",
+            id.to_string()
+        );
+        let Some(row) = row else { return Ok(None) };
+        let record = Record::new("rotation", "connection_id", row);
+        let sealed = record.text("root_key")?;
+        let opened = self.key.open(&place(id, "rotation"), &sealed)?;
+        let root_key = RootKey::from_text(&opened)
+            .ok_or_else(|| record.corrupt("root_key", "a connection's key"))?;
+        Ok(Some(SecondKey {
+            stage: record.parsed("stage")?,
+            generation: record.count("generation")?,
+            root_key,
+            accepted_until: record.optional_time("accepted_until")?,
+            attempts: record.count("attempts")?,
+        }))
+    }
+
+    /// The root key of a signed connection.
+    pub(super) async fn root_key(&self, id: ConnectionId) -> Result<Option<RootKey>, StoreError> {
+        let row = fetch_optional!(
+            self,
+            "select id, root_key from connection where id = $1",
+            id.to_string()
+        );
+        let Some(row) = row else { return Ok(None) };
+        let record = Record::new("connection", "id", row);
+        let Some(sealed) = record.optional_text("root_key")? else {
+            return Ok(None);
+        };
+        self.opened(id, &record, &sealed).map(Some)
+    }
+
+    fn opened(
+        &self,
+        id: ConnectionId,
+        record: &Record,
+        sealed: &str,
+    ) -> Result<RootKey, StoreError> {
+        let root = self.key.open(&place(id, "root_key"), sealed)?;
+        RootKey::from_text(&root).ok_or_else(|| record.corrupt("root_key", "a connection's key"))
+    }
+
     fn keys(&self, id: ConnectionId, record: &Record) -> Result<ConnectionKeys, StoreError> {
         let sealed = record.text("root_key")?;
-        let root = self.key.open(&place(id, "root_key"), &sealed)?;
-        let root = RootKey::from_text(&root)
-            .ok_or_else(|| record.corrupt("root_key", "a connection's key"))?;
+        let root = self.opened(id, record, &sealed)?;
         let generation = u32::try_from(record.number("key_generation")?)
             .map_err(|_| record.corrupt("key_generation", "a key's generation"))?;
         Ok(ConnectionKeys::derive(&root, generation))
+    }
+
+    /// With which this side makes pseudonyms for the peer; no rotation of the connection's own key changes it.
+    #[must_use]
+    pub fn pseudonym_key(&self, id: ConnectionId) -> PseudonymKey {
+        PseudonymKey::new(self.key.pseudonym(&format!("connection/{id}")))
     }
 
     /// The raw token, while the registration is still to be made.
@@ -137,7 +264,7 @@ impl Store {
         self.seal(id, "root_key", &peer.root_key.to_text())
     }
 
-    fn seal(
+    pub(super) fn seal(
         &self,
         id: ConnectionId,
         column: &str,
@@ -148,6 +275,6 @@ impl Store {
 }
 
 /// What a sealed value is bound to, so that it opens nowhere else.
-fn place(id: ConnectionId, column: &str) -> String {
+pub(super) fn place(id: ConnectionId, column: &str) -> String {
     format!("connection/{id}/{column}")
 }

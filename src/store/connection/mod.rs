@@ -1,15 +1,18 @@
 //! Connections. The token's hash is looked up by HMAC and kept only sealed, like the keys of a signed one.
 //!
-//! This file adds and reads them, `change` alters them, `keys` gives out what is sealed. Invariant: a connection our administrator deleted is found
-//! only by those who have yet to tell the peer.
+//! This file adds and reads them, `change` alters them, `keys` gives out what is sealed, `proof` keeps whether the peer
+//! proved who it is, `rotation` a second key. Invariant: a connection our administrator deleted is found only by those
+//! who have yet to tell the peer.
 
 mod change;
+mod claims;
 mod keys;
-
-use jiff::Timestamp;
+mod proof;
+mod rotation;
+mod standing;
 
 use crate::base::secret::Secret;
-use crate::model::connection::{Connection, Totals};
+use crate::model::connection::{Connection, Status, Totals};
 use crate::model::id::ConnectionId;
 use crate::model::url::PeerUrl;
 use crate::store::connection::keys::{FIRST_GENERATION, Sealed};
@@ -19,8 +22,11 @@ use crate::store::record::{
 };
 use crate::store::{ListPage, Store, StoreError};
 
-pub use change::{ConnectionEdit, PeerWord, RegistrationAnswer};
-pub use keys::{Kept, SignedPeer};
+pub use change::{ConnectionEdit, RegistrationAnswer};
+pub use claims::ExpiredClaim;
+pub use keys::{AcceptedKeys, Kept, SecondKey, SignedPeer};
+pub use rotation::NextKey;
+pub use standing::StandingStep;
 
 macro_rules! select_connection {
     ($rest:literal) => {
@@ -29,12 +35,16 @@ macro_rules! select_connection {
                 status_reason, auth, identity, requested_from, access, remote, created_at,
                 approved_at, approved_by, last_contact_at, unreachable_since, next_attempt_at,
                 total_transfers, total_rows, total_bytes, epoch, acked_epoch, registered,
-                peer_deleted, deleted_at
+                peer_deleted, deleted_at, wanted_tables, requires_signed, prove_at, prove_attempts,
+                key_generation, remote_epoch, unknown_times, unknown_since, severed_from,
+                contradicted, exchanged_at
             from connection ",
             $rest
         )
     };
 }
+
+pub(in crate::store) use select_connection;
 
 impl Store {
     /// Adds a connection, with what is `kept` of its token beside the hash.
@@ -54,6 +64,7 @@ impl Store {
     }
 
     async fn insert(&self, connection: &Connection, sealed: &Sealed) -> Result<(), StoreError> {
+        let unknown = connection.unknown;
         execute!(
             self,
             "insert into connection
@@ -62,9 +73,12 @@ impl Store {
                 approved_at, approved_by, last_contact_at, unreachable_since, next_attempt_at,
                 total_transfers, total_rows, total_bytes, epoch, acked_epoch, registered,
                 peer_deleted, deleted_at, token_lookup, token_hash, token, root_key,
-                key_generation, receipt_key)
+                key_generation, receipt_key, wanted_tables, requires_signed, prove_at,
+                prove_attempts, remote_epoch, contradicted, exchanged_at, unknown_times,
+                unknown_since, severed_from)
             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-                $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)",
+                $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34,
+                $35, $36, $37, $38, $39, $40, $41, $42, $43)",
             connection.id.to_string(),
             &connection.name,
             connection.direction.as_str(),
@@ -97,7 +111,19 @@ impl Store {
             &sealed.token,
             &sealed.root_key,
             sealed.root_key.as_ref().map(|_| FIRST_GENERATION),
-            &sealed.receipt_key
+            &sealed.receipt_key,
+            optional_json(some_of(&connection.wanted_tables))?,
+            connection.requires_signed,
+            optional_micros(connection.prove_at),
+            i64::from(connection.prove_attempts),
+            connection.remote_epoch,
+            connection.contradicted,
+            optional_micros(connection.exchanged_at),
+            unknown.map_or(0, |unknown| i64::from(unknown.times)),
+            optional_micros(unknown.map(|unknown| unknown.since)),
+            unknown
+                .and_then(|unknown| unknown.severed_from)
+                .map(Status::as_str)
         );
         Ok(())
     }
@@ -174,29 +200,19 @@ impl Store {
         rows.into_iter().map(read).collect()
     }
 
-    /// Those the healing loop has something to do for, due at `now`, oldest first: not registered yet (unless deleted
-    /// or revoked, when there is nothing left to ask for), undelivered, also the deleted, or unreachable when they were
-    /// last called (unless they ended).
+    /// Those the healing loop may have something to do for, oldest first: all that are not over, and those whose end
+    /// the peer may have to hear of, also the deleted.
     ///
     /// # Errors
     /// When the database fails or what it holds cannot be read.
-    pub async fn connections_to_tell(&self, now: Timestamp) -> Result<Vec<Connection>, StoreError> {
+    pub async fn connections_to_heal(&self) -> Result<Vec<Connection>, StoreError> {
         let rows = fetch_all!(
             self,
             select_connection!(
-                "where (next_attempt_at is null or next_attempt_at <= $1)
-                  and (
-                    (not registered and deleted_at is null and local_status <> 'revoked')
-                    or (registered and not peer_deleted and acked_epoch < epoch)
-                    or (
-                      registered and unreachable_since is not null and deleted_at is null
-                      and local_status <> 'revoked'
-                      and remote_status not in ('revoked', 'severed')
-                    )
-                  )
+                "where (deleted_at is null and local_status <> 'revoked')
+                  or (registered and not peer_deleted and acked_epoch < epoch)
                 order by id"
-            ),
-            micros(now)
+            )
         );
         rows.into_iter().map(read).collect()
     }
@@ -209,6 +225,10 @@ fn name_taken(fault: StoreError, name: &str) -> StoreError {
     } else {
         fault
     }
+}
+
+fn some_of<T>(list: &[T]) -> Option<&[T]> {
+    (!list.is_empty()).then_some(list)
 }
 
 fn read(row: Row) -> Result<Connection, StoreError> {
@@ -245,8 +265,17 @@ fn connection(record: &Record) -> Result<Connection, StoreError> {
         },
         epoch: record.number("epoch")?,
         acked_epoch: record.number("acked_epoch")?,
+        remote_epoch: record.number("remote_epoch")?,
+        unknown: standing::unknown(record)?,
+        contradicted: record.flag("contradicted")?,
+        exchanged_at: record.optional_time("exchanged_at")?,
         registered: record.flag("registered")?,
         peer_deleted: record.flag("peer_deleted")?,
         deleted_at: record.optional_time("deleted_at")?,
+        wanted_tables: record.optional_json("wanted_tables")?.unwrap_or_default(),
+        requires_signed: record.flag("requires_signed")?,
+        prove_at: record.optional_time("prove_at")?,
+        prove_attempts: record.count("prove_attempts")?,
+        key_generation: record.optional_count("key_generation")?,
     })
 }

@@ -16,7 +16,7 @@ type Rows = BTreeMap<u32, u8>;
 
 fn tally(rows: &Rows) -> Tally {
     let root = RootKey::of_token(&Secret::new("token".to_owned()));
-    let key = TallyKey::of(ConnectionKeys::derive(&root, 1).row());
+    let key = TallyKey::of(&ConnectionKeys::derive(&root, 1).row());
     let budget = SpoolBudget {
         memory: 2_000,
         disk: 1 << 24,

@@ -3,11 +3,12 @@
 use crate::model::connection::{Connection, Direction};
 use crate::model::grant::Grant;
 use crate::model::id::ConnectionId;
-use crate::store::ConnectionEdit;
+use crate::store::{ConnectionEdit, StoreError};
 use crate::sync::connections::address::checked_url;
 use crate::sync::connections::grant::checked_grant;
 use crate::sync::connections::lookup::existing;
 use crate::sync::connections::name::cleaned;
+use crate::sync::connections::naming::make_way;
 use crate::sync::{Actor, Ctx, SyncError};
 
 /// What an administrator changes of a connection.
@@ -43,13 +44,7 @@ pub async fn edit(
     };
     let name = edit.name.as_deref().map(checked_name).transpose()?;
     let grant = match edit.grant {
-        Some(_) if known.direction == Direction::Receiver => {
-            return Err(SyncError::Invalid {
-                field: "grant",
-                message: "this connection receives; what it may see, the peer decides".to_owned(),
-            });
-        }
-        Some(grant) => Some(checked_grant(ctx, grant).await?),
+        Some(grant) => Some(fitting_grant(ctx, &known, grant).await?),
         None => None,
     };
     let edit = ConnectionEdit {
@@ -59,7 +54,14 @@ pub async fn edit(
     };
     let changed = changed(&edit);
     if !changed.is_empty() {
-        ctx.store.edit_connection(id, &edit).await?;
+        match ctx.store.edit_connection(id, &edit).await {
+            Err(StoreError::NameTaken(name)) if make_way(ctx, &name).await? => {
+                ctx.store.edit_connection(id, &edit).await?;
+            }
+            done => done?,
+        }
+        // Another URL has to be proved.
+        ctx.janitor.wake();
         ctx.audit(
             actor,
             "connection.edit",
@@ -70,6 +72,24 @@ pub async fn edit(
         ctx.healer.wake();
     }
     existing(ctx, id).await
+}
+
+/// A grant that `known` can have.
+///
+/// # Errors
+/// [`SyncError::Invalid`] when it cannot; [`SyncError::Engine`] when the site database cannot be asked.
+pub(super) async fn fitting_grant(
+    ctx: &Ctx,
+    known: &Connection,
+    grant: Grant,
+) -> Result<Grant, SyncError> {
+    if known.direction == Direction::Receiver {
+        return Err(SyncError::Invalid {
+            field: "grant",
+            message: "this connection receives; what it may see, the peer decides".to_owned(),
+        });
+    }
+    checked_grant(ctx, grant).await
 }
 
 /// What an edit changes, for the audit.

@@ -2,54 +2,83 @@
 //!
 //! Invariant: nothing here touches `local_status`: a peer can end or pause a connection, never lift what we decided.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use crate::model::connection::{Connection, Direction, Status};
-use crate::store::{PeerWord, StoreError};
-use crate::sync::connections::tell::note_presence;
+use crate::model::connection::{Auth, Connection, Direction, Status};
+use crate::model::standing::Standing;
+use crate::store::StoreError;
+use crate::sync::connections::contact::note_contact;
+use crate::sync::connections::take::{Event, take};
 use crate::sync::{Actor, Ctx};
+use crate::wire::messages::StandingWord;
 
-/// Contact is noted at most this often, so that reading does not write each time.
-const CONTACT_EVERY: SignedDuration = SignedDuration::from_secs(60);
+/// Why what a peer says of its side is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum HeardError {
+    /// It makes no sense.
+    #[error("Invalid evenkeel: status, epoch and seen_epoch are expected")]
+    Nonsense,
+    /// Our own state.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
-/// The peer set its status to `status` (active, suspended or revoked).
+/// What a peer sent of its side.
+#[derive(Clone, Debug, Default)]
+pub struct Said {
+    /// The published word (active, suspended or revoked), where the call has one.
+    pub status: Option<Status>,
+    /// How a signed peer stands.
+    pub standing: Option<StandingWord>,
+}
+
+/// What a peer is told of ours.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// The stricter of both words, and of the time of the grant.
+    pub status: Status,
+    /// How we stand, for a signed peer.
+    pub standing: Option<StandingWord>,
+}
+
+/// The peer called, and may have said how it stands: takes that in, and tells how we stand then.
 ///
 /// # Errors
-/// Only our own state's.
-pub async fn hear_status(
+/// See [`HeardError`].
+pub async fn hear(
     ctx: &Ctx,
     connection: &Connection,
-    status: Status,
+    said: &Said,
     actor: &Actor,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let word = match status {
-        Status::Revoked => PeerWord {
-            status: Status::Severed,
-            deleted: false,
-            reason: Some("revoked by the peer's administrator".to_owned()),
-        },
-        status => PeerWord {
-            status,
-            deleted: false,
-            reason: None,
-        },
+) -> Result<Told, HeardError> {
+    let now = Timestamp::now();
+    let is_signed = connection.auth == Auth::Signed;
+    let standing = said.standing.as_ref().filter(|_| is_signed);
+    let event = match (standing, said.status) {
+        (Some(standing), _) => Event::of(standing).ok_or(HeardError::Nonsense)?,
+        (None, Some(status)) => Event::Plain { status, is_signed },
+        (None, None) if connection.unknown.is_some() => Event::Known,
+        (None, None) => {
+            note_contact(ctx, connection, now).await?;
+            return Ok(told(connection, Standing::from(connection), now));
+        }
     };
-    if word.status == connection.remote_status {
-        return note_contact(ctx, connection, now).await;
+    let after = take(ctx, connection, event, actor, now).await?;
+    let standing = after.unwrap_or_else(|| Standing::from(connection));
+    Ok(told(connection, standing, now))
+}
+
+fn told(connection: &Connection, standing: Standing, now: Timestamp) -> Told {
+    Told {
+        status: standing.status().max(connection.by_time(now)),
+        standing: (connection.auth == Auth::Signed).then(|| ours(connection, &standing)),
     }
-    ctx.store.set_peer_word(connection.id, &word, now).await?;
-    ctx.audit(
-        actor,
-        "connection.peer_status",
-        &connection.id.to_string(),
-        Some(status.to_string()),
-    )
-    .await;
-    // What waits for this connection may go on now.
-    ctx.runner.wake();
-    ctx.alerter.wake();
-    Ok(())
+}
+
+/// How we stand, as it is told.
+pub(super) fn ours(connection: &Connection, standing: &Standing) -> StandingWord {
+    let is_rejected = standing.local == Status::Revoked && connection.approved_at.is_none();
+    StandingWord::of(standing.word(), is_rejected)
 }
 
 /// The peer deleted its side: it is not found by the peer's calls from now on, the history stays.
@@ -60,64 +89,30 @@ pub async fn hear_deletion(
     ctx: &Ctx,
     connection: &Connection,
     actor: &Actor,
-    now: Timestamp,
 ) -> Result<(), StoreError> {
-    let word = PeerWord {
-        status: Status::Severed,
-        deleted: true,
-        reason: Some("deleted by the peer's administrator".to_owned()),
-    };
-    ctx.store.set_peer_word(connection.id, &word, now).await?;
-    ctx.audit(
-        actor,
-        "connection.peer_delete",
-        &connection.id.to_string(),
-        None,
-    )
-    .await;
-    ctx.alerter.wake();
+    take(ctx, connection, Event::Deletion, actor, Timestamp::now()).await?;
     Ok(())
 }
 
-/// The status a receiver is told of the row on which we give. Its asking confirms a row that our own administrator
-/// made or approved; it never stands in for that approval.
+/// What the published protocol tells a receiver of the row on which we give: the stricter of both words. The asking of
+/// one that counts no epochs confirms a row that our own administrator made or approved; it never stands in for that
+/// approval.
 ///
 /// # Errors
-/// Only our own state's.
+/// See [`HeardError`].
 pub async fn tell_status(
     ctx: &Ctx,
     connection: &Connection,
+    said: Said,
     actor: &Actor,
-    now: Timestamp,
-) -> Result<Status, StoreError> {
-    if is_confirmed_by_asking(connection) {
-        hear_status(ctx, connection, Status::Active, actor, now).await?;
-        return Ok(connection.local_status);
-    }
-    note_contact(ctx, connection, now).await?;
-    Ok(connection.status())
+) -> Result<Told, HeardError> {
+    let is_confirmed = said.standing.is_none() && is_confirmed_by_asking(connection);
+    let status = is_confirmed.then_some(Status::Active);
+    hear(ctx, connection, &Said { status, ..said }, actor).await
 }
 
 fn is_confirmed_by_asking(connection: &Connection) -> bool {
     connection.direction == Direction::Sender
         && connection.local_status == Status::Active
         && connection.remote_status == Status::Pending
-}
-
-/// An authenticated call came: the peer is there.
-///
-/// # Errors
-/// Only our own state's.
-pub async fn note_contact(
-    ctx: &Ctx,
-    connection: &Connection,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let is_recent = connection
-        .last_contact_at
-        .is_some_and(|last| now.duration_since(last) < CONTACT_EVERY);
-    if !is_recent {
-        note_presence(ctx, connection, None, now).await?;
-    }
-    Ok(())
 }

@@ -3,11 +3,14 @@
 //! Invariant: a row the peer deleted on its side, or our administrator on ours, is not found; a signed connection is
 //! found only by a request that its peer signed.
 
+use std::net::IpAddr;
+
 use crate::model::connection::{Auth, Connection, Direction};
 use crate::model::id::ConnectionId;
 use crate::model::url::PeerUrl;
 use crate::store::StoreError;
-use crate::sync::{Ctx, SyncError};
+use crate::sync::connections::moved::follow;
+use crate::sync::{Actor, Ctx, SyncError};
 use crate::wire::signing::SignatureFault;
 
 /// The connection a peer names.
@@ -17,6 +20,8 @@ pub struct Claim<'a> {
     pub token_hash: &'a str,
     /// The one whose peer signed the request; `None` for an unsigned one.
     pub proved: Option<ConnectionId>,
+    /// Where the request came from.
+    pub from: Option<IpAddr>,
 }
 
 /// Why a peer's connection was not looked up.
@@ -42,7 +47,8 @@ pub async fn existing(ctx: &Ctx, id: ConnectionId) -> Result<Connection, SyncErr
     ctx.store.connection(id).await?.ok_or_else(unknown)
 }
 
-/// The row, of either direction, with this peer's URL and this token's hash.
+/// The row, of either direction, with this peer's URL and this token's hash; or the one whose peer signed the request,
+/// which is then at that URL.
 ///
 /// # Errors
 /// See [`LookupError`].
@@ -51,11 +57,21 @@ pub async fn by_url_and_token_hash(
     url: &str,
     claim: Claim<'_>,
 ) -> Result<Option<Connection>, LookupError> {
-    let Ok(url) = PeerUrl::parse(url) else {
+    let found = ctx.store.connections_by_hash(claim.token_hash).await?;
+    let parsed = PeerUrl::parse(url).ok();
+    // Who signed is known by that, wherever it is.
+    let is = |row: &Connection| claim.proved == Some(row.id) || Some(&row.url) == parsed.as_ref();
+    let Some(row) = chosen(found, claim, is)? else {
         return Ok(None);
     };
-    let found = ctx.store.connections_by_hash(claim.token_hash).await?;
-    Ok(chosen(found, claim, |row| row.url == url)?)
+    if claim.proved.is_none() {
+        return Ok(Some(row));
+    }
+    let actor = Actor {
+        name: format!("peer:{}", row.name),
+        address: claim.from,
+    };
+    Ok(Some(follow(ctx, row, url, &actor).await?))
 }
 
 /// The row on which this site gives to the holder of this token.
@@ -113,6 +129,7 @@ mod tests {
             let claim = Claim {
                 token_hash: "h",
                 proved,
+                from: None,
             };
             chosen(rows, claim, |_| true).map(|found| found.map(|row| row.id))
         };

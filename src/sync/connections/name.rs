@@ -70,6 +70,8 @@ mod tests {
             site_name: "berlin".to_owned(),
             version: "0.1.0".to_owned(),
             receipt_key: None,
+            wants: None,
+            tables: None,
         };
         assert!(remote_site(&hello("0192d1c8-3b7e-7000-8000-000000000001")).is_some());
         assert!(remote_site(&hello("berlin")).is_none());

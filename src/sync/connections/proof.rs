@@ -8,9 +8,10 @@ use jiff::Timestamp;
 
 use crate::model::connection::{Auth, Connection, Direction};
 use crate::model::id::ConnectionId;
-use crate::store::StoreError;
+use crate::store::{AcceptedKeys, StoreError};
 use crate::sync::Ctx;
 use crate::sync::connections::lookup::{Claim, LookupError};
+use crate::sync::connections::rotate::note_use;
 use crate::wire::signing::{
     Answer, CHECKS, ConnectionKeys, Nonce, NonceBounds, Presented, Received, Remembered, Request,
     Seal, SeenNonces, Signature, SignatureFault, sign_answer,
@@ -40,6 +41,8 @@ pub struct Proved {
     keys: ConnectionKeys,
     /// Ours.
     direction: Direction,
+    /// Set while the connection changes from one key to the next.
+    changing: Option<Box<(Connection, AcceptedKeys)>>,
     request: Signature,
     nonce: Nonce,
 }
@@ -72,8 +75,11 @@ pub async fn prove(
     let named = ctx.store.connections_by_hash(&presented.connection).await?;
     let mut outcome = Ok(None);
     for connection in named.iter().filter(|row| may_sign(row)) {
-        let credentials = ctx.store.credentials(connection.id).await?;
-        let Some(keys) = credentials.and_then(|credentials| credentials.keys) else {
+        let Some(accepted) = ctx.store.accepted_keys(connection.id, now).await? else {
+            continue;
+        };
+        let Some(keys) = of_generation(&accepted, presented.generation) else {
+            outcome = Err(SignatureFault::INVALID.into());
             continue;
         };
         let received = Received {
@@ -83,9 +89,7 @@ pub async fn prove(
             now: now.as_second(),
             started: ctx.started_at.as_second(),
         };
-        if keys.generation != presented.generation {
-            outcome = Err(SignatureFault::INVALID.into());
-        } else if let Err(fault) = received.pass(&CHECKS) {
+        if let Err(fault) = received.pass(&CHECKS) {
             outcome = Err(fault.into());
         } else {
             take_once(ctx, connection.id, presented, now)?;
@@ -94,6 +98,10 @@ pub async fn prove(
                 name: presented.connection.clone(),
                 keys,
                 direction: connection.direction,
+                changing: accepted
+                    .second
+                    .is_some()
+                    .then(|| Box::new((connection.clone(), accepted))),
                 request: presented.signature,
                 nonce: presented.nonce,
             }));
@@ -102,8 +110,32 @@ pub async fn prove(
     outcome
 }
 
+fn of_generation(accepted: &AcceptedKeys, generation: u32) -> Option<ConnectionKeys> {
+    let second = accepted.second.as_ref();
+    if accepted.current.generation == generation {
+        return Some(accepted.current.clone());
+    }
+    second
+        .filter(|second| second.generation == generation)
+        .map(|second| ConnectionKeys::derive(&second.root_key, generation))
+}
+
+/// What the peer's use of a key tells, once its request is known to be no offer of another.
+///
+/// # Errors
+/// Only our own state's.
+pub async fn note_proved(ctx: &Ctx, proved: &Proved, now: Timestamp) -> Result<(), StoreError> {
+    let Some(changing) = &proved.changing else {
+        return Ok(());
+    };
+    let (connection, accepted) = &**changing;
+    note_use(ctx, connection, accepted, proved.keys.generation, now).await
+}
+
+/// A peer that has our registration may sign before its answer has come: it holds the token.
 fn may_sign(connection: &Connection) -> bool {
-    connection.auth == Auth::Signed && !connection.peer_deleted
+    let is_signed = connection.auth == Auth::Signed || !connection.registered;
+    is_signed && !connection.peer_deleted
 }
 
 fn take_once(
@@ -121,6 +153,12 @@ fn take_once(
 }
 
 impl Proved {
+    /// Of the key that signed it.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.keys.generation
+    }
+
     /// The connection that a request of this proof may speak of, by the name that stands in its body.
     ///
     /// # Errors
@@ -132,6 +170,7 @@ impl Proved {
         Ok(Claim {
             token_hash,
             proved: Some(self.connection),
+            from: None,
         })
     }
 

@@ -9,17 +9,18 @@ use tokio::sync::Semaphore;
 
 use crate::base::secret::{Secret, token_hash};
 use crate::model::connection::{Auth, Connection, Direction, Status};
-use crate::model::id::ConnectionId;
 use crate::model::policy::IncomingMode;
-use crate::model::url::PeerUrl;
-use crate::store::{Kept, SignedPeer, StoreError};
+use crate::model::table::TableName;
+use crate::store::{Kept, SignedPeer};
 use crate::sync::connections::address::checked_url;
 use crate::sync::connections::announce::signed_peer;
-use crate::sync::connections::name::{NAME_CHARACTERS, cleaned, remote_site};
+use crate::sync::connections::claims::has_room;
+use crate::sync::connections::name::{cleaned, remote_site};
+use crate::sync::connections::naming::insert_under_free_name;
 use crate::sync::connections::password::is_password;
 use crate::sync::connections::policy::IncomingPolicy;
 use crate::sync::{Actor, Ctx, SyncError};
-use crate::wire::messages::{EvenkeelHello, PublishedRefusal};
+use crate::wire::messages::{EvenkeelHello, PublishedRefusal, WANTS_RECEIVER};
 
 /// What a stranger sent.
 #[derive(Debug)]
@@ -53,16 +54,24 @@ pub enum RegistrationRefusal {
     /// Another token for a site that an administrator knows already.
     #[error("Connection already exists for this site")]
     Exists,
+    /// Too many wait already.
+    #[error(
+        "Too many registrations wait for approval; try again later, or ask the administrator of this site to look at them"
+    )]
+    Crowded,
     /// Our own fault.
     #[error(transparent)]
     Sync(#[from] SyncError),
 }
 
+/// Tables that it may name.
+const WANTED_TABLES: usize = 1_000;
+
 /// Registrations are decided one after the other, so that two equal ones make one row.
 static DECIDING: Semaphore = Semaphore::const_new(1);
 
 /// Takes a registration under `policy` (not `deny_all`: that is refused before the request is read).
-/// Every mode leaves the row pending. One that announces that it signs is signed from the start; another registration
+/// Every mode leaves the row pending; `auto_accept` has a site that signs prove who it is then. One that announces that it signs is signed from the start; another registration
 /// never changes that.
 ///
 /// # Errors
@@ -77,6 +86,10 @@ pub async fn register(
     let signed = signed_by(&registration)?;
     if signed.is_some() {
         new.auth = Auth::Signed;
+        // It answers first: whoever asks is not kept waiting for their own proof.
+        let is_taken =
+            policy.mode == IncomingMode::AutoAccept && new.direction == Direction::Receiver;
+        new.prove_at = is_taken.then_some(now);
     }
     if policy.mode == IncomingMode::RequirePassword {
         check_password(policy, registration.password.clone()).await?;
@@ -93,10 +106,14 @@ pub async fn register(
         .connections_by_url(&new.url)
         .await
         .map_err(SyncError::from)?;
-    match decision(&new.url, &by_token, &by_url) {
+    match decision(&new, &by_token, &by_url) {
         Decision::Repeated(known) => return Ok(known.clone()),
         Decision::Exists => return Err(RegistrationRefusal::Exists),
         Decision::New => {}
+    }
+    let origins = ctx.store.claim_origins().await.map_err(SyncError::from)?;
+    if !has_room(&origins, registration.from) {
+        return Err(RegistrationRefusal::Crowded);
     }
     let kept = signed.as_ref().map_or(Kept::Nothing, Kept::Keys);
     let made = insert_under_free_name(ctx, new, &hash, kept).await?;
@@ -112,28 +129,34 @@ pub async fn register(
     )
     .await;
     ctx.alerter.wake();
+    ctx.janitor.wake();
     Ok(made)
 }
 
+#[derive(Debug, PartialEq)]
 enum Decision<'a> {
     Repeated(&'a Connection),
     Exists,
     New,
 }
 
-/// What becomes of a registration from `url`, given the rows with its token and those with its URL.
-fn decision<'a>(url: &PeerUrl, by_token: &'a [Connection], by_url: &[Connection]) -> Decision<'a> {
+/// What becomes of a registration that would make the row `new`, given the rows with its token and those with its URL.
+fn decision<'a>(
+    new: &Connection,
+    by_token: &'a [Connection],
+    by_url: &[Connection],
+) -> Decision<'a> {
     let here = || {
         by_token
             .iter()
-            .filter(|row| row.url == *url && !row.peer_deleted)
+            .filter(|row| row.url == new.url && !row.peer_deleted)
     };
-    if let Some(known) = here().find(|row| row.direction == Direction::Receiver) {
+    if let Some(known) = here().find(|row| row.direction == new.direction) {
         return Decision::Repeated(known);
     }
     let is_other = |row: &&Connection| !by_token.iter().any(|known| known.id == row.id);
     let blocks = |row: &Connection| {
-        row.direction == Direction::Receiver
+        row.direction == new.direction
             && row.approved_at.is_some()
             && row.remote_status != Status::Severed
             && !row.peer_deleted
@@ -196,14 +219,35 @@ fn checked(
             invalid("Invalid evenkeel: site_id must be a UUID, site_name and version text")
         })?),
     };
+    let (direction, wanted_tables) = wish(registration.evenkeel.as_ref())?;
     Ok(Connection {
+        wanted_tables,
         remote_status: Status::Active,
         requested_from: registration.from.map(|address| address.to_string()),
         remote,
         last_contact_at: Some(now),
         registered: true,
-        ..Connection::new(Direction::Receiver, name, url, now)
+        ..Connection::new(direction, name, url, now)
     })
+}
+
+/// Which way rows are to flow, seen from here, and which tables a site that asks for access would like to read.
+fn wish(hello: Option<&EvenkeelHello>) -> Result<(Direction, Vec<TableName>), RegistrationRefusal> {
+    let invalid = |words: &str| RegistrationRefusal::Invalid(format!("Invalid evenkeel: {words}"));
+    let Some((wants, hello)) = hello.and_then(|hello| Some((hello.wants.as_deref()?, hello)))
+    else {
+        return Ok((Direction::Receiver, Vec::new()));
+    };
+    if wants != WANTS_RECEIVER {
+        return Err(invalid("wants can only be \"receiver\""));
+    }
+    let names = hello.tables.as_deref().unwrap_or_default();
+    if names.len() > WANTED_TABLES {
+        return Err(invalid("tables names more than 1000"));
+    }
+    let tables: Result<Vec<TableName>, _> = names.iter().map(|name| name.parse()).collect();
+    let tables = tables.map_err(|_| invalid("tables must be names of tables"))?;
+    Ok((Direction::Sender, tables))
 }
 
 /// 43 characters of base64url come from Evenkeel and PhoenixKit; other programs may make others.
@@ -211,42 +255,76 @@ fn is_token(text: &str) -> bool {
     (16..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Inserts `connection`, under its name or with `-2`, `-3`, ... behind it.
-///
-/// # Errors
-/// Only our own state's.
-pub(super) async fn insert_under_free_name(
-    ctx: &Ctx,
-    mut connection: Connection,
-    hash: &Secret<String>,
-    kept: Kept<'_>,
-) -> Result<Connection, SyncError> {
-    let wanted = connection.name.clone();
-    for at in 1_u32.. {
-        connection.name = numbered(&wanted, at, connection.id);
-        match ctx.store.insert_connection(&connection, hash, kept).await {
-            Err(StoreError::NameTaken(_)) if at <= NUMBERED => {}
-            done => {
-                done?;
-                break;
-            }
+#[cfg(test)]
+mod tests {
+    use super::{Connection, Decision, Direction, Status, decision};
+    use crate::model::fixture;
+
+    /// A row at the URL of every other one here.
+    fn row(direction: Direction, approved: bool) -> Connection {
+        let row = fixture::connection(Status::Pending, Status::Active);
+        Connection {
+            direction,
+            approved_at: approved.then_some(row.created_at),
+            ..row
         }
     }
-    Ok(connection)
-}
 
-/// After so many equal names the row's own identifier makes the difference.
-const NUMBERED: u32 = 50;
-
-fn numbered(name: &str, at: u32, id: ConnectionId) -> String {
-    let ending = match at {
-        1 => return name.to_owned(),
-        at if at <= NUMBERED => format!("-{at}"),
-        _ => format!("-{id}"),
-    };
-    let kept: String = name
-        .chars()
-        .take(NAME_CHARACTERS.saturating_sub(ending.len()))
-        .collect();
-    kept + &ending
+    #[test]
+    fn only_what_a_person_approved_stands_in_a_registrations_way() {
+        use Direction::{Receiver, Sender};
+        let other = |direction, approved, change: fn(&mut Connection)| {
+            let mut row = row(direction, approved);
+            change(&mut row);
+            row
+        };
+        let nothing = |_: &mut Connection| {};
+        for (named, known, by_token, expected) in [
+            ("the same again", row(Receiver, false), true, "repeated"),
+            ("the same, approved", row(Receiver, true), true, "repeated"),
+            ("another claim", row(Receiver, false), false, "new"),
+            (
+                "approved, another token",
+                row(Receiver, true),
+                false,
+                "exists",
+            ),
+            ("the other way", row(Sender, true), false, "new"),
+            ("our own token", row(Sender, true), true, "exists"),
+            (
+                "ended by the peer",
+                other(Receiver, true, |row| row.remote_status = Status::Severed),
+                false,
+                "new",
+            ),
+            (
+                "deleted by the peer",
+                other(Receiver, true, |row| row.peer_deleted = true),
+                true,
+                "new",
+            ),
+            (
+                "not approved",
+                other(Receiver, false, nothing),
+                false,
+                "new",
+            ),
+        ] {
+            let new = row(Receiver, false);
+            let by_url = [known.clone()];
+            let tokens = if by_token { vec![known] } else { Vec::new() };
+            let found = match decision(&new, &tokens, &by_url) {
+                Decision::Repeated(_) => "repeated",
+                Decision::Exists => "exists",
+                Decision::New => "new",
+            };
+            assert_eq!(found, expected, "{named}");
+        }
+        // One that asks for access is stopped by another of its kind alone.
+        let wish = row(Sender, false);
+        let given = [row(Receiver, true)];
+        assert_eq!(decision(&wish, &[], &given), Decision::New);
+        let asked = [row(Sender, true)];
+        assert_eq!(decision(&wish, &[], &asked), Decision::Exists);
+    }
 }

@@ -15,6 +15,7 @@ use crate::model::table::TableName;
 use crate::remote::IncomingRows;
 use crate::sync::SyncError;
 use crate::sync::contract::Contract;
+use crate::sync::pull::whole::{Piece, WholeTable};
 use crate::wire::InvalidValue;
 use crate::wire::frame::TARGET_BYTES;
 use crate::wire::json::field_to_text;
@@ -38,6 +39,33 @@ impl Received {
     }
 }
 
+/// Where rows come from.
+pub(super) enum Incoming {
+    /// A stream of frames.
+    Frames(Box<IncomingRows>),
+    /// JSON answers.
+    Json(Box<WholeTable>),
+}
+
+impl Incoming {
+    async fn next(&mut self) -> Result<Option<Piece>, SyncError> {
+        match self {
+            Self::Frames(rows) => Ok(rows.next().await?.map(|batch| Piece {
+                batch,
+                refused: Vec::new(),
+            })),
+            Self::Json(rows) => rows.next().await,
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Frames(rows) => rows.bytes(),
+            Self::Json(rows) => rows.bytes(),
+        }
+    }
+}
+
 /// Where converted rows go, and by which rules they are converted.
 pub(super) struct Feed {
     pub(super) table: TableName,
@@ -51,25 +79,25 @@ pub(super) struct Feed {
 
 impl Feed {
     /// Passes all rows on; returns those that do not fit their destination's width.
-    pub(super) async fn run(
-        self,
-        mut rows: IncomingRows,
-    ) -> Result<Vec<QuarantinedRow>, SyncError> {
+    pub(super) async fn run(self, mut rows: Incoming) -> Result<Vec<QuarantinedRow>, SyncError> {
         let mut rejected = Vec::new();
         let mut writer = RowWriter::for_batches_of(TARGET_BYTES);
         loop {
-            let batch = rows.next().await?;
+            let piece = rows.next().await?;
             self.received.bytes.store(rows.bytes(), Ordering::Relaxed);
-            let Some(batch) = batch else { break };
-            self.received
-                .rows
-                .fetch_add(batch.rows.into(), Ordering::Relaxed);
+            let Some(Piece { batch, refused }) = piece else {
+                break;
+            };
+            let came = u64::from(batch.rows)
+                .saturating_add(u64::try_from(refused.len()).unwrap_or(u64::MAX));
+            self.received.rows.fetch_add(came, Ordering::Relaxed);
+            rejected.extend(refused);
             let batch = self.converted(batch, &mut writer, &mut rejected)?;
             if rejected.len() > self.max_rejected {
                 let limit = self.max_rejected;
                 return Err(EngineError::too_many_rejected(&self.table, limit, &rejected).into());
             }
-            if self.sink.send(Ok(Flow::Rows(batch))).await.is_err() {
+            if batch.rows > 0 && self.sink.send(Ok(Flow::Rows(batch))).await.is_err() {
                 // The applying side has ended; its own error tells why.
                 return Ok(rejected);
             }

@@ -2,23 +2,28 @@
 //!
 //! Whatever starts work inserts a run and wakes the runner; [`execute`] is what the runner then does.
 
+mod decode;
 mod feed;
 mod offer;
 mod order;
+mod pages;
 mod plan;
+mod published;
 mod report;
 mod table;
+mod whole;
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::connection::{Connection, Direction, Status};
 use crate::model::id::ConnectionId;
+use crate::model::repair::Repair;
 use crate::model::run::{Progress, Run, RunStatus, RunTable};
 use crate::remote::{Peer, RemoteError};
-use crate::sync::connections::{existing, note_presence, tell_peer};
+use crate::sync::connections::{existing, heal, note_presence};
 use crate::sync::pull::order::refuse_second_writer;
-use crate::sync::{Ctx, SyncError};
+use crate::sync::{Actor, Ctx, SyncError};
 use crate::wire::signing::Credentials;
 
 pub use offer::{OfferedSchema, OfferedTable, offered_records, offered_schema, offered_tables};
@@ -57,7 +62,7 @@ pub async fn execute(
     prepare(run);
     if connection.is_undelivered() {
         // The peer refuses as long as it knows only of an earlier decision, such as a suspension that was lifted.
-        tell_peer(ctx, &connection, Timestamp::now()).await?;
+        heal(ctx, &connection, Repair::TellDecision, &Actor::daemon()).await?;
     }
     let planning = async {
         let source = Source::open(ctx, &connection).await?;

@@ -9,6 +9,7 @@ use crate::model::table::{Table, TableName, parents_first};
 use crate::remote::RemoteError;
 use crate::sync::contract::Contract;
 use crate::sync::mapping::MappedSource;
+use crate::sync::pull::published::{Counts, Sends, catalogue_of};
 use crate::sync::pull::{Source, is_done};
 use crate::sync::{Ctx, SyncError};
 use crate::wire::messages::PublishedRefusal;
@@ -25,6 +26,7 @@ pub(super) struct TablePull {
     pub(super) target: Table,
     pub(super) contract: Contract,
     pub(super) rows_estimate: Option<u64>,
+    pub(super) sends: Sends,
 }
 
 /// A table as both sides know it.
@@ -32,6 +34,7 @@ pub(super) struct Sides<'a> {
     order: &'a TableOrder,
     there: MappedSource,
     here: Option<Table>,
+    sends: Sends,
 }
 
 /// Decides everything that can be decided before rows move. Tables that earlier attempts finished are left out.
@@ -64,6 +67,7 @@ pub(super) async fn make(
             target,
             contract,
             rows_estimate: side.there.row_estimate(),
+            sends: side.sends,
         });
     }
     // A peer may estimate anything, so that the sum may be beyond all numbers.
@@ -85,21 +89,28 @@ pub(super) async fn look<'a>(
     run: &[TableOrder],
     source: &Source,
 ) -> Result<Vec<Sides<'a>>, SyncError> {
-    let mut sides = Vec::new();
+    let (mut sides, mut counts) = (Vec::new(), Counts::default());
     for order in wanted {
         let name = &order.source_table;
-        let (_, catalogue) = source
+        let (published, catalogue) = source
             .peer
             .schema(&source.credentials, name)
             .await
             .map_err(|err| refused(name, err))?;
-        let there = catalogue.ok_or_else(|| {
-            source.host_error("it describes its tables without the `evenkeel` object; pulling from other software comes later")
-        })?;
+        let here = ctx.driver.table(order.destination()).await?;
+        let (there, sends) = match catalogue {
+            Some(catalogue) => (catalogue, Sends::Frames),
+            None => {
+                let rows = counts.of(source, name).await?;
+                let there = catalogue_of(source, order, (&published, rows), here.as_ref())?;
+                (there, Sends::Json { rows })
+            }
+        };
         sides.push(Sides {
             order,
             there: MappedSource::new(there, order, run)?,
-            here: ctx.driver.table(order.destination()).await?,
+            here,
+            sends,
         });
     }
     Ok(sides)

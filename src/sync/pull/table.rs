@@ -14,10 +14,13 @@ use crate::model::run::{
     Changes, QuarantinedRow, Run, RunStatus, RunTable, Transfer, TransferDirection,
 };
 use crate::remote::RowsRequest;
-use crate::sync::pull::feed::{Feed, Received};
+use crate::sync::pull::decode::Decoder;
+use crate::sync::pull::feed::{Feed, Incoming, Received};
 use crate::sync::pull::plan::TablePull;
+use crate::sync::pull::published::Sends;
 use crate::sync::pull::report::{Report, edit_table};
-use crate::sync::pull::{Attempt, or_stopped};
+use crate::sync::pull::whole::{JsonSource, WholeTable};
+use crate::sync::pull::{Attempt, Source, or_stopped};
 use crate::sync::retry::assess;
 use crate::sync::{Ctx, SyncError};
 
@@ -139,18 +142,9 @@ async fn stream(
     run: &mut Run,
     pull: &TablePull,
 ) -> Result<Outcome, SyncError> {
-    let (ctx, source, name) = (attempt.ctx, &attempt.source, &pull.target.name);
+    let (ctx, name) = (attempt.ctx, &pull.target.name);
     let columns = pull.contract.column_names();
-    let asked = RowsRequest {
-        table: &pull.source,
-        columns: &columns,
-        filter: pull.filter.as_ref(),
-        conflict_strategy: run.order.conflict_strategy.as_str(),
-    };
-    let rows = source.peer.rows(&source.credentials, asked).await?;
-    if !pull.contract.matches(rows.head()) {
-        return Err(EngineError::SchemaChanged(name.clone()).into());
-    }
+    let rows = opened(&attempt.source, run, pull, &columns).await?;
     let received = Arc::new(Received::default());
     let (sink, taken) = mpsc::channel(FRAMES_AHEAD);
     let checks = pull.scope.as_ref().map(|scope| scope.checks(&columns));
@@ -169,6 +163,39 @@ async fn stream(
     let applying = ctx.driver.apply(job(ctx, run, pull), taken, progress);
     let applied = report.during(ctx, run, applying).await;
     settle(applied, feeding.join().await, &received)
+}
+
+/// The rows, as the source sends them.
+async fn opened(
+    source: &Source,
+    run: &Run,
+    pull: &TablePull,
+    columns: &[String],
+) -> Result<Incoming, SyncError> {
+    let (name, strategy) = (&pull.target.name, run.order.conflict_strategy.as_str());
+    if let Sends::Json { rows } = pull.sends {
+        let decoder = Decoder::new(name.clone(), pull.contract.clone());
+        let source = JsonSource {
+            peer: source.peer.clone(),
+            credentials: source.credentials.clone(),
+            table: pull.source.clone(),
+            strategy,
+            told: rows,
+        };
+        let whole = WholeTable::begin(source, name.clone(), decoder).await?;
+        return Ok(Incoming::Json(Box::new(whole)));
+    }
+    let asked = RowsRequest {
+        table: &pull.source,
+        columns,
+        filter: pull.filter.as_ref(),
+        conflict_strategy: strategy,
+    };
+    let rows = source.peer.rows(&source.credentials, asked).await?;
+    if !pull.contract.matches(rows.head()) {
+        return Err(EngineError::SchemaChanged(name.clone()).into());
+    }
+    Ok(Incoming::Frames(Box::new(rows)))
 }
 
 fn job(ctx: &Ctx, run: &Run, pull: &TablePull) -> ApplyJob {

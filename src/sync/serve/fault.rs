@@ -5,6 +5,7 @@ use crate::model::filter::InvalidFilter;
 use crate::store::StoreError;
 use crate::sync::SyncError;
 use crate::sync::connections::LookupError;
+use crate::sync::serve::limits::LimitFault;
 use crate::wire::InvalidValue;
 use crate::wire::scope::UnfitFilter;
 use crate::wire::signing::SignatureFault;
@@ -27,6 +28,9 @@ pub enum ServeError {
     /// The grant would allow it, but there is no such table.
     #[error("there is no table {0}")]
     NoTable(String),
+    /// A bound of the grant.
+    #[error(transparent)]
+    Limit(#[from] LimitFault),
     /// The filter or cursor cannot be applied.
     #[error(transparent)]
     Filter(#[from] FilterFault),
@@ -74,6 +78,9 @@ pub enum FilterFault {
     /// It is a row filter, and the rows are asked for as JSON.
     #[error("Invalid filter: `filter` takes frames; with JSON only ids, id_start and id_end do")]
     NeedsFrames,
+    /// The page lies too far behind, in a table whose rows are put in order for each answer.
+    #[error("Invalid filter: pages of this table end before; ask for frames")]
+    TooFar,
     /// The key's type does not take this filter.
     #[error("Filter not supported for this key type")]
     KeyType,
@@ -87,9 +94,11 @@ impl FilterFault {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Invalid | Self::NoFilter(_) | Self::Unfit(_) | Self::NeedsFrames => {
-                "invalid_filter"
-            }
+            Self::Invalid
+            | Self::NoFilter(_)
+            | Self::Unfit(_)
+            | Self::NeedsFrames
+            | Self::TooFar => "invalid_filter",
             Self::KeyType => "unsupported_key_type",
             Self::NeedsSingleKey => "filter_needs_single_key",
         }
@@ -118,6 +127,10 @@ impl From<ServeError> for SyncError {
             ServeError::NotGranted(name) | ServeError::NoTable(name) => Self::Unknown {
                 what: "table",
                 name,
+            },
+            ServeError::Limit(err) => Self::Invalid {
+                field: "grant.limits",
+                message: err.to_string(),
             },
             ServeError::Filter(err) => Self::Invalid {
                 field: "filter",

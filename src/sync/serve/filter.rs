@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use crate::engine::driver::{KeyValue, RowFilter};
 use crate::model::filter::Filter;
-use crate::model::table::{Column, NeutralType, Table};
-use crate::sync::serve::access::sent_columns;
+use crate::model::table::{Column, NeutralType};
 use crate::sync::serve::fault::FilterFault;
+use crate::sync::serve::view::View;
 use crate::wire::scope::Scope;
 
 const MAX_IDS: usize = 1_000;
@@ -52,23 +52,18 @@ impl WantedRows {
         }
     }
 
-    /// The rows it means in `table`. Hidden columns are none: nothing can be found out about them.
+    /// The rows it means in `view`. Hidden columns are none: nothing can be found out about them.
     ///
     /// # Errors
     /// When the table's key, or a column of the filter, does not take it.
-    pub(super) fn on(&self, table: &Table) -> Result<RowFilter, FilterFault> {
+    pub(super) fn on(&self, view: &View) -> Result<(RowFilter, Scope), FilterFault> {
+        let scope = view.scope.clone();
         match self {
-            Self::All => Ok(RowFilter::All),
-            Self::Keys(keys) => keys.on(table),
+            Self::All => Ok((RowFilter::All, scope)),
+            Self::Keys(keys) => Ok((keys.on(view)?, scope)),
             Self::Matching(filter) => {
-                let shown = sent_columns(table);
-                let kind = |name: &str| {
-                    let mut shown = shown.iter();
-                    shown
-                        .find(|(column, _)| column == name)
-                        .map(|(_, kind)| *kind)
-                };
-                Ok(RowFilter::Matching(Scope::new(filter, kind)?))
+                let asked = Scope::new(filter, |name| view.open_kind(name))?;
+                Ok((RowFilter::All, scope.and(asked)))
             }
         }
     }
@@ -98,12 +93,12 @@ impl KeyFilter {
         }
     }
 
-    /// The rows it means in `table`.
+    /// The rows it means in `view`.
     ///
     /// # Errors
-    /// When the table has no single-column primary key, or its type does not take this filter.
-    pub(super) fn on(&self, table: &Table) -> Result<RowFilter, FilterFault> {
-        let column = single_key(table)?;
+    /// When the peer sees no single-column primary key, or its type does not take this filter.
+    pub(super) fn on(&self, view: &View) -> Result<RowFilter, FilterFault> {
+        let column = single_key(view)?;
         match self {
             Self::Ids(ids) => Ok(RowFilter::In {
                 column: column.name.clone(),
@@ -122,10 +117,12 @@ impl KeyFilter {
     }
 }
 
-fn single_key(table: &Table) -> Result<&Column, FilterFault> {
-    let key = table.primary_key.as_ref().map(|key| key.columns.as_slice());
-    match key {
-        Some([name]) => table.column(name).ok_or(FilterFault::NeedsSingleKey),
+fn single_key(view: &View) -> Result<&Column, FilterFault> {
+    let key = view.table.primary_key.as_ref();
+    match key.map(|key| key.columns.as_slice()) {
+        // Of a pseudonym nobody finds out by asking which value it stands for.
+        Some([_]) if view.open_key().is_none() => Err(FilterFault::KeyType),
+        Some([name]) => view.table.column(name).ok_or(FilterFault::NeedsSingleKey),
         _ => Err(FilterFault::NeedsSingleKey),
     }
 }
@@ -161,8 +158,10 @@ fn integer(value: &Value) -> Result<i64, FilterFault> {
 mod tests {
     use super::KeyFilter;
     use crate::model::fixture::{self, required};
-    use crate::model::table::{NeutralType, Table};
+    use crate::model::grant::Grant;
+    use crate::model::table::NeutralType;
     use crate::sync::serve::fault::FilterFault;
+    use crate::sync::serve::view::View;
     use serde_json::Value;
     use serde_json::json;
 
@@ -174,10 +173,11 @@ mod tests {
         )
     }
 
-    fn table(keys: &[(&str, NeutralType)]) -> Table {
+    fn table(keys: &[(&str, NeutralType)]) -> View {
         let columns = keys.iter().map(|(name, kind)| required(name, *kind));
         let names: Vec<&str> = keys.iter().map(|(name, _)| *name).collect();
-        fixture::table("t", columns.collect(), &names)
+        let table = fixture::table("t", columns.collect(), &names);
+        View::of(table, &Grant::default(), |_| true).unwrap()
     }
 
     #[test]

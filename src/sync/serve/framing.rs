@@ -6,12 +6,14 @@ use bytes::Bytes;
 
 use crate::wire::InvalidValue;
 use crate::wire::frame::{FrameKind, FrameWriter, RowSum, TARGET_BYTES};
+use crate::wire::mask::Mask;
 use crate::wire::row::RowBatch;
 use crate::wire::signing::Seal;
 
 /// The frames of one stream.
 pub(super) struct Framing {
     writer: FrameWriter,
+    mask: Option<Mask>,
     total: RowSum,
     /// The rows of the next frame.
     gathered: Vec<Bytes>,
@@ -24,6 +26,7 @@ impl Framing {
     pub(super) fn new(compress: bool, seal: Option<Seal>) -> Self {
         Self {
             writer: FrameWriter::new(compress).sealed_by(seal),
+            mask: None,
             total: RowSum::default(),
             gathered: Vec::new(),
             gathered_rows: 0,
@@ -31,16 +34,35 @@ impl Framing {
         }
     }
 
+    /// Sends of each row what `mask` leaves; `None`: all of it, as it was read.
+    pub(super) fn masked_by(mut self, mask: Option<Mask>) -> Self {
+        self.mask = mask;
+        self
+    }
+
     /// Rows so far.
     pub(super) fn rows(&self) -> u64 {
         self.total.rows
+    }
+
+    /// How many frames there are.
+    pub(super) fn frames(&self) -> u32 {
+        self.writer.frames()
+    }
+
+    /// Those behind the first `frames` are not sent: the next one takes their place.
+    pub(super) fn go_back_to(&mut self, frames: u32) {
+        self.writer.go_back_to(frames);
     }
 
     /// Adds rows; the pieces of a frame when they fill one, else none.
     ///
     /// # Errors
     /// When the bytes are no rows.
-    pub(super) fn gather(&mut self, batch: RowBatch) -> Result<Vec<Bytes>, InvalidValue> {
+    pub(super) fn gather(&mut self, mut batch: RowBatch) -> Result<Vec<Bytes>, InvalidValue> {
+        if let Some(mask) = &self.mask {
+            batch = mask.apply(&batch)?;
+        }
         for tuple in batch.tuples() {
             self.total.add(tuple?);
         }

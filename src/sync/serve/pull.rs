@@ -2,19 +2,26 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::value::RawValue;
 
 use crate::engine::driver::{KeyValue, RowFilter};
 use crate::model::connection::Connection;
-use crate::model::table::{Table, TableName};
+use crate::model::table::TableName;
 use crate::sync::Ctx;
-use crate::sync::serve::access::{ClientKind, granted_table};
+use crate::sync::serve::access::{ClientKind, granted_view};
 use crate::sync::serve::cursor;
 use crate::sync::serve::fault::{FilterFault, ServeError};
 use crate::sync::serve::filter::KeyFilter;
 use crate::sync::serve::history;
-use crate::sync::serve::records::{read_json, selection};
+use crate::sync::serve::records::{JsonOrder, MAX_JSON_BYTES, form_for, read_json};
+use crate::sync::serve::usage;
+use crate::sync::serve::view::View;
+use crate::wire::json::JsonForm;
 use crate::wire::messages::StreamFaultCode;
+
+/// Rows of one answer where the grant names no bound: their bytes are what bounds it.
+const MOST_ROWS: u64 = 1_000_000;
 
 /// Which rows to pull.
 #[derive(Clone, Debug, Default)]
@@ -49,10 +56,10 @@ pub async fn pull_rows(
     name: &TableName,
     order: &PullOrder,
 ) -> Result<PulledRows, ServeError> {
-    let table = granted_table(ctx, connection, client, name).await?;
-    let rows = wanted(&table, order)?;
-    let begun = history::begun(connection, table.name.clone());
-    let read = read(ctx, connection, &table, rows, order).await;
+    let view = granted_view(ctx, connection, client, name).await?;
+    let rows = wanted(&view, order)?;
+    let begun = history::begun(connection, view.table.name.clone());
+    let read = read(ctx, connection, &view, (rows, form_for(client)), order).await;
     let ended = match &read {
         Ok(pulled) => {
             let bytes: usize = pulled.rows.iter().map(|row| row.get().len() + 1).sum();
@@ -72,19 +79,29 @@ pub async fn pull_rows(
 async fn read(
     ctx: &Ctx,
     connection: &Connection,
-    table: &Table,
-    rows: RowFilter,
+    view: &View,
+    (rows, form): (RowFilter, JsonForm),
     order: &PullOrder,
 ) -> Result<PulledRows, ServeError> {
-    let limit = u64::from(connection.grant.limits.max_records_per_request);
-    // One more than is sent tells whether there are more.
-    let selection = selection(table, rows, limit.saturating_add(1), 0);
-    let columns = selection.columns.clone();
-    let found = read_json(ctx, selection, limit).await?;
+    let limit = connection.grant.limits.max_records_per_request;
+    let key = ctx.store.pseudonym_key(connection.id);
+    let left = usage::left(ctx, connection, Timestamp::now()).await?;
+    let most = limit.map_or(MOST_ROWS, u64::from).min(MOST_ROWS);
+    let bytes = left.bytes.and_then(|bytes| usize::try_from(bytes).ok());
+    let wanted = JsonOrder {
+        rows,
+        offset: 0,
+        keep: most.min(left.rows.unwrap_or(MOST_ROWS)),
+        bytes: MAX_JSON_BYTES.min(bytes.unwrap_or(MAX_JSON_BYTES)),
+        form,
+    };
+    let found = read_json(ctx, view, &key, wanted).await?;
+    usage::charge(ctx, connection, found.usage(), Timestamp::now()).await?;
     // Whoever names ids knows which it did not get; their order is not the key's.
-    let goes_on = found.truncated && !matches!(order.filter, Some(KeyFilter::Ids(_)));
+    let is_by_ids = matches!(order.filter, Some(KeyFilter::Ids(_)));
+    let goes_on = found.truncated && !is_by_ids && view.open_key().is_some();
     let next_cursor = if goes_on {
-        cursor::after(table, &columns, &found.last)?
+        cursor::after(&view.table, &view.sent_columns(), &found.last)?
     } else {
         None
     };
@@ -97,16 +114,19 @@ async fn read(
 }
 
 /// The rows that filter and cursor mean together.
-fn wanted(table: &Table, order: &PullOrder) -> Result<RowFilter, FilterFault> {
+fn wanted(view: &View, order: &PullOrder) -> Result<RowFilter, FilterFault> {
     let filter = order
         .filter
         .as_ref()
-        .map(|filter| filter.on(table))
+        .map(|filter| filter.on(view))
         .transpose()?;
     let Some(cursor) = &order.cursor else {
         return Ok(filter.unwrap_or(RowFilter::All));
     };
-    let behind = cursor::rows_after(table, cursor)?;
+    if view.open_key().is_none() {
+        return Err(FilterFault::Invalid);
+    }
+    let behind = cursor::rows_after(&view.table, cursor)?;
     match (filter, behind) {
         (None, behind) => Ok(behind),
         (Some(RowFilter::Between { column, start, end }), RowFilter::After { values, .. }) => {

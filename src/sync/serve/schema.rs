@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::model::connection::Connection;
 use crate::model::table::{Column, Engine, NeutralType, Table, TableName};
 use crate::sync::Ctx;
-use crate::sync::serve::access::{ClientKind, granted_table, is_visible};
+use crate::sync::serve::access::{ClientKind, granted_view};
 use crate::sync::serve::fault::ServeError;
 use crate::wire::messages::{Catalogue, CatalogueColumn, CatalogueForeignKey};
 
@@ -56,11 +56,10 @@ pub async fn visible_schema(
     client: ClientKind,
     name: &TableName,
 ) -> Result<VisibleSchema, ServeError> {
-    let table = granted_table(ctx, connection, client, name).await?;
-    let is_shown = |name: &TableName| is_visible(ctx, connection, client, name);
+    let table = granted_view(ctx, connection, client, name).await?.table;
     Ok(VisibleSchema {
         schema: published(&table),
-        evenkeel: catalogue(ctx.driver.engine(), table, is_shown),
+        evenkeel: catalogue(ctx.driver.engine(), table),
     })
 }
 
@@ -123,7 +122,7 @@ fn data_type(column: &Column) -> &'static str {
     }
 }
 
-fn catalogue(engine: Engine, table: Table, is_shown: impl Fn(&TableName) -> bool) -> Catalogue {
+fn catalogue(engine: Engine, table: Table) -> Catalogue {
     Catalogue {
         engine,
         columns: table.columns.into_iter().map(catalogue_column).collect(),
@@ -132,7 +131,6 @@ fn catalogue(engine: Engine, table: Table, is_shown: impl Fn(&TableName) -> bool
         foreign_keys: table
             .foreign_keys
             .into_iter()
-            .filter(|key| is_shown(&key.table))
             .map(|key| CatalogueForeignKey {
                 columns: key.columns,
                 table: key.table,
@@ -162,24 +160,15 @@ fn catalogue_column(column: Column) -> CatalogueColumn {
 mod tests {
     use super::{catalogue, published};
     use crate::model::fixture::{self, column, required};
-    use crate::model::table::{Engine, ForeignKey, NeutralType, Table, TableName};
+    use crate::model::table::{Engine, NeutralType, Table};
 
     fn orders() -> Table {
         let mut total = required("total", NeutralType::Int8);
         total.generated = true;
         let mut note = column("note", NeutralType::Text);
         note.length = Some(40);
-        let foreign_key = |table: &str| ForeignKey {
-            columns: vec!["id".to_owned()],
-            table: TableName::bare(table),
-            foreign_columns: vec!["id".to_owned()],
-            on_delete: "no action".to_owned(),
-        };
         let columns = vec![required("id", NeutralType::Int4), note, total];
-        Table {
-            foreign_keys: vec![foreign_key("customers"), foreign_key("salaries")],
-            ..fixture::table("orders", columns, &["id"])
-        }
+        fixture::table("orders", columns, &["id"])
     }
 
     #[test]
@@ -199,15 +188,9 @@ mod tests {
     }
 
     #[test]
-    fn the_catalogue_shows_computed_columns_and_hides_keys_to_tables_outside_the_grant() {
-        let catalogue = catalogue(Engine::Postgres, orders(), |name| name.name == "customers");
+    fn the_catalogue_shows_computed_columns() {
+        let catalogue = catalogue(Engine::Postgres, orders());
         assert_eq!(catalogue.columns.len(), 3);
         assert!(catalogue.columns.iter().any(|column| column.generated));
-        let parents: Vec<String> = catalogue
-            .foreign_keys
-            .iter()
-            .map(|key| key.table.to_string())
-            .collect();
-        assert_eq!(parents, ["customers"]);
     }
 }

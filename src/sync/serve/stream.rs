@@ -4,10 +4,12 @@
 //! whatever else ends the stream is an `error` frame or a cut.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -16,14 +18,19 @@ use crate::engine::driver::{Flow, RowStream, Selection};
 use crate::model::connection::{Connection, Status};
 use crate::model::fault::FaultCode;
 use crate::model::run::Transfer;
-use crate::model::table::{NeutralType, Table, TableName};
+use crate::model::table::{NeutralType, TableName};
+use crate::store::Usage;
 use crate::sync::Ctx;
-use crate::sync::serve::access::{ClientKind, granted_table, is_visible, sent_columns};
+use crate::sync::serve::access::{ClientKind, granted_view, is_visible};
 use crate::sync::serve::fault::ServeError;
 use crate::sync::serve::filter::WantedRows;
 use crate::sync::serve::framing::Framing;
 use crate::sync::serve::history;
+use crate::sync::serve::limits::{LimitFault, check_asking, on_site};
 use crate::sync::serve::places::Place;
+use crate::sync::serve::told::{read_failed, told};
+use crate::sync::serve::usage;
+use crate::sync::serve::view::View;
 use crate::wire::frame::FrameKind;
 use crate::wire::messages::{Head, HeadColumn, PublishedRefusal, StreamFault, StreamFaultCode};
 use crate::wire::row::RowBatch;
@@ -47,6 +54,8 @@ pub struct StreamOrder {
     pub compress: bool,
     /// Set where the connection is signed.
     pub seal: Option<Seal>,
+    /// Where the request came from.
+    pub address: Option<IpAddr>,
 }
 
 /// Begins to read and returns the pieces of the stream's frames as they come; dropping them ends the reading.
@@ -60,32 +69,40 @@ pub async fn open_stream(
     name: &TableName,
     order: StreamOrder,
 ) -> Result<mpsc::Receiver<Bytes>, ServeError> {
-    let table = granted_table(ctx, connection, client, name).await?;
-    let rows = order.rows.on(&table)?;
-    let columns = wanted_columns(&table, order.columns)?;
-    let head = head(&table, &columns, order.rows);
+    let view = granted_view(ctx, connection, client, name).await?;
+    let (rows, scope) = order.rows.on(&view)?;
+    let columns = wanted_columns(&view, order.columns)?;
+    let head = head(&view, &columns, order.rows);
+    let reading = view.reading(&columns, &ctx.store.pseudonym_key(connection.id));
     let place = Place::take(connection.id)?;
     let rows = ctx
         .driver
         .read(Selection {
-            table: table.name.clone(),
-            columns,
+            table: view.table.name.clone(),
+            columns: reading.columns,
             rows,
+            scope,
+            order: view.order(),
             page: None,
         })
         .await?;
-    let transfer = history::begun(connection, table.name);
+    let transfer = history::begun(connection, view.table.name.clone());
     history::insert(ctx, &transfer).await;
+    ctx.usage.begin(connection.id);
     let (out, pieces) = mpsc::channel(PIECES);
     let sending = Sending {
         ctx: Arc::clone(ctx),
+        connection: connection.clone(),
         client,
+        address: order.address,
+        view,
         transfer,
         out,
         bytes: 0,
+        frames: 0,
         looked_at: Instant::now(),
     };
-    let framing = Framing::new(order.compress, order.seal);
+    let framing = Framing::new(order.compress, order.seal).masked_by(reading.mask);
     ctx.tasks.spawn("send rows", async move {
         sending.run(framing, head, rows).await;
         drop(place);
@@ -94,10 +111,10 @@ pub async fn open_stream(
 }
 
 fn wanted_columns(
-    table: &Table,
+    view: &View,
     names: Option<Vec<String>>,
 ) -> Result<Vec<(String, NeutralType)>, ServeError> {
-    let known = sent_columns(table);
+    let known = view.sent_columns();
     let Some(names) = names else {
         return Ok(known);
     };
@@ -118,9 +135,9 @@ fn wanted_columns(
         .collect()
 }
 
-fn head(table: &Table, columns: &[(String, NeutralType)], rows: WantedRows) -> Head {
+fn head(view: &View, columns: &[(String, NeutralType)], rows: WantedRows) -> Head {
     Head {
-        table: table.name.clone(),
+        table: view.table.name.clone(),
         columns: columns
             .iter()
             .map(|(name, kind)| HeadColumn {
@@ -128,7 +145,7 @@ fn head(table: &Table, columns: &[(String, NeutralType)], rows: WantedRows) -> H
                 kind: *kind,
             })
             .collect(),
-        rows_estimate: table.row_estimate,
+        rows_estimate: view.table.row_estimate,
         filter: match rows {
             WantedRows::Matching(filter) => Some(filter),
             WantedRows::All | WantedRows::Keys(_) => None,
@@ -147,10 +164,17 @@ enum Halt {
 /// One stream under way.
 struct Sending {
     ctx: Arc<Ctx>,
+    /// As it was when it was last looked at.
+    connection: Connection,
     client: ClientKind,
+    address: Option<IpAddr>,
+    /// By which the stream began.
+    view: View,
     transfer: Transfer,
     out: mpsc::Sender<Bytes>,
     bytes: u64,
+    /// That were sent.
+    frames: u32,
     looked_at: Instant,
 }
 
@@ -169,13 +193,16 @@ impl Sending {
                     error_code: code.to_string(),
                 };
                 let payload = json_bytes(&last_words);
+                // What the day had no room for was made and not sent.
+                framing.go_back_to(self.frames);
                 let frame = framing.message(FrameKind::Error, payload);
                 // Whether they are heard or not, the stream ends here.
-                drop(self.send(frame).await);
+                drop(self.pass_on(frame).await);
                 Some((code.as_str(), words))
             }
         };
         let transfer = history::ended(self.transfer, framing.rows(), self.bytes, fault);
+        usage::settle(&self.ctx, transfer.connection_id).await;
         history::finish(&self.ctx, &transfer).await;
     }
 
@@ -188,6 +215,7 @@ impl Sending {
         let head = framing.message(FrameKind::Head, json_bytes(head));
         self.send(head).await?;
         loop {
+            self.frames = framing.frames();
             let batch = tokio::select! {
                 flow = rows.recv() => match flow {
                     Some(Ok(Flow::Rows(batch))) => Some(batch),
@@ -207,7 +235,11 @@ impl Sending {
                 self.look_at_grant().await?;
             }
             let pieces = match batch {
-                Some(batch) => self.gather(framing, batch).await?,
+                Some(batch) => {
+                    let rows = u64::from(batch.rows);
+                    self.charge(Usage { rows, bytes: 0 }).await?;
+                    self.gather(framing, batch).await?
+                }
                 None => {
                     let payload = json_bytes(&serde_json::json!({"rows": framing.rows()}));
                     framing.message(FrameKind::Progress, payload)
@@ -239,7 +271,28 @@ impl Sending {
         }
     }
 
+    /// Sends what the day's bounds have room for, or nothing.
     async fn send(&mut self, pieces: Vec<Bytes>) -> Result<(), Halt> {
+        let bytes = pieces
+            .iter()
+            .map(|piece| u64::try_from(piece.len()).unwrap_or(u64::MAX));
+        let bytes = bytes.fold(0, u64::saturating_add);
+        self.charge(Usage { rows: 0, bytes }).await?;
+        self.pass_on(pieces).await
+    }
+
+    async fn charge(&self, more: Usage) -> Result<(), Halt> {
+        match usage::charge(&self.ctx, &self.connection, more, Timestamp::now()).await {
+            Ok(()) => Ok(()),
+            Err(ServeError::Limit(fault)) => Err(limited(&fault)),
+            Err(err) => {
+                tracing::error!(%err, transfer = %self.transfer.id, "what a peer takes cannot be counted");
+                Err(Halt::Fault(StreamFaultCode::ReadFailed, read_failed()))
+            }
+        }
+    }
+
+    async fn pass_on(&mut self, pieces: Vec<Bytes>) -> Result<(), Halt> {
         for piece in pieces {
             if piece.is_empty() {
                 continue;
@@ -266,75 +319,34 @@ impl Sending {
             let words = PublishedRefusal::ConnectionNotActive.to_string();
             return Err(Halt::Fault(StreamFaultCode::ConnectionNotActive, words));
         };
-        if is_visible(&self.ctx, &connection, self.client, &self.transfer.table) {
-            Ok(())
-        } else {
+        if !is_visible(&self.ctx, &connection, self.client, &self.transfer.table) {
             let words = PublishedRefusal::TableNotGranted.to_string();
-            Err(Halt::Fault(StreamFaultCode::TableNotGranted, words))
+            return Err(Halt::Fault(StreamFaultCode::TableNotGranted, words));
         }
+        if !self.view.is_under(&connection.grant) {
+            let words = "what this connection may see of the table was changed".to_owned();
+            return Err(Halt::Fault(StreamFaultCode::GrantChanged, words));
+        }
+        self.connection = connection;
+        let now = on_site(&self.ctx, Timestamp::now());
+        check_asking(&self.connection.grant.limits, self.address, &now)
+            .map_err(|fault| limited(&fault))
     }
 
     fn database_fault(&self, err: &EngineError) -> Halt {
         tracing::warn!(%err, transfer = %self.transfer.id, connection = %self.transfer.connection_id, "reading for a peer failed");
-        let (code, words) = told(err);
+        let (code, words) = told(err, self.view.is_whole());
         Halt::Fault(code, words)
     }
 }
 
-/// What a peer is told: never the database's own words, which may quote statements.
-fn told(err: &EngineError) -> (StreamFaultCode, String) {
-    match err {
-        EngineError::RowTooLarge { .. } => (StreamFaultCode::RowTooLarge, err.to_string()),
-        EngineError::Unreadable { .. } => (StreamFaultCode::UnreadableValue, err.to_string()),
-        EngineError::SchemaChanged(_) | EngineError::NoTable(_) => (
-            StreamFaultCode::TableChanged,
-            "the table was changed while it was being read".to_owned(),
-        ),
-        EngineError::Locked { .. } => (
-            StreamFaultCode::TableLocked,
-            "the table is locked by another session of the site database".to_owned(),
-        ),
-        EngineError::Yielded => (
-            StreamFaultCode::TableLocked,
-            "another session of the site database waited for the table".to_owned(),
-        ),
-        EngineError::Unreachable(_) | EngineError::Lost(_) => (
-            StreamFaultCode::DatabaseLost,
-            "the site database broke off while reading".to_owned(),
-        ),
-        EngineError::Url(_)
-        | EngineError::Full(_)
-        | EngineError::Denied(_)
-        | EngineError::CopyTooLarge { .. }
-        | EngineError::Cut(_)
-        | EngineError::TooManyRejected { .. }
-        | EngineError::Statement { .. } => (StreamFaultCode::ReadFailed, read_failed()),
-    }
-}
-
-fn read_failed() -> String {
-    "the site database failed while reading; the sender's log says why".to_owned()
+/// A bound that was met, or set, while the stream ran.
+fn limited(fault: &LimitFault) -> Halt {
+    let code = fault.stream_code().unwrap_or(StreamFaultCode::GrantChanged);
+    Halt::Fault(code, fault.to_string())
 }
 
 /// Serializing our own messages cannot fail; an empty payload would be refused as nonsense, not taken for rows.
 fn json_bytes(message: &impl serde::Serialize) -> Bytes {
     serde_json::to_vec(message).unwrap_or_default().into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::told;
-    use crate::engine::EngineError;
-    use crate::wire::messages::StreamFaultCode;
-
-    #[test]
-    fn a_peer_never_hears_the_databases_own_words() {
-        let fault = EngineError::Statement {
-            table: "orders".to_owned(),
-            message: "syntax error at \"select secret\"".to_owned(),
-        };
-        let (code, words) = told(&fault);
-        assert_eq!(code, StreamFaultCode::ReadFailed);
-        assert!(!words.contains("secret"));
-    }
 }

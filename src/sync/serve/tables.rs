@@ -1,11 +1,17 @@
 //! The tables a connection sees.
 
+use std::collections::HashSet;
+
 use crate::engine::EngineError;
+use crate::engine::driver::{Flow, RowFilter, RowOrder, Selection};
 use crate::model::connection::Connection;
+use crate::model::grant::ColumnPolicy;
+use crate::model::table::NeutralType;
 use crate::model::table::TableName;
 use crate::sync::Ctx;
-use crate::sync::serve::access::{ClientKind, is_visible};
+use crate::sync::serve::access::{ClientKind, is_visible, view_of};
 use crate::sync::serve::fault::ServeError;
+use crate::sync::serve::view::View;
 
 /// Rows are counted up to this many, above it the database's estimate is told.
 const COUNTED_TO: u64 = 1_000_000;
@@ -15,14 +21,31 @@ const COUNTED_TO: u64 = 1_000_000;
 pub struct VisibleTable {
     /// Its name here.
     pub name: TableName,
-    /// Exact up to 1,000,000, else the estimate.
+    /// Those that the connection sees: exact up to 1,000,000, else the estimate.
     pub rows: u64,
-    /// With indexes; `None` when the engine cannot say.
+    /// With indexes; `None` when the engine cannot say, or a part of the table is hidden.
     pub size_bytes: Option<u64>,
     /// Empty when there is none.
     pub primary_key: Vec<String>,
     /// Visible tables its foreign keys point to.
     pub depends_on: Vec<TableName>,
+    /// Its columns as the connection sees them.
+    pub columns: Vec<VisibleColumn>,
+    /// Columns that are withheld because the grant lists columns and not these.
+    pub unclassified: Vec<String>,
+    /// Only some rows exist for the connection.
+    pub filtered: bool,
+}
+
+/// A column that a connection gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VisibleColumn {
+    /// Its name here.
+    pub name: String,
+    /// The type it travels as.
+    pub kind: NeutralType,
+    /// What becomes of its values.
+    pub policy: ColumnPolicy,
 }
 
 /// Every table the connection sees, by name.
@@ -36,30 +59,76 @@ pub async fn visible_tables(
 ) -> Result<Vec<VisibleTable>, ServeError> {
     let mut tables = ctx.driver.tables().await?;
     tables.retain(|table| is_visible(ctx, connection, client, &table.name));
-    let names: Vec<TableName> = tables.iter().map(|table| table.name.clone()).collect();
+    let names: HashSet<TableName> = tables.iter().map(|table| table.name.clone()).collect();
     let mut visible = Vec::with_capacity(tables.len());
     for table in tables {
-        let rows = match ctx.driver.count(&table.name, COUNTED_TO).await {
-            Ok(count) => count.rows,
-            // Dropped since the catalogue was read.
-            Err(EngineError::NoTable(_)) => continue,
-            Err(err) => return Err(err.into()),
+        let Some(view) = view_of(ctx, connection, client, table) else {
+            continue;
         };
-        let mut depends_on: Vec<TableName> = table
-            .foreign_keys
-            .into_iter()
-            .map(|key| key.table)
-            .filter(|parent| names.contains(parent))
-            .collect();
-        depends_on.sort();
-        depends_on.dedup();
-        visible.push(VisibleTable {
-            name: table.name,
-            rows,
-            size_bytes: table.size_bytes,
-            primary_key: table.primary_key.map(|key| key.columns).unwrap_or_default(),
-            depends_on,
-        });
+        match count(ctx, &view).await {
+            Ok(rows) => visible.push(listed(view, rows, &names)),
+            // Dropped since the catalogue was read.
+            Err(ServeError::NoTable(_)) => {}
+            Err(err) => return Err(err),
+        }
     }
     Ok(visible)
+}
+
+fn listed(view: View, rows: u64, names: &HashSet<TableName>) -> VisibleTable {
+    let columns = view.sent_columns().into_iter();
+    let columns = columns.map(|(name, kind)| VisibleColumn {
+        policy: view.policy_of(&name),
+        name,
+        kind,
+    });
+    let columns = columns.collect();
+    let parents = view.table.foreign_keys.iter().map(|key| &key.table);
+    let mut depends_on: Vec<TableName> = parents
+        .filter(|parent| names.contains(parent))
+        .cloned()
+        .collect();
+    depends_on.sort();
+    depends_on.dedup();
+    VisibleTable {
+        rows,
+        size_bytes: view.table.size_bytes,
+        depends_on,
+        columns,
+        filtered: !view.scope.conditions().is_empty(),
+        unclassified: view.unclassified,
+        name: view.table.name,
+        primary_key: view
+            .table
+            .primary_key
+            .map(|key| key.columns)
+            .unwrap_or_default(),
+    }
+}
+
+/// The rows of a view. Beyond what is counted, an estimate would be one of the whole table: there it is that number.
+async fn count(ctx: &Ctx, view: &View) -> Result<u64, ServeError> {
+    let table = view.table.name.clone();
+    if view.scope.conditions().is_empty() {
+        return Ok(ctx.driver.count(&table, COUNTED_TO).await?.rows);
+    }
+    let selection = Selection {
+        table: table.clone(),
+        columns: Vec::new(),
+        rows: RowFilter::All,
+        scope: view.scope.clone(),
+        order: RowOrder::Found,
+        page: None,
+    };
+    let mut stream = ctx.driver.read(selection).await?;
+    let mut rows = 0;
+    while rows < COUNTED_TO {
+        match stream.recv().await {
+            Some(Ok(Flow::Rows(batch))) => rows += u64::from(batch.rows),
+            Some(Ok(Flow::End)) => return Ok(rows),
+            Some(Err(err)) => return Err(err.into()),
+            None => return Err(EngineError::Cut(table).into()),
+        }
+    }
+    Ok(COUNTED_TO)
 }

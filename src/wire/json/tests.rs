@@ -5,7 +5,7 @@ use proptest::sample::select;
 
 use serde::de::IgnoredAny;
 
-use super::{field_to_json, field_to_text, row_to_json};
+use super::{JsonForm, field_to_json, field_to_text, row_to_json};
 use crate::model::table::NeutralType;
 use crate::wire::row::RowWriter;
 use crate::wire::{datetime, numeric};
@@ -148,7 +148,7 @@ fn a_row_is_one_object_in_column_order() {
         writer.field(Some(&7_i32.to_be_bytes()));
         writer.field(Some(json));
         writer.field(None);
-        row_to_json(&columns, &writer.take().data)
+        row_to_json(JsonForm::Published, &columns, &writer.take().data)
     };
     assert_eq!(
         row(b" {\"k\":0.10} ").unwrap().get(),
@@ -156,7 +156,7 @@ fn a_row_is_one_object_in_column_order() {
     );
     assert!(row(b"1,\"admin\":true").is_err());
     assert!(row(b"").is_err());
-    assert!(row_to_json(&columns, &[0, 0]).is_err());
+    assert!(row_to_json(JsonForm::Published, &columns, &[0, 0]).is_err());
 }
 
 proptest! {

@@ -63,7 +63,7 @@ fn what_was_altered_or_not_signed_by_both_proves_nothing() {
         altered(&|receipt| receipt.signatures[0].key = key(3).public()),
         altered(&|receipt| receipt.signatures[0].signature = String::new()),
         altered(&|receipt| {
-            receipt.signatures[0].signature = receipt.signatures[1].signature.clone()
+            receipt.signatures[0].signature = receipt.signatures[1].signature.clone();
         }),
     ];
     for fault in faults {

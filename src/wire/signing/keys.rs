@@ -2,11 +2,13 @@
 //!
 //! Invariant: the token leads to the keys and its hash does not, so that the connection's name gives nothing away.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroize;
 
-use crate::base::secret::{Secret, token_hash};
+use crate::base::secret::{Secret, SecretError, random_bytes, token_hash};
 use crate::model::connection::Direction;
 
 /// The salt of every connection's root key.
@@ -37,6 +39,27 @@ impl RootKey {
         bytes.copy_from_slice(&extracted);
         extracted.as_mut_slice().zeroize();
         Self(Secret::new(bytes))
+    }
+
+    /// A new one, of random bytes: the key of a later generation.
+    ///
+    /// # Errors
+    /// [`SecretError::Random`] when the system has no random bytes.
+    pub fn fresh() -> Result<Self, SecretError> {
+        Ok(Self(Secret::new(random_bytes()?)))
+    }
+
+    /// As it is offered to the peer: base64url without padding.
+    #[must_use]
+    pub fn to_offer(&self) -> Secret<String> {
+        Secret::new(URL_SAFE_NO_PAD.encode(self.0.expose()))
+    }
+
+    /// What [`Self::to_offer`] wrote; `None` for anything else.
+    #[must_use]
+    pub fn from_offer(text: &str) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        Some(Self(Secret::new(bytes.try_into().ok()?)))
     }
 
     /// As it is sealed: hexadecimal.
@@ -71,9 +94,9 @@ impl RootKey {
 pub struct ConnectionKeys {
     /// Counts from 1.
     pub generation: u32,
+    root: RootKey,
     sender: MacKey,
     receiver: MacKey,
-    row: MacKey,
 }
 
 impl ConnectionKeys {
@@ -84,7 +107,7 @@ impl ConnectionKeys {
             generation,
             sender: root.key("sign sender", generation),
             receiver: root.key("sign receiver", generation),
-            row: root.key("row", generation),
+            root: root.clone(),
         }
     }
 
@@ -97,10 +120,10 @@ impl ConnectionKeys {
         }
     }
 
-    /// What rows are hashed with.
+    /// What rows are hashed with; derived where it is used.
     #[must_use]
-    pub fn row(&self) -> &MacKey {
-        &self.row
+    pub fn row(&self) -> MacKey {
+        self.root.key("row", self.generation)
     }
 }
 

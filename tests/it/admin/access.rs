@@ -43,6 +43,7 @@ fn each_role_may_do_what_it_says_and_no_more() {
         ("POST", format!("/runs/{nothing}/dismiss"), "operator"),
         ("POST", format!("/connections/{nothing}/verify"), "operator"),
         ("POST", format!("/connections/{nothing}/approve"), "admin"),
+        ("POST", format!("/connections/{nothing}/rotate"), "admin"),
         ("POST", format!("/connections/{nothing}/suspend"), "admin"),
         ("DELETE", format!("/connections/{nothing}"), "admin"),
         ("DELETE", format!("/tokens/{nothing}"), "admin"),

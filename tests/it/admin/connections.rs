@@ -42,7 +42,7 @@ fn a_pending_connection_is_approved_suspended_reactivated_and_ended_for_good() {
         "grant"
     );
     let steps = [
-        ("approve", json!({}), "active"),
+        ("approve", json!({"unproved": true}), "active"),
         ("suspend", json!({"reason": "audit"}), "suspended"),
         ("reactivate", json!({}), "active"),
         ("revoke", json!({"reason": "left"}), "revoked"),

@@ -2,7 +2,10 @@
 
 mod between;
 mod bodies;
+mod decisions;
 mod filter;
+mod guessing;
+mod identity;
 mod names;
 mod sender;
 mod signing;

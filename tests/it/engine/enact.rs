@@ -14,16 +14,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use evenkeel::base::secret::Secret;
+use evenkeel::engine::EngineError;
 use evenkeel::engine::driver::{ApplyBudget, ApplyJob, ApplyProgress, Driver, EnactJob, Enacted};
 use evenkeel::engine::plan::{Change, Ending, Fingerprint, PlanStream, Planned, Waiting};
-use evenkeel::engine::{self, EngineError};
 use evenkeel::model::run::{Changes, ConflictStrategy, SyncMode};
 use evenkeel::wire::row::{RowWriter, split_tuple};
 use evenkeel::wire::signing::{ConnectionKeys, RootKey};
 use evenkeel::wire::tally::{KeyFields, RowHash, TallyKey};
 use tokio::sync::{mpsc, watch};
 
-use super::work::{collect, everything, table};
+use super::work::{collect, everything, open, table};
 use crate::support::database::{Database, Kind};
 
 /// The fields of one row.
@@ -46,9 +46,8 @@ struct Plan {
 impl Site {
     async fn with(kind: Kind, sql: &str) -> Self {
         let database = Database::with(kind, sql);
-        let url = Secret::new(database.url());
         Self {
-            driver: engine::open(&url, &[]).await.unwrap(),
+            driver: open(&database.url()).await,
             database: Arc::new(database),
         }
     }
@@ -142,7 +141,7 @@ fn fingerprint() -> Fingerprint {
 
 fn tally_key() -> TallyKey {
     let root = RootKey::of_token(&Secret::new("token".to_owned()));
-    TallyKey::of(ConnectionKeys::derive(&root, 1).row())
+    TallyKey::of(&ConnectionKeys::derive(&root, 1).row())
 }
 
 fn hash(row: &[u8]) -> RowHash {

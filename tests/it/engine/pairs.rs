@@ -19,7 +19,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use evenkeel::engine::driver::{
-    Applied, ApplyBudget, ApplyJob, ApplyProgress, Driver, Flow, RowFilter, RowStream, Selection,
+    Applied, ApplyBudget, ApplyJob, ApplyProgress, Driver, Flow, RowFilter, RowOrder, RowStream,
+    Selection,
 };
 use evenkeel::model::run::{ConflictStrategy, SyncMode};
 use evenkeel::model::table::{Column, Engine, Table};
@@ -29,6 +30,7 @@ use evenkeel::wire::convert::RowConversion;
 use evenkeel::wire::json::field_to_text;
 use evenkeel::wire::messages::{Catalogue, CatalogueColumn, CatalogueForeignKey};
 use evenkeel::wire::row::{RowWriter, split_tuple};
+use evenkeel::wire::scope::Scope;
 use tokio::sync::{mpsc, watch};
 
 use crate::engine::work::open;
@@ -63,6 +65,8 @@ impl Site {
                 .map(|column| (column.name.clone(), column.kind))
                 .collect(),
             rows: RowFilter::All,
+            scope: Scope::default(),
+            order: RowOrder::Found,
             page: None,
         };
         let mut stream = self.driver.read(selection).await?;

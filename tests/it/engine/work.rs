@@ -6,11 +6,12 @@ use evenkeel::base::secret::Secret;
 use evenkeel::engine::EngineError;
 use evenkeel::engine::driver::{
     Applied, ApplyBudget, ApplyJob, ApplyProgress, CHANNEL_BATCHES, DiskRoom, Driver, Flow,
-    RowFilter, RowStream, Selection,
+    RowFilter, RowOrder, RowStream, Selection,
 };
 use evenkeel::model::run::{ConflictStrategy, SyncMode};
 use evenkeel::model::table::{NeutralType, Table};
 use evenkeel::wire::row::{RowBatch, RowWriter};
+use evenkeel::wire::scope::Scope;
 use tokio::sync::{mpsc, watch};
 
 pub async fn table(driver: &dyn Driver, name: &str) -> Table {
@@ -40,6 +41,8 @@ pub fn everything(table: &Table) -> Selection {
             .map(|column| (column.name.clone(), column.kind))
             .collect(),
         rows: RowFilter::All,
+        scope: Scope::default(),
+        order: RowOrder::Found,
         page: None,
     }
 }

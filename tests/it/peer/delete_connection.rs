@@ -2,26 +2,13 @@
 
 use serde_json::json;
 
-use super::{answers, giving, missing, refusal, refuses_nonsense, says_it_is_disabled};
+use super::{giving, refusal};
 use crate::support::wait;
 
 #[test]
 fn a_deleted_connection_is_not_found_again_and_its_history_stays() {
-    says_it_is_disabled("delete-connection");
     let giving = giving(json!(["orders"]));
-    let fields = ["sender_url", "auth_token_hash"];
-    let site = &giving.site;
-    answers(
-        site,
-        "delete-connection",
-        &json!({}),
-        400,
-        &missing(&fields),
-    );
-    refuses_nonsense(site, "delete-connection", &fields);
-    let elsewhere = json!({"sender_url": "https://x.example.com"});
     let not_found = refusal("Connection not found");
-    giving.answers("delete-connection", elsewhere, 404, &not_found);
 
     let here = || json!({"sender_url": giving.stranger.url()});
     let deleted = giving.ask("delete-connection", here()).expect(200).json();

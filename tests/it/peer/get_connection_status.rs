@@ -2,10 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::stranger::{Stranger, hash};
-use super::{
-    Giving, answers, giving, missing, refusal, refuses_nonsense, says_it_is_disabled, site,
-};
+use super::stranger::Stranger;
+use super::{Giving, giving, site};
 
 fn asked(giving: &Giving) -> Value {
     let fields = json!({"receiver_url": "https://anything.example.com"});
@@ -17,21 +15,7 @@ fn asked(giving: &Giving) -> Value {
 
 #[test]
 fn a_receiver_is_told_the_effective_status_of_the_row_that_gives() {
-    says_it_is_disabled("get-connection-status");
     let giving = giving(json!(["orders"]));
-    let site = &giving.site;
-    let fields = ["receiver_url", "auth_token_hash"];
-    answers(
-        site,
-        "get-connection-status",
-        &json!({}),
-        400,
-        &missing(&fields),
-    );
-    refuses_nonsense(site, "get-connection-status", &fields);
-    let unknown = json!({"receiver_url": "x", "auth_token_hash": "0".repeat(64)});
-    let expected = refusal("Connection not found");
-    answers(site, "get-connection-status", &unknown, 404, &expected);
     for (decision, status) in [
         ("suspend", "suspended"),
         ("reactivate", "active"),
@@ -61,16 +45,4 @@ fn asking_confirms_a_row_our_administrator_made() {
     };
     assert_eq!(asked(&giving)["status"], "active");
     assert_eq!(giving.connection()["status"], "active");
-}
-
-#[test]
-fn a_row_that_receives_is_not_looked_at() {
-    let site = site().start();
-    let token = "A".repeat(43);
-    let offer =
-        json!({"sender_url": "https://x.example.com", "connection_name": "x", "auth_token": token});
-    super::ask(&site, "register-connection", &offer).expect(200);
-    let body = json!({"receiver_url": "https://x.example.com", "auth_token_hash": hash(&token)});
-    let expected = refusal("Connection not found");
-    answers(&site, "get-connection-status", &body, 404, &expected);
 }

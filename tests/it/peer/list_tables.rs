@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{giving, giving_within, missing, refuses_in_order};
+use super::{giving, giving_within};
 
 fn names(answer: &Value) -> Vec<&str> {
     let tables = answer["tables"].as_array().unwrap();
@@ -10,11 +10,6 @@ fn names(answer: &Value) -> Vec<&str> {
         .iter()
         .map(|table| table["name"].as_str().unwrap())
         .collect()
-}
-
-#[test]
-fn refusals_come_in_the_published_order() {
-    refuses_in_order("list-tables", &[], missing);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod delete_connection;
 mod get_connection_status;
 mod list_tables;
+mod published;
 mod pull_data;
 mod pull_data_frames;
 mod register_connection;
@@ -11,7 +12,6 @@ pub(crate) mod stranger;
 mod table_records;
 mod table_schema;
 mod update_status;
-mod verify_connection;
 
 use std::path::Path;
 
@@ -80,56 +80,28 @@ fn missing(fields: &[&str]) -> Value {
     json!({"success": false, "error": "Missing required fields", "fields": fields})
 }
 
-/// What is no proper request is a 4xx in JSON, on every endpoint but `status`.
-fn refuses_nonsense(site: &Site, endpoint: &str, fields: &[&str]) {
-    let target = format!("/sync/api/{endpoint}");
-    let first = fields.first().expect("a field");
-    let filled = |value: Value| {
-        let mut body = json!({});
-        for field in fields {
-            body[field] = "x".into();
+/// What is no JSON object is a 4xx in JSON, on every endpoint but `status`.
+fn nonsense(site: &Site, endpoint: &str) {
+    for base in BASES {
+        let target = format!("{base}/{endpoint}");
+        for body in ["{", "nonsense", "\"text\"", "7", &"[".repeat(10_000)] {
+            let request = Request::new("POST", &target).body(body.as_bytes().to_vec());
+            let answer = site.peer(&request).expect("an answer");
+            let shown: String = body.chars().take(60).collect();
+            assert_eq!(answer.status, 400, "{target} {shown}");
+            assert_eq!(answer.json()["success"], false, "{target} {shown}");
         }
-        body[first] = value;
-        body.to_string()
-    };
-    let bodies = [
-        "{".to_owned(),
-        "nonsense".to_owned(),
-        "\"text\"".to_owned(),
-        "[1, 2]".to_owned(),
-        "[".repeat(10_000),
-        String::new(),
-        filled(json!(7)),
-        filled(json!({"a": 1})),
-        filled(json!(["a"])),
-        filled(json!(true)),
-    ];
-    for body in bodies {
-        let request = Request::new("POST", &target).body(body.clone().into_bytes());
-        let answer = site.peer(&request).expect("an answer");
-        let shown: String = body.chars().take(60).collect();
-        assert!(
-            (400..500).contains(&answer.status),
-            "{endpoint} {shown}: {}",
-            answer.status
-        );
-        assert_eq!(answer.json()["success"], false, "{endpoint} {shown}");
+        let empty = site.peer(&Request::new("POST", &target));
+        assert_eq!(empty.expect("an answer").status, 400, "{target}");
+        let wrong_method = site.peer(&Request::new("GET", &target)).expect("an answer");
+        assert_eq!(wrong_method.status, 405, "{target}");
+        assert_eq!(wrong_method.json()["success"], false, "{target}");
     }
-    let long = Request::new("POST", &target).body(vec![b' '; 64 << 20]);
+    let long = Request::new("POST", &format!("/sync/api/{endpoint}")).body(vec![b' '; 64 << 20]);
     if let Ok(answer) = site.peer(&long) {
         assert_eq!(answer.status, 413, "{endpoint}");
         assert_eq!(answer.json()["success"], false, "{endpoint}");
     }
-    let wrong_method = site.peer(&Request::new("GET", &target)).expect("an answer");
-    assert_eq!(wrong_method.status, 405, "{endpoint}");
-    assert_eq!(wrong_method.json()["success"], false, "{endpoint}");
-}
-
-/// What every endpoint but `status` and `register-connection` says when the peer API is switched off.
-fn says_it_is_disabled(endpoint: &str) {
-    let site = site().with("peer.enabled", false).start();
-    let expected = refusal("DB Sync module is disabled");
-    answers(&site, endpoint, &json!({}), 503, &expected);
 }
 
 /// A site that gives to a stranger whose token we know.
@@ -187,41 +159,5 @@ impl Giving {
     fn decide(&self, decision: &str) {
         let target = format!("/connections/{}/{decision}", self.id);
         self.site.post(&target, &json!({})).expect(200);
-    }
-}
-
-/// The order in which a data endpoint refuses, up to the grant.
-fn refuses_in_order(endpoint: &str, table_field: &[&str], missing_words: fn(&[&str]) -> Value) {
-    says_it_is_disabled(endpoint);
-    let giving = giving(json!(["orders"]));
-    let required: Vec<&str> = [&["auth_token_hash"], table_field].concat();
-    answers(
-        &giving.site,
-        endpoint,
-        &json!({}),
-        400,
-        &missing_words(&required),
-    );
-    let mut unknown = json!({"auth_token_hash": "0".repeat(64)});
-    for field in table_field {
-        unknown[field] = "no_such_table".into();
-    }
-    answers(
-        &giving.site,
-        endpoint,
-        &unknown,
-        401,
-        &refusal("Invalid connection"),
-    );
-    refuses_nonsense(&giving.site, endpoint, &required);
-    giving.decide("suspend");
-    let fields = unknown.clone();
-    giving.answers(endpoint, fields, 403, &refusal("Connection is not active"));
-    giving.decide("reactivate");
-    if !table_field.is_empty() {
-        let words = "This connection is not authorised to access that table";
-        for table in ["customers", "no_such_table", "main.orders", "a.b.c", "\""] {
-            giving.answers(endpoint, json!({"table_name": table}), 403, &refusal(words));
-        }
     }
 }

@@ -2,24 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{Giving, giving, giving_within, missing, refusal, refuses_in_order};
+use super::{Giving, giving, giving_within};
 
 fn pull(giving: &Giving, mut fields: Value, table: &str) -> Value {
     fields["table_name"] = table.into();
     giving.ask("pull-data", fields).expect(200).json()
-}
-
-#[test]
-fn refusals_come_in_the_published_order() {
-    refuses_in_order("pull-data", &["table_name"], missing);
-    let giving = giving(json!("*"));
-    let unknown = json!({"table_name": "no_such_table"});
-    giving.answers("pull-data", unknown, 404, &refusal("Table not found"));
-    // The form of a filter is looked at before the table.
-    let fault =
-        json!({"success": false, "error": "Invalid filter", "error_code": "invalid_filter"});
-    let both = json!({"table_name": "no_such_table", "ids": []});
-    giving.answers("pull-data", both, 400, &fault);
 }
 
 #[test]

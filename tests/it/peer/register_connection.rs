@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::stranger::Stranger;
-use super::{answers, ask, missing, refusal, refuses_nonsense, site};
+use super::{answers, ask, refusal, site};
 use crate::support::daemon::Site;
 
 const TOKEN: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -50,34 +50,6 @@ fn a_registration_waits_for_an_administrator_in_every_mode_that_takes_it() {
             assert_eq!(row[field], expected, "{field}");
         }
     }
-}
-
-#[test]
-fn refusals_come_in_the_published_order() {
-    let site = site().with("incoming.mode", "require_approval").start();
-    let fields = ["sender_url", "connection_name", "auth_token"];
-    answers(
-        &site,
-        "register-connection",
-        &json!({}),
-        400,
-        &missing(&fields),
-    );
-    let partly = json!({"sender_url": "", "connection_name": "x", "auth_token": null});
-    let expected = missing(&["sender_url", "auth_token"]);
-    answers(&site, "register-connection", &partly, 400, &expected);
-    refuses_nonsense(&site, "register-connection", &fields);
-    assert!(connections(&site).is_empty());
-}
-
-#[test]
-fn a_closed_site_says_so_before_it_looks_at_the_request() {
-    let disabled = site().with("peer.enabled", false).start();
-    let words = refusal("DB Sync module is disabled");
-    answers(&disabled, "register-connection", &json!({}), 503, &words);
-    let closed = site().with("incoming.mode", "deny_all").start();
-    let words = refusal("Incoming connections are not allowed");
-    answers(&closed, "register-connection", &json!({}), 403, &words);
 }
 
 #[test]

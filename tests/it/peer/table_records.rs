@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::table_schema::missing_in_words;
-use super::{giving, refusal, refuses_in_order};
+use super::giving;
 
 fn ids(answer: &Value) -> Vec<i64> {
     let records = answer["records"].as_array().unwrap();
@@ -11,14 +10,6 @@ fn ids(answer: &Value) -> Vec<i64> {
         .iter()
         .map(|record| record["id"].as_i64().unwrap())
         .collect()
-}
-
-#[test]
-fn refusals_come_in_the_published_order() {
-    refuses_in_order("table-records", &["table_name"], missing_in_words);
-    let giving = giving(json!("*"));
-    let unknown = json!({"table_name": "no_such_table"});
-    giving.answers("table-records", unknown, 404, &refusal("Table not found"));
 }
 
 #[test]

@@ -2,27 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{giving, refusal, refuses_in_order};
-
-/// This endpoint and `table-records` name missing fields in their words alone.
-pub fn missing_in_words(fields: &[&str]) -> Value {
-    refusal(&format!("Missing required fields: {}", fields.join(", ")))
-}
-
-#[test]
-fn refusals_come_in_the_published_order() {
-    refuses_in_order("table-schema", &["table_name"], missing_in_words);
-    let giving = giving(json!("*"));
-    for name in [
-        "no_such_table",
-        "ORDERS",
-        "a.b.c",
-        "orders; drop table orders",
-    ] {
-        let expected = refusal("Table not found");
-        giving.answers("table-schema", json!({"table_name": name}), 404, &expected);
-    }
-}
+use super::giving;
 
 #[test]
 fn a_schema_has_both_styles_of_keys_and_the_catalogue_beside_it() {

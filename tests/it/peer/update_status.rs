@@ -2,40 +2,13 @@
 
 use serde_json::json;
 
-use super::{Giving, answers, giving, missing, refusal, refuses_nonsense, says_it_is_disabled};
+use super::{Giving, giving};
 
 fn update(giving: &Giving, status: &str) {
     let fields = json!({"sender_url": giving.stranger.url(), "status": status});
     let words = format!("Status updated to {status}");
     let expected = json!({"success": true, "message": words});
     giving.answers("update-status", fields, 200, &expected);
-}
-
-#[test]
-fn refusals_come_in_the_published_order() {
-    says_it_is_disabled("update-status");
-    let giving = giving(json!(["orders"]));
-    let fields = ["sender_url", "auth_token_hash", "status"];
-    answers(
-        &giving.site,
-        "update-status",
-        &json!({}),
-        400,
-        &missing(&fields),
-    );
-    refuses_nonsense(&giving.site, "update-status", &fields);
-    for status in ["pending", "expired", "severed", "ACTIVE", "on"] {
-        let unknown = json!({"sender_url": "https://x.example.com", "status": status});
-        giving.answers(
-            "update-status",
-            unknown,
-            400,
-            &refusal("Invalid status value"),
-        );
-    }
-    let elsewhere = json!({"sender_url": "https://x.example.com", "status": "active"});
-    let expected = refusal("Connection not found");
-    giving.answers("update-status", elsewhere, 404, &expected);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Connections: every field comes back, secrets are sealed, names are unique.
 
 use evenkeel::model::connection::{
-    Auth, Connection, Direction, Identity, RemoteSite, Status, Totals,
+    Auth, Connection, Direction, Identity, RemoteSite, Status, Totals, Unknown,
 };
 use evenkeel::model::grant::{Grant, GrantedTables, Limits, Star};
 use evenkeel::model::id::{ConnectionId, SiteId};
@@ -46,8 +46,10 @@ async fn every_field_of_a_connection_comes_back(state: State) {
             tables: GrantedTables::All(Star::Star),
             excluded_tables: vec![table("shop.salaries"), table("\"a.b\"")],
             limits: Limits {
-                max_records_per_request: 7,
+                max_records_per_request: Some(7),
+                ..Limits::default()
             },
+            ..Grant::default()
         },
         remote: Some(RemoteSite {
             site_id: SiteId::generate(),
@@ -66,6 +68,14 @@ async fn every_field_of_a_connection_comes_back(state: State) {
         },
         epoch: 9,
         acked_epoch: 8,
+        remote_epoch: 7,
+        unknown: Some(Unknown {
+            times: 3,
+            since: at(5),
+            severed_from: Some(Status::Active),
+        }),
+        contradicted: true,
+        exchanged_at: Some(at(6)),
         registered: true,
         peer_deleted: true,
         ..new_connection("full")

@@ -1,9 +1,10 @@
 //! What becomes of a connection: our decisions, the peer's word, and who has yet to hear of what.
 
-use evenkeel::model::connection::Status;
+use evenkeel::model::connection::{Connection, Status, Unknown};
 use evenkeel::model::grant::Grant;
+use evenkeel::model::standing::{Standing, Word};
 use evenkeel::model::url::PeerUrl;
-use evenkeel::store::{ConnectionEdit, Kept, PeerWord};
+use evenkeel::store::{ConnectionEdit, Kept, StandingStep, Store};
 
 use super::{
     State, at, hash, names, new_connection, on_both_stores, read_connection, stored_connection,
@@ -12,9 +13,11 @@ use super::{
 
 on_both_stores!(
     a_decision_counts_the_epoch_up_and_revoked_is_final,
+    what_is_decided_in_the_state_is_what_the_rules_say,
     the_peers_word_is_kept_apart_from_ours,
-    the_peer_is_told_until_it_confirms,
-    a_silent_peer_is_asked_until_it_answers_unless_the_connection_ended,
+    every_part_of_a_standing_comes_back,
+    a_step_from_another_standing_is_not_taken,
+    the_healing_loop_sees_all_that_is_not_over_and_what_is_yet_to_be_told,
     an_unreachable_peer_is_left_alone_until_its_next_attempt,
     a_move_forgets_the_prefix_and_a_grant_is_replaced,
 );
@@ -46,93 +49,156 @@ async fn a_decision_counts_the_epoch_up_and_revoked_is_final(state: State) {
     assert_eq!(found.approved_by.as_deref(), Some("unix:anna"));
 }
 
-async fn the_peers_word_is_kept_apart_from_ours(state: State) {
+async fn what_is_decided_in_the_state_is_what_the_rules_say(state: State) {
     let store = state.open().await;
     let id = stored_connection(&store, "berlin").await.id;
-    store.set_unreachable(id, at(9), at(3)).await.unwrap();
-    let word = |status, reason: Option<&str>| PeerWord {
-        status,
-        deleted: false,
-        reason: reason.map(str::to_owned),
+    let mut expected = Standing::from(&read_connection(&store, id).await);
+    for status in [
+        Status::Suspended,
+        Status::Active,
+        Status::Revoked,
+        Status::Active,
+    ] {
+        store
+            .set_local_status(id, status, None, None, at(5))
+            .await
+            .unwrap();
+        expected = expected.decided(status);
+        assert_eq!(Standing::from(&read_connection(&store, id).await), expected);
+    }
+    store.mark_deleted(id, at(6)).await.unwrap();
+    expected = expected.discarded();
+    let columns = state.query("select epoch, acked_epoch from connection");
+    let (epoch, acked) = (expected.epoch, expected.acked_epoch);
+    assert_eq!(columns.trim(), format!("{epoch}|{acked}"));
+}
+
+/// Takes a step from how the connection stands; whether it was taken.
+async fn step(store: &Store, known: &Connection, after: Standing, reason: Option<&str>) -> bool {
+    let step = StandingStep {
+        before: Standing::from(known),
+        after,
+        reason: Some(reason.map(str::to_owned)),
     };
-    let ended = word(Status::Revoked, Some("contract\0 ended"));
-    store.set_peer_word(id, &ended, at(4)).await.unwrap();
-    let found = read_connection(&store, id).await;
+    store.set_standing(known.id, &step, at(40)).await.unwrap()
+}
+
+fn said(status: Status, epoch: i64) -> Word {
+    Word {
+        status,
+        epoch,
+        seen_epoch: 0,
+    }
+}
+
+async fn the_peers_word_is_kept_apart_from_ours(state: State) {
+    let store = state.open().await;
+    let known = stored_connection(&store, "berlin").await;
+    store.set_unreachable(known.id, at(9), at(3)).await.unwrap();
+    let ended = Standing::from(&known).heard(said(Status::Revoked, 1));
+    assert!(step(&store, &known, ended, Some("contract\0 ended")).await);
+    let found = read_connection(&store, known.id).await;
     assert_eq!(
         (found.local_status, found.remote_status),
         (Status::Active, Status::Severed)
     );
     assert_eq!(found.status_reason.as_deref(), Some("contract ended"));
     assert_eq!(
-        (found.last_contact_at, found.unreachable_since),
-        (Some(at(4)), None)
+        (
+            found.last_contact_at,
+            found.exchanged_at,
+            found.unreachable_since
+        ),
+        (Some(at(40)), Some(at(40)), None)
     );
     assert_eq!((found.next_attempt_at, found.epoch), (None, 1));
-    store
-        .set_peer_word(id, &word(Status::Active, None), at(5))
-        .await
-        .unwrap();
-    let found = read_connection(&store, id).await;
-    assert_eq!(
-        (found.status(), found.status_reason),
-        (Status::Active, None)
-    );
 }
 
-async fn the_peer_is_told_until_it_confirms(state: State) {
+async fn every_part_of_a_standing_comes_back(state: State) {
     let store = state.open().await;
-    let told = async || names(&store.connections_to_tell(at(50)).await.unwrap()).join(" ");
-    let unregistered = stored_connection(&store, "unregistered").await;
+    let known = stored_connection(&store, "berlin").await;
+    let unknown = |severed_from| {
+        Some(Unknown {
+            times: 4,
+            since: at(7),
+            severed_from,
+        })
+    };
+    let mut known = known;
+    for after in [
+        Standing {
+            epoch: 9,
+            acked_epoch: 8,
+            remote: Status::Severed,
+            remote_epoch: 7,
+            unknown: unknown(Some(Status::Suspended)),
+            ..Standing::from(&known)
+        },
+        Standing {
+            unknown: unknown(None),
+            contradicted: true,
+            ..Standing::from(&known)
+        },
+        Standing {
+            peer_deleted: true,
+            ..Standing::from(&known)
+        },
+    ] {
+        assert!(step(&store, &known, after, None).await);
+        known = read_connection(&store, known.id).await;
+        assert_eq!(Standing::from(&known), after);
+    }
+}
+
+async fn a_step_from_another_standing_is_not_taken(state: State) {
+    let store = state.open().await;
+    let known = stored_connection(&store, "berlin").await;
+    let heard = Standing::from(&known).heard(said(Status::Active, 1));
+    store
+        .set_local_status(known.id, Status::Suspended, Some("audit"), None, at(5))
+        .await
+        .unwrap();
+    assert!(!step(&store, &known, heard, Some("late")).await);
+    let found = read_connection(&store, known.id).await;
+    assert_eq!((found.local_status, found.epoch), (Status::Suspended, 2));
+    assert_eq!(found.status_reason.as_deref(), Some("audit"));
+    store.mark_deleted(known.id, at(6)).await.unwrap();
+    let heard = Standing::from(&found).heard(said(Status::Active, 1));
+    assert!(!step(&store, &found, heard, None).await);
+}
+
+async fn the_healing_loop_sees_all_that_is_not_over_and_what_is_yet_to_be_told(state: State) {
+    let store = state.open().await;
+    let seen = async || {
+        let found = store.connections_to_heal().await.unwrap();
+        names(&found).join(" ")
+    };
+    stored_connection(&store, "unregistered").await;
     let mut registered = new_connection("registered");
     registered.registered = true;
     store
         .insert_connection(&registered, &hash("h"), Kept::Nothing)
         .await
         .unwrap();
-    assert_eq!(told().await, "unregistered registered");
-    store.set_acked(registered.id, 1).await.unwrap();
-    assert_eq!(told().await, "unregistered");
+    assert_eq!(seen().await, "unregistered registered");
+    store
+        .set_local_status(registered.id, Status::Revoked, None, None, at(1))
+        .await
+        .unwrap();
+    assert_eq!(seen().await, "unregistered registered");
+    let known = read_connection(&store, registered.id).await;
+    let told = Standing::from(&known).acknowledged(2);
+    assert!(step(&store, &known, told, None).await);
+    assert_eq!(seen().await, "unregistered");
     store.mark_deleted(registered.id, at(1)).await.unwrap();
     store.mark_deleted(registered.id, at(2)).await.unwrap();
-    store.mark_deleted(unregistered.id, at(1)).await.unwrap();
-    let deleted = store.connections_to_tell(at(50)).await.unwrap();
-    assert_eq!(names(&deleted), ["registered"]);
-    assert_eq!((deleted[0].epoch, deleted[0].deleted_at), (2, Some(at(1))));
+    assert_eq!(seen().await, "unregistered registered");
     assert!(store.credentials(registered.id).await.unwrap().is_some());
-    store.set_acked(registered.id, 2).await.unwrap();
-    store.set_acked(registered.id, 1).await.unwrap();
-    assert_eq!(told().await, "");
-}
-
-async fn a_silent_peer_is_asked_until_it_answers_unless_the_connection_ended(state: State) {
-    let store = state.open().await;
-    let mut healthy = new_connection("berlin");
-    (healthy.registered, healthy.acked_epoch) = (true, 1);
-    store
-        .insert_connection(&healthy, &hash("h"), Kept::Nothing)
-        .await
-        .unwrap();
-    let asked = async || names(&store.connections_to_tell(at(50)).await.unwrap()).join(" ");
-    assert_eq!(asked().await, "");
-    let silent = async || {
-        let set = store.set_unreachable(healthy.id, at(20), at(10));
-        set.await.unwrap();
-    };
-    silent().await;
-    assert_eq!(asked().await, "berlin");
-    store.set_contact(healthy.id, None, at(21)).await.unwrap();
-    assert_eq!(asked().await, "");
-    let severed = PeerWord {
-        status: Status::Severed,
-        deleted: false,
-        reason: None,
-    };
-    store
-        .set_peer_word(healthy.id, &severed, at(22))
-        .await
-        .unwrap();
-    silent().await;
-    assert_eq!(asked().await, "");
+    let deleted = store.connections_to_heal().await.unwrap().pop().unwrap();
+    assert_eq!((deleted.epoch, deleted.deleted_at), (3, Some(at(1))));
+    let told = Standing::from(&deleted).acknowledged(3);
+    assert!(step(&store, &deleted, told, None).await);
+    assert_eq!(seen().await, "unregistered");
 }
 
 async fn an_unreachable_peer_is_left_alone_until_its_next_attempt(state: State) {
@@ -140,8 +206,6 @@ async fn an_unreachable_peer_is_left_alone_until_its_next_attempt(state: State) 
     let id = stored_connection(&store, "berlin").await.id;
     store.set_unreachable(id, at(20), at(10)).await.unwrap();
     store.set_unreachable(id, at(30), at(20)).await.unwrap();
-    assert!(store.connections_to_tell(at(29)).await.unwrap().is_empty());
-    assert_eq!(store.connections_to_tell(at(30)).await.unwrap().len(), 1);
     let found = read_connection(&store, id).await;
     assert_eq!(
         (found.unreachable_since, found.next_attempt_at),

@@ -3,9 +3,10 @@
 use evenkeel::model::connection::Status;
 use evenkeel::model::id::ConnectionId;
 use evenkeel::model::run::{Changes, RunStatus, RunTable};
+use evenkeel::model::standing::Standing;
 use evenkeel::model::sync::Consequence;
 use evenkeel::model::table::TableName;
-use evenkeel::store::{PeerWord, Store};
+use evenkeel::store::{StandingStep, Store};
 
 use super::{State, at, error, new_run, on_both_stores, stored_connection, table};
 
@@ -104,16 +105,18 @@ async fn a_writer_counts_no_more_when_its_connection_ended(state: State) {
     let store = state.open().await;
     let oslo = stored_connection(&store, "oslo").await.id;
     for case in ["deleted", "revoked", "severed"] {
-        let ended = stored_connection(&store, case).await.id;
+        let known = stored_connection(&store, case).await;
+        let ended = known.id;
         ran(&store, ended, 10, (RunStatus::Completed, 1)).await;
         assert_eq!(
             store.other_writer(&orders(), oslo).await.unwrap(),
             Some(ended),
             "{case}"
         );
-        let severed = PeerWord {
-            status: Status::Severed,
-            deleted: false,
+        let before = Standing::from(&known);
+        let severed = StandingStep {
+            before,
+            after: before.heard_plainly(Status::Revoked, false),
             reason: None,
         };
         match case {
@@ -123,7 +126,7 @@ async fn a_writer_counts_no_more_when_its_connection_ended(state: State) {
                     .set_local_status(ended, Status::Revoked, None, None, at(20))
                     .await
             }
-            _ => store.set_peer_word(ended, &severed, at(20)).await,
+            _ => store.set_standing(ended, &severed, at(20)).await.map(drop),
         }
         .unwrap();
         assert_eq!(

@@ -3,11 +3,11 @@
 //! The peer listener keeps its port over restarts, so that the other site still finds it.
 //! A site that is dropped is killed; one whose test process dies is killed too.
 
-use std::cell::OnceCell;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -34,7 +34,7 @@ pub struct Site {
     url: String,
     environment: Vec<(String, String)>,
     daemon: Option<Child>,
-    token: OnceCell<String>,
+    token: OnceLock<String>,
 }
 
 /// What a command left behind.
@@ -123,7 +123,7 @@ impl SiteBuilder {
             url,
             environment,
             daemon: None,
-            token: OnceCell::new(),
+            token: OnceLock::new(),
         };
         let text = toml::to_string(&settings).expect("settings as TOML");
         std::fs::write(site.config(), text).expect("the configuration is written");
@@ -160,7 +160,9 @@ impl Site {
         let path = |file: &str| folder.path().join(file).display().to_string();
         let port = ports::free();
         let url = format!("http://127.0.0.1:{port}");
-        let values: [(&str, toml::Value); 8] = [
+        // Tests ask more often than strangers do.
+        let often: toml::Value = 1_000_000.into();
+        let values: [(&str, toml::Value); 12] = [
             ("site.name", name.into()),
             ("site.url", url.as_str().into()),
             ("server.listen", format!("127.0.0.1:{port}").into()),
@@ -169,6 +171,10 @@ impl Site {
             ("state.url", format!("sqlite://{}", path("state.db")).into()),
             ("state.key_file", path("secret.key").into()),
             ("outgoing.allowed_networks", vec!["127.0.0.0/8"].into()),
+            ("limits.strangers_per_minute", often.clone()),
+            ("limits.strangers_burst", often.clone()),
+            ("limits.passwords_per_minute", often.clone()),
+            ("limits.tokens_per_minute", often),
         ];
         let (settings, environment) = (toml::Table::new(), Vec::new());
         let mut builder = SiteBuilder {

@@ -48,6 +48,15 @@ impl Impostor {
         })
     }
 
+    /// Stands before the site at this loopback port as if it were of a version that cannot be asked for access.
+    pub fn without_wishes(port: u16) -> Self {
+        Self::serving(port, |body| {
+            let text = String::from_utf8(body).expect("JSON");
+            text.replace("\"wants\"", "\"of_later_version\"")
+                .into_bytes()
+        })
+    }
+
     fn serving(port: u16, understood: Understood) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = listener.local_addr().expect("an address");

@@ -9,6 +9,7 @@ pub mod http;
 pub mod impostor;
 pub mod mariadb;
 pub mod pair;
+pub mod phoenix;
 pub mod ports;
 pub mod postgres;
 pub mod program;

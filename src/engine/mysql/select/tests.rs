@@ -1,12 +1,14 @@
 //! The statements, word for word.
 
 use super::{queries, query};
-use crate::engine::driver::{KeyValue, Page, RowFilter, Selection};
+use crate::engine::driver::{KeyValue, Page, RowFilter, RowOrder, Selection};
 use crate::engine::mysql::schemas::Schemas;
+use crate::model::filter::Filter;
 use crate::model::fixture;
 use crate::model::table::{Column, NeutralType, Table, UniqueKey};
 use crate::wire::numeric;
 use crate::wire::row::RowWriter;
+use crate::wire::scope::Scope;
 
 fn column(name: &str, kind: NeutralType, native: &str) -> Column {
     Column {
@@ -40,6 +42,8 @@ fn text(rows: RowFilter, page: Option<Page>) -> String {
             .map(|name| (name.to_owned(), table.column(name).unwrap().kind))
             .into(),
         rows,
+        scope: Scope::default(),
+        order: RowOrder::Found,
         page,
     };
     let schemas = Schemas::of_default("shop");
@@ -145,6 +149,8 @@ fn keys_are_spelled_out_some_at_a_time() {
             // One of them twice.
             keys: (0..rows).chain(0..1).map(key).collect(),
         },
+        scope: Scope::default(),
+        order: RowOrder::Found,
         page: None,
     };
     let schemas = Schemas::of_default("shop");
@@ -154,6 +160,19 @@ fn keys_are_spelled_out_some_at_a_time() {
     assert_eq!(
         asked[0].sql.text(),
         format!("select `id`, `sum` from `shop`.`t` force index (primary) where {one} or {one}")
+    );
+    // The conditions are held against each row that is read, and every order of the pieces is a new one.
+    let filter = Filter::from_json(r#"{"column":"code","op":"=","value":"a"}"#).unwrap();
+    let narrow = Selection {
+        scope: Scope::new(&filter, |_| Some(NeutralType::Text)).unwrap(),
+        order: RowOrder::Shuffled,
+        ..selection(["id", "sum"], 1)
+    };
+    assert_eq!(
+        queries(&schemas, &narrow, &table).unwrap()[0].sql.text(),
+        format!(
+            "select `code`, `id`, `sum` from `shop`.`t` force index (primary) where {one} order by rand()"
+        )
     );
     let many = queries(&schemas, &selection(["id", "sum"], 200), &table).unwrap();
     assert_eq!(many.len(), 4);

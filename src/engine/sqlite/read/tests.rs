@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use crate::engine::driver::{Driver, Flow, KeyValue, Page, RowCount, RowFilter};
+use crate::engine::driver::{Driver, Flow, KeyValue, Page, RowCount, RowFilter, RowOrder};
 use crate::engine::error::EngineError;
 use crate::engine::sqlite::test_site::{Site, TestRow, int, rows_of, text};
+use crate::model::filter::Filter;
 use crate::model::table::{NeutralType, TableName};
+use crate::wire::row::RowWriter;
+use crate::wire::scope::Scope;
 
 const ITEMS: &str =
     "create table items (code text, part int, note text, primary key (code, part)) without rowid;
@@ -93,6 +96,50 @@ async fn filters_and_pages_give_the_rows_asked_for() {
         site.rows("items").await.unwrap()[0],
         vec![text("a"), int(1), None]
     );
+}
+
+#[tokio::test]
+async fn keys_and_a_scope_go_together_however_the_rows_are_found() {
+    // The index finds the form that this site writes; the second row has another, and is found by reading everything.
+    let site = Site::new(
+        "create table t (id uuid text primary key, part int, note text);
+         insert into t values ('11111111-1111-1111-1111-111111111111', 1, 'x'),
+             ('22222222222222222222222222222222', 2, 'x'), ('33333333-3333-3333-3333-333333333333', 3, 'y')",
+    );
+    let key = |digit: u8| {
+        let mut writer = RowWriter::default();
+        writer.begin(1);
+        writer.field(Some(&[digit << 4 | digit; 16]));
+        writer.take().data
+    };
+    let filter = |value: &str| {
+        let json = format!(r#"{{"column":"note","op":"=","value":"{value}"}}"#);
+        Scope::new(&Filter::from_json(&json).unwrap(), |_| {
+            Some(NeutralType::Text)
+        })
+        .unwrap()
+    };
+    for order in [RowOrder::Found, RowOrder::Shuffled] {
+        for (scope, expected) in [
+            (Scope::default(), vec![1, 2, 3]),
+            (filter("x"), vec![1, 2]),
+            (filter("y"), vec![3]),
+            (filter("z"), vec![]),
+        ] {
+            let mut selection = site.selection("t").await;
+            selection.rows = RowFilter::Keys {
+                columns: vec!["id".into()],
+                keys: [1, 2, 3, 4].map(key).into(),
+            };
+            (selection.scope, selection.order) = (scope, order);
+            let read = rows_of(site.driver.read(selection).await.unwrap()).await;
+            let mut found = read.unwrap();
+            found.sort();
+            let parts: Vec<TestRow> = expected.into_iter().map(|part| vec![int(part)]).collect();
+            let read: Vec<TestRow> = found.into_iter().map(|row| vec![row[1].clone()]).collect();
+            assert_eq!(read, parts);
+        }
+    }
 }
 
 #[tokio::test]

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use evenkeel::engine::EngineError;
 use evenkeel::engine::driver::{
-    ApplyProgress, CHANNEL_BATCHES, Flow, RowFilter, RowStream, Selection,
+    ApplyProgress, CHANNEL_BATCHES, Flow, RowFilter, RowOrder, RowStream, Selection,
 };
+use evenkeel::wire::scope::Scope;
 use tokio::sync::{mpsc, watch};
 
 use super::{KINDS, Plan, Row, Site, batch, pull};
@@ -201,6 +202,8 @@ async fn a_source_altered_while_it_is_read_gives_the_rows_of_its_snapshot_or_non
             table: table.name.clone(),
             columns: columns.collect(),
             rows: RowFilter::All,
+            scope: Scope::default(),
+            order: RowOrder::Found,
             page: None,
         };
         let stream = source.driver.read(selection).await.unwrap();

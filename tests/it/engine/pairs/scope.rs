@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use evenkeel::engine::driver::{Flow, Page, RowFilter, Selection};
+use evenkeel::engine::driver::{Flow, Page, RowFilter, RowOrder, Selection};
 use evenkeel::engine::error::EngineError;
 use evenkeel::model::filter::Filter;
 use evenkeel::model::table::{NeutralType, Table};
@@ -216,7 +216,7 @@ async fn read(site: &Site, selection: Selection) -> Result<Vec<Row>, EngineError
     }
 }
 
-fn selection(table: &Table, rows: RowFilter) -> Selection {
+fn selection(table: &Table, scope: Scope) -> Selection {
     Selection {
         table: table.name.clone(),
         columns: table
@@ -224,7 +224,9 @@ fn selection(table: &Table, rows: RowFilter) -> Selection {
             .iter()
             .map(|column| (column.name.clone(), column.kind))
             .collect(),
-        rows,
+        rows: RowFilter::All,
+        scope,
+        order: RowOrder::Found,
         page: None,
     }
 }
@@ -245,7 +247,7 @@ async fn every_engine_finds_exactly_the_rows_that_a_filter_means() {
         let mut random = Random(TestRunner::deterministic());
         let site = Site::with(kind, &filled(kind, &mut random)).await;
         let table = site.table("w").await;
-        let all = read(&site, selection(&table, RowFilter::All))
+        let all = read(&site, selection(&table, Scope::default()))
             .await
             .unwrap();
         assert_eq!(all.len(), usize::try_from(ROWS).unwrap());
@@ -264,7 +266,7 @@ async fn every_engine_finds_exactly_the_rows_that_a_filter_means() {
                 checks.iter().all(holds)
             };
             let meant: BTreeSet<i64> = all.iter().filter(meant).map(id).collect();
-            let found = read(&site, selection(&table, RowFilter::Matching(scope)))
+            let found = read(&site, selection(&table, scope))
                 .await
                 .unwrap_or_else(|err| panic!("{kind:?} {filter}: {err}"));
             let found: BTreeSet<i64> = found.iter().map(id).collect();
@@ -286,7 +288,7 @@ async fn a_filter_and_a_page_go_together_and_need_not_send_what_they_ask_about()
         let site = Site::with(kind, table).await;
         let w = site.table("w").await;
         let filter = r#"{"and":[{"column":"t","op":"=","value":"a"},{"column":"d","op":">","value":"2013-01-01"}]}"#;
-        let mut selection = selection(&w, RowFilter::Matching(scope(&w, filter)));
+        let mut selection = selection(&w, scope(&w, filter));
         selection.columns.truncate(1);
         let ids = |rows: Vec<Row>| rows.iter().map(id).collect::<Vec<_>>();
         let found = ids(read(&site, selection.clone()).await.unwrap());
@@ -303,14 +305,8 @@ async fn a_filter_and_a_page_go_together_and_need_not_send_what_they_ask_about()
             assert_eq!(ids(read(&site, page).await.unwrap()), expected, "{kind:?}");
         }
         // The table is another by the time it is read.
-        let other = RowFilter::Matching(
-            Scope::new(
-                &Filter::from_json(r#"{"column":"t","op":"=","value":1}"#).unwrap(),
-                |_| Some(NeutralType::Int8),
-            )
-            .unwrap(),
-        );
-        selection.rows = other;
+        let other = Filter::from_json(r#"{"column":"t","op":"=","value":1}"#).unwrap();
+        selection.scope = Scope::new(&other, |_| Some(NeutralType::Int8)).unwrap();
         let changed = read(&site, selection).await;
         assert!(matches!(changed, Err(EngineError::SchemaChanged(_))));
     }
@@ -323,7 +319,7 @@ async fn a_value_that_is_none_of_its_type_ends_a_read_that_asks_about_it() {
     let site = Site::with(Kind::Sqlite, sql).await;
     let w = site.table("w").await;
     let filter = scope(&w, r#"{"column":"d","op":">","value":"2013-01-01"}"#);
-    let mut selection = selection(&w, RowFilter::Matching(filter));
+    let mut selection = selection(&w, filter);
     selection.columns.truncate(1);
     match read(&site, selection).await {
         Err(EngineError::Unreadable { key, column, .. }) => {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::base::secret::Secret;
 use crate::model::connection::Direction;
-use crate::wire::signing::{RootKey, Seal};
+use crate::wire::signing::{ConnectionKeys, RootKey, Seal};
 
 /// Those of the page, by name.
 fn published() -> HashMap<String, String> {
@@ -30,6 +30,8 @@ fn published() -> HashMap<String, String> {
 #[test]
 fn the_published_vectors_are_what_this_program_computes() {
     let (keys, name, body) = (keys(), name(), body());
+    let offered = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8";
+    let second = ConnectionKeys::derive(&RootKey::from_offer(offered).unwrap(), 2);
     let root = RootKey::of_token(&Secret::new(TOKEN.to_owned()));
     let request = Request {
         method: "POST",
@@ -75,6 +77,16 @@ fn the_published_vectors_are_what_this_program_computes() {
             hex::encode(keys.signing(Direction::Receiver).expose()),
         ),
         ("key: row, generation 1", hex::encode(keys.row().expose())),
+        ("key of generation 2, as offered", offered.to_owned()),
+        (
+            "key: sign sender, generation 2",
+            hex::encode(second.signing(Direction::Sender).expose()),
+        ),
+        (
+            "key: sign receiver, generation 2",
+            hex::encode(second.signing(Direction::Receiver).expose()),
+        ),
+        ("key: row, generation 2", hex::encode(second.row().expose())),
         ("nonce", hex::encode(NONCE.0)),
         ("key: stream", hex::encode(seal.expose())),
         ("request body", String::from_utf8(body.clone()).unwrap()),

@@ -1,8 +1,9 @@
 //! The smallest changes, made by the database itself; and what it says of a value, to tell whether there was one.
 
 use evenkeel::engine::EngineError;
-use evenkeel::engine::driver::{Flow, RowFilter, Selection};
+use evenkeel::engine::driver::{Flow, RowFilter, RowOrder, Selection};
 use evenkeel::model::table::{Column, NeutralType, Table};
+use evenkeel::wire::scope::Scope;
 
 use super::super::{Row, Site, row};
 use crate::support::database::Kind;
@@ -162,6 +163,8 @@ async fn read(site: &Site, table: &Table, start: i64, end: i64) -> Result<Vec<Ro
             start: Some(start),
             end: Some(end),
         },
+        scope: Scope::default(),
+        order: RowOrder::Found,
         page: None,
     };
     let mut stream = site.driver.read(selection).await?;
