@@ -39,7 +39,9 @@ pub(super) async fn proof(
     let host = || connection.url.host().to_owned();
     let asked = async {
         let peer = reached(ctx, connection).await?;
-        peer.verify(&ctx.config.site.url, &credentials).await
+        let own_url = &ctx.config.site.url;
+        peer.prove(own_url, &credentials, connection.token_origin())
+            .await
     };
     let answer = tokio::time::timeout(PATIENCE, asked).await;
     Ok(match answer {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 use crate::base::secret::{Secret, token_hash};
-use crate::model::connection::{Auth, Connection, Direction, Status};
+use crate::model::connection::{Auth, Connection, Direction, Identity, Status};
 use crate::model::policy::IncomingMode;
 use crate::model::table::TableName;
 use crate::store::{Kept, SignedPeer};
@@ -160,6 +160,8 @@ fn decision<'a>(
             && row.approved_at.is_some()
             && row.remote_status != Status::Severed
             && !row.peer_deleted
+            // Whoever says that he moved to somebody else's place does not lock him out.
+            && (row.identity == Identity::Proved || row.prove_at.is_none())
     };
     // A token this site made itself cannot also be the peer's.
     if here().next().is_some() || by_url.iter().filter(is_other).any(blocks) {
