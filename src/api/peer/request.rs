@@ -307,10 +307,7 @@ impl PeerRequest {
 
     /// The peer as an actor, under the name its connection has here.
     pub(super) fn actor(&self, connection: &str) -> Actor {
-        Actor {
-            name: format!("peer:{connection}"),
-            address: self.address,
-        }
+        Actor::peer(connection, self.address)
     }
 }
 

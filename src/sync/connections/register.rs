@@ -71,8 +71,8 @@ const WANTED_TABLES: usize = 1_000;
 static DECIDING: Semaphore = Semaphore::const_new(1);
 
 /// Takes a registration under `policy` (not `deny_all`: that is refused before the request is read).
-/// Every mode leaves the row pending; `auto_accept` has a site that signs prove who it is then. One that announces that it signs is signed from the start; another registration
-/// never changes that.
+/// Every mode leaves the row pending; `auto_accept` has a site that signs prove who it is then. One that announces that
+/// it signs is signed from the start; another registration never changes that.
 ///
 /// # Errors
 /// See [`RegistrationRefusal`].
@@ -117,10 +117,7 @@ pub async fn register(
     }
     let kept = signed.as_ref().map_or(Kept::Nothing, Kept::Keys);
     let made = insert_under_free_name(ctx, new, &hash, kept).await?;
-    let actor = Actor {
-        name: format!("peer:{}", made.name),
-        address: registration.from,
-    };
+    let actor = Actor::peer(&made.name, registration.from);
     ctx.audit(
         &actor,
         "connection.register",
