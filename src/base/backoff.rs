@@ -1,6 +1,8 @@
-//! How long to wait before trying again; pure, so that a stored attempt count survives a restart.
+//! How long to wait before trying again; pure but for chance, so that a stored attempt count survives a restart.
 
 use std::time::Duration;
+
+use jiff::Timestamp;
 
 /// Spreads `pause` by a fifth either way. `random` lies in `0.0..1.0`.
 #[must_use]
@@ -14,6 +16,13 @@ pub fn doubled(first: Duration, attempts: u32, longest: Duration) -> Duration {
     first
         .saturating_mul(2_u32.saturating_pow(attempts))
         .min(longest)
+}
+
+/// The moment after `pause`, spread by chance, from `now`.
+#[must_use]
+pub fn spread_after(now: Timestamp, pause: Duration) -> Timestamp {
+    let pause = jittered(pause, random_fraction());
+    now.checked_add(pause).unwrap_or(Timestamp::MAX)
 }
 
 /// A random number in `0.0..1.0`, for [`jittered`].

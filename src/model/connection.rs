@@ -66,7 +66,28 @@ pub enum Identity {
     Claimed,
 }
 
+/// Where a connection's token came from. The two sides of one connection always differ in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenOrigin {
+    /// This site made it, and registered with it.
+    Made,
+    /// It came with a registration.
+    Received,
+}
+
+impl TokenOrigin {
+    /// That of the other side.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Made => Self::Received,
+            Self::Received => Self::Made,
+        }
+    }
+}
+
 words! {
+    TokenOrigin { Made = "made", Received = "received" }
     Direction { Sender = "sender", Receiver = "receiver" }
     Status {
         Active = "active", Pending = "pending", Suspended = "suspended",
@@ -230,6 +251,15 @@ impl Connection {
         self.local_status.max(self.remote_status)
     }
 
+    /// Where its token came from: only registrations note an address.
+    #[must_use]
+    pub fn token_origin(&self) -> TokenOrigin {
+        match self.requested_from {
+            Some(_) => TokenOrigin::Received,
+            None => TokenOrigin::Made,
+        }
+    }
+
     /// What the clock says of it at `now`, which no side has to decide: expired, or nothing against it.
     #[must_use]
     pub fn by_time(&self, now: Timestamp) -> Status {
@@ -336,63 +366,4 @@ fn verb(decision: Decision) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Decision, NotAllowed, Status, decide};
-
-    #[test]
-    fn the_stricter_word_rules() {
-        let order = [
-            Status::Active,
-            Status::Pending,
-            Status::Suspended,
-            Status::Expired,
-            Status::Severed,
-            Status::Revoked,
-        ];
-        assert!(order.is_sorted());
-    }
-
-    #[test]
-    fn revoked_is_final() {
-        for decision in [
-            Decision::Approve,
-            Decision::Reject,
-            Decision::Suspend,
-            Decision::Reactivate,
-        ] {
-            assert!(decide(Status::Revoked, Status::Active, decision).is_err());
-        }
-        assert_eq!(
-            decide(Status::Revoked, Status::Active, Decision::Revoke),
-            Ok(Status::Revoked)
-        );
-    }
-
-    #[test]
-    fn only_a_pending_connection_can_be_rejected() {
-        assert_eq!(
-            decide(Status::Pending, Status::Active, Decision::Reject),
-            Ok(Status::Revoked)
-        );
-        let refused = decide(Status::Active, Status::Active, Decision::Reject).unwrap_err();
-        assert_eq!(
-            refused.to_string(),
-            "a connection that is active on this side cannot be rejected; suspend or revoke it"
-        );
-    }
-    #[test]
-    fn what_the_peer_has_ended_cannot_be_approved_but_everything_else() {
-        let outcome = |local, decision| decide(local, Status::Severed, decision);
-        for local in [Status::Pending, Status::Active] {
-            assert_eq!(outcome(local, Decision::Approve), Err(NotAllowed::Ended));
-        }
-        assert_eq!(
-            outcome(Status::Suspended, Decision::Reactivate),
-            Ok(Status::Active)
-        );
-        assert_eq!(
-            outcome(Status::Pending, Decision::Reject),
-            Ok(Status::Revoked)
-        );
-    }
-}
+mod tests;

@@ -113,6 +113,6 @@ impl Grant {
     /// Whether its time is over at `now`.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {
-        self.limits.expires_at.is_some_and(|end| end <= now)
+        self.limits.are_over(now)
     }
 }

@@ -14,6 +14,11 @@ pub const UNKNOWN_TIMES: u32 = 3;
 /// ... and over so long, before that severs it.
 pub const UNKNOWN_FOR: SignedDuration = SignedDuration::from_mins(10);
 
+/// Beyond what can be counted, and still exact as a JSON number (RFC 8259, section 6).
+pub const MAX_EPOCH: i64 = 1 << 53;
+/// Nobody lost more words than this: whoever says so cannot push our own count to its end.
+const MOST_LOST: i64 = 1 << 52;
+
 /// One side's standing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Standing {
@@ -156,10 +161,10 @@ impl Standing {
             next.remote = status;
             next.remote_epoch = said.epoch;
         } else if said.epoch == next.remote_epoch && status != next.remote {
-            next.remote_epoch += 1;
+            next.remote_epoch = (next.remote_epoch + 1).min(MAX_EPOCH);
         }
         if said.seen_epoch > next.epoch {
-            next.epoch = said.seen_epoch + 1;
+            next.epoch = said.seen_epoch.min(MOST_LOST) + 1;
         }
         next.acked_epoch = said.seen_epoch;
         next

@@ -16,7 +16,7 @@ pub struct PeerUrl(Url);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "each variant's message says it")]
 pub enum InvalidPeerUrl {
-    #[error("`{0}` is not a URL; write for example https://hq.example.com")]
+    #[error("`{}` is not a URL; write for example https://hq.example.com", .0.escape_debug())]
     Malformed(String),
     #[error("the URL must begin with https:// or http://")]
     Scheme,

@@ -1,6 +1,9 @@
 //! What can go wrong in a call to a peer.
 
+use std::time::Duration;
+
 use crate::model::fault::FaultCode;
+use crate::model::url::PeerUrl;
 use crate::wire::messages::{PublishedRefusal, StreamFaultCode};
 
 /// A fault of a call to a peer.
@@ -102,6 +105,15 @@ pub enum RemoteError {
 }
 
 impl RemoteError {
+    /// The peer at `url` was waited for in vain.
+    #[must_use]
+    pub fn no_answer(url: &PeerUrl, waited: Duration) -> Self {
+        Self::Unreachable {
+            host: url.host().to_owned(),
+            reason: format!("no answer within {} seconds", waited.as_secs()),
+        }
+    }
+
     /// Whether nobody was there: no answer, nothing that knows the API, or only a proxy before the peer (RFC 9110,
     /// section 15.6).
     #[must_use]

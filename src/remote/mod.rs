@@ -10,6 +10,7 @@ mod error;
 mod guard;
 mod json_rows;
 mod peer;
+mod proof;
 mod rotation;
 mod rows;
 mod signing;

@@ -213,7 +213,7 @@ impl Peer {
         Ok(verified)
     }
 
-    /// The same, and tells a signed peer how we stand; how it stands, where it says so.
+    /// As [`Self::verify`], and tells a signed peer how we stand; how it stands, where it says so.
     ///
     /// # Errors
     /// Any other answer, or none.
@@ -224,22 +224,34 @@ impl Peer {
         ours: Option<&StandingWord>,
     ) -> Result<(Verified, Option<StandingWord>), RemoteError> {
         let body = named(own_url, credentials, ours);
+        let (verified, answer) = self.verified(&body, credentials).await?;
+        if verified == Verified::Gone {
+            return Ok((verified, None));
+        }
+        let theirs = ours
+            .map(|_| StandingAnswer::deserialize(&answer))
+            .transpose();
+        let theirs = theirs.map_err(|err| self.transport.nonsense(&err.to_string()))?;
+        Ok((verified, theirs.and_then(|answer| answer.evenkeel)))
+    }
+
+    pub(super) async fn verified(
+        &self,
+        body: &Value,
+        credentials: &Credentials,
+    ) -> Result<(Verified, Value), RemoteError> {
         let exchange = self
             .transport
-            .post("verify-connection", &body, Some(credentials))
+            .post("verify-connection", body, Some(credentials))
             .await?;
         let (status, body) = self.transport.finish(exchange, MAX_BYTES).await?;
         let answer: Value =
             serde_json::from_slice(&body).map_err(|_| self.transport.nonsense("it is not JSON"))?;
         if status == 404 && answer == json!({"success": false, "exists": false}) {
-            return Ok((Verified::Gone, None));
+            return Ok((Verified::Gone, answer));
         }
         if status == 200 && answer.get("exists") == Some(&Value::Bool(true)) {
-            let theirs = ours
-                .map(|_| StandingAnswer::deserialize(&answer))
-                .transpose();
-            let theirs = theirs.map_err(|err| self.transport.nonsense(&err.to_string()))?;
-            return Ok((Verified::Exists, theirs.and_then(|answer| answer.evenkeel)));
+            return Ok((Verified::Exists, answer));
         }
         Err(self.transport.refusal(status, &body, None))
     }

@@ -134,6 +134,15 @@ pub struct Actor {
 }
 
 impl Actor {
+    /// The peer, under the name its connection has here.
+    #[must_use]
+    pub fn peer(connection: &str, address: Option<IpAddr>) -> Self {
+        Self {
+            name: format!("peer:{connection}"),
+            address,
+        }
+    }
+
     /// The daemon itself.
     #[must_use]
     pub fn daemon() -> Self {

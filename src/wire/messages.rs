@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::secret::Secret;
 use crate::model::connection::Status;
 use crate::model::filter::Filter;
-use crate::model::standing::Word;
+use crate::model::standing::{MAX_EPOCH, Word};
 use crate::model::table::{Engine, NeutralType, TableName};
 use crate::model::word::words;
 
@@ -71,9 +71,6 @@ pub struct StandingWord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
-
-/// Beyond what can be counted, and still exact as a JSON number (RFC 8259, section 6).
-const MAX_EPOCH: i64 = 1 << 53;
 
 impl StandingWord {
     /// Why a connection is over that was never approved.

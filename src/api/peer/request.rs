@@ -268,6 +268,10 @@ impl PeerRequest {
 
     /// Which kind of program asks.
     pub(super) fn client(&self) -> ClientKind {
+        // Such a site signs nothing, and whoever is on the way could set the header of one that does.
+        if self.proved.get().is_some() {
+            return ClientKind::Any;
+        }
         let agent = self.headers.get(USER_AGENT);
         if agent.is_some_and(|agent| agent.as_bytes().starts_with(b"PhoenixKit-Sync/")) {
             ClientKind::PhoenixKit
@@ -303,10 +307,7 @@ impl PeerRequest {
 
     /// The peer as an actor, under the name its connection has here.
     pub(super) fn actor(&self, connection: &str) -> Actor {
-        Actor {
-            name: format!("peer:{connection}"),
-            address: self.address,
-        }
+        Actor::peer(connection, self.address)
     }
 }
 

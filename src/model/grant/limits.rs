@@ -31,6 +31,14 @@ pub struct Limits {
     pub expires_at: Option<Timestamp>,
 }
 
+impl Limits {
+    /// Whether the time they allow is over at `now`.
+    #[must_use]
+    pub fn are_over(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|end| end <= now)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -10,11 +10,12 @@ use crate::model::grant::Grant;
 use crate::model::id::ConnectionId;
 use crate::model::standing::as_heard;
 use crate::model::url::PeerUrl;
-use crate::store::connection::keys::{FIRST_GENERATION, SignedPeer};
+use crate::store::connection::keys::SignedPeer;
 use crate::store::connection::name_taken;
 use crate::store::pool::execute;
 use crate::store::record::{micros, optional_json};
 use crate::store::{Store, StoreError};
+use crate::wire::signing::FIRST_GENERATION;
 
 /// What the peer answered to our registration.
 #[derive(Clone, Debug)]
@@ -114,7 +115,7 @@ impl Store {
             &answer.remote_prefix,
             micros(now),
             &root_key,
-            root_key.as_ref().map(|_| FIRST_GENERATION),
+            root_key.as_ref().map(|_| i64::from(FIRST_GENERATION)),
             answer.signed.as_ref().map(|peer| &peer.receipt_key)
         );
         Ok(())

@@ -13,10 +13,7 @@ use crate::store::pool::fetch_optional;
 use crate::store::record::Record;
 use crate::store::{Store, StoreError};
 use crate::wire::mask::PseudonymKey;
-use crate::wire::signing::{ConnectionKeys, Credentials, RootKey};
-
-/// The generation of the key that comes from the token.
-pub(super) const FIRST_GENERATION: i64 = 1;
+use crate::wire::signing::{ConnectionKeys, Credentials, FIRST_GENERATION, RootKey};
 
 /// What is kept of a token beside its hash.
 #[derive(Clone, Copy, Debug)]
@@ -133,12 +130,9 @@ impl Store {
         if record.flag("registered")? {
             return Ok(None);
         }
-        let Some(sealed) = record.optional_text("token")? else {
-            return Ok(None);
-        };
-        let token = self.key.open(&place(id, "token"), &sealed)?;
-        Ok(Some(AcceptedKeys {
-            current: ConnectionKeys::derive(&RootKey::of_token(&token), 1),
+        let token = self.opened_token(id, &record)?;
+        Ok(token.map(|token| AcceptedKeys {
+            current: ConnectionKeys::derive(&RootKey::of_token(&token), FIRST_GENERATION),
             second: None,
         }))
     }
@@ -157,14 +151,10 @@ impl Store {
         );
         let Some(row) = row else { return Ok(None) };
         let record = Record::new("rotation", "connection_id", row);
-        let sealed = record.text("root_key")?;
-        let opened = self.key.open(&place(id, "rotation"), &sealed)?;
-        let root_key = RootKey::from_text(&opened)
-            .ok_or_else(|| record.corrupt("root_key", "a connection's key"))?;
         Ok(Some(SecondKey {
             stage: record.parsed("stage")?,
             generation: record.count("generation")?,
-            root_key,
+            root_key: self.opened(&place(id, "rotation"), &record, &record.text("root_key")?)?,
             accepted_until: record.optional_time("accepted_until")?,
             attempts: record.count("attempts")?,
         }))
@@ -182,22 +172,18 @@ impl Store {
         let Some(sealed) = record.optional_text("root_key")? else {
             return Ok(None);
         };
-        self.opened(id, &record, &sealed).map(Some)
+        self.opened(&place(id, "root_key"), &record, &sealed)
+            .map(Some)
     }
 
-    fn opened(
-        &self,
-        id: ConnectionId,
-        record: &Record,
-        sealed: &str,
-    ) -> Result<RootKey, StoreError> {
-        let root = self.key.open(&place(id, "root_key"), sealed)?;
+    /// The key that is sealed for `place`, in the column `root_key` of `record`.
+    fn opened(&self, place: &str, record: &Record, sealed: &str) -> Result<RootKey, StoreError> {
+        let root = self.key.open(place, sealed)?;
         RootKey::from_text(&root).ok_or_else(|| record.corrupt("root_key", "a connection's key"))
     }
 
     fn keys(&self, id: ConnectionId, record: &Record) -> Result<ConnectionKeys, StoreError> {
-        let sealed = record.text("root_key")?;
-        let root = self.opened(id, record, &sealed)?;
+        let root = self.opened(&place(id, "root_key"), record, &record.text("root_key")?)?;
         let generation = u32::try_from(record.number("key_generation")?)
             .map_err(|_| record.corrupt("key_generation", "a key's generation"))?;
         Ok(ConnectionKeys::derive(&root, generation))
@@ -223,11 +209,17 @@ impl Store {
             id.to_string()
         );
         let Some(row) = row else { return Ok(None) };
-        let sealed = Record::new("connection", "id", row).optional_text("token")?;
-        let Some(sealed) = sealed else {
-            return Ok(None);
-        };
-        Ok(Some(self.key.open(&place(id, "token"), &sealed)?))
+        self.opened_token(id, &Record::new("connection", "id", row))
+    }
+
+    fn opened_token(
+        &self,
+        id: ConnectionId,
+        record: &Record,
+    ) -> Result<Option<Secret<String>>, StoreError> {
+        let sealed = record.optional_text("token")?;
+        let opened = sealed.map(|sealed| self.key.open(&place(id, "token"), &sealed));
+        Ok(opened.transpose()?)
     }
 
     /// Seals what a new connection keeps. A token is kept only while its registration is still to be made.

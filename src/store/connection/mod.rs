@@ -15,12 +15,13 @@ use crate::base::secret::Secret;
 use crate::model::connection::{Connection, Status, Totals};
 use crate::model::id::ConnectionId;
 use crate::model::url::PeerUrl;
-use crate::store::connection::keys::{FIRST_GENERATION, Sealed};
+use crate::store::connection::keys::Sealed;
 use crate::store::pool::{Row, execute, fetch_all, fetch_optional};
 use crate::store::record::{
     Record, bigint, is_name_taken, micros, optional_json, optional_micros, to_json,
 };
 use crate::store::{ListPage, Store, StoreError};
+use crate::wire::signing::FIRST_GENERATION;
 
 pub use change::{ConnectionEdit, RegistrationAnswer};
 pub use claims::ExpiredClaim;
@@ -110,7 +111,10 @@ impl Store {
             &sealed.token_hash,
             &sealed.token,
             &sealed.root_key,
-            sealed.root_key.as_ref().map(|_| FIRST_GENERATION),
+            sealed
+                .root_key
+                .as_ref()
+                .map(|_| i64::from(FIRST_GENERATION)),
             &sealed.receipt_key,
             optional_json(some_of(&connection.wanted_tables))?,
             connection.requires_signed,

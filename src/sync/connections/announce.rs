@@ -7,7 +7,7 @@ use crate::store::{RegistrationAnswer, SignedPeer};
 use crate::sync::Ctx;
 use crate::sync::connections::name::{announced_key, remote_site};
 use crate::wire::messages::{EvenkeelHello, Registered, WANTS_RECEIVER};
-use crate::wire::signing::{ConnectionKeys, Credentials, RootKey};
+use crate::wire::signing::{ConnectionKeys, Credentials, FIRST_GENERATION, RootKey};
 
 /// Registers `connection` with its peer. Repeating it with the same token changes nothing there; what is not the
 /// connection that was meant is undone there.
@@ -45,7 +45,7 @@ pub(super) async fn send_registration(
         let made = Credentials {
             token_hash: token_hash(token.expose()),
             direction: Direction::Sender,
-            keys: signed.map(|peer| ConnectionKeys::derive(&peer.root_key, 1)),
+            keys: signed.map(|peer| ConnectionKeys::derive(&peer.root_key, FIRST_GENERATION)),
         };
         let undone = peer.delete(&ctx.config.site.url, &made).await;
         return Err(RemoteError::Unfit {

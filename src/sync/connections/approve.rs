@@ -3,7 +3,7 @@
 //! Invariant: a refused approval changes nothing, the grant neither.
 
 use crate::model::connection::{Connection, Decision, Direction, Identity};
-use crate::model::grant::Grant;
+use crate::model::grant::{Grant, Withheld};
 use crate::model::id::ConnectionId;
 use crate::sync::connections::decide::{decide, may_decide};
 use crate::sync::connections::edit::{Edit, edit, fitting_grant};
@@ -41,7 +41,7 @@ pub async fn approve(
 ) -> Result<Connection, SyncError> {
     let known = existing(ctx, id).await?;
     may_decide(ctx, id, Decision::Approve).await?;
-    let grant = given(&known, approval.grant)?;
+    let grant = given(&known, approval.grant, &ctx.config.grants.withheld)?;
     if let Some(grant) = &grant {
         fitting_grant(ctx, &known, grant.clone()).await?;
     }
@@ -66,7 +66,11 @@ pub async fn approve(
 }
 
 /// The grant of an approval; `None` where it has one already, or gives nothing.
-fn given(known: &Connection, named: Option<Grant>) -> Result<Option<Grant>, SyncError> {
+fn given(
+    known: &Connection,
+    named: Option<Grant>,
+    withheld: &Withheld,
+) -> Result<Option<Grant>, SyncError> {
     let gives = known.direction == Direction::Sender;
     if named.is_some() || !gives || !known.grant.is_empty() {
         return Ok(named);
@@ -77,6 +81,21 @@ fn given(known: &Connection, named: Option<Grant>) -> Result<Option<Grant>, Sync
             message: format!(
                 "{} asks to read tables and names none; say which it may read",
                 known.name
+            ),
+        });
+    }
+    let names = known
+        .wanted_tables
+        .iter()
+        .filter(|name| withheld.includes(name));
+    let names: Vec<String> = names.map(ToString::to_string).collect();
+    if !names.is_empty() {
+        return Err(SyncError::Invalid {
+            field: "grant",
+            message: format!(
+                "{} asks for tables that are usually withheld (grants.withheld): {}; name the tables that it may read",
+                known.name,
+                names.join(", ")
             ),
         });
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::base::backoff::{jittered, random_fraction};
+use crate::base::backoff::spread_after;
 use crate::model::connection::Connection;
 use crate::model::id::ConnectionId;
 use crate::remote::RemoteError;
@@ -86,10 +86,7 @@ pub async fn note_no_answer(
     connection: &Connection,
     waited: Duration,
 ) -> Result<(), SyncError> {
-    let err = RemoteError::Unreachable {
-        host: connection.url.host().to_owned(),
-        reason: format!("no answer within {} seconds", waited.as_secs()),
-    };
+    let err = RemoteError::no_answer(&connection.url, waited);
     note_failure(ctx, connection, &err, Timestamp::now()).await
 }
 
@@ -110,8 +107,7 @@ pub(super) async fn note_failure(
     let silent_for = connection
         .unreachable_since
         .map_or(SignedDuration::ZERO, |since| now.duration_since(since));
-    let pause = jittered(pause_after(silent_for, asked_for), random_fraction());
-    let next = now.checked_add(pause).unwrap_or(Timestamp::MAX);
+    let next = spread_after(now, pause_after(silent_for, asked_for));
     tracing::info!(connection = %connection.id, %err, next_attempt_at = %next, "a call to the peer failed");
     ctx.store.set_unreachable(connection.id, next, now).await?;
     Ok(())

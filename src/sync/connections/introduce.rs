@@ -68,12 +68,7 @@ pub(super) async fn introduce(
     let call = send_registration(ctx, &row, &token, with.password.as_ref());
     let answer = tokio::time::timeout(PATIENCE, call)
         .await
-        .unwrap_or_else(|_| {
-            Err(RemoteError::Unreachable {
-                host: row.url.host().to_owned(),
-                reason: format!("no answer within {} seconds", PATIENCE.as_secs()),
-            })
-        });
+        .unwrap_or_else(|_| Err(RemoteError::no_answer(&row.url, PATIENCE)));
     match answer {
         Ok(answer) => {
             ctx.store

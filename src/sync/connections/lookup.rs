@@ -67,10 +67,7 @@ pub async fn by_url_and_token_hash(
     if claim.proved.is_none() {
         return Ok(Some(row));
     }
-    let actor = Actor {
-        name: format!("peer:{}", row.name),
-        address: claim.from,
-    };
+    let actor = Actor::peer(&row.name, claim.from);
     Ok(Some(follow(ctx, row, url, &actor).await?))
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::base::backoff::{doubled, jittered, random_fraction};
+use crate::base::backoff::{doubled, spread_after};
 use crate::model::connection::{Connection, Decision, Identity, Status};
 use crate::model::policy::IncomingMode;
 use crate::remote::{RemoteError, Verified};
@@ -36,23 +36,21 @@ pub(super) async fn proof(
         let words = format!("connection {} has no token hash", connection.id);
         return Err(StoreError::Corrupt(words));
     };
-    let host = || connection.url.host().to_owned();
     let asked = async {
         let peer = reached(ctx, connection).await?;
-        peer.verify(&ctx.config.site.url, &credentials).await
+        let own_url = &ctx.config.site.url;
+        peer.prove(own_url, &credentials, connection.token_origin())
+            .await
     };
     let answer = tokio::time::timeout(PATIENCE, asked).await;
     Ok(match answer {
         Ok(Ok(Verified::Exists)) => Ok(()),
         Ok(Ok(Verified::Gone)) => Err(RemoteError::Unproved {
-            host: host(),
+            host: connection.url.host().to_owned(),
             reason: "it answers that it knows nothing of this connection".to_owned(),
         }),
         Ok(Err(err)) => Err(err),
-        Err(_) => Err(RemoteError::Unreachable {
-            host: host(),
-            reason: format!("no answer within {} seconds", PATIENCE.as_secs()),
-        }),
+        Err(_) => Err(RemoteError::no_answer(&connection.url, PATIENCE)),
     })
 }
 
@@ -134,9 +132,7 @@ pub async fn prove_due(
         Err(err @ (SyncError::Unproved { .. } | SyncError::Remote(_))) => {
             let first = ctx.live.now().healing.interval;
             let pause = doubled(first, connection.prove_attempts, LONGEST_PAUSE);
-            let next = now
-                .checked_add(jittered(pause, random_fraction()))
-                .unwrap_or(Timestamp::MAX);
+            let next = spread_after(now, pause);
             tracing::info!(connection = %connection.id, %err, next_attempt_at = %next, "a peer did not prove who it is");
             ctx.store.set_unproved(connection.id, Some(next)).await?;
             Ok(())

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 use crate::base::secret::{Secret, token_hash};
-use crate::model::connection::{Auth, Connection, Direction, Status};
+use crate::model::connection::{Auth, Connection, Direction, Identity, Status};
 use crate::model::policy::IncomingMode;
 use crate::model::table::TableName;
 use crate::store::{Kept, SignedPeer};
@@ -71,8 +71,8 @@ const WANTED_TABLES: usize = 1_000;
 static DECIDING: Semaphore = Semaphore::const_new(1);
 
 /// Takes a registration under `policy` (not `deny_all`: that is refused before the request is read).
-/// Every mode leaves the row pending; `auto_accept` has a site that signs prove who it is then. One that announces that it signs is signed from the start; another registration
-/// never changes that.
+/// Every mode leaves the row pending; `auto_accept` has a site that signs prove who it is then. One that announces that
+/// it signs is signed from the start; another registration never changes that.
 ///
 /// # Errors
 /// See [`RegistrationRefusal`].
@@ -117,10 +117,7 @@ pub async fn register(
     }
     let kept = signed.as_ref().map_or(Kept::Nothing, Kept::Keys);
     let made = insert_under_free_name(ctx, new, &hash, kept).await?;
-    let actor = Actor {
-        name: format!("peer:{}", made.name),
-        address: registration.from,
-    };
+    let actor = Actor::peer(&made.name, registration.from);
     ctx.audit(
         &actor,
         "connection.register",
@@ -160,6 +157,8 @@ fn decision<'a>(
             && row.approved_at.is_some()
             && row.remote_status != Status::Severed
             && !row.peer_deleted
+            // Whoever says that he moved to somebody else's place does not lock him out.
+            && (row.identity == Identity::Proved || row.prove_at.is_none())
     };
     // A token this site made itself cannot also be the peer's.
     if here().next().is_some() || by_url.iter().filter(is_other).any(blocks) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::base::backoff::{doubled, jittered, random_fraction};
+use crate::base::backoff::{doubled, spread_after};
 use crate::model::connection::{Auth, Connection, Direction, Status};
 use crate::model::id::ConnectionId;
 use crate::model::rotation::{CHECKS, Heard, Held, Offer, Reply, Stage, reply};
@@ -224,10 +224,9 @@ async fn put_off(
 ) -> Result<(), SyncError> {
     let first = ctx.live.now().healing.interval;
     let pause = doubled(first, offered.attempts, LONGEST_PAUSE);
-    let next = now
-        .checked_add(jittered(pause, random_fraction()))
-        .unwrap_or(Timestamp::MAX);
-    ctx.store.set_offer_due(known.id, next).await?;
+    ctx.store
+        .set_offer_due(known.id, spread_after(now, pause))
+        .await?;
     Ok(())
 }
 
@@ -238,15 +237,21 @@ async fn go_over(
     offered: &SecondKey,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let next = NextKey {
-        after: offered.generation.saturating_sub(1),
-        root_key: offered.root_key.clone(),
-        accepted_until: now.checked_add(LONGEST).unwrap_or(now),
-    };
+    let after = offered.generation.saturating_sub(1);
+    let next = following(after, &offered.root_key, now);
     if ctx.store.adopt_key(known.id, &next, now).await? {
         note_rotated(ctx, known, offered.generation, &Actor::daemon()).await;
     }
     Ok(())
+}
+
+/// The key that follows generation `after`, from `now` on.
+fn following(after: u32, root_key: &RootKey, now: Timestamp) -> NextKey {
+    NextKey {
+        after,
+        root_key: root_key.clone(),
+        accepted_until: now.checked_add(LONGEST).unwrap_or(now),
+    }
 }
 
 async fn note_rotated(ctx: &Ctx, known: &Connection, generation: u32, actor: &Actor) {
@@ -326,11 +331,7 @@ pub async fn take_offer(
     if reply != Reply::Take {
         return Ok(reply);
     }
-    let next = NextKey {
-        after: accepted.current.generation,
-        root_key: offered.root_key.clone(),
-        accepted_until: now.checked_add(LONGEST).unwrap_or(now),
-    };
+    let next = following(accepted.current.generation, &offered.root_key, now);
     if !ctx.store.adopt_key(connection.id, &next, now).await? {
         // Another request was faster; asked again, it is known or stale.
         return Ok(Reply::Crossed);

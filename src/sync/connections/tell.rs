@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use crate::model::connection::{Auth, Connection, Direction, Identity, Status};
+use crate::model::connection::{Auth, Connection, Direction, Status};
 use crate::model::repair::Repair;
 use crate::model::standing::{Standing, Word};
 use crate::remote::{Peer, RemoteError, Verified};
@@ -170,9 +170,6 @@ async fn speak(
     if answer.prefix != known.remote_prefix {
         note_presence(ctx, known, answer.prefix.as_deref(), now).await?;
     }
-    if answer.proves && known.identity == Identity::Claimed {
-        ctx.store.set_proved(known.id, &known.url).await?;
-    }
     let after = take(ctx, known, answer.event, actor, now).await?;
     let is_settled = match (answer.event, after) {
         (Event::Word { word, .. }, Some(after)) => after.is_settled_by(word),
@@ -188,8 +185,6 @@ async fn speak(
 /// What the peer answered, and below which prefix it was found.
 struct Answer {
     event: Event,
-    /// It was asked whether it knows the connection, and does: only the site that made the token can answer that.
-    proves: bool,
     prefix: Option<String>,
 }
 
@@ -212,14 +207,12 @@ async fn asked(
         Some(status) if repair == Repair::TellDecision => call.tell(status).await?,
         _ => None,
     };
-    let is_told = told.is_some();
     let event = match told {
         Some(event) => event,
         None => call.ask().await?,
     };
     Ok(Answer {
         event,
-        proves: !is_told && !matches!(event, Event::Unknown),
         prefix: call.peer.prefix().map(str::to_owned),
     })
 }

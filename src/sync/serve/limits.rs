@@ -130,7 +130,7 @@ pub(super) fn check_asking(
     address: Option<IpAddr>,
     now: &Zoned,
 ) -> Result<(), LimitFault> {
-    if limits.expires_at.is_some_and(|end| end <= now.timestamp()) {
+    if limits.are_over(now.timestamp()) {
         return Err(LimitFault::Expired);
     }
     check_network(limits, address)?;

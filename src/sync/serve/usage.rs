@@ -37,13 +37,6 @@ struct Day {
     streams: u32,
 }
 
-/// What one charge leads to.
-#[derive(Debug)]
-struct Charged {
-    /// To be written before anything is sent.
-    keep: Option<Usage>,
-}
-
 impl DailyUsage {
     fn with<T>(&self, change: impl FnOnce(&mut HashMap<ConnectionId, Day>) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
@@ -58,30 +51,26 @@ impl DailyUsage {
         });
     }
 
+    /// Counts `more` in; gives what the state has to say before anything is sent.
     fn charge(
         &self,
         connection: &Connection,
         date: Date,
         more: Usage,
-    ) -> Result<Charged, Exceeded> {
+    ) -> Result<Option<Usage>, Exceeded> {
         let limits = &connection.grant.limits;
         self.with(|days| {
             let day = days
                 .entry(connection.id)
                 .or_insert(Day::new(date, Usage::default()));
-            if day.date != date {
-                *day = Day {
-                    streams: day.streams,
-                    ..Day::new(date, Usage::default())
-                };
-            }
+            day.turn_to(date, Usage::default());
             let used = day.used.plus(more);
             exceeded(limits, used)?;
             day.used = used;
             let is_bounded = limits.rows_per_day.is_some() || limits.bytes_per_day.is_some();
             let is_behind = used.rows > day.kept.rows || used.bytes > day.kept.bytes;
             if !is_bounded || !is_behind {
-                return Ok(Charged { keep: None });
+                return Ok(None);
             }
             // Ahead only while a stream is under way, whose end writes what it really was.
             day.kept = if day.streams > 0 {
@@ -89,9 +78,7 @@ impl DailyUsage {
             } else {
                 used
             };
-            Ok(Charged {
-                keep: Some(day.kept),
-            })
+            Ok(Some(day.kept))
         })
     }
 }
@@ -103,6 +90,16 @@ impl Day {
             used,
             kept: used,
             streams: 0,
+        }
+    }
+
+    /// Begins the day of `date` with what was used of it, unless it is that day already.
+    fn turn_to(&mut self, date: Date, used: Usage) {
+        if self.date != date {
+            *self = Self {
+                streams: self.streams,
+                ..Self::new(date, used)
+            };
         }
     }
 }
@@ -167,12 +164,7 @@ async fn load(ctx: &Ctx, connection: ConnectionId, date: Date) -> Result<Usage, 
     Ok(ctx.usage.with(|days| {
         let day = days.entry(connection).or_insert(Day::new(date, kept));
         // Another request may have been faster.
-        if day.date != date {
-            *day = Day {
-                streams: day.streams,
-                ..Day::new(date, kept)
-            };
-        }
+        day.turn_to(date, kept);
         day.used
     }))
 }
@@ -190,7 +182,7 @@ pub(super) async fn charge(
     let now = on_site(ctx, now);
     let charged = ctx.usage.charge(connection, now.date(), more);
     let charged = charged.map_err(|fault| fault.told(until_tomorrow(&now)))?;
-    if let Some(kept) = charged.keep {
+    if let Some(kept) = charged {
         ctx.store
             .keep_usage(connection.id, now.date(), kept)
             .await?;
@@ -263,16 +255,16 @@ mod tests {
                 .charge(&giving, TODAY, of(rows, 0))
                 .unwrap_or_else(|_| panic!("refused"))
         };
-        assert_eq!(charge(5).keep, Some(of(5, 0)));
+        assert_eq!(charge(5), Some(of(5, 0)));
         usage.begin(giving.id);
-        let kept = charge(5).keep.unwrap();
+        let kept = charge(5).unwrap();
         assert_eq!(kept, of(10 + AHEAD.rows, AHEAD.bytes));
-        assert_eq!(charge(AHEAD.rows).keep, None);
-        assert!(charge(1).keep.unwrap().rows > kept.rows);
+        assert_eq!(charge(AHEAD.rows), None);
+        assert!(charge(1).unwrap().rows > kept.rows);
         let free = connection(None, None);
         let charged = usage
             .charge(&free, TODAY, of(5, 5))
             .unwrap_or_else(|_| panic!("refused"));
-        assert_eq!(charged.keep, None);
+        assert_eq!(charged, None);
     }
 }

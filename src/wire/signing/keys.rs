@@ -89,6 +89,9 @@ impl RootKey {
     }
 }
 
+/// That of the keys that come from the token itself.
+pub const FIRST_GENERATION: u32 = 1;
+
 /// The keys of one generation of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionKeys {

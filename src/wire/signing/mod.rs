@@ -15,7 +15,7 @@ mod seal;
 
 pub use fault::{SignatureCode, SignatureFault};
 pub use field::{Signature, joined};
-pub use keys::{ConnectionKeys, Credentials, MacKey, RootKey};
+pub use keys::{ConnectionKeys, Credentials, FIRST_GENERATION, MacKey, RootKey};
 pub use message::{
     Answer, CHECKS, CONNECTION, CONTENT_DIGEST, Check, LIFETIME, Presented, Proof, Received,
     Request, SIGNATURE, SIGNATURE_INPUT, Signed, sign_answer, sign_request, verify_answer,

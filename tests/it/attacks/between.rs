@@ -1,7 +1,9 @@
 //! Whoever sits between two sites that sign changes nothing of what they say.
 
+use evenkeel::wire::frame::RowSum;
 use serde_json::json;
 
+use crate::attacks::sender::Victim;
 use crate::support::daemon::Site;
 use crate::support::impostor::{Alteration, Impostor};
 use crate::support::pair::{connect, connection, pull};
@@ -127,4 +129,45 @@ fn whoever_sits_between_two_sites_changes_nothing() {
     wait::until("the taker heard of it", wait::LONG, || {
         (connection(&taker, "berlin")["status"] == "suspended").then_some(())
     });
+}
+
+/// The frames of an unsigned stream, which end with their payloads.
+fn unsealed(body: &[u8]) -> Vec<Vec<u8>> {
+    let mut rest = body;
+    let mut frames = Vec::new();
+    while !rest.is_empty() {
+        let length = u32::from_le_bytes(rest[8..12].try_into().unwrap());
+        let (frame, behind) = rest.split_at(20 + usize::try_from(length).unwrap());
+        frames.push(frame.to_vec());
+        rest = behind;
+    }
+    frames
+}
+
+#[test]
+fn between_two_sites_that_do_not_sign_he_changes_what_he_likes() {
+    let victim = Victim::start();
+    victim.impostor.alter("table-schema", |answer| {
+        answer.status = 403;
+        answer.body = br#"{"success":false,"error":"Connection is not active"}"#.to_vec();
+    });
+    let run = pull(&victim.taker, "berlin", &["notes"]).run;
+    assert_eq!(run["error"]["code"], "connection_not_active", "{run:#}");
+    victim.impostor.alter("pull-data", |answer| {
+        let mut frames = unsealed(&answer.body);
+        // The only field of the only row is its key, 1, at the end of the frame.
+        *frames[1].last_mut().unwrap() = 77;
+        let mut sum = RowSum::default();
+        sum.add(&frames[1][20..]);
+        frames[2].truncate(20);
+        frames[2].extend(sum.rows.to_le_bytes());
+        frames[2].extend(sum.sum.to_le_bytes());
+        answer.body = frames.concat();
+    });
+    pull(&victim.taker, "berlin", &["notes"]).completed();
+    let rows = sqlite::query(
+        &victim.taker.site_database(),
+        "select id from notes order by id",
+    );
+    assert_eq!(rows, "1\n77");
 }

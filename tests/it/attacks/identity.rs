@@ -17,20 +17,20 @@ use crate::support::pair::connection;
 
 /// Counts what was tried.
 #[derive(Default)]
-struct Tries {
+pub(super) struct Tries {
     refused: Cell<u32>,
     let_in: Cell<u32>,
 }
 
 impl Tries {
     /// An attack, which must not succeed.
-    fn attack(&self, what: &str, is_refused: bool) {
+    pub(super) fn attack(&self, what: &str, is_refused: bool) {
         assert!(is_refused, "{what} succeeded");
         self.refused.set(self.refused.get() + 1);
     }
 
     /// The same where the check is missing, which must succeed: else the attack shows nothing.
-    fn unchecked(&self, what: &str, succeeds: bool) {
+    pub(super) fn unchecked(&self, what: &str, succeeds: bool) {
         assert!(
             succeeds,
             "{what} does not even succeed where nothing is checked"
@@ -38,7 +38,7 @@ impl Tries {
         self.let_in.set(self.let_in.get() + 1);
     }
 
-    fn told(&self, of: &str) {
+    pub(super) fn told(&self, of: &str) {
         let (refused, let_in) = (self.refused.get(), self.let_in.get());
         println!(
             "{of}: {refused} attacks, 0 succeeded; {let_in} of {let_in} succeed where the check is missing"
@@ -46,13 +46,13 @@ impl Tries {
     }
 }
 
-fn signing(url: &str, name: &str, token: &str) -> Value {
+pub(super) fn signing(url: &str, name: &str, token: &str) -> Value {
     let mut body = claim(url, name, token);
     body["evenkeel"] = hello();
     body
 }
 
-fn approves(taker: &Site, row: &Value, body: &Value) -> bool {
+pub(super) fn approves(taker: &Site, row: &Value, body: &Value) -> bool {
     act(taker, row, "approve", body).status == 200
 }
 

@@ -6,6 +6,7 @@ mod decisions;
 mod filter;
 mod guessing;
 mod identity;
+mod introduced;
 mod names;
 mod sender;
 mod signing;

@@ -13,7 +13,7 @@ const KEPT: usize = 30_000;
 /// A site that pulls from another, which answers as the impostor before it says.
 pub(super) struct Victim {
     pub(super) taker: Site,
-    impostor: Impostor,
+    pub(super) impostor: Impostor,
     _giver: Site,
 }
 
