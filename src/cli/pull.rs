@@ -19,6 +19,7 @@ pub(super) async fn run(context: &Context, arguments: PullArguments) -> anyhow::
         tables: arguments.tables.into_iter().map(|table| table.0).collect(),
         sync_mode: arguments.mode,
         conflict_strategy: arguments.conflict,
+        apply: Default::default(),
         create_missing: arguments.create,
         shared: arguments.shared,
     };

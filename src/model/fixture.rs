@@ -46,6 +46,7 @@ pub(super) fn sync(connection: &Connection, tables: &[&str]) -> SyncDefinition {
             tables: tables.map(TableOrder::of).collect(),
             sync_mode: Default::default(),
             conflict_strategy: Default::default(),
+            apply: Default::default(),
             create_missing: false,
             shared: false,
         },

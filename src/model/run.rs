@@ -38,6 +38,18 @@ pub enum ConflictStrategy {
     Newest,
 }
 
+/// What becomes of the differences that a run finds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Apply {
+    /// They are told, and everything stays as it is.
+    No,
+    /// They are told, and a person decides.
+    Ask,
+    /// They are gone afterwards, as mode and strategy say.
+    #[default]
+    Yes,
+}
+
 /// A run's place in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunStatus {
@@ -49,6 +61,8 @@ pub enum RunStatus {
     Completed,
     /// Done, but for quarantined rows.
     CompletedWithErrors,
+    /// Found what is to be done; a person decides whether it is.
+    NeedsApproval,
     /// Gave up; final.
     Failed,
     /// A person stopped it; final.
@@ -67,9 +81,11 @@ pub enum TransferDirection {
 words! {
     SyncMode { Upsert = "upsert", Insert = "insert", Update = "update", Mirror = "mirror" }
     ConflictStrategy { Overwrite = "overwrite", Skip = "skip", Merge = "merge", Newest = "newest" }
+    Apply { No = "no", Ask = "ask", Yes = "yes" }
     RunStatus {
         Pending = "pending", Running = "running", Completed = "completed",
-        CompletedWithErrors = "completed_with_errors", Failed = "failed", Cancelled = "cancelled",
+        CompletedWithErrors = "completed_with_errors", NeedsApproval = "needs_approval",
+        Failed = "failed", Cancelled = "cancelled",
     }
     TransferDirection { Receive = "receive", Send = "send" }
 }
@@ -78,7 +94,7 @@ impl RunStatus {
     /// Whether nothing more will happen to the run.
     #[must_use]
     pub fn is_final(self) -> bool {
-        !matches!(self, Self::Pending | Self::Running)
+        !matches!(self, Self::Pending | Self::Running | Self::NeedsApproval)
     }
 }
 
@@ -219,6 +235,9 @@ pub struct RunOrder {
     pub sync_mode: SyncMode,
     /// What becomes of differing rows.
     pub conflict_strategy: ConflictStrategy,
+    /// Whether what is found is done.
+    #[serde(default)]
+    pub apply: Apply,
     /// Make tables that are missing here.
     pub create_missing: bool,
     /// Write even where another connection writes.
@@ -258,6 +277,10 @@ pub struct Run {
     pub progress: Progress,
     /// The last attempt's fault.
     pub error: Option<RunError>,
+    /// What it is to do, once that is known: 64 hexadecimal digits.
+    pub plan_hash: Option<String>,
+    /// The plan that a person approved.
+    pub approved_plan: Option<String>,
     /// What became of each table.
     pub tables: Vec<RunTable>,
     /// A person asked for it to stop.
@@ -300,6 +323,8 @@ impl Run {
             completed_at: None,
             progress: Progress::default(),
             error: None,
+            plan_hash: None,
+            approved_plan: None,
             tables: Vec::new(),
             cancel_requested: false,
         }

@@ -185,9 +185,11 @@ pub fn consequence(run: &Run, permanent: bool) -> Consequence {
             Some(FaultCode::ConnectionNotActive) => Consequence::None,
             _ => Consequence::Stops,
         },
-        RunStatus::Failed | RunStatus::Cancelled | RunStatus::Pending | RunStatus::Running => {
-            Consequence::None
-        }
+        RunStatus::Failed
+        | RunStatus::Cancelled
+        | RunStatus::NeedsApproval
+        | RunStatus::Pending
+        | RunStatus::Running => Consequence::None,
     }
 }
 

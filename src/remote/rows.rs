@@ -97,6 +97,9 @@ impl IncomingRows {
                 }
                 FrameKind::Error => return Err(self.fault(&frame.payload)),
                 FrameKind::Head => return Err(self.nonsense("a second head")),
+                FrameKind::Sums | FrameKind::Keys => {
+                    return Err(self.nonsense("it tells sums among the rows"));
+                }
                 FrameKind::End => {
                     let declared =
                         RowSum::from_end(&frame.payload).map_err(|err| self.no_frame(&err))?;

@@ -32,7 +32,7 @@ macro_rules! select_run {
         concat!(
             "select id, connection_id, instructions, status, sync_id, planned_at, give_up_at,
                 triggered_by, attempt, next_attempt_at, created_at, started_at, completed_at,
-                progress, error, tables, cancel_requested
+                progress, error, plan_hash, approved_plan, tables, cancel_requested
             from run ",
             $rest
         )
@@ -46,8 +46,8 @@ macro_rules! insert_run {
             "insert into run
                 (id, connection_id, instructions, status, sync_id, planned_at, give_up_at,
                 triggered_by, attempt, next_attempt_at, created_at, started_at, completed_at,
-                progress, error, tables, cancel_requested)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ",
+                progress, error, plan_hash, approved_plan, tables, cancel_requested)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) ",
             $end
         ))
         .bind($run.id.to_string())
@@ -65,6 +65,8 @@ macro_rules! insert_run {
         .bind(optional_micros($run.completed_at))
         .bind(to_json(&$run.progress)?)
         .bind(optional_json($run.error.as_ref())?)
+        .bind(&$run.plan_hash)
+        .bind(&$run.approved_plan)
         .bind(to_json(&$run.tables)?)
         .bind($run.cancel_requested)
     };
@@ -329,6 +331,8 @@ fn run(record: &Record) -> Result<Run, StoreError> {
         completed_at: record.optional_time("completed_at")?,
         progress: record.json("progress")?,
         error: record.optional_json("error")?,
+        plan_hash: record.optional_text("plan_hash")?,
+        approved_plan: record.optional_text("approved_plan")?,
         tables: record.json("tables")?,
         cancel_requested: record.flag("cancel_requested")?,
     })

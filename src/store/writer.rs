@@ -187,7 +187,8 @@ impl Store {
                     next_attempt_at = null,
                     progress = $4,
                     tables = $5,
-                    error = $6
+                    error = $6,
+                    plan_hash = $7
                 where id = $1
                   and status in ('pending', 'running')",
             )
@@ -197,6 +198,7 @@ impl Store {
             .bind(to_json(&run.progress)?)
             .bind(to_json(&run.tables)?)
             .bind(optional_json(run.error.as_ref())?)
+            .bind(&run.plan_hash)
             .execute(&mut *tx)
             .await?;
             if finished.rows_affected() > 0 {

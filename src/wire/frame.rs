@@ -32,6 +32,10 @@ pub enum FrameKind {
     Head = 1,
     /// Whole tuples of the row layout.
     Rows = 2,
+    /// The sums of nodes' children ([`crate::wire::tally::write_children`]).
+    Sums = 3,
+    /// Keys and hashes of the rows below one node ([`crate::wire::tally::write_listed`]).
+    Keys = 4,
     /// JSON: signs of life while nothing else is sent.
     Progress = 5,
     /// JSON: why the stream ends early; always last.
@@ -277,6 +281,8 @@ fn kind_of(byte: u8) -> Result<FrameKind, FrameError> {
     [
         FrameKind::Head,
         FrameKind::Rows,
+        FrameKind::Sums,
+        FrameKind::Keys,
         FrameKind::Progress,
         FrameKind::Error,
         FrameKind::End,

@@ -16,6 +16,7 @@ pub mod published;
 pub mod receipt;
 pub mod row;
 pub mod scope;
+pub mod session;
 pub mod signing;
 mod squeeze;
 pub mod tally;

@@ -117,6 +117,7 @@ fn order_of(body: PullBody) -> Result<RunOrder, Problem> {
         tables: named(body.tables)?,
         sync_mode,
         conflict_strategy,
+        apply: Default::default(),
         create_missing: body.create_missing,
         shared: body.shared,
     })

@@ -196,6 +196,7 @@ impl Stage {
         let names: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
         self.typed("berlin", &format!("pull newyork {}", names.join(" ")))?;
         let order = RunOrder {
+            apply: Default::default(),
             create_missing: false,
             ..order.clone()
         };
@@ -296,6 +297,7 @@ fn order() -> RunOrder {
             .collect(),
         sync_mode: SyncMode::default(),
         conflict_strategy: ConflictStrategy::default(),
+        apply: Default::default(),
         create_missing: true,
         shared: false,
     }

@@ -22,6 +22,7 @@ fn order() -> RunOrder {
         tables: vec![TableOrder::of(TableName::bare("orders"))],
         sync_mode: Default::default(),
         conflict_strategy: Default::default(),
+        apply: Default::default(),
         create_missing: false,
         shared: false,
     }

@@ -182,6 +182,7 @@ fn new_run(connection: ConnectionId) -> Run {
             ],
             sync_mode: Default::default(),
             conflict_strategy: Default::default(),
+            apply: Default::default(),
             create_missing: true,
             shared: false,
         },
@@ -198,6 +199,8 @@ fn new_run(connection: ConnectionId) -> Run {
         progress: Progress::default(),
         error: None,
         tables: vec![RunTable::waiting(table("orders"))],
+        plan_hash: None,
+        approved_plan: None,
         cancel_requested: false,
     }
 }

@@ -54,6 +54,7 @@ async fn every_field_of_a_run_comes_back(state: State) {
             tables: vec![TableOrder::of(table("\"a.b\"")), mapped()],
             sync_mode: SyncMode::Update,
             conflict_strategy: ConflictStrategy::Merge,
+            apply: Default::default(),
             create_missing: false,
             shared: true,
         },

@@ -41,6 +41,7 @@ pub(super) fn new_sync(name: &str, connection: ConnectionId, tables: &[&str]) ->
             tables: tables.collect(),
             sync_mode: SyncMode::Upsert,
             conflict_strategy: ConflictStrategy::Overwrite,
+            apply: Default::default(),
             create_missing: false,
             shared: false,
         },

@@ -174,6 +174,7 @@ impl Creation {
                 tables: named(self.tables)?,
                 sync_mode: self.sync_mode.known()?,
                 conflict_strategy: self.conflict_strategy.known()?,
+                apply: Default::default(),
                 create_missing: false,
                 shared: self.shared,
             },
