@@ -12,6 +12,7 @@ mod open;
 mod outcome;
 mod pool;
 mod quarantine;
+mod receipt;
 mod record;
 mod run;
 mod setting;
@@ -32,6 +33,7 @@ pub use connection::{
     AcceptedKeys, ConnectionEdit, ExpiredClaim, Kept, NextKey, RegistrationAnswer, SecondKey,
     SignedPeer, StandingStep,
 };
+pub use receipt::{KeptReceipt, ReceiptFilter};
 pub use run::{RunFilter, RunPage};
 pub use site::SiteIdentity;
 pub use sync::{DeletedSync, TableTaken, Taken, Turn};

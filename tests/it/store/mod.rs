@@ -19,6 +19,7 @@ mod decision;
 mod identity;
 mod open;
 mod outcome;
+mod receipt;
 mod record;
 mod run;
 mod sync;
