@@ -55,6 +55,9 @@ pub enum FaultCode {
     DaemonStopping,
     Internal,
     Interrupted,
+    NeedsApproval,
+    NotProved,
+    RowsMoved,
     Invalid,
     NotAllowed,
     OtherWriter,
@@ -98,7 +101,7 @@ words! {
         PeerAway = "peer_away", PeerNoApi = "peer_no_api", PeerNonsense = "peer_nonsense", PeerRefused = "peer_refused",
         PeerUnproved = "peer_unproved", PeerUnreachable = "peer_unreachable", PeerUntrusted = "peer_untrusted", StreamCut = "stream_cut", Url = "url",
         Cancelled = "cancelled", ConnectionNotActive = "connection_not_active", DaemonStopping = "daemon_stopping",
-        Internal = "internal", Interrupted = "interrupted", Invalid = "invalid", NotAllowed = "not_allowed",
+        Internal = "internal", Interrupted = "interrupted", NeedsApproval = "needs_approval", NotProved = "not_proved", RowsMoved = "rows_moved", Invalid = "invalid", NotAllowed = "not_allowed",
         OtherWriter = "other_writer", RunNotOver = "run_not_over", RunOver = "run_over", State = "state",
         Unknown = "unknown", WaitingForRun = "waiting_for_run", WrongDirection = "wrong_direction",
     }

@@ -6,6 +6,7 @@
 mod alert;
 mod audit;
 mod connection;
+mod difference;
 mod key;
 mod lock;
 mod open;
