@@ -32,7 +32,7 @@ use crate::remote::Remote;
 use crate::store::{AuditEntry, SiteIdentity, Store};
 use crate::sync::active::ActiveRuns;
 use crate::sync::connections::Nonces;
-use crate::sync::serve::DailyUsage;
+use crate::sync::serve::{DailyUsage, Sessions};
 use crate::sync::throttle::Throttle;
 use crate::wire::messages::EvenkeelHello;
 use crate::wire::signing::ReceiptKey;
@@ -65,6 +65,8 @@ pub struct Ctx {
     pub throttle: Throttle,
     /// What peers took today.
     pub usage: DailyUsage,
+    /// What peers hold open to compare and to read.
+    pub sessions: Sessions,
     /// Owns background tasks.
     pub tasks: Tasks,
     /// Wakes the runner: a run was made or became due.

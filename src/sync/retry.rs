@@ -270,7 +270,10 @@ fn of_signature(code: SignatureCode) -> (Option<&'static str>, NextStep) {
 /// What follows from a fault on the sender's side, as [`engine`] says of the same fault on ours.
 fn of_stream(code: StreamFaultCode) -> (Option<&'static str>, NextStep) {
     match code {
-        StreamFaultCode::TableChanged | StreamFaultCode::GrantChanged => (None, NextStep::Retry),
+        StreamFaultCode::TableChanged
+        | StreamFaultCode::GrantChanged
+        | StreamFaultCode::SessionGone
+        | StreamFaultCode::SessionYielded => (None, NextStep::Retry),
         StreamFaultCode::OutsideHours => (
             Some("the peer gives rows at other hours; a schedule within them always comes through"),
             NextStep::Retry,
@@ -299,7 +302,7 @@ fn of_stream(code: StreamFaultCode) -> (Option<&'static str>, NextStep) {
             ),
             NextStep::GiveUp,
         ),
-        StreamFaultCode::UnreadableValue => (
+        StreamFaultCode::UnreadableValue | StreamFaultCode::Unfit => (
             Some(
                 "ask the peer's administrator to correct the value, or leave the column out by `field_mapping`",
             ),
