@@ -6,12 +6,15 @@
 mod alert;
 mod audit;
 mod connection;
+mod difference;
 mod key;
 mod lock;
 mod open;
 mod outcome;
 mod pool;
+mod proof;
 mod quarantine;
+mod receipt;
 mod record;
 mod run;
 mod setting;
@@ -32,6 +35,8 @@ pub use connection::{
     AcceptedKeys, ConnectionEdit, ExpiredClaim, Kept, NextKey, RegistrationAnswer, SecondKey,
     SignedPeer, StandingStep,
 };
+pub use proof::{KeptProof, KeptRows};
+pub use receipt::{KeptReceipt, ReceiptFilter};
 pub use run::{RunFilter, RunPage};
 pub use site::SiteIdentity;
 pub use sync::{DeletedSync, TableTaken, Taken, Turn};

@@ -7,6 +7,7 @@ use crate::api::peer::answer::{Refusal, ok};
 use crate::api::peer::request::PeerRequest;
 use crate::sync::Ctx;
 use crate::sync::serve::{Asking, close_session};
+use crate::wire::receipt::Receipt;
 use crate::wire::session::SessionClosed;
 
 const FAILED: &str = "Failed to close the session";
@@ -14,7 +15,7 @@ const FAILED: &str = "Failed to close the session";
 #[derive(Deserialize)]
 struct Asked {
     #[serde(default)]
-    receipts: Vec<String>,
+    receipts: Vec<Receipt>,
 }
 
 #[derive(Serialize)]
@@ -32,8 +33,8 @@ pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response,
     let admitted = request.admit_to_session(ctx, hash, Asking::InSession, FAILED);
     let connection = admitted.await?.within_limits().map_err(refused)?;
     let Asked { receipts } = request.parsed()?;
-    let closed = close_session(ctx, &connection, session, &receipts);
-    let closed = closed.map_err(|fault| refused(fault.into()))?;
+    let closed = close_session(ctx, &connection, session, &receipts).await;
+    let closed = closed.map_err(refused)?;
     Ok(ok(&Closed {
         success: true,
         closed,

@@ -73,6 +73,12 @@ impl Prefix {
         Self::above(place, self.level) == self
     }
 
+    /// The first of its places.
+    #[must_use]
+    pub fn first_place(self) -> Place {
+        Place(self.first)
+    }
+
     /// Whether `other` is this node, or stands below it.
     #[must_use]
     pub fn is_above(self, other: Self) -> bool {

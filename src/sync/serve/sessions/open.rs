@@ -12,6 +12,7 @@ use crate::model::connection::Connection;
 use crate::model::filter::Filter;
 use crate::model::table::TableName;
 use crate::sync::Ctx;
+use crate::sync::receipt::own_name;
 use crate::sync::serve::access::{ClientKind, is_visible, view_of};
 use crate::sync::serve::fault::{FilterFault, ServeError};
 use crate::sync::serve::life::Ending;
@@ -204,6 +205,7 @@ fn describe(ctx: &Ctx, session: &Session, tables: Vec<SessionTable>) -> SessionO
         session: session.name.clone(),
         expires_at: idle_at.unwrap_or(Timestamp::MAX).min(ends_at),
         ends_at,
+        site_name: own_name(ctx),
         read_point: session.read_point.clone(),
         tables,
     }

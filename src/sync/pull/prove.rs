@@ -1,0 +1,412 @@
+//! The tables of a signed peer: compared in one session, what differs carried out, and proved equal.
+//!
+//! First everything is found, of all tables; then it is decided whether anything may be done; then it is done, in passes
+//! that foreign keys allow. Invariant: a table is proved only when what was done and what the rules leave in place explain
+//! every difference between the two sides.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::engine::driver::{ApplyProgress, Enacted};
+use crate::engine::plan::Ending;
+use crate::engine::tally::Tally;
+use crate::model::run::{Apply, Changes, Run, RunError, RunStatus, SyncMode};
+use crate::sync::SyncError;
+use crate::sync::plan::PlanHash;
+use crate::sync::pull::approval::{approved, guarded, packed};
+use crate::sync::pull::carry::{Carry, Which};
+use crate::sync::pull::describe::{Columns, described};
+use crate::sync::pull::differ::{Differ, Rules};
+use crate::sync::pull::feed::Incoming;
+use crate::sync::pull::plan::TablePull;
+use crate::sync::pull::proof::Proof;
+use crate::sync::pull::report::{Report, edit_table};
+use crate::sync::pull::session::{Session, total};
+use crate::sync::pull::work::{Stage, Work};
+use crate::sync::pull::{Attempt, Done, or_stopped, table};
+use crate::sync::receipt::keep_as_destination;
+use crate::wire::receipt::Receipt;
+use crate::wire::tally::Children;
+
+/// Pulls the tables of `pulls`, parents first.
+pub(super) async fn pull(
+    attempt: &Attempt<'_>,
+    run: &mut Run,
+    session: Session<'_>,
+    pulls: Vec<TablePull>,
+) -> Result<Done, SyncError> {
+    let ctx = attempt.ctx;
+    let mut works = Vec::with_capacity(pulls.len());
+    for pull in pulls {
+        works.push(Work::begin(attempt, run, pull, session.key()).await?);
+    }
+    let working = Proving {
+        attempt,
+        session: &session,
+        works: &mut works,
+    };
+    let done = or_stopped(ctx, attempt.cancel, working.run(run)).await;
+    let fault = done.as_ref().err();
+    let mut receipts = Vec::new();
+    for work in works {
+        receipts.extend(work.receipt(attempt, run, &session));
+        work.finish(attempt, run, fault).await?;
+    }
+    if done.is_ok() {
+        close(attempt, run, session, receipts).await?;
+    }
+    done
+}
+
+/// Ends the session; what both sides sign then is kept.
+async fn close(
+    attempt: &Attempt<'_>,
+    run: &Run,
+    session: Session<'_>,
+    receipts: Vec<Receipt>,
+) -> Result<(), SyncError> {
+    let closed = match session.close(&receipts).await {
+        Ok(closed) => closed,
+        Err(err) => {
+            tracing::warn!(run = %run.id, %err, "the peer did not sign what was proved");
+            return Ok(());
+        }
+    };
+    let (ctx, connection) = (attempt.ctx, attempt.connection);
+    let kept = keep_as_destination(ctx, connection, receipts, closed).await?;
+    for fault in kept.into_iter().filter_map(Result::err) {
+        tracing::warn!(run = %run.id, %fault, "the peer did not sign what was proved");
+    }
+    Ok(())
+}
+
+/// The work of one attempt.
+struct Proving<'a> {
+    attempt: &'a Attempt<'a>,
+    session: &'a Session<'a>,
+    works: &'a mut [Work],
+}
+
+impl Proving<'_> {
+    async fn run(mut self, run: &mut Run) -> Result<Done, SyncError> {
+        for at in 0..self.works.len() {
+            self.look(run, at).await?;
+        }
+        self.tell_found(run);
+        self.attempt.ctx.store.save_progress(run).await?;
+        if run.order.apply == Apply::No {
+            self.end_unchanged(run, RunStatus::Completed).await?;
+            return Ok(Done::Over);
+        }
+        if run.approved_plan.is_some() {
+            self.keep_to_the_plan(run).await?;
+        } else if let Some(reason) = self.reason_to_ask(run).await? {
+            self.keep_plan(run).await?;
+            self.end_unchanged(run, RunStatus::NeedsApproval).await?;
+            run.error = reason;
+            return Ok(Done::NeedsApproval);
+        }
+        self.tell_differences(run, Columns::Unknown).await?;
+        self.carry_out(run).await?;
+        for at in 0..self.works.len() {
+            self.conclude(run, at).await?;
+        }
+        Ok(Done::Over)
+    }
+
+    /// Finds what differs in one table, unless it is empty here and is to be filled.
+    async fn look(&mut self, run: &mut Run, at: usize) -> Result<(), SyncError> {
+        let fills = run.order.sync_mode != SyncMode::Update;
+        let Some(work) = self.works.get_mut(at) else {
+            return Ok(());
+        };
+        let driver = &self.attempt.ctx.driver;
+        if run.order.apply == Apply::Yes && run.approved_plan.is_none() && fills {
+            let here = driver.count(&work.pull.target.name, 1).await?;
+            if here.rows == 0 {
+                return Ok(());
+            }
+        }
+        let scanned = AtomicU64::new(0);
+        let (source, agreed) = (&work.pull.source, &work.meeting.agreed);
+        let there = self.session.first_sums(source, agreed, &scanned);
+        let (root, here) = tokio::try_join!(there, work.scan(self.attempt, self.session))?;
+        self.compare(run, at, root, here).await
+    }
+
+    /// Compares a table both sides of which are tallied.
+    async fn compare(
+        &mut self,
+        run: &mut Run,
+        at: usize,
+        root: Children,
+        here: Arc<Tally>,
+    ) -> Result<(), SyncError> {
+        let Some(work) = self.works.get_mut(at) else {
+            return Ok(());
+        };
+        let differ = Differ {
+            session: self.session,
+            source: &work.pull.source,
+            table: &work.pull.target.name,
+            here,
+            rules: Rules {
+                mode: run.order.sync_mode,
+                conflict: run.order.conflict_strategy,
+                folds: work.meeting.folds,
+            },
+        };
+        let compared = match work.as_before(total(&root), differ.here.total()) {
+            Some(compared) => compared,
+            None => differ.run(root).await?,
+        };
+        work.stage = Stage::Compared(Box::new(compared));
+        Ok(())
+    }
+
+    /// What was found, in the run's words.
+    fn tell_found(&self, run: &mut Run) {
+        let mut plan = PlanHash::default();
+        for work in self.works.iter() {
+            let Stage::Compared(compared) = &work.stage else {
+                continue;
+            };
+            let Changes {
+                added,
+                updated,
+                deleted,
+                skipped,
+                ..
+            } = compared.found.changes;
+            plan.add_table(&work.pull.target.name, compared.found.hash());
+            let bytes = self.session.bytes(&work.pull.source);
+            run.progress.bytes += bytes;
+            edit_table(run, &work.pull, |table| {
+                table.rows_source = Some(compared.source.rows);
+                table.rows_destination = Some(compared.here.rows);
+                table.drift_before = Some(added + updated + deleted + skipped);
+                table.bytes_on_wire = bytes;
+                table.root = Some(format!("{:032x}", compared.source.sum));
+            });
+        }
+        if run.approved_plan.is_none() {
+            run.plan_hash = Some(plan.text());
+        }
+    }
+
+    /// Whether a person has to look first, and why if not because it was asked for.
+    async fn reason_to_ask(&self, run: &Run) -> Result<Option<Option<RunError>>, SyncError> {
+        let mut is_anything = false;
+        for work in self.works.iter() {
+            let Stage::Compared(compared) = &work.stage else {
+                continue;
+            };
+            let before = (work.before.as_ref(), work.scope.as_str());
+            let reason = guarded(self.attempt, run, &work.pull, compared, before).await?;
+            if reason.is_some() {
+                return Ok(Some(reason));
+            }
+            is_anything |= !compared.found.is_nothing();
+        }
+        Ok((run.order.apply == Apply::Ask && is_anything).then_some(None))
+    }
+
+    /// What a person is to approve.
+    async fn keep_plan(&mut self, run: &Run) -> Result<(), SyncError> {
+        for work in self.works.iter_mut() {
+            if let Stage::Compared(compared) = &mut work.stage {
+                let (store, name) = (&self.attempt.ctx.store, &work.pull.target.name);
+                let plan = packed(&mut compared.found)?;
+                store.keep_plan(run.id, name, &plan).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves of what was found what was approved.
+    async fn keep_to_the_plan(&mut self, run: &Run) -> Result<(), SyncError> {
+        for work in self.works.iter_mut() {
+            if let Stage::Compared(compared) = &mut work.stage {
+                let (store, name) = (&self.attempt.ctx.store, &work.pull.target.name);
+                let plan = store.plan(run.id, name).await?.unwrap_or_default();
+                let found = std::mem::take(&mut compared.found);
+                let (kept, moved) = approved(found, &plan)?;
+                compared.found = kept;
+                work.changes.moved += moved;
+            }
+        }
+        Ok(())
+    }
+
+    /// What differs, row by row, as far as that is kept.
+    async fn tell_differences(&mut self, run: &Run, columns: Columns) -> Result<(), SyncError> {
+        let (ctx, session) = (self.attempt.ctx, self.session);
+        for work in self.works.iter_mut() {
+            let Stage::Compared(compared) = &mut work.stage else {
+                continue;
+            };
+            let carry = Carry {
+                ctx,
+                session,
+                pull: &work.pull,
+                meeting: &work.meeting,
+                received: &work.received,
+            };
+            let rows = described(&carry, &mut compared.found, columns).await?;
+            let (name, now) = (&work.pull.target.name, Timestamp::now());
+            let keeping = ctx.store.keep_differences(run.id, name, &rows, now);
+            keeping.await?;
+        }
+        Ok(())
+    }
+
+    /// Nothing is written: what would be is told.
+    async fn end_unchanged(&mut self, run: &mut Run, status: RunStatus) -> Result<(), SyncError> {
+        self.tell_differences(run, Columns::Compared).await?;
+        for work in self.works.iter() {
+            let Stage::Compared(compared) = &work.stage else {
+                continue;
+            };
+            let changes = compared.found.changes;
+            let differ = changes.added + changes.updated + changes.skipped;
+            edit_table(run, &work.pull, |table| {
+                table.changes = changes;
+                table.proved_equal = Some(compared.is_equal());
+                table.status = status;
+                table.rows_synced = compared.source.rows.saturating_sub(differ);
+            });
+        }
+        Ok(())
+    }
+
+    /// Parents are written first, their rows deleted last; what waited for either comes at the end.
+    async fn carry_out(&mut self, run: &mut Run) -> Result<(), SyncError> {
+        let count = self.works.len();
+        if count == 1 {
+            return self.carry(run, 0, (Which::All, Ending::Refuse)).await;
+        }
+        for at in 0..count {
+            self.carry(run, at, (Which::Writes, Ending::GiveBack))
+                .await?;
+        }
+        for at in (0..count).rev() {
+            self.carry(run, at, (Which::Deletes, Ending::GiveBack))
+                .await?;
+        }
+        for at in 0..count {
+            self.carry(run, at, (Which::Waiting, Ending::Refuse))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// One pass over one table.
+    async fn carry(
+        &mut self,
+        run: &mut Run,
+        at: usize,
+        (which, ending): (Which, Ending),
+    ) -> Result<(), SyncError> {
+        if matches!(which, Which::All | Which::Writes) {
+            self.copy_into_empty(run, at).await?;
+        }
+        let Some(work) = self.works.get_mut(at) else {
+            return Ok(());
+        };
+        let Stage::Compared(compared) = &mut work.stage else {
+            return Ok(());
+        };
+        let found = &mut compared.found;
+        if work.waiting.is_empty() && !found.has(|effect| which.is(effect)) {
+            return Ok(());
+        }
+        let (ctx, session) = (self.attempt.ctx, self.session);
+        let (progress, watched) = watch::channel(ApplyProgress::default());
+        let bytes = session.bytes(&work.pull.source);
+        let received = Arc::clone(&work.received);
+        let report = Report::begin(run, &work.pull, received, watched).of_some(bytes);
+        let order = run.clone();
+        let carry = Carry {
+            ctx,
+            session,
+            pull: &work.pull,
+            meeting: &work.meeting,
+            received: &work.received,
+        };
+        let waiting = std::mem::take(&mut work.waiting);
+        let carrying = carry.run(&order, found, (which, ending), waiting, progress);
+        let carried = report
+            .during(ctx, run, carrying, |carried| carried.enacted.changes)
+            .await?;
+        let Enacted {
+            changes,
+            left,
+            rejected,
+            waiting,
+            ..
+        } = carried.enacted;
+        work.changes.add(&changes);
+        work.left.here.merge(left.here);
+        work.left.there.merge(left.there);
+        work.rejected.extend(carried.misfits);
+        work.rejected.extend(rejected);
+        work.waiting = waiting;
+        Ok(())
+    }
+
+    /// Fills a table that was empty, and proves it by reading it; what is not as it was sent is then compared.
+    async fn copy_into_empty(&mut self, run: &mut Run, at: usize) -> Result<(), SyncError> {
+        let Some(work) = self.works.get_mut(at) else {
+            return Ok(());
+        };
+        if !matches!(work.stage, Stage::Empty) {
+            return Ok(());
+        }
+        let (attempt, session) = (self.attempt, self.session);
+        let (source, agreed) = (&work.pull.source, &work.meeting.agreed);
+        let rows = session.all(source, agreed).await?;
+        let rows = Incoming::Frames(Box::new(rows));
+        let received = Arc::clone(&work.received);
+        let outcome = table::stream(attempt, run, &work.pull, rows, received).await?;
+        work.changes.add(&outcome.changes);
+        let here = work.scan(attempt, session).await?;
+        let declared = work.received.declared().unwrap_or_default();
+        if declared == here.total() {
+            work.stage = Stage::Copied(declared);
+            return Ok(());
+        }
+        let scanned = AtomicU64::new(0);
+        let root = session.first_sums(source, agreed, &scanned).await?;
+        self.compare(run, at, root, here).await
+    }
+
+    /// What was done to a table, and whether it is proved.
+    async fn conclude(&mut self, run: &mut Run, at: usize) -> Result<(), SyncError> {
+        let Some(work) = self.works.get_mut(at) else {
+            return Ok(());
+        };
+        let (name, store) = (&work.pull.target.name, &self.attempt.ctx.store);
+        let (rejected, now) = (std::mem::take(&mut work.rejected), Timestamp::now());
+        store.set_quarantine(run.id, name, &rejected, now).await?;
+        let failed = u64::try_from(rejected.len()).unwrap_or(u64::MAX);
+        let proof = match &work.stage {
+            Stage::Empty => return Ok(()),
+            Stage::Copied(rows) => Proof::of_copy(*rows, work.changes),
+            Stage::Compared(compared) => {
+                Proof::of_changes(compared, work.changes, work.left, failed)
+            }
+        };
+        work.proof = Some(proof);
+        if proof.is_equal {
+            let kept = work.kept(run, &proof);
+            let connection = self.attempt.connection.id;
+            store.keep_proof(connection, name, &kept, now).await?;
+        }
+        edit_table(run, &work.pull, |table| proof.tell(table));
+        run.progress.tables_done += 1;
+        Ok(())
+    }
+}
