@@ -72,6 +72,7 @@ pub struct Config {
     pub runs: Runs,
     pub apply: Apply,
     pub quarantine: Quarantine,
+    pub receipts: Receipts,
     pub log: Log,
 }
 
@@ -195,6 +196,13 @@ pub struct Apply {
 #[expect(missing_docs, reason = "explained in config/evenkeel.toml")]
 pub struct Quarantine {
     pub max_rows: usize,
+}
+
+/// `[receipts]`
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "explained in config/evenkeel.toml")]
+pub struct Receipts {
+    pub keep: Duration,
 }
 
 /// `[log]`, but for its level.

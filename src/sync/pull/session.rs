@@ -17,8 +17,10 @@ use crate::remote::{IncomingRows, SessionRows, Tallied, ToldTable};
 use crate::sync::pull::Source;
 use crate::sync::{Ctx, SyncError};
 use crate::wire::frame::RowSum;
+use crate::wire::receipt::Receipt;
 use crate::wire::session::{
-    Agreed, AskedTable, AskedTally, PickedLeaf, Scanning, SessionOpened, SessionTable,
+    Agreed, AskedTable, AskedTally, PickedLeaf, Scanning, SessionClosed, SessionOpened,
+    SessionTable,
 };
 use crate::wire::signing::ConnectionKeys;
 use crate::wire::tally::{Children, Prefix, TallyKey};
@@ -185,17 +187,14 @@ impl<'a> Session<'a> {
         self.rows(table, agreed, SessionRows::All).await
     }
 
-    /// Ends it; the peer's signature on each of `terms`, in order.
+    /// Ends it; the peer's signature on each of the receipts `offered`, in order.
     ///
     /// # Errors
     /// As [`Self::first_sums`].
-    pub(super) async fn close(
-        self,
-        terms: &[String],
-    ) -> Result<Vec<Option<crate::wire::receipt::SignedBy>>, SyncError> {
+    pub(super) async fn close(self, offered: &[Receipt]) -> Result<SessionClosed, SyncError> {
         let Source { peer, credentials } = self.source;
-        let closed = peer.close_session(credentials, &self.opened.session, terms);
-        Ok(closed.await?.signatures)
+        let closed = peer.close_session(credentials, &self.opened.session, offered);
+        Ok(closed.await?)
     }
 
     async fn rows(
