@@ -11,6 +11,7 @@ use crate::model::word::words;
 pub enum FaultCode {
     // Decided before any row.
     ComputedHere,
+    HiddenRows,
     InvalidFilter,
     KindMismatch,
     MissingColumn,
@@ -88,7 +89,7 @@ impl FaultCode {
 
 words! {
     FaultCode {
-        ComputedHere = "computed_here", InvalidFilter = "invalid_filter", KindMismatch = "kind_mismatch",
+        ComputedHere = "computed_here", HiddenRows = "hidden_rows", InvalidFilter = "invalid_filter", KindMismatch = "kind_mismatch",
         MissingColumn = "missing_column", MissingHere = "missing_here", NoKey = "no_key", NotGranted = "not_granted",
         NotWritable = "not_writable", UnfilledColumn = "unfilled_column", UnknownColumn = "unknown_column",
         UnknownTable = "unknown_table",

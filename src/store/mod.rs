@@ -12,6 +12,7 @@ mod lock;
 mod open;
 mod outcome;
 mod pool;
+mod proof;
 mod quarantine;
 mod receipt;
 mod record;
@@ -34,6 +35,7 @@ pub use connection::{
     AcceptedKeys, ConnectionEdit, ExpiredClaim, Kept, NextKey, RegistrationAnswer, SecondKey,
     SignedPeer, StandingStep,
 };
+pub use proof::{KeptProof, KeptRows};
 pub use receipt::{KeptReceipt, ReceiptFilter};
 pub use run::{RunFilter, RunPage};
 pub use site::SiteIdentity;

@@ -75,6 +75,17 @@ impl PlanHash {
         self.0.update(plan.0.finalize().as_bytes());
     }
 
+    /// The first 16 bytes.
+    #[must_use]
+    pub fn mark(&self) -> [u8; 16] {
+        let hash = self.0.finalize();
+        let (head, _) = hash
+            .as_bytes()
+            .split_first_chunk()
+            .unwrap_or((&[0; 16], &[]));
+        *head
+    }
+
     /// As 64 hexadecimal digits.
     #[must_use]
     pub fn text(&self) -> String {

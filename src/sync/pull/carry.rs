@@ -21,6 +21,7 @@ use crate::sync::pull::plan::TablePull;
 use crate::sync::pull::session::Session;
 use crate::sync::pull::table::job;
 use crate::sync::{Ctx, SyncError};
+use crate::wire::InvalidValue;
 use crate::wire::row::RowWriter;
 use crate::wire::session::PickedLeaf;
 use crate::wire::tally::Bitmap;
@@ -159,19 +160,8 @@ impl Carry<'_> {
         sink: &mpsc::Sender<Result<Planned, EngineError>>,
         misfits: &mut Vec<QuarantinedRow>,
     ) -> Result<bool, SyncError> {
-        let leaves: Vec<PickedLeaf> = entries
-            .chunk_by(|one, other| one.leaf == other.leaf)
-            .filter_map(|rows| {
-                let bitmap: Bitmap = rows.iter().map(|entry| entry.at).collect();
-                let leaf = rows.first()?.leaf;
-                Some(PickedLeaf {
-                    leaf,
-                    bitmap: Some(bitmap),
-                })
-            })
-            .collect();
         let (source, agreed) = (&self.pull.source, &self.meeting.agreed);
-        let mut rows = self.session.picked(source, agreed, &leaves).await?;
+        let mut rows = self.session.picked(source, agreed, &picks(entries)).await?;
         if !self.pull.contract.matches(rows.head()) {
             return Err(EngineError::SchemaChanged(self.pull.target.name.clone()).into());
         }
@@ -200,10 +190,25 @@ impl Carry<'_> {
         Ok(!pass_on(sink, &mut arrival.changes).await)
     }
 
-    fn nonsense(&self, err: &crate::wire::InvalidValue) -> SyncError {
+    pub(super) fn nonsense(&self, err: &InvalidValue) -> SyncError {
         let message = format!("the peer sent a row that cannot be read: {err}");
         nonsense(&self.pull.target.name, message)
     }
+}
+
+/// Where `entries`, which are in order, stand in the source's listings.
+pub(super) fn picks(entries: &[Entry]) -> Vec<PickedLeaf> {
+    let leaves = entries.chunk_by(|one, other| one.leaf == other.leaf);
+    leaves
+        .filter_map(|rows| {
+            let bitmap: Bitmap = rows.iter().map(|entry| entry.at).collect();
+            let leaf = rows.first()?.leaf;
+            Some(PickedLeaf {
+                leaf,
+                bitmap: Some(bitmap),
+            })
+        })
+        .collect()
 }
 
 /// Whether the database still takes changes.

@@ -42,6 +42,13 @@ pub(super) struct Compared {
     pub(super) found: Found,
 }
 
+impl Compared {
+    /// Whether both sides have the same rows.
+    pub(super) fn is_equal(&self) -> bool {
+        self.source == self.here
+    }
+}
+
 /// One table under comparison.
 pub(super) struct Differ<'a> {
     pub(super) session: &'a Session<'a>,

@@ -25,6 +25,15 @@ pub(super) struct Entry {
     pub(super) difference: Difference,
 }
 
+impl Entry {
+    /// What becomes of the row, and what it is on both sides.
+    pub(super) fn mark(&self) -> [u8; 16] {
+        let mut hash = PlanHash::default();
+        hash.add(self.effect, &self.key, self.difference);
+        hash.mark()
+    }
+}
+
 /// What was found of a table.
 #[derive(Debug, Default)]
 pub(super) struct Found {
@@ -43,6 +52,33 @@ impl Found {
     /// How many rows are to be looked at again.
     pub(super) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// The same, of what stays as it is alone.
+    pub(super) fn without_entries(&self) -> Self {
+        Self {
+            changes: Changes {
+                skipped: self.changes.skipped,
+                conflicts: self.changes.conflicts,
+                ..Changes::default()
+            },
+            left: self.left,
+            ..Self::default()
+        }
+    }
+
+    /// What an earlier run left as it is, where nothing has changed since.
+    pub(super) fn as_before(left: Left, skipped: u64, conflicts: u64) -> Self {
+        let changes = Changes {
+            skipped,
+            conflicts,
+            ..Changes::default()
+        };
+        Self {
+            changes,
+            left,
+            ..Self::default()
+        }
     }
 
     /// Counts a row in that differs; the caller keeps the order.

@@ -8,6 +8,7 @@ use crate::engine::driver::{RowFilter, RowOrder, Selection};
 use crate::engine::plan::Fingerprint;
 use crate::model::fault::FaultCode;
 use crate::model::filter::Filter;
+use crate::model::run::Run;
 use crate::model::table::Engine;
 use crate::sync::SyncError;
 use crate::sync::contract::refuse;
@@ -114,6 +115,21 @@ impl Meeting {
             order: RowOrder::Found,
             page: None,
         }
+    }
+
+    /// What a proof depends on: the first for all of it, the second for its scope.
+    pub(super) fn basis(&self, pull: &TablePull, run: &Run, key: &TallyKey) -> (String, String) {
+        let scope = serde_json::json!([pull.given.scope, pull.given.hides_rows]).to_string();
+        let order = &run.order;
+        let all = serde_json::json!([
+            self.agreed,
+            scope,
+            order.sync_mode.as_str(),
+            order.conflict_strategy.as_str(),
+        ]);
+        let hash = |text: &str| format!("{:032x}", key.hash(text.as_bytes()).0);
+        let plain = blake3::hash(scope.as_bytes()).to_hex().to_string();
+        (hash(&all.to_string()), plain)
     }
 
     /// The fields of a place's key.

@@ -2,8 +2,10 @@
 //!
 //! Whatever starts work inserts a run and wakes the runner; [`execute`] is what the runner then does.
 
+mod approval;
 mod carry;
 mod decode;
+mod describe;
 mod differ;
 mod feed;
 mod found;
@@ -12,6 +14,7 @@ mod offer;
 mod order;
 mod pages;
 mod plan;
+mod proof;
 mod prove;
 mod published;
 mod report;

@@ -8,30 +8,35 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 
-use crate::engine::driver::ApplyProgress;
-use crate::engine::driver::{Enacted, RowFilter};
+use crate::engine::driver::{ApplyProgress, Enacted, RowFilter};
 use crate::engine::plan::{Ending, LeftInPlace, Waiting};
 use crate::engine::tally::Tally;
 use crate::model::fault::FaultCode;
-use crate::model::guard::{Deletions, Guard};
 use crate::model::run::{
-    Apply, Changes, QuarantinedRow, Run, RunError, RunStatus, RunTable, SyncMode, Transfer,
+    Apply, Changes, QuarantinedRow, Run, RunError, RunStatus, SyncMode, Transfer,
 };
+use crate::store::KeptProof;
+use crate::sync::contract::refuse;
 use crate::sync::plan::{Left, PlanHash};
+use crate::sync::pull::approval::{approved, guarded, packed};
 use crate::sync::pull::carry::{Carry, Which};
+use crate::sync::pull::describe::{Columns, described};
 use crate::sync::pull::differ::{Compared, Differ, Rules};
 use crate::sync::pull::feed::{Incoming, Received};
+use crate::sync::pull::found::Found;
 use crate::sync::pull::meeting::Meeting;
 use crate::sync::pull::plan::TablePull;
+use crate::sync::pull::proof::Proof;
 use crate::sync::pull::report::{Report, edit_table};
-use crate::sync::pull::session::Session;
+use crate::sync::pull::session::{Session, total};
 use crate::sync::pull::{Attempt, Done, or_stopped, table};
 use crate::sync::retry::assess;
 use crate::sync::scan::Scan;
 use crate::sync::{SyncError, spool_budget};
 use crate::wire::frame::RowSum;
-use tokio::sync::watch;
+use crate::wire::tally::Children;
 
 /// One table of the run.
 struct Work {
@@ -40,6 +45,11 @@ struct Work {
     transfer: Transfer,
     received: Arc<Received>,
     stage: Stage,
+    /// The last proof, of an earlier run.
+    before: Option<KeptProof>,
+    /// What this one depends on.
+    basis: String,
+    scope: String,
     /// What was done so far.
     changes: Changes,
     left: LeftInPlace,
@@ -70,8 +80,15 @@ pub(super) async fn pull(
         let transfer = table::begin(run, attempt.connection, &pull);
         ctx.store.insert_transfer(&transfer).await?;
         edit_table(run, &pull, |table| table.status = RunStatus::Running);
+        let meeting = Meeting::of(&pull, ctx.driver.engine())?;
+        refuse_unknown_deletes(run, &pull, &meeting)?;
+        let before = ctx.store.proof(attempt.connection.id, &pull.target.name);
+        let (basis, scope) = meeting.basis(&pull, run, session.key());
         works.push(Work {
-            meeting: Meeting::of(&pull, ctx.driver.engine())?,
+            before: before.await?,
+            basis,
+            scope,
+            meeting,
             transfer,
             received: Arc::default(),
             stage: Stage::Empty,
@@ -139,14 +156,18 @@ impl Proving<'_> {
         self.tell_found(run);
         self.attempt.ctx.store.save_progress(run).await?;
         if run.order.apply == Apply::No {
-            self.end_unchanged(run, RunStatus::Completed);
+            self.end_unchanged(run, RunStatus::Completed).await?;
             return Ok(Done::Over);
         }
-        if let Some(reason) = self.needs_approval(run) {
-            self.end_unchanged(run, RunStatus::NeedsApproval);
+        if run.approved_plan.is_some() {
+            self.keep_to_the_plan(run).await?;
+        } else if let Some(reason) = self.reason_to_ask(run).await? {
+            self.keep_plan(run).await?;
+            self.end_unchanged(run, RunStatus::NeedsApproval).await?;
             run.error = reason;
             return Ok(Done::NeedsApproval);
         }
+        self.tell_differences(run, Columns::Unknown).await?;
         self.carry_out(run).await?;
         for at in 0..self.works.len() {
             self.conclude(run, at).await?;
@@ -179,7 +200,7 @@ impl Proving<'_> {
         &mut self,
         run: &mut Run,
         at: usize,
-        root: crate::wire::tally::Children,
+        root: Children,
         here: Arc<Tally>,
     ) -> Result<(), SyncError> {
         let Some(work) = self.works.get_mut(at) else {
@@ -196,7 +217,10 @@ impl Proving<'_> {
                 folds: work.meeting.folds,
             },
         };
-        let compared = differ.run(root).await?;
+        let compared = match work.as_before(total(&root), differ.here.total()) {
+            Some(compared) => compared,
+            None => differ.run(root).await?,
+        };
         work.stage = Stage::Compared(Box::new(compared));
         Ok(())
     }
@@ -226,58 +250,94 @@ impl Proving<'_> {
                 table.root = Some(format!("{:032x}", compared.source.sum));
             });
         }
-        run.plan_hash = Some(plan.text());
+        if run.approved_plan.is_none() {
+            run.plan_hash = Some(plan.text());
+        }
     }
 
     /// Whether a person has to look first, and why if not because it was asked for.
-    fn needs_approval(&self, run: &Run) -> Option<Option<RunError>> {
-        if run.approved_plan.is_some() && run.approved_plan == run.plan_hash {
-            return None;
-        }
-        let compared = self.works.iter().filter_map(|work| match &work.stage {
-            Stage::Compared(compared) => Some((work, compared)),
-            Stage::Empty | Stage::Copied(_) => None,
-        });
-        let mut reasons = compared.clone().filter_map(|(work, compared)| {
-            let deletions = Deletions {
-                source: compared.source.rows,
-                here: compared.here.rows,
-                planned: compared.found.changes.deleted,
-                earlier: 0,
-            };
-            let guarded = Guard::default().check(deletions).err()?;
-            let message = format!("table {}: {guarded}", work.pull.target.name);
-            Some(
-                RunError::new(FaultCode::NeedsApproval, message).with_hint(format!(
-                    "look at what it would do and let it, or not: evenkeel runs approve {}",
-                    run.id
-                )),
-            )
-        });
-        if let Some(reason) = reasons.next() {
-            return Some(Some(reason));
-        }
-        let mut compared = compared;
-        let asks = run.order.apply == Apply::Ask;
-        (asks && compared.any(|(_, compared)| !compared.found.is_nothing())).then_some(None)
-    }
-
-    /// Nothing is written: what would be is told.
-    fn end_unchanged(&self, run: &mut Run, status: RunStatus) {
+    async fn reason_to_ask(&self, run: &Run) -> Result<Option<Option<RunError>>, SyncError> {
+        let mut is_anything = false;
         for work in self.works.iter() {
             let Stage::Compared(compared) = &work.stage else {
                 continue;
             };
+            let before = (work.before.as_ref(), work.scope.as_str());
+            let reason = guarded(self.attempt, run, &work.pull, compared, before).await?;
+            if reason.is_some() {
+                return Ok(Some(reason));
+            }
+            is_anything |= !compared.found.is_nothing();
+        }
+        Ok((run.order.apply == Apply::Ask && is_anything).then_some(None))
+    }
+
+    /// What a person is to approve.
+    async fn keep_plan(&mut self, run: &Run) -> Result<(), SyncError> {
+        for work in self.works.iter_mut() {
+            if let Stage::Compared(compared) = &mut work.stage {
+                let (store, name) = (&self.attempt.ctx.store, &work.pull.target.name);
+                let plan = packed(&mut compared.found)?;
+                store.keep_plan(run.id, name, &plan).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves of what was found what was approved.
+    async fn keep_to_the_plan(&mut self, run: &Run) -> Result<(), SyncError> {
+        for work in self.works.iter_mut() {
+            if let Stage::Compared(compared) = &mut work.stage {
+                let (store, name) = (&self.attempt.ctx.store, &work.pull.target.name);
+                let plan = store.plan(run.id, name).await?.unwrap_or_default();
+                let found = std::mem::take(&mut compared.found);
+                let (kept, moved) = approved(found, &plan)?;
+                compared.found = kept;
+                work.changes.moved += moved;
+            }
+        }
+        Ok(())
+    }
+
+    /// What differs, row by row, as far as that is kept.
+    async fn tell_differences(&mut self, run: &Run, columns: Columns) -> Result<(), SyncError> {
+        let (ctx, session) = (self.attempt.ctx, self.session);
+        for work in self.works.iter_mut() {
+            let Stage::Compared(compared) = &mut work.stage else {
+                continue;
+            };
+            let carry = Carry {
+                ctx,
+                session,
+                pull: &work.pull,
+                meeting: &work.meeting,
+                received: &work.received,
+            };
+            let rows = described(&carry, &mut compared.found, columns).await?;
+            let (name, now) = (&work.pull.target.name, Timestamp::now());
+            let keeping = ctx.store.keep_differences(run.id, name, &rows, now);
+            keeping.await?;
+        }
+        Ok(())
+    }
+
+    /// Nothing is written: what would be is told.
+    async fn end_unchanged(&mut self, run: &mut Run, status: RunStatus) -> Result<(), SyncError> {
+        self.tell_differences(run, Columns::Compared).await?;
+        for work in self.works.iter() {
+            let Stage::Compared(compared) = &work.stage else {
+                continue;
+            };
+            let changes = compared.found.changes;
+            let differ = changes.added + changes.updated + changes.skipped;
             edit_table(run, &work.pull, |table| {
-                table.changes = compared.found.changes;
-                table.proved_equal = Some(compared.source == compared.here);
+                table.changes = changes;
+                table.proved_equal = Some(compared.is_equal());
                 table.status = status;
-                table.rows_synced = compared
-                    .source
-                    .rows
-                    .saturating_sub(compared.found.changes.added + compared.found.changes.updated);
+                table.rows_synced = compared.source.rows.saturating_sub(differ);
             });
         }
+        Ok(())
     }
 
     /// Parents are written first, their rows deleted last; what waited for either comes at the end.
@@ -387,107 +447,69 @@ impl Proving<'_> {
             return Ok(());
         };
         let (name, store) = (&work.pull.target.name, &self.attempt.ctx.store);
-        let rejected = std::mem::take(&mut work.rejected);
-        store
-            .set_quarantine(run.id, name, &rejected, Timestamp::now())
-            .await?;
+        let (rejected, now) = (std::mem::take(&mut work.rejected), Timestamp::now());
+        store.set_quarantine(run.id, name, &rejected, now).await?;
         let failed = u64::try_from(rejected.len()).unwrap_or(u64::MAX);
-        let (proof, changes) = work.proof(failed);
-        edit_table(run, &work.pull, |table| {
-            proof.tell(table);
-            table.changes = changes;
-            table.rows_failed = failed;
-            let stays = failed + changes.skipped + changes.moved;
-            table.rows_synced = proof.source.rows.saturating_sub(stays);
-        });
+        let proof = match &work.stage {
+            Stage::Empty => return Ok(()),
+            Stage::Copied(rows) => Proof::of_copy(*rows, work.changes),
+            Stage::Compared(compared) => {
+                Proof::of_changes(compared, work.changes, work.left, failed)
+            }
+        };
+        if proof.is_equal {
+            let kept = work.kept(run, &proof);
+            let connection = self.attempt.connection.id;
+            store.keep_proof(connection, name, &kept, now).await?;
+        }
+        edit_table(run, &work.pull, |table| proof.tell(table));
+        run.progress.tables_done += 1;
         Ok(())
     }
 }
 
-/// How a table stands at the end.
-struct Proof {
-    source: RowSum,
-    here: RowSum,
-    is_equal: bool,
-    failed: u64,
-    moved: u64,
-}
-
-impl Proof {
-    fn tell(&self, table: &mut RunTable) {
-        table.rows_source = Some(self.source.rows);
-        table.rows_destination = Some(self.here.rows);
-        table.root = Some(format!("{:032x}", self.source.sum));
-        table.drift_before = Some(table.drift_before.unwrap_or(self.source.rows));
-        table.proved_equal = Some(self.is_equal);
-        table.status = match self.is_equal {
-            true => RunStatus::Completed,
-            false => RunStatus::CompletedWithErrors,
-        };
-        table.error = self.fault();
-    }
-
-    fn fault(&self) -> Option<RunError> {
-        if self.is_equal || self.failed > 0 {
-            return None;
-        }
-        let error = match self.moved {
-            0 => RunError::new(
-                FaultCode::NotProved,
-                "what was written does not add up to what the source has",
-            )
-            .with_hint("run it again; if it stays so, report it"),
-            moved => RunError::new(
-                FaultCode::RowsMoved,
-                format!(
-                    "{moved} rows were changed here while the run was at work, and left as they are"
-                ),
-            )
-            .with_hint("the next run decides about them"),
-        };
-        Some(error)
-    }
-}
-
 impl Work {
-    fn proof(&self, failed: u64) -> (Proof, Changes) {
-        let (mut changes, left) = (self.changes, self.left);
-        let (source, here, equation) = match &self.stage {
-            Stage::Empty => (RowSum::default(), RowSum::default(), false),
-            Stage::Copied(rows) => (*rows, *rows, true),
-            Stage::Compared(compared) => {
-                let found = &compared.found;
-                changes.skipped += found.changes.skipped;
-                changes.conflicts += found.changes.conflicts;
-                // What was done, by what it was to become; less what was left of it.
-                let after = compared
-                    .here
-                    .less(found.here)
-                    .plus(found.there)
-                    .plus(left.here)
-                    .less(left.there);
-                let all_left = Left {
-                    here: found.left.here.plus(left.here),
-                    there: found.left.there.plus(left.there),
-                };
-                (
-                    compared.source,
-                    after,
-                    all_left.proves(compared.source, after),
-                )
-            }
+    /// What is left in place, where the last proof still explains all that differs.
+    fn as_before(&self, source: RowSum, here: RowSum) -> Option<Compared> {
+        let before = self.before.as_ref()?;
+        let rows = |(rows, sum)| RowSum { rows, sum };
+        let left = Left {
+            here: rows(before.left_here),
+            there: rows(before.left_there),
         };
-        let moved = changes.moved;
-        let is_equal = equation && failed == 0 && moved == 0;
-        let proof = Proof {
+        let holds = before.basis == self.basis && left.proves(source, here);
+        holds.then(|| Compared {
             source,
             here,
-            is_equal,
-            failed,
-            moved,
-        };
-        (proof, changes)
+            found: Found::as_before(left, before.skipped, before.conflicts),
+        })
     }
+
+    fn kept(&self, run: &Run, proof: &Proof) -> KeptProof {
+        let rows = |rows: RowSum| (rows.rows, rows.sum);
+        KeptProof {
+            run: run.id,
+            basis: self.basis.clone(),
+            scope: self.scope.clone(),
+            left_here: rows(proof.left.here),
+            left_there: rows(proof.left.there),
+            skipped: proof.changes.skipped,
+            conflicts: proof.changes.conflicts,
+        }
+    }
+}
+
+/// A row that is only here was deleted there, or never was this site's to see: a mirror has to know which.
+fn refuse_unknown_deletes(run: &Run, pull: &TablePull, meeting: &Meeting) -> Result<(), SyncError> {
+    if run.order.sync_mode != SyncMode::Mirror || meeting.tells_deleted {
+        return Ok(());
+    }
+    Err(refuse(
+        &pull.target.name,
+        FaultCode::HiddenRows,
+        "the peer gives some of its rows, chosen by what this site does not see: which rows were deleted there cannot be told from those that it never gave".to_owned(),
+        "use --mode upsert, or ask the peer's administrator to grant the columns of the row filter, too",
+    ))
 }
 
 /// The rows here that stand beside the source's.
