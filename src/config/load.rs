@@ -146,6 +146,7 @@ fn build(mut reader: Reader, files: Files) -> Result<Loaded, ConfigFaults> {
             Ok(none) if none.trim() == "0s" => Ok(Duration::ZERO),
             _ => duration(value),
         }),
+        second_look: span(&mut reader, "runs.second_look"),
     };
     let apply = Apply {
         transaction_rows: reader.value("apply.transaction_rows", 1, |value| {

@@ -180,6 +180,7 @@ pub struct Runs {
     pub parallel: usize,
     pub give_up_after: Duration,
     pub jitter: Duration,
+    pub second_look: Duration,
 }
 
 /// `[apply]`

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::model::connection::{Connection, Direction, Status};
 use crate::model::id::ConnectionId;
 use crate::model::repair::Repair;
-use crate::model::run::{Progress, Run, RunStatus, RunTable};
+use crate::model::run::{Apply, Progress, Run, RunStatus, RunTable};
 use crate::remote::{Peer, RemoteError};
 use crate::sync::connections::{existing, heal, note_presence};
 use crate::sync::pull::order::refuse_second_writer;
@@ -27,7 +27,7 @@ use crate::sync::{Actor, Ctx, SyncError};
 use crate::wire::signing::Credentials;
 
 pub use offer::{OfferedSchema, OfferedTable, offered_records, offered_schema, offered_tables};
-pub use order::{cancel, dismiss, order, plan_creation};
+pub use order::{approve, cancel, dismiss, forget_old, order, plan_creation};
 pub(in crate::sync) use order::{refuse_unclear, stopped, taken};
 
 /// The sender of a run: where to ask, and as whom.
@@ -56,7 +56,7 @@ pub async fn execute(
 ) -> Result<(), SyncError> {
     let connection = receiver(ctx, run.connection_id).await?;
     // What was ordered when nobody had written yet may come second by now. A sync has claimed its tables.
-    if run.sync_id.is_none() && !run.order.shared {
+    if run.sync_id.is_none() && run.order.apply != Apply::No && !run.order.shared {
         refuse_second_writer(ctx, connection.id, &run.order.destinations()).await?;
     }
     prepare(run);

@@ -177,15 +177,11 @@ fn new_run(connection: ConnectionId) -> Run {
         id: RunId::generate(),
         connection_id: connection,
         order: RunOrder {
-            tables: vec![
+            create_missing: true,
+            ..RunOrder::of(vec![
                 TableOrder::of(table("orders")),
                 TableOrder::of(table("shop.items")),
-            ],
-            sync_mode: Default::default(),
-            conflict_strategy: Default::default(),
-            apply: Default::default(),
-            create_missing: true,
-            shared: false,
+            ])
         },
         status: RunStatus::Pending,
         sync_id: None,
