@@ -64,6 +64,10 @@ impl From<SyncError> for Problem {
                 let hint = format!("look at it as it is now: evenkeel runs approve {run}");
                 Self::conflict("other-plan", "The run has another plan", &err).with_hint(hint)
             }
+            SyncError::NeedsSigning { .. } => {
+                Self::conflict("peer_unproved", "The peer signs nothing", &err)
+            }
+            SyncError::Scan(_) => Self::internal(&err),
             SyncError::Cancelled => Self::conflict("cancelled", "The run was cancelled", &err),
             SyncError::Stopping => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -13,6 +13,7 @@ mod lock;
 mod open;
 mod outcome;
 mod pool;
+mod proof;
 mod quarantine;
 mod record;
 mod run;
@@ -34,6 +35,7 @@ pub use connection::{
     AcceptedKeys, ConnectionEdit, ExpiredClaim, Kept, NextKey, RegistrationAnswer, SecondKey,
     SignedPeer, StandingStep,
 };
+pub use proof::{KeptProof, KeptRows};
 pub use run::{RunFilter, RunPage};
 pub use site::SiteIdentity;
 pub use sync::{DeletedSync, TableTaken, Taken, Turn};

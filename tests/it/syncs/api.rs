@@ -122,7 +122,10 @@ fn what_makes_no_sense_is_refused_by_its_field() {
         ("status", json!({"status": "error"})),
         ("sync_mode", json!({"sync_mode": "replace"})),
         ("tables", json!({"conflict_strategy": "newest"})),
-        ("compare_schedule", json!({"compare_schedule": "0 25 * * *"})),
+        (
+            "compare_schedule",
+            json!({"compare_schedule": "0 25 * * *"}),
+        ),
         ("guard.percent", json!({"guard": {"percent": 101}})),
         ("repair.rows", json!({"repair": {"rows": -1}})),
         ("continuous", json!({"continuous": true})),
