@@ -13,6 +13,7 @@ pub mod healing;
 mod mapping;
 mod plan;
 pub mod pull;
+pub mod receipt;
 pub mod retry;
 mod scan;
 pub mod serve;
