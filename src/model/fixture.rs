@@ -42,15 +42,10 @@ pub(super) fn sync(connection: &Connection, tables: &[&str]) -> SyncDefinition {
         name: "nightly".to_owned(),
         description: None,
         connection_id: connection.id,
-        order: RunOrder {
-            tables: tables.map(TableOrder::of).collect(),
-            sync_mode: Default::default(),
-            conflict_strategy: Default::default(),
-            apply: Default::default(),
-            create_missing: false,
-            shared: false,
-        },
+        order: RunOrder::of(tables.map(TableOrder::of).collect()),
         schedule: Some("hourly".parse().unwrap()),
+        compare_schedule: None,
+        repair: None,
         max_age: None,
         status: SyncStatus::Active,
         status_error: None,
@@ -62,6 +57,8 @@ pub(super) fn sync(connection: &Connection, tables: &[&str]) -> SyncDefinition {
         proved_equal_at: None,
         last_run_id: None,
         next: None,
+        next_look: None,
+        last_look: None,
     }
 }
 

@@ -31,6 +31,8 @@ pub(super) struct TablePull {
     pub(super) sends: Sends,
     /// The source's.
     pub(super) engine: Engine,
+    /// By which `newest` tells the later of two rows.
+    pub(super) version_column: Option<String>,
     /// Which of its rows there are for this site, as a session tells.
     pub(super) given: GivenRows,
 }
@@ -53,14 +55,15 @@ pub(super) struct Sides<'a> {
     given: GivenRows,
 }
 
-/// Decides everything that can be decided before rows move. Tables that earlier attempts finished are left out.
+/// Decides everything that can be decided before the rows of `orders`, which are of `run`, move.
 pub(super) async fn make(
     ctx: &Ctx,
     run: &mut Run,
+    orders: &[TableOrder],
     told: Told<'_>,
 ) -> Result<Vec<TablePull>, SyncError> {
     let tables = &run.order.tables;
-    let mut sides = look(ctx, waiting(run), tables, told).await?;
+    let mut sides = look(ctx, orders.iter(), tables, told).await?;
     if run.order.create_missing && run.order.apply == Apply::Yes {
         refuse_before_making(ctx, run, &sides)?;
         create(ctx, &mut sides).await?;
@@ -81,6 +84,7 @@ pub(super) async fn make(
             rows_estimate: side.there.row_estimate(),
             sends: side.sends,
             engine: side.there.engine(),
+            version_column: side.order.version_column.clone(),
             given: side.given,
         });
     }
@@ -102,6 +106,22 @@ pub(super) fn waiting(run: &Run) -> impl Iterator<Item = &TableOrder> {
         let mut done = run.tables.iter().filter(|table| is_done(table.status));
         !done.any(|table| table.table == *order.destination())
     })
+}
+
+/// The same, by session: in one of them each of the source's tables stands once.
+pub(super) fn rounds(run: &Run) -> Vec<Vec<TableOrder>> {
+    let mut rounds: Vec<Vec<TableOrder>> = Vec::new();
+    for order in waiting(run) {
+        let has = |round: &&mut Vec<TableOrder>| {
+            let mut others = round.iter();
+            others.all(|other| other.source_table != order.source_table)
+        };
+        match rounds.iter_mut().find(has) {
+            Some(round) => round.push(order.clone()),
+            None => rounds.push(vec![order.clone()]),
+        }
+    }
+    rounds
 }
 
 /// Asks both sides for each of `wanted`, which are among the tables of `run`.

@@ -178,15 +178,11 @@ fn new_run(connection: ConnectionId) -> Run {
         id: RunId::generate(),
         connection_id: connection,
         order: RunOrder {
-            tables: vec![
+            create_missing: true,
+            ..RunOrder::of(vec![
                 TableOrder::of(table("orders")),
                 TableOrder::of(table("shop.items")),
-            ],
-            sync_mode: Default::default(),
-            conflict_strategy: Default::default(),
-            apply: Default::default(),
-            create_missing: true,
-            shared: false,
+            ])
         },
         status: RunStatus::Pending,
         sync_id: None,
@@ -203,6 +199,7 @@ fn new_run(connection: ConnectionId) -> Run {
         tables: vec![RunTable::waiting(table("orders"))],
         plan_hash: None,
         approved_plan: None,
+        looks: false,
         cancel_requested: false,
     }
 }
