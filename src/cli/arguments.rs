@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use crate::cli::help;
 use crate::model::role::Role;
 use crate::model::table::TableName;
+use crate::wire::signing::ReceiptKey;
 
 mod connection;
 mod given;
@@ -112,6 +113,9 @@ pub enum Command {
         #[command(subcommand)]
         command: Option<RunCommand>,
     },
+    /// Check receipts offline: that both sites signed them, and that their sums add up
+    #[command(after_help = help::VERIFY_RECEIPT)]
+    VerifyReceipt(VerifyReceiptArguments),
     /// Settings that change while the daemon runs
     Settings {
         /// What to do; shows them when absent.
@@ -157,6 +161,27 @@ pub enum TokenCommand {
         /// Its id, which may be shortened, or its name
         id: String,
     },
+}
+
+/// `verify-receipt …`
+#[derive(Debug, Args)]
+pub struct VerifyReceiptArguments {
+    /// What `runs receipt` printed; - is standard input
+    pub file: PathBuf,
+    /// The public key of the site that gave, as you know it from elsewhere
+    #[arg(long, value_name = "KEY", value_parser = public_key)]
+    pub source_key: Option<String>,
+    /// The public key of the site that received
+    #[arg(long, value_name = "KEY", value_parser = public_key)]
+    pub destination_key: Option<String>,
+}
+
+fn public_key(text: &str) -> Result<String, String> {
+    if ReceiptKey::is_public(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("it is no Ed25519 public key in base64 (44 characters)".to_owned())
+    }
 }
 
 /// `settings …`
@@ -218,6 +243,10 @@ mod tests {
             "runs approve 0193",
             "runs approve 0193 --plan 5f00 --yes",
             "runs dismiss 0193",
+            "runs receipt 0193",
+            "verify-receipt receipts.json",
+            "verify-receipt - --source-key 11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
+            "connections receipts hq --table orders --limit 5",
             "sync create nightly --from hq --table orders --table items=hq_items --schedule daily@06:00 --timezone Europe/Berlin",
             "sync create week --from hq --table orders --schedule weekly:monday@06:00 --mode insert --conflict skip --shared",
             "sync create heal --from hq --table orders --mode mirror --compare-schedule daily@04:00 --repair 500 --guard 5%",
@@ -254,6 +283,7 @@ mod tests {
             "sync create nightly --from hq",
             "sync create nightly --from hq --table orders --schedule yearly",
             "token create --role root --name x",
+            "verify-receipt receipts.json --source-key 11qYAYKxCrfVS",
         ] {
             let words = ["evenkeel"].into_iter().chain(line.split_whitespace());
             assert!(Arguments::try_parse_from(words).is_err(), "{line}");

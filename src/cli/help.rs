@@ -65,6 +65,18 @@ changed meanwhile, on either side, is left as it is and counted as moved. Withou
 --plan it approves only that plan, as `evenkeel --json runs show ID` prints it.
 `evenkeel runs cancel ID` turns it down.";
 
+/// Below `runs receipt --help` and `connections receipts --help`.
+pub(super) const RECEIPTS: &str = "\
+There is one for each table that was proved with a peer that signs; both sites keep it (receipts.keep). Exit code 1 when
+there is none.
+Example: evenkeel runs receipt 0193 > receipts.json && evenkeel verify-receipt receipts.json";
+
+/// Below `verify-receipt --help`.
+pub(super) const VERIFY_RECEIPT: &str = "\
+Needs no daemon. Exit codes: 0 all receipts hold; 1 one does not; 2 the file has none.
+Without the two keys it shows that the keys it names signed, not whose they are: each site's administrator sees them in
+`evenkeel connections show ID` (receipt_keys). What a receipt says is in docs/receipts.md.";
+
 /// Below `sync create --help` and `sync edit --help`.
 pub(super) const SYNC: &str = "\
 A time of day that the clock skips in spring comes at the moment it jumps, one that it shows twice in autumn comes the

@@ -19,10 +19,11 @@ use crate::config::postgres::postgres_options;
 use crate::config::reader::{
     Reader, bytes, duration, filled, list, networks, number, parsed, span, switch, text,
 };
+use crate::config::sessions::{read_compare, read_sessions};
 use crate::config::tls::{Files, read_ca_file, read_tls};
 use crate::config::{
-    Admin, Apply, Config, Grants, Loaded, Log, Outgoing, Peer, Quarantine, Runs, Server, Site,
-    State,
+    Admin, Apply, Config, Grants, Loaded, Log, Outgoing, Peer, Quarantine, Receipts, Runs, Server,
+    Site, State,
 };
 use crate::model::grant::Withheld;
 use crate::model::url::PeerUrl;
@@ -148,6 +149,8 @@ fn build(mut reader: Reader, files: Files) -> Result<Loaded, ConfigFaults> {
         }),
         second_look: span(&mut reader, "runs.second_look"),
     };
+    let compare = read_compare(&mut reader);
+    let sessions = read_sessions(&mut reader);
     let apply = Apply {
         transaction_rows: reader.value("apply.transaction_rows", 1, |value| {
             number(value, &(1..=1_000_000_000))
@@ -158,6 +161,9 @@ fn build(mut reader: Reader, files: Files) -> Result<Loaded, ConfigFaults> {
         max_rows: reader.value("quarantine.max_rows", 1, |value| {
             number(value, &(0..=1_000_000))
         }),
+    };
+    let receipts = Receipts {
+        keep: span(&mut reader, "receipts.keep"),
     };
     let log = read_log(&mut reader);
     let live = read_live(&mut reader);
@@ -175,8 +181,11 @@ fn build(mut reader: Reader, files: Files) -> Result<Loaded, ConfigFaults> {
                 withheld: Withheld::new(&withheld),
             },
             runs,
+            compare,
+            sessions,
             apply,
             quarantine,
+            receipts,
             log,
         },
         live: Live {

@@ -82,7 +82,8 @@ pub fn outcomes(run: &Run, now: Timestamp) -> Vec<Outcome> {
         .collect()
 }
 
-/// Without a proof only a difference is certain: rows that were left as they are, by a run that compares all of them.
+/// What was proved, but for rows of the source that the rules left out; without a proof only a difference is certain: rows
+/// that were left as they are, by a run that compares all of them.
 fn comparison(run: &Run, table: &RunTable) -> Option<Comparison> {
     let done = table.status != RunStatus::Failed;
     let changes = &table.changes;
@@ -91,8 +92,24 @@ fn comparison(run: &Run, table: &RunTable) -> Option<Comparison> {
         left += changes.added + changes.updated + changes.deleted;
     }
     match table.proved_equal {
-        Some(true) => Some(Comparison::Equal),
-        Some(false) => Some(Comparison::Different),
+        Some(true) if left == 0 => Some(Comparison::Equal),
+        Some(_) => Some(Comparison::Different),
         None => (done && left > 0).then_some(Comparison::Different),
     }
 }
+
+/// Since when all tables of `run` are known to have been equal: the oldest of their proofs. `None`: not all of them were
+/// proved.
+#[must_use]
+pub fn proved_equal_at(run: &Run) -> Option<Timestamp> {
+    let ordered = run.order.destinations();
+    let proofs = ordered.iter().map(|name| {
+        let mut tables = run.tables.iter();
+        tables.find(|table| table.table == *name)?.proved_at
+    });
+    // An earlier one is less, but none at all is the least.
+    proofs.min().flatten()
+}
+
+#[cfg(test)]
+mod tests;

@@ -64,7 +64,7 @@ pub(super) struct SyncView {
     /// When it compares next, and what it found last time.
     next_look_at: Option<Timestamp>,
     last_look: Option<Look>,
-    proved_equal_at: Option<()>,
+    proved_equal_at: Option<Timestamp>,
     /// Since when it is late; null: it is not.
     late_since: Option<Timestamp>,
 }
@@ -107,7 +107,7 @@ impl SyncView {
             last_synced_at: sync.last_synced_at,
             last_run_id: sync.last_run_id,
             next_sync_at: sync.next.map(|next| next.starts_at),
-            proved_equal_at: None,
+            proved_equal_at: sync.proved_equal_at,
             name: sync.name,
             description: sync.description,
             schedule: sync.schedule,

@@ -90,4 +90,10 @@ pub enum RunCommand {
         /// Its id, which may be shortened
         id: String,
     },
+    /// Print what both sites signed of a run's tables, one JSON object a line
+    #[command(after_help = help::RECEIPTS)]
+    Receipt {
+        /// Its id, which may be shortened
+        id: String,
+    },
 }
