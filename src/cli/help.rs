@@ -52,18 +52,6 @@ Tables named together are written parents first, whatever the order they are nam
 Ctrl-C ends the waiting, not the run. What cannot be reached is tried again for 15 minutes (runs.give_up_after).
 Example: evenkeel pull berlin customers orders=berlin_orders --create";
 
-/// Below `runs receipt --help` and `connections receipts --help`.
-pub(super) const RECEIPTS: &str = "\
-There is one for each table that was proved with a peer that signs; both sites keep it (receipts.keep). Exit code 1 when
-there is none.
-Example: evenkeel runs receipt 0193 > receipts.json && evenkeel verify-receipt receipts.json";
-
-/// Below `verify-receipt --help`.
-pub(super) const VERIFY_RECEIPT: &str = "\
-Needs no daemon. Exit codes: 0 all receipts hold; 1 one does not; 2 the file has none.
-Without the two keys it shows that the keys it names signed, not whose they are: each site's administrator sees them in
-`evenkeel connections show ID` (receipt_keys). What a receipt says is in docs/receipts.md.";
-
 /// Below `diff --help`.
 pub(super) const DIFF: &str = "\
 + the row is only there; - it is only here; ~ it is on both sides with other values, followed by the columns that differ
@@ -76,6 +64,18 @@ Shows what the run would do, by table and key, and asks. What is approved is tha
 changed meanwhile, on either side, is left as it is and counted as moved. Without a terminal it needs --yes; with
 --plan it approves only that plan, as `evenkeel --json runs show ID` prints it.
 `evenkeel runs cancel ID` turns it down.";
+
+/// Below `runs receipt --help` and `connections receipts --help`.
+pub(super) const RECEIPTS: &str = "\
+There is one for each table that was proved with a peer that signs; both sites keep it (receipts.keep). Exit code 1 when
+there is none.
+Example: evenkeel runs receipt 0193 > receipts.json && evenkeel verify-receipt receipts.json";
+
+/// Below `verify-receipt --help`.
+pub(super) const VERIFY_RECEIPT: &str = "\
+Needs no daemon. Exit codes: 0 all receipts hold; 1 one does not; 2 the file has none.
+Without the two keys it shows that the keys it names signed, not whose they are: each site's administrator sees them in
+`evenkeel connections show ID` (receipt_keys). What a receipt says is in docs/receipts.md.";
 
 /// Below `sync create --help` and `sync edit --help`.
 pub(super) const SYNC: &str = "\

@@ -77,11 +77,11 @@ impl Task for Janitor {
         if let Err(err) = connections::expire_claims(&self.ctx, now).await {
             tracing::error!(%err, "the janitor cannot remove old claims");
         }
-        if let Err(err) = receipt::forget_old(&self.ctx, now).await {
-            tracing::error!(%err, "the janitor cannot remove old receipts");
-        }
         if let Err(err) = pull::forget_old(&self.ctx, now).await {
             tracing::error!(%err, "the janitor cannot remove old differences");
+        }
+        if let Err(err) = receipt::forget_old(&self.ctx, now).await {
+            tracing::error!(%err, "the janitor cannot remove old receipts");
         }
         self.ctx.live.now().healing.interval
     }

@@ -30,12 +30,12 @@ pub(crate) fn connection(local: Status, remote: Status) -> Connection {
 }
 
 /// One that carries rows.
-pub(super) fn active() -> Connection {
+pub(crate) fn active() -> Connection {
     connection(Status::Active, Status::Active)
 }
 
 /// The active, hourly sync `nightly` of these tables, made at [`now`].
-pub(super) fn sync(connection: &Connection, tables: &[&str]) -> SyncDefinition {
+pub(crate) fn sync(connection: &Connection, tables: &[&str]) -> SyncDefinition {
     let tables = tables.iter().map(|name| TableName::bare(*name));
     SyncDefinition {
         id: SyncId::generate(),

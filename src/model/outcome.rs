@@ -82,7 +82,8 @@ pub fn outcomes(run: &Run, now: Timestamp) -> Vec<Outcome> {
         .collect()
 }
 
-/// What was proved, but for rows of the source that the rules left out; without a proof only a difference is certain.
+/// What was proved, but for rows of the source that the rules left out; without a proof only a difference is certain: rows
+/// that were left as they are, by a run that compares all of them.
 fn comparison(run: &Run, table: &RunTable) -> Option<Comparison> {
     let done = table.status != RunStatus::Failed;
     let changes = &table.changes;

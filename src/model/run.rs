@@ -1,5 +1,6 @@
 //! Runs and what they did: one run is one row from its first attempt to its last.
 
+mod order;
 mod progress;
 mod transfer;
 
@@ -8,12 +9,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::guard::Guard;
 use crate::model::id::{ConnectionId, RunId, SyncId};
-use crate::model::order::TableOrder;
 use crate::model::table::TableName;
 use crate::model::word::words;
 
+pub use order::RunOrder;
 pub use progress::Progress;
 pub use transfer::{Transfer, TransferDirection};
 
@@ -192,30 +192,6 @@ impl RunTable {
     }
 }
 
-/// What to pull and how; fixed when the run is made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunOrder {
-    /// The tables, in the order of the request.
-    pub tables: Vec<TableOrder>,
-    /// Which rows may be written.
-    pub sync_mode: SyncMode,
-    /// What becomes of differing rows.
-    pub conflict_strategy: ConflictStrategy,
-    /// Whether what is found is done.
-    #[serde(default)]
-    pub apply: Apply,
-    /// Make tables that are missing here.
-    pub create_missing: bool,
-    /// Write even where another connection writes.
-    pub shared: bool,
-    /// How many rows it may delete before a person has to look.
-    #[serde(default)]
-    pub guard: Guard,
-    /// Of each table so many differences are kept at most; `None`: [`KEPT`](crate::model::difference::KEPT).
-    #[serde(default)]
-    pub keep: Option<u32>,
-}
-
 /// One execution.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
@@ -259,32 +235,6 @@ pub struct Run {
     pub cancel_requested: bool,
     /// Its sync's second schedule made it: it compares, beside the sync's other runs.
     pub looks: bool,
-}
-
-impl RunOrder {
-    /// These tables, as one that says nothing else wants them.
-    #[must_use]
-    pub fn of(tables: Vec<TableOrder>) -> Self {
-        Self {
-            tables,
-            sync_mode: SyncMode::default(),
-            conflict_strategy: ConflictStrategy::default(),
-            apply: Apply::default(),
-            create_missing: false,
-            shared: false,
-            guard: Guard::default(),
-            keep: None,
-        }
-    }
-
-    /// The tables it writes.
-    #[must_use]
-    pub fn destinations(&self) -> Vec<TableName> {
-        self.tables
-            .iter()
-            .map(|table| table.destination().clone())
-            .collect()
-    }
 }
 
 impl Run {

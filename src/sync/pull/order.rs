@@ -11,7 +11,7 @@ use crate::model::order::{FieldMapping, TableOrder};
 use crate::model::run::{Apply, ConflictStrategy, Run, RunOrder, RunStatus};
 use crate::model::table::TableName;
 use crate::sync::pull::plan::Told;
-use crate::sync::pull::{Source, plan, receiver};
+use crate::sync::pull::{Source, plan, receiver, refuse_beside_mirror};
 use crate::sync::{Actor, Ctx, SyncError};
 
 /// Makes a run and wakes the runner.
@@ -29,6 +29,7 @@ pub async fn order(
     if !asked.shared && asked.apply != Apply::No {
         refuse_second_writer(ctx, connection, &asked.destinations()).await?;
     }
+    refuse_beside_mirror(ctx, connection, &asked).await?;
     let run = Run::new(connection, asked, &actor.name, Timestamp::now());
     ctx.store.insert_run(&run).await?;
     ctx.runner.wake();

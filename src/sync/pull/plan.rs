@@ -31,8 +31,6 @@ pub(super) struct TablePull {
     pub(super) sends: Sends,
     /// The source's.
     pub(super) engine: Engine,
-    /// By which `newest` tells the later of two rows.
-    pub(super) version_column: Option<String>,
     /// Which of its rows there are for this site, as a session tells.
     pub(super) given: GivenRows,
 }
@@ -84,7 +82,6 @@ pub(super) async fn make(
             rows_estimate: side.there.row_estimate(),
             sends: side.sends,
             engine: side.there.engine(),
-            version_column: side.order.version_column.clone(),
             given: side.given,
         });
     }

@@ -14,7 +14,7 @@ use crate::model::schedule::Schedule;
 use crate::model::sync::{SyncDefinition, SyncStatus};
 use crate::store::TableTaken;
 use crate::sync::connections::checked_name;
-use crate::sync::pull::{refuse_unclear, stopped, taken};
+use crate::sync::pull::{refuse_beside_mirror, refuse_unclear, stopped, taken};
 use crate::sync::{Actor, Ctx, SyncError};
 
 /// Characters of a description at most.
@@ -237,7 +237,8 @@ async fn check(ctx: &Ctx, sync: &mut SyncDefinition) -> Result<(), SyncError> {
         }
         Some(_) => {}
     }
-    refuse_unclear(&sync.order)
+    refuse_unclear(&sync.order)?;
+    refuse_beside_mirror(ctx, sync.connection_id, &sync.order).await
 }
 
 async fn settle(ctx: &Ctx, refused: Option<TableTaken>) -> Result<(), SyncError> {

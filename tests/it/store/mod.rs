@@ -14,10 +14,12 @@ use tempfile::TempDir;
 use crate::support::{postgres, sqlite};
 
 mod alert;
+mod approval;
 mod connection;
 mod decision;
 mod difference;
 mod identity;
+mod look;
 mod open;
 mod outcome;
 mod receipt;
@@ -201,6 +203,7 @@ fn new_run(connection: ConnectionId) -> Run {
         approved_plan: None,
         looks: false,
         cancel_requested: false,
+        looks: false,
     }
 }
 
