@@ -8,8 +8,8 @@ use crate::wire::InvalidValue;
 use crate::wire::frame::RowSum;
 use crate::wire::row::{RowBatch, RowWriter};
 use crate::wire::tally::{
-    BRANCHES, Children, KeyFields, LEVELS, Listed, Place, Prefix, TallyKey, read_listing,
-    write_listed,
+    BRANCHES, Children, KeyFields, LEVELS, Listed, Place, Prefix, RowHasher, TallyKey,
+    read_listing, write_listed,
 };
 
 /// Why a table cannot be tallied.
@@ -26,7 +26,7 @@ pub enum TallyError {
 /// What is known of a table's rows in one snapshot.
 #[derive(Debug)]
 pub struct Tally {
-    key: TallyKey,
+    hasher: RowHasher,
     fields: KeyFields,
     /// By the first byte of the places.
     sums: Vec<RowSum>,
@@ -39,7 +39,7 @@ impl Tally {
     #[must_use]
     pub fn new(key: TallyKey, fields: KeyFields, budget: SpoolBudget) -> Self {
         Self {
-            key,
+            hasher: RowHasher::new(key),
             fields,
             sums: vec![RowSum::default(); PARTITIONS],
             spool: Spool::new(budget),
@@ -52,12 +52,12 @@ impl Tally {
     /// # Errors
     /// [`TallyError`]; the tally is of no use then.
     pub fn add(&mut self, batch: &RowBatch) -> Result<(), TallyError> {
-        for tuple in batch.tuples() {
-            let tuple = tuple?;
-            self.fields.write(tuple, &mut self.scratch)?;
+        let place_of = self.hasher.key().clone();
+        let hashes = self.hasher.hashes(batch)?;
+        for (tuple, hash) in batch.tuples().zip(hashes) {
+            self.fields.write(tuple?, &mut self.scratch)?;
             let key = self.scratch.take().data;
-            let hash = self.key.hash(tuple);
-            let partition = partition(self.key.place(&key));
+            let partition = partition(place_of.place(&key));
             if let Some(sum) = self.sums.get_mut(usize::from(partition)) {
                 sum.count(hash.0);
             }
@@ -144,7 +144,7 @@ impl Tally {
             let entries = self.spool.read(*partition)?;
             for listed in read_listing(&entries) {
                 let listed = listed?;
-                let place = self.key.place(listed.key);
+                let place = self.hasher.key().place(listed.key);
                 if let Some(at) = above(&asked, place) {
                     see(at, place, listed);
                 }
