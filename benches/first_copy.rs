@@ -25,11 +25,13 @@ mod figures;
 #[path = "../tests/it/support/mod.rs"]
 mod support;
 
-use figures::{Side, empty, fill, make, numbers, pipe, pull, server};
+use figures::{Side, cpu_of, empty, fill, make, numbers, pipe, pull, server};
 use support::database::Database;
 use support::pair::Pair;
 use support::postgres;
 use support::tls::Authority;
+
+const DAEMONS: [&str; 2] = ["sender", "receiver"];
 
 fn main() {
     let numbers = numbers();
@@ -72,7 +74,13 @@ fn main() {
         };
         measure(&mut binary, &mut || pipe(&from, &to, "binary"));
         measure(&mut ours, &mut || {
+            let daemons = [pair.giver.process(), pair.taker.process()];
+            let before = daemons.map(cpu_of);
             own.push(pull(&pair, rows)["duration_ms"].as_u64());
+            for (name, (daemon, before)) in DAEMONS.iter().zip(daemons.into_iter().zip(before)) {
+                let spent = (cpu_of(daemon) - before).as_secs_f64();
+                println!("   of the processor time below the {name} took {spent:.2} s");
+            }
         });
         if let Some(pair) = &encrypted {
             measure(&mut over_tls, &mut || {

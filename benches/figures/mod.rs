@@ -2,7 +2,7 @@
 
 pub mod mariadb;
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -117,6 +117,11 @@ impl Side {
         );
     }
 
+    /// The median of the clock.
+    pub fn wall(&self) -> f64 {
+        self.medians().0
+    }
+
     fn medians(&self) -> (f64, f64) {
         let median = |of: fn(&Took) -> Duration| {
             let mut times: Vec<Duration> = self.took.iter().map(of).collect();
@@ -131,8 +136,15 @@ impl Side {
     }
 }
 
-/// Pulls `orders` as a client of the admin API does; returns the run when it has completed.
+/// Pulls `orders` as a client of the admin API does, into an empty table; returns the run when it has completed.
 pub fn pull(pair: &Pair, rows: u64) -> Value {
+    let run = completed(pair);
+    assert_eq!(run["changes"]["added"], rows, "{run:#}");
+    run
+}
+
+/// Pulls `orders` whatever is there; returns the run when it has completed.
+pub fn completed(pair: &Pair) -> Value {
     let id = pair.order(&["orders"]);
     let run = wait::until("the run is over", Duration::from_secs(3600), || {
         let run: Value = pair.run(&id);
@@ -140,7 +152,6 @@ pub fn pull(pair: &Pair, rows: u64) -> Value {
         over.then_some(run)
     });
     assert_eq!(run["status"], "completed", "{run:#}");
-    assert_eq!(run["changes"]["added"], rows, "{run:#}");
     run
 }
 
@@ -156,6 +167,15 @@ pub fn pipe(from: &str, to: &str, format: &str) {
         .status()
         .expect("sh starts");
     assert!(status.success(), "psql | psql");
+}
+
+/// Has psql run this script against the database, and throws away what it prints.
+pub fn discarded(url: &str, script: &str) -> Child {
+    let psql = postgres::programs().join("psql");
+    let mut command = Command::new(psql);
+    command.args(["-X", "-q", "-d", url, "-c", script]);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command.spawn().expect("psql starts")
 }
 
 /// Processor time of this program and of everything it has started, ended or still running.
@@ -177,8 +197,18 @@ fn cpu() -> Duration {
             }
         }
     }
-    // The unit of these figures is a hundredth of a second on every Linux.
+    time_of(ticks)
+}
+
+/// The unit of these figures is a hundredth of a second on every Linux.
+fn time_of(ticks: u64) -> Duration {
     Duration::from_millis(ticks * 10)
+}
+
+/// Processor time of this one process and of its children that have ended.
+pub fn cpu_of(process: u32) -> Duration {
+    let process = Process::read(&process.to_string()).expect("a process that runs");
+    time_of(process.ticks)
 }
 
 /// What the kernel tells of a process (proc(5), `/proc/[pid]/stat`).
