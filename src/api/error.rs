@@ -57,6 +57,10 @@ impl From<SyncError> for Problem {
             SyncError::RunNotOver { .. } => {
                 Self::conflict("run-not-over", "The run is not over yet", &err)
             }
+            SyncError::NeedsSigning { .. } => {
+                Self::conflict("peer_unproved", "The peer signs nothing", &err)
+            }
+            SyncError::Scan(_) => Self::internal(&err),
             SyncError::Cancelled => Self::conflict("cancelled", "The run was cancelled", &err),
             SyncError::Stopping => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,

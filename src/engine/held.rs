@@ -13,7 +13,7 @@ const IN_MEMORY: usize = 8 << 20;
 
 /// Rows in the order they were pushed.
 #[derive(Debug)]
-pub(super) struct Held {
+pub struct Held {
     bytes: SpooledTempFile,
     end: u64,
     /// Where each row begins; its length stands before it.
@@ -28,7 +28,8 @@ impl Default for Held {
 
 impl Held {
     /// No rows.
-    pub(super) fn new() -> Self {
+    #[must_use]
+    pub fn new() -> Self {
         Self {
             bytes: spooled_tempfile(IN_MEMORY),
             end: 0,
@@ -37,12 +38,22 @@ impl Held {
     }
 
     /// How many rows.
-    pub(super) fn len(&self) -> usize {
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.starts.len()
     }
 
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.starts.is_empty()
+    }
+
     /// Adds a row.
-    pub(super) fn push(&mut self, tuple: &[u8]) -> Result<(), EngineError> {
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn push(&mut self, tuple: &[u8]) -> Result<(), EngineError> {
         let length = u64::try_from(tuple.len()).unwrap_or(u64::MAX);
         let mut write = || {
             self.bytes.seek(SeekFrom::Start(self.end))?;
@@ -56,7 +67,10 @@ impl Held {
     }
 
     /// The row at `at`; empty when there is none.
-    pub(super) fn get(&mut self, at: usize) -> Result<Vec<u8>, EngineError> {
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn get(&mut self, at: usize) -> Result<Vec<u8>, EngineError> {
         let Some(start) = self.starts.get(at).copied() else {
             return Ok(Vec::new());
         };

@@ -8,7 +8,7 @@ pub mod driver;
 mod enact;
 pub mod error;
 mod fault;
-mod held;
+pub mod held;
 mod job;
 mod keys;
 pub mod mysql;

@@ -12,11 +12,12 @@ use jiff::Timestamp;
 use crate::base::backoff::random_fraction;
 use crate::base::task::Task;
 use crate::model::fault::FaultCode;
-use crate::model::run::{Run, RunError, RunStatus};
+use crate::model::run::{Run, RunError, RunStatus, RunTable};
 use crate::model::sync::consequence;
 use crate::store::StoreError;
 use crate::sync::active::ActiveRun;
 use crate::sync::connections::note_absence;
+use crate::sync::pull::Done;
 use crate::sync::retry::{NextStep, assess, next_attempt};
 use crate::sync::{Ctx, SyncError, pull};
 
@@ -133,19 +134,20 @@ async fn give_up(ctx: &Ctx, run: &mut Run) -> Result<(), StoreError> {
         .await
 }
 
-async fn conclude(ctx: &Ctx, run: &mut Run, done: Result<(), SyncError>) -> Result<(), StoreError> {
+async fn conclude(
+    ctx: &Ctx,
+    run: &mut Run,
+    done: Result<Done, SyncError>,
+) -> Result<(), StoreError> {
     let now = Timestamp::now();
-    let Err(err) = done else {
-        let rejected = run.tables.iter().any(|table| table.rows_failed > 0);
-        run.status = if rejected {
-            RunStatus::CompletedWithErrors
-        } else {
-            RunStatus::Completed
-        };
-        run.error = None;
-        tracing::info!(run = %run.id, status = %run.status, "run ended");
-        let consequence = consequence(run, false);
-        return ctx.store.finish_run(run, consequence, now).await;
+    let err = match done {
+        Err(err) => err,
+        Ok(done) => {
+            end(run, done);
+            tracing::info!(run = %run.id, status = %run.status, "run ended");
+            let consequence = consequence(run, false);
+            return ctx.store.finish_run(run, consequence, now).await;
+        }
     };
     if let Err(fault) = note_absence(ctx, run.connection_id, &err, now).await {
         tracing::error!(connection = %run.connection_id, %fault, "that a peer did not answer was not written down");
@@ -169,4 +171,17 @@ async fn conclude(ctx: &Ctx, run: &mut Run, done: Result<(), SyncError>) -> Resu
     run.error = Some(error);
     let consequence = consequence(run, step == NextStep::GiveUp);
     ctx.store.finish_run(run, consequence, now).await
+}
+
+/// What an attempt that went through makes of its run.
+fn end(run: &mut Run, done: Done) {
+    let is_whole = |table: &RunTable| table.status == RunStatus::Completed;
+    run.status = match done {
+        Done::NeedsApproval => RunStatus::NeedsApproval,
+        Done::Over if run.tables.iter().all(is_whole) => RunStatus::Completed,
+        Done::Over => RunStatus::CompletedWithErrors,
+    };
+    if done == Done::Over {
+        run.error = None;
+    }
 }

@@ -11,6 +11,7 @@ use crate::model::word::words;
 pub enum FaultCode {
     // Decided before any row.
     ComputedHere,
+    HiddenRows,
     InvalidFilter,
     KindMismatch,
     MissingColumn,
@@ -55,6 +56,9 @@ pub enum FaultCode {
     DaemonStopping,
     Internal,
     Interrupted,
+    NeedsApproval,
+    NotProved,
+    RowsMoved,
     Invalid,
     NotAllowed,
     OtherWriter,
@@ -85,7 +89,7 @@ impl FaultCode {
 
 words! {
     FaultCode {
-        ComputedHere = "computed_here", InvalidFilter = "invalid_filter", KindMismatch = "kind_mismatch",
+        ComputedHere = "computed_here", HiddenRows = "hidden_rows", InvalidFilter = "invalid_filter", KindMismatch = "kind_mismatch",
         MissingColumn = "missing_column", MissingHere = "missing_here", NoKey = "no_key", NotGranted = "not_granted",
         NotWritable = "not_writable", UnfilledColumn = "unfilled_column", UnknownColumn = "unknown_column",
         UnknownTable = "unknown_table",
@@ -98,7 +102,7 @@ words! {
         PeerAway = "peer_away", PeerNoApi = "peer_no_api", PeerNonsense = "peer_nonsense", PeerRefused = "peer_refused",
         PeerUnproved = "peer_unproved", PeerUnreachable = "peer_unreachable", PeerUntrusted = "peer_untrusted", StreamCut = "stream_cut", Url = "url",
         Cancelled = "cancelled", ConnectionNotActive = "connection_not_active", DaemonStopping = "daemon_stopping",
-        Internal = "internal", Interrupted = "interrupted", Invalid = "invalid", NotAllowed = "not_allowed",
+        Internal = "internal", Interrupted = "interrupted", NeedsApproval = "needs_approval", NotProved = "not_proved", RowsMoved = "rows_moved", Invalid = "invalid", NotAllowed = "not_allowed",
         OtherWriter = "other_writer", RunNotOver = "run_not_over", RunOver = "run_over", State = "state",
         Unknown = "unknown", WaitingForRun = "waiting_for_run", WrongDirection = "wrong_direction",
     }

@@ -94,6 +94,17 @@ impl Filter {
     pub fn terms(&self) -> &[Term] {
         &self.terms
     }
+
+    /// The same conditions on columns of other names; `None` when one has none.
+    #[must_use]
+    pub fn renamed(&self, name: impl Fn(&str) -> Option<String>) -> Option<Self> {
+        let renamed = |term: &Term| {
+            let (column, test) = (name(&term.column)?, term.test.clone());
+            Some(Term { column, test })
+        };
+        let terms = self.terms.iter().map(renamed).collect::<Option<_>>()?;
+        Some(Self { terms })
+    }
 }
 
 impl Serialize for Filter {

@@ -7,12 +7,14 @@
 mod catalogue;
 mod certificate;
 mod error;
+mod frames;
 mod guard;
 mod json_rows;
 mod peer;
 mod proof;
 mod rotation;
 mod rows;
+mod session;
 mod signing;
 mod transport;
 mod webhook;
@@ -22,6 +24,7 @@ pub use json_rows::{JsonEnd, JsonRequest, JsonRows};
 pub use peer::{Peer, RegisterRequest, RowsRequest, Verified};
 pub use rotation::Rotated;
 pub use rows::IncomingRows;
+pub use session::{SessionRows, Tallied, ToldTable};
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -10,7 +10,8 @@ use crate::model::table::TableName;
 use crate::model::url::PeerUrl;
 use crate::remote::catalogue::excess;
 use crate::remote::error::RemoteError;
-use crate::remote::rows::IncomingRows;
+use crate::remote::frames::Frames;
+use crate::remote::rows::{EndSum, IncomingRows};
 use crate::remote::transport::{MAX_BYTES, Transport};
 use crate::wire::frame::MEDIA_TYPE;
 use crate::wire::messages::{Catalogue, EvenkeelHello, ListedTable, Registered, StandingWord};
@@ -351,9 +352,27 @@ impl Peer {
         if let (Some(filter), Some(fields)) = (asked.filter, body.as_object_mut()) {
             fields.insert("filter".into(), json!(filter));
         }
+        let frames = self.frames("pull-data", credentials, &body).await?;
+        let rows = IncomingRows::begin(frames, EndSum::Bytes).await?;
+        // A version that knows no filters leaves one out like any key it does not know, and sends every row.
+        if rows.head().filter.as_ref() != asked.filter {
+            return Err(self
+                .transport
+                .nonsense("it does not keep to the row filter; is it of an older version?"));
+        }
+        Ok(rows)
+    }
+
+    /// Asks for an answer in frames.
+    pub(super) async fn frames(
+        &self,
+        endpoint: &str,
+        credentials: &Credentials,
+        body: &Value,
+    ) -> Result<Frames, RemoteError> {
         let exchange = self
             .transport
-            .ask("pull-data", &body, Some(credentials), Some(MEDIA_TYPE))
+            .ask(endpoint, body, Some(credentials), Some(MEDIA_TYPE))
             .await?;
         if !exchange.response.status().is_success() {
             return Err(self.transport.refused(exchange).await);
@@ -370,14 +389,7 @@ impl Peer {
                 .transport
                 .nonsense("it sends no frames; is it an Evenkeel?"));
         }
-        let rows = IncomingRows::begin(self.host(), response, seal).await?;
-        // A version that knows no filters leaves one out like any key it does not know, and sends every row.
-        if rows.head().filter.as_ref() != asked.filter {
-            return Err(self
-                .transport
-                .nonsense("it does not keep to the row filter; is it of an older version?"));
-        }
-        Ok(rows)
+        Ok(Frames::of(self.host(), response, seal))
     }
 }
 

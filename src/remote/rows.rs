@@ -1,42 +1,42 @@
-//! A stream of frames as it comes from a peer: its head, then batches of rows, then its end.
+//! A stream of rows as it comes from a peer: its head, then batches of rows, then its end.
 //!
-//! Invariant: [`IncomingRows::next`] says `None` only after an `end` frame whose sum matches the rows that came.
+//! Invariant: [`IncomingRows::next`] says `None` only after an `end` frame that agrees with the rows that came.
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
-use crate::base::cause::last_cause;
-use crate::remote::error::{RemoteError, error_code, quoted};
-use crate::wire::frame::{Frame, FrameError, FrameKind, FrameReader, RowSum};
-use crate::wire::messages::{Head, StreamFault};
+use crate::remote::error::RemoteError;
+use crate::remote::frames::Frames;
+use crate::wire::frame::{Frame, FrameKind, RowSum};
+use crate::wire::messages::Head;
 use crate::wire::row::RowBatch;
-use crate::wire::signing::Seal;
 
 /// A peer may work for so long without a row, however often it says that it lives: its database may have to sort or
 /// search first.
 const LONGEST_WITHOUT_ROWS: Duration = Duration::from_secs(3_600);
 
+/// What the sum in the `end` frame is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EndSum {
+    /// The rows as they came.
+    Bytes,
+    /// Their normal forms, in a session: for whoever knows these to hold against them.
+    NormalForms,
+}
+
 /// A running answer to `pull-data`.
 #[derive(Debug)]
 pub struct IncomingRows {
-    host: String,
-    response: reqwest::Response,
-    frames: FrameReader,
+    frames: Frames,
     head: Head,
     total: RowSum,
-    bytes: u64,
-    ended: bool,
+    of: EndSum,
+    ended: Option<RowSum>,
     patience: Duration,
 }
 
 impl IncomingRows {
-    /// Reads the `head` frame. On a signed connection every frame is held against `seal`.
-    pub(super) async fn begin(
-        host: String,
-        response: reqwest::Response,
-        seal: Option<Seal>,
-    ) -> Result<Self, RemoteError> {
+    /// Reads the `head` frame.
+    pub(super) async fn begin(frames: Frames, of: EndSum) -> Result<Self, RemoteError> {
         let head = Head {
             table: crate::model::table::TableName::bare(""),
             columns: vec![],
@@ -44,24 +44,24 @@ impl IncomingRows {
             filter: None,
         };
         let mut rows = Self {
-            host,
-            response,
-            frames: FrameReader::sealed_by(seal),
+            frames,
             head,
             total: RowSum::default(),
-            bytes: 0,
-            ended: false,
+            of,
+            ended: None,
             patience: LONGEST_WITHOUT_ROWS,
         };
-        let frame = rows.frame().await?;
+        let frame = rows.frames.next().await?;
         match frame.kind {
             FrameKind::Head => {
                 rows.head = serde_json::from_slice(&frame.payload)
-                    .map_err(|err| rows.nonsense(&err.to_string()))?;
+                    .map_err(|err| rows.frames.nonsense(&err.to_string()))?;
                 Ok(rows)
             }
-            FrameKind::Error => Err(rows.fault(&frame.payload)),
-            _ => Err(rows.nonsense("the stream does not begin with its head")),
+            FrameKind::Error => Err(rows.frames.fault(&frame.payload)),
+            _ => Err(rows
+                .frames
+                .nonsense("the stream does not begin with its head")),
         }
     }
 
@@ -74,7 +74,13 @@ impl IncomingRows {
     /// Bytes received so far, frame headers included.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.bytes
+        self.frames.bytes()
+    }
+
+    /// What the end declared, once it came.
+    #[must_use]
+    pub fn declared(&self) -> Option<RowSum> {
+        self.ended
     }
 
     /// The next batch; `None` after the proper end.
@@ -82,37 +88,42 @@ impl IncomingRows {
     /// # Errors
     /// When the stream is cut or brings no rows for an hour, is no stream of frames, or its sum does not match.
     pub async fn next(&mut self) -> Result<Option<RowBatch>, RemoteError> {
-        if self.ended {
+        if self.ended.is_some() {
             return Ok(None);
         }
         let asked = Instant::now();
         loop {
-            let frame = self.frame().await?;
+            let frame = self.frames.next().await?;
             match frame.kind {
                 FrameKind::Rows => return self.batch(frame).map(Some),
                 FrameKind::Progress if asked.elapsed() < self.patience => {}
                 FrameKind::Progress => {
                     let seconds = self.patience.as_secs();
-                    return Err(self.cut(format!("it lives, but sent no row for {seconds} s")));
+                    let silence = format!("it lives, but sent no row for {seconds} s");
+                    return Err(self.frames.cut(silence));
                 }
-                FrameKind::Error => return Err(self.fault(&frame.payload)),
-                FrameKind::Head => return Err(self.nonsense("a second head")),
+                FrameKind::Error => return Err(self.frames.fault(&frame.payload)),
+                FrameKind::Head => return Err(self.frames.nonsense("a second head")),
                 FrameKind::Sums | FrameKind::Keys => {
-                    return Err(self.nonsense("it tells sums among the rows"));
+                    return Err(self.frames.nonsense("it tells sums among the rows"));
                 }
-                FrameKind::End => {
-                    let declared =
-                        RowSum::from_end(&frame.payload).map_err(|err| self.no_frame(&err))?;
-                    if declared != self.total {
-                        return Err(
-                            self.nonsense("the rows do not add up to what its end declares")
-                        );
-                    }
-                    self.ended = true;
-                    return Ok(None);
-                }
+                FrameKind::End => return self.end(&frame.payload).map(|()| None),
             }
         }
+    }
+
+    fn end(&mut self, payload: &[u8]) -> Result<(), RemoteError> {
+        let declared = RowSum::from_end(payload).map_err(|err| self.frames.no_frame(&err))?;
+        let agrees = match self.of {
+            EndSum::Bytes => declared == self.total,
+            EndSum::NormalForms => declared.rows == self.total.rows,
+        };
+        if !agrees {
+            let words = "the rows do not add up to what its end declares";
+            return Err(self.frames.nonsense(words));
+        }
+        self.ended = Some(declared);
+        Ok(())
     }
 
     fn batch(&mut self, frame: Frame) -> Result<RowBatch, RemoteError> {
@@ -122,85 +133,26 @@ impl IncomingRows {
         };
         let mut rows = 0;
         for tuple in batch.tuples() {
-            let tuple = tuple.map_err(|err| self.nonsense(&err.to_string()))?;
+            let tuple = tuple.map_err(|err| self.frames.nonsense(&err.to_string()))?;
             let fields = tuple
                 .first_chunk::<2>()
                 .map(|count| i16::from_be_bytes(*count));
             if fields.map(usize::try_from) != Some(Ok(self.head.columns.len())) {
-                return Err(self.nonsense("a row with another number of fields than its head says"));
+                let words = "a row with another number of fields than its head says";
+                return Err(self.frames.nonsense(words));
             }
-            self.total.add(tuple);
+            match self.of {
+                EndSum::Bytes => self.total.add(tuple),
+                EndSum::NormalForms => self.total.count(0),
+            }
             rows += 1;
         }
         if rows != batch.rows {
-            return Err(self.nonsense("a frame with another number of rows than it declares"));
+            let words = "a frame with another number of rows than it declares";
+            return Err(self.frames.nonsense(words));
         }
+        self.frames.rows = self.total.rows;
         Ok(batch)
-    }
-
-    async fn frame(&mut self) -> Result<Frame, RemoteError> {
-        loop {
-            if let Some(frame) = self
-                .frames
-                .next_frame()
-                .map_err(|err| self.no_frame(&err))?
-            {
-                return Ok(frame);
-            }
-            let piece: Option<Bytes> = self
-                .response
-                .chunk()
-                .await
-                .map_err(|err| self.cut(last_cause(&err)))?;
-            let Some(piece) = piece else {
-                let reason = if self.frames.is_inside_frame() {
-                    "inside a frame"
-                } else {
-                    "without an end frame"
-                };
-                return Err(self.cut(reason.to_owned()));
-            };
-            self.bytes += u64::try_from(piece.len()).unwrap_or_default();
-            self.frames.push(&piece);
-        }
-    }
-
-    fn fault(&self, payload: &[u8]) -> RemoteError {
-        match serde_json::from_slice::<StreamFault>(payload) {
-            Ok(fault) => RemoteError::Refused {
-                host: self.host.clone(),
-                status: 200,
-                message: quoted(&fault.error),
-                code: error_code(fault.error_code),
-                retry_after: None,
-            },
-            Err(err) => self.nonsense(&err.to_string()),
-        }
-    }
-
-    fn cut(&self, reason: String) -> RemoteError {
-        RemoteError::Cut {
-            host: self.host.clone(),
-            after: format!(" after {} rows", self.total.rows),
-            reason,
-        }
-    }
-
-    fn no_frame(&self, err: &FrameError) -> RemoteError {
-        if *err == FrameError::Seal {
-            return RemoteError::Unproved {
-                host: self.host.clone(),
-                reason: err.to_string(),
-            };
-        }
-        self.nonsense(&err.to_string())
-    }
-
-    fn nonsense(&self, reason: &str) -> RemoteError {
-        RemoteError::Protocol {
-            host: self.host.clone(),
-            reason: quoted(reason),
-        }
     }
 }
 
@@ -211,7 +163,9 @@ mod tests {
 
     use futures_util::stream;
 
-    use super::{Bytes, FrameKind, IncomingRows, RemoteError};
+    use bytes::Bytes;
+
+    use super::{EndSum, FrameKind, Frames, IncomingRows, RemoteError};
     use crate::wire::frame::FrameWriter;
 
     /// The answer of a peer that sends a head and then signs of life alone.
@@ -230,9 +184,10 @@ mod tests {
     #[tokio::test]
     async fn signs_of_life_alone_do_not_hold_a_run_for_ever() {
         let answer = only_signs_of_life();
-        let mut rows = IncomingRows::begin("hq".to_owned(), answer, None)
-            .await
-            .unwrap();
+        let mut rows =
+            IncomingRows::begin(Frames::of("hq".to_owned(), answer, None), EndSum::Bytes)
+                .await
+                .unwrap();
         rows.patience = Duration::from_millis(20);
         let cut = rows.next().await.unwrap_err();
         assert!(matches!(cut, RemoteError::Cut { .. }), "{cut}");

@@ -214,7 +214,7 @@ pub(super) const MAX_BYTES: usize = 1 << 20;
 fn most_bytes(endpoint: &str) -> usize {
     match endpoint {
         "table-records" => 64 << 20,
-        "list-tables" => 16 << 20,
+        "list-tables" | "open-session" => 16 << 20,
         "table-schema" => 4 << 20,
         _ => MAX_BYTES,
     }

@@ -6,11 +6,13 @@
 mod alert;
 mod audit;
 mod connection;
+mod difference;
 mod key;
 mod lock;
 mod open;
 mod outcome;
 mod pool;
+mod proof;
 mod quarantine;
 mod record;
 mod run;
@@ -32,6 +34,7 @@ pub use connection::{
     AcceptedKeys, ConnectionEdit, ExpiredClaim, Kept, NextKey, RegistrationAnswer, SecondKey,
     SignedPeer, StandingStep,
 };
+pub use proof::{KeptProof, KeptRows};
 pub use run::{RunFilter, RunPage};
 pub use site::SiteIdentity;
 pub use sync::{DeletedSync, TableTaken, Taken, Turn};

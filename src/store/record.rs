@@ -44,6 +44,10 @@ impl Record {
         column!(self, column, "text")
     }
 
+    pub(super) fn bytes(&self, column: &'static str) -> Result<Vec<u8>, StoreError> {
+        column!(self, column, "bytes")
+    }
+
     pub(super) fn number(&self, column: &'static str) -> Result<i64, StoreError> {
         column!(self, column, "a number")
     }

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use crate::model::fault::FaultCode;
 use crate::model::id::{ConnectionId, TransferId};
-use crate::model::run::{RunError, RunStatus, Transfer};
+use crate::model::run::{Changes, RunError, RunStatus, Transfer};
+use crate::model::table::TableName;
 use crate::store::pool::{execute, fetch_all, on_pool};
 use crate::store::record::{Record, bigint, micros, optional_json, optional_micros, to_json};
 use crate::store::{ListPage, Store, StoreError};
@@ -117,6 +118,36 @@ impl Store {
         rows.into_iter()
             .map(|row| transfer(&Record::new("transfer", "id", row)))
             .collect()
+    }
+
+    /// Rows of a table that `connection` deleted here since then.
+    ///
+    /// # Errors
+    /// When the database fails or what it holds cannot be read.
+    pub async fn deleted_since(
+        &self,
+        connection: ConnectionId,
+        table: &TableName,
+        since: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let rows = fetch_all!(
+            self,
+            "select id, changes
+            from transfer
+            where connection_id = $1
+              and table_name = $2
+              and direction = 'receive'
+              and started_at >= $3",
+            connection.to_string(),
+            table.to_string(),
+            micros(since)
+        );
+        let mut deleted = 0_u64;
+        for row in rows {
+            let changes: Changes = Record::new("transfer", "id", row).json("changes")?;
+            deleted = deleted.saturating_add(changes.deleted);
+        }
+        Ok(deleted)
     }
 
     /// At start: transfers found running were interrupted and are marked failed.

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use crate::wire::InvalidValue;
+use crate::wire::frame::RowSum;
 use crate::wire::tally::{Bitmap, Children, LEVELS, Prefix, RowHash, read_listing};
 
 /// Nodes with no more rows than this on either side are listed rather than divided further: below it the listing is
@@ -16,12 +17,12 @@ const LISTED_UP_TO: u64 = 16;
 pub struct Step {
     /// Differ; compare their children.
     pub divide: Vec<Prefix>,
-    /// Differ and are small; compare their rows.
-    pub list: Vec<Prefix>,
-    /// Have rows only there: so many.
-    pub only_there: Vec<(Prefix, u64)>,
-    /// Have rows only here.
-    pub only_here: Vec<Prefix>,
+    /// Have rows on both sides, no more of them than this, and differ; compare their rows.
+    pub list: Vec<(Prefix, u64)>,
+    /// Have rows only there: these.
+    pub only_there: Vec<(Prefix, RowSum)>,
+    /// Have rows only here: these.
+    pub only_here: Vec<(Prefix, RowSum)>,
 }
 
 /// Compares the children of `nodes`, in their order.
@@ -34,10 +35,10 @@ pub fn compare(nodes: &[Prefix], here: &[Children], there: &[Children]) -> Step 
                 continue;
             }
             match (here.rows, there.rows) {
-                (0, rows) => step.only_there.push((child, rows)),
-                (_, 0) => step.only_here.push(child),
+                (0, _) => step.only_there.push((child, *there)),
+                (_, 0) => step.only_here.push((child, *here)),
                 (here, there) if here.max(there) <= LISTED_UP_TO || child.level() == LEVELS => {
-                    step.list.push(child);
+                    step.list.push((child, here.max(there)));
                 }
                 _ => step.divide.push(child),
             }
@@ -60,6 +61,13 @@ pub enum Difference {
     },
     /// It is only here.
     OnlyHere(RowHash),
+}
+
+impl Difference {
+    /// Some row that is only there.
+    pub const ONLY_THERE: Self = Self::OnlyThere(RowHash(0));
+    /// Some row that is only here.
+    pub const ONLY_HERE: Self = Self::OnlyHere(RowHash(0));
 }
 
 /// The rows of one node that differ, by their keys: those of the other side first, in its order.

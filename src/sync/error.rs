@@ -9,6 +9,7 @@ use crate::model::table::TableName;
 use crate::model::url::InvalidPeerUrl;
 use crate::remote::RemoteError;
 use crate::store::StoreError;
+use crate::sync::scan::ScanError;
 
 /// A use case's fault.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,9 @@ pub enum SyncError {
     /// The site database.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// A table that cannot be tallied.
+    #[error(transparent)]
+    Scan(#[from] ScanError),
     /// The peer.
     #[error(transparent)]
     Remote(#[from] RemoteError),
@@ -51,6 +55,14 @@ pub enum SyncError {
     /// A decision that does not fit.
     #[error(transparent)]
     Decision(#[from] NotAllowed),
+    /// Only a peer that signs is compared with.
+    #[error(
+        "{asks}, and this peer signs nothing: connect with a site that runs Evenkeel, or pull with --mode upsert"
+    )]
+    NeedsSigning {
+        /// Why.
+        asks: &'static str,
+    },
     /// The peer did not prove who it is.
     #[error("{name} was not proved to be {url}: {reason}")]
     Unproved {

@@ -14,6 +14,7 @@ mod mapping;
 mod plan;
 pub mod pull;
 pub mod retry;
+mod scan;
 pub mod serve;
 pub mod status;
 pub mod syncs;
@@ -28,6 +29,7 @@ use crate::base::certificate::LiveCertificate;
 use crate::base::task::{Tasks, Waker};
 use crate::config::{Config, LiveSettings};
 use crate::engine::driver::Driver;
+use crate::engine::spool::SpoolBudget;
 use crate::remote::Remote;
 use crate::store::{AuditEntry, SiteIdentity, Store};
 use crate::sync::active::ActiveRuns;
@@ -38,6 +40,7 @@ use crate::wire::messages::EvenkeelHello;
 use crate::wire::signing::ReceiptKey;
 
 pub use error::SyncError;
+pub use scan::ScanError;
 
 /// Everything a use case needs; built once in `app`.
 pub struct Ctx {
@@ -121,6 +124,15 @@ impl Ctx {
         if let Err(err) = self.store.audit(&entry).await {
             tracing::error!(%err, action, subject, "an audit entry was not written");
         }
+    }
+}
+
+/// What a comparison may take of memory and disk.
+fn spool_budget(_ctx: &Ctx) -> SpoolBudget {
+    SpoolBudget {
+        memory: 24 << 20,
+        disk: u64::MAX,
+        folder: std::env::temp_dir(),
     }
 }
 

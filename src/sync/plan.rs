@@ -4,6 +4,7 @@
 //! is counted on both sides.
 
 use crate::model::run::{ConflictStrategy, SyncMode};
+use crate::model::table::TableName;
 use crate::sync::compare::Difference;
 use crate::wire::frame::RowSum;
 use crate::wire::tally::RowHash;
@@ -65,6 +66,24 @@ impl PlanHash {
             self.0
                 .update(&side.map_or(0, |RowHash(hash)| hash).to_le_bytes());
         }
+    }
+
+    /// Counts in what is done to a whole table; the caller keeps the order.
+    pub fn add_table(&mut self, table: &TableName, plan: &Self) {
+        self.0
+            .update(blake3::hash(table.to_string().as_bytes()).as_bytes());
+        self.0.update(plan.0.finalize().as_bytes());
+    }
+
+    /// The first 16 bytes.
+    #[must_use]
+    pub fn mark(&self) -> [u8; 16] {
+        let hash = self.0.finalize();
+        let (head, _) = hash
+            .as_bytes()
+            .split_first_chunk()
+            .unwrap_or((&[0; 16], &[]));
+        *head
     }
 
     /// As 64 hexadecimal digits.

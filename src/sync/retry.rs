@@ -6,10 +6,12 @@ use jiff::Timestamp;
 
 use crate::base::backoff::jittered;
 use crate::engine::EngineError;
+use crate::engine::spool::SpoolError;
+use crate::engine::tally::TallyError;
 use crate::model::fault::FaultCode;
 use crate::model::run::{Run, RunError, pause_after};
 use crate::remote::RemoteError;
-use crate::sync::SyncError;
+use crate::sync::{ScanError, SyncError};
 use crate::wire::messages::{PublishedRefusal, StreamFaultCode};
 use crate::wire::signing::SignatureCode;
 
@@ -60,6 +62,7 @@ pub fn assess(err: &SyncError) -> (RunError, NextStep) {
         ),
         SyncError::Engine(err) => return engine(err),
         SyncError::Remote(err) => return remote(err),
+        SyncError::Scan(err) => return scan(err),
         SyncError::Unknown { .. } => (
             FaultCode::Unknown,
             Some("see: evenkeel connections, evenkeel sync list"),
@@ -71,6 +74,7 @@ pub fn assess(err: &SyncError) -> (RunError, NextStep) {
             NextStep::GiveUp,
         ),
         SyncError::WrongDirection { .. } => (FaultCode::WrongDirection, None, NextStep::GiveUp),
+        SyncError::NeedsSigning { .. } => (FaultCode::PeerUnproved, None, NextStep::GiveUp),
         SyncError::NoRotation { .. } => (FaultCode::NotAllowed, None, NextStep::GiveUp),
         SyncError::Decision(_) => (FaultCode::NotAllowed, None, NextStep::GiveUp),
         SyncError::Unproved { .. } => (FaultCode::PeerUnproved, None, NextStep::GiveUp),
@@ -162,6 +166,39 @@ fn engine(err: &EngineError) -> (RunError, NextStep) {
     (error(code.as_str(), err, hint), step)
 }
 
+fn scan(err: &ScanError) -> (RunError, NextStep) {
+    let (code, hint, step) = match err {
+        ScanError::Engine(err) => return engine(err),
+        ScanError::Tally {
+            source: TallyError::Row(_),
+            ..
+        }
+        | ScanError::Value { .. } => (
+            FaultCode::UnreadableValue,
+            Some("correct the value, or declare the column as what it holds"),
+            NextStep::GiveUp,
+        ),
+        ScanError::Tally {
+            source: TallyError::Spool(SpoolError::Full(_)),
+            ..
+        } => (
+            FaultCode::CopyTooLarge,
+            Some("raise compare.spool"),
+            NextStep::GiveUp,
+        ),
+        ScanError::Tally {
+            source: TallyError::Spool(SpoolError::Io { .. }),
+            ..
+        } => (
+            FaultCode::State,
+            Some("make space in the folder"),
+            NextStep::Retry,
+        ),
+        ScanError::Broken(_) => (FaultCode::DaemonStopping, None, NextStep::Retry),
+    };
+    (error(code.as_str(), err, hint), step)
+}
+
 const NOT_GRANTED: &str =
     "ask the peer's administrator to approve the connection or to grant the table";
 
@@ -237,6 +274,10 @@ fn refusal(status: u16, code: Option<&str>) -> (Option<&'static str>, NextStep) 
         404 => (
             Some("see what the peer offers: evenkeel tables"),
             NextStep::GiveUp,
+        ),
+        410 => (
+            Some("the run goes on by itself in a new session"),
+            NextStep::Retry,
         ),
         429 => (
             Some("the peer limits how often it is asked"),

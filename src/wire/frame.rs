@@ -325,6 +325,22 @@ impl RowSum {
         self.sum = self.sum.wrapping_add(hash);
     }
 
+    /// With the rows of `other`.
+    #[must_use]
+    pub fn plus(mut self, other: Self) -> Self {
+        self.merge(other);
+        self
+    }
+
+    /// Without the rows of `other`.
+    #[must_use]
+    pub fn less(self, other: Self) -> Self {
+        Self {
+            rows: self.rows.wrapping_sub(other.rows),
+            sum: self.sum.wrapping_sub(other.sum),
+        }
+    }
+
     /// Counts the rows of another sum in.
     pub fn merge(&mut self, other: Self) {
         self.rows = self.rows.wrapping_add(other.rows);

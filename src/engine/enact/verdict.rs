@@ -317,7 +317,7 @@ fn left(here: Option<RowHash>, there: Option<RowHash>) -> Verdict {
         left.there.count(there.0);
     }
     let changes = Changes {
-        skipped: 1,
+        skipped: u64::from(there.is_some()),
         conflicts: u64::from(here.is_some() && there.is_some()),
         ..Changes::default()
     };

@@ -58,9 +58,9 @@ fn found(here: &Tally, there: &Tally) -> (Found, usize) {
         let asked = there.children(&nodes).unwrap();
         bytes += asked.len() * 16 * 24;
         let step = compare(&nodes, &here.children(&nodes).unwrap(), &asked);
-        listed.extend(step.list);
-        listed.extend(step.only_here);
-        listed.extend(step.only_there.into_iter().map(|(node, _)| node));
+        listed.extend(step.list.into_iter().map(|(node, _)| node));
+        let only = step.only_here.into_iter().chain(step.only_there);
+        listed.extend(only.map(|(node, _)| node));
         nodes = step.divide;
     }
     // Of the first level there is no listing: it would be half the table.

@@ -2,8 +2,8 @@
 //!
 //! Invariant: `End` is passed on only after the peer's own end.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::mpsc;
 
@@ -14,10 +14,10 @@ use crate::model::run::QuarantinedRow;
 use crate::model::table::TableName;
 use crate::remote::IncomingRows;
 use crate::sync::SyncError;
-use crate::sync::contract::Contract;
+use crate::sync::contract::{Contract, refuse};
 use crate::sync::pull::whole::{Piece, WholeTable};
 use crate::wire::InvalidValue;
-use crate::wire::frame::TARGET_BYTES;
+use crate::wire::frame::{RowSum, TARGET_BYTES};
 use crate::wire::json::field_to_text;
 use crate::wire::row::{RowBatch, RowWriter, split_tuple};
 use crate::wire::scope::Condition;
@@ -27,6 +27,7 @@ use crate::wire::scope::Condition;
 pub(super) struct Received {
     rows: AtomicU64,
     bytes: AtomicU64,
+    declared: OnceLock<RowSum>,
 }
 
 impl Received {
@@ -36,6 +37,17 @@ impl Received {
 
     pub(super) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// More rows, and how many bytes there are now.
+    pub(super) fn came(&self, rows: u64, bytes: u64) {
+        self.rows.fetch_add(rows, Ordering::Relaxed);
+        self.bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// What the stream's end declared: in a session the sum of the rows' hashes.
+    pub(super) fn declared(&self) -> Option<RowSum> {
+        self.declared.get().copied()
     }
 }
 
@@ -64,6 +76,13 @@ impl Incoming {
             Self::Json(rows) => rows.bytes(),
         }
     }
+
+    fn declared(&self) -> Option<RowSum> {
+        match self {
+            Self::Frames(rows) => rows.declared(),
+            Self::Json(_) => None,
+        }
+    }
 }
 
 /// Where converted rows go, and by which rules they are converted.
@@ -84,13 +103,12 @@ impl Feed {
         let mut writer = RowWriter::for_batches_of(TARGET_BYTES);
         loop {
             let piece = rows.next().await?;
-            self.received.bytes.store(rows.bytes(), Ordering::Relaxed);
             let Some(Piece { batch, refused }) = piece else {
                 break;
             };
             let came = u64::from(batch.rows)
                 .saturating_add(u64::try_from(refused.len()).unwrap_or(u64::MAX));
-            self.received.rows.fetch_add(came, Ordering::Relaxed);
+            self.received.came(came, rows.bytes());
             rejected.extend(refused);
             let batch = self.converted(batch, &mut writer, &mut rejected)?;
             if rejected.len() > self.max_rejected {
@@ -101,6 +119,10 @@ impl Feed {
                 // The applying side has ended; its own error tells why.
                 return Ok(rejected);
             }
+        }
+        self.received.came(0, rows.bytes());
+        if let Some(declared) = rows.declared() {
+            self.received.declared.get_or_init(|| declared);
         }
         let _ = self.sink.send(Ok(Flow::End)).await;
         Ok(rejected)
@@ -119,7 +141,9 @@ impl Feed {
         for tuple in batch.tuples() {
             let tuple = tuple.map_err(|err| self.nonsense(&err))?;
             if let Err((at, misfit)) = self.contract.conversion.convert(tuple, writer) {
-                rejected.push(self.rejected(tuple, at, &misfit)?);
+                let table = (&self.table, &self.contract);
+                let row = misfit_row(table, tuple, at, &misfit);
+                rejected.push(row.map_err(|err| self.nonsense(&err))?);
             }
         }
         Ok(writer.take())
@@ -148,46 +172,45 @@ impl Feed {
         Ok(())
     }
 
-    fn rejected(
-        &self,
-        tuple: &[u8],
-        at: usize,
-        misfit: &InvalidValue,
-    ) -> Result<QuarantinedRow, SyncError> {
-        let (fields, _) = split_tuple(tuple).map_err(|err| self.nonsense(&err))?;
-        let key = self
-            .contract
-            .source
-            .iter()
-            .zip(&self.contract.target)
-            .zip(fields)
-            .filter(|((_, here), _)| self.contract.key.contains(&here.name))
-            .map(|((there, here), field)| {
-                (here.name.clone(), field_to_text(there.kind, field).into())
-            })
-            .collect();
-        Ok(QuarantinedRow {
-            table: self.table.clone(),
-            key: serde_json::Value::Object(key),
-            column: self
-                .contract
-                .target
-                .get(at)
-                .map(|column| column.name.clone()),
-            reason: misfit.to_string(),
-        })
-    }
-
     fn nonsense(&self, err: &InvalidValue) -> SyncError {
         self.refusal(format!("the peer sent a row that cannot be read: {err}"))
     }
 
     fn refusal(&self, message: String) -> SyncError {
-        SyncError::Contract {
-            table: self.table.clone(),
-            code: FaultCode::PeerNonsense,
-            message,
-            hint: "look at the peer's log and version".to_owned(),
-        }
+        nonsense(&self.table, message)
     }
+}
+
+/// A row whose value in the field at `at` has no place in its destination.
+///
+/// # Errors
+/// When it is no row.
+pub(super) fn misfit_row(
+    (table, contract): (&TableName, &Contract),
+    tuple: &[u8],
+    at: usize,
+    misfit: &InvalidValue,
+) -> Result<QuarantinedRow, InvalidValue> {
+    let (fields, _) = split_tuple(tuple)?;
+    let both = contract.source.iter().zip(&contract.target).zip(fields);
+    let key = both
+        .filter(|((_, here), _)| contract.key.contains(&here.name))
+        .map(|((there, here), field)| (here.name.clone(), field_to_text(there.kind, field).into()))
+        .collect();
+    Ok(QuarantinedRow {
+        table: table.clone(),
+        key: serde_json::Value::Object(key),
+        column: contract.target.get(at).map(|column| column.name.clone()),
+        reason: misfit.to_string(),
+    })
+}
+
+/// What a peer sent for `table` is not what it may send.
+pub(super) fn nonsense(table: &TableName, message: String) -> SyncError {
+    refuse(
+        table,
+        FaultCode::PeerNonsense,
+        message,
+        "look at the peer's log and version",
+    )
 }

@@ -2,14 +2,23 @@
 //!
 //! Whatever starts work inserts a run and wakes the runner; [`execute`] is what the runner then does.
 
+mod approval;
+mod carry;
 mod decode;
+mod describe;
+mod differ;
 mod feed;
+mod found;
+mod meeting;
 mod offer;
 mod order;
 mod pages;
 mod plan;
+mod proof;
+mod prove;
 mod published;
 mod report;
+mod session;
 mod table;
 mod whole;
 
@@ -19,12 +28,15 @@ use tokio_util::sync::CancellationToken;
 use crate::model::connection::{Connection, Direction, Status};
 use crate::model::id::ConnectionId;
 use crate::model::repair::Repair;
-use crate::model::run::{Progress, Run, RunStatus, RunTable};
+use crate::model::run::{Apply, Progress, Run, RunStatus, RunTable, SyncMode};
 use crate::remote::{Peer, RemoteError};
 use crate::sync::connections::{existing, heal, note_presence};
 use crate::sync::pull::order::refuse_second_writer;
+use crate::sync::pull::plan::Told;
+use crate::sync::pull::session::Session;
 use crate::sync::{Actor, Ctx, SyncError};
-use crate::wire::signing::Credentials;
+use crate::wire::session::AskedTable;
+use crate::wire::signing::{ConnectionKeys, Credentials};
 
 pub use offer::{OfferedSchema, OfferedTable, offered_records, offered_schema, offered_tables};
 pub use order::{cancel, dismiss, order, plan_creation};
@@ -36,11 +48,20 @@ pub(super) struct Source {
     pub(super) credentials: Credentials,
 }
 
+/// How an attempt that went through ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// All was done that there was to do.
+    Over,
+    /// A person has to look at what would be done.
+    NeedsApproval,
+}
+
 /// One attempt of a run: what stays the same from table to table.
 struct Attempt<'a> {
     ctx: &'a Ctx,
     connection: &'a Connection,
-    source: Source,
+    source: &'a Source,
     cancel: &'a CancellationToken,
 }
 
@@ -53,7 +74,7 @@ pub async fn execute(
     ctx: &Ctx,
     run: &mut Run,
     cancel: &CancellationToken,
-) -> Result<(), SyncError> {
+) -> Result<Done, SyncError> {
     let connection = receiver(ctx, run.connection_id).await?;
     // What was ordered when nobody had written yet may come second by now. A sync has claimed its tables.
     if run.sync_id.is_none() && !run.order.shared {
@@ -64,12 +85,7 @@ pub async fn execute(
         // The peer refuses as long as it knows only of an earlier decision, such as a suspension that was lifted.
         heal(ctx, &connection, Repair::TellDecision, &Actor::daemon()).await?;
     }
-    let planning = async {
-        let source = Source::open(ctx, &connection).await?;
-        let plan = plan::make(ctx, run, &source).await?;
-        Ok((source, plan))
-    };
-    let (source, plan) = or_stopped(ctx, cancel, planning).await?;
+    let source = or_stopped(ctx, cancel, Source::open(ctx, &connection)).await?;
     if connection.unreachable_since.is_some() {
         let now = Timestamp::now();
         note_presence(ctx, &connection, None, now).await?;
@@ -77,15 +93,83 @@ pub async fn execute(
     let attempt = Attempt {
         ctx,
         connection: &connection,
-        source,
+        source: &source,
         cancel,
     };
+    match &source.credentials.keys {
+        Some(keys) => proved(&attempt, run, keys).await,
+        None => unproved(&attempt, run).await.map(|()| Done::Over),
+    }
+}
+
+/// A peer that signs: what it gives is compared, and proved.
+async fn proved(
+    attempt: &Attempt<'_>,
+    run: &mut Run,
+    keys: &ConnectionKeys,
+) -> Result<Done, SyncError> {
+    let asked: Vec<AskedTable> = plan::waiting(run)
+        .map(|order| AskedTable {
+            table: order.source_table.clone(),
+            filter: order.row_filter.clone(),
+        })
+        .collect();
+    if asked.is_empty() {
+        return Ok(Done::Over);
+    }
+    let (ctx, cancel) = (attempt.ctx, attempt.cancel);
+    let planning = async {
+        let session = open(attempt, keys, &asked).await?;
+        let pulls = plan::make(ctx, run, Told::Session(&session)).await?;
+        Ok((session, pulls))
+    };
+    let (session, pulls) = or_stopped(ctx, cancel, planning).await?;
+    prove::pull(attempt, run, session, pulls).await
+}
+
+async fn open<'a>(
+    attempt: &Attempt<'a>,
+    keys: &ConnectionKeys,
+    asked: &[AskedTable],
+) -> Result<Session<'a>, SyncError> {
+    let opened = Session::open(attempt.ctx, attempt.source, keys, asked).await;
+    let Err(SyncError::Remote(RemoteError::Refused {
+        status: 403 | 404, ..
+    })) = &opened
+    else {
+        return opened;
+    };
+    // Which of the tables it is says the peer about each.
+    for AskedTable { table, .. } in asked {
+        let Source { peer, credentials } = attempt.source;
+        let told = peer.schema(credentials, table).await;
+        told.map_err(|err| plan::refused(table, err))?;
+    }
+    opened
+}
+
+/// A peer that does not sign: its rows are taken for what they are.
+async fn unproved(attempt: &Attempt<'_>, run: &mut Run) -> Result<(), SyncError> {
+    let (ctx, cancel) = (attempt.ctx, attempt.cancel);
+    refuse_what_needs_proof(run)?;
+    let planning = plan::make(ctx, run, Told::Peer(attempt.source));
+    let plan = or_stopped(ctx, cancel, planning).await?;
     for pull in &plan {
-        table::pull(&attempt, run, pull).await?;
+        table::pull(attempt, run, pull).await?;
         run.progress.tables_done += 1;
         ctx.store.save_progress(run).await?;
     }
     Ok(())
+}
+
+/// What differs cannot be known of a peer that does not sign, nor may anything be deleted on its word.
+fn refuse_what_needs_proof(run: &Run) -> Result<(), SyncError> {
+    let asks = match (run.order.apply, run.order.sync_mode) {
+        (Apply::Yes, SyncMode::Upsert | SyncMode::Insert | SyncMode::Update) => return Ok(()),
+        (Apply::Yes, SyncMode::Mirror) => "a mirror deletes what the peer no longer has",
+        (Apply::No | Apply::Ask, _) => "comparing needs the peer's word about all its rows",
+    };
+    Err(SyncError::NeedsSigning { asks })
 }
 
 /// Lists the run's tables, and counts what earlier attempts finished.

@@ -9,6 +9,7 @@ use crate::model::id::{ConnectionId, RunId};
 use crate::model::order::TableOrder;
 use crate::model::run::{Run, RunOrder};
 use crate::model::table::TableName;
+use crate::sync::pull::plan::Told;
 use crate::sync::pull::{Source, plan, receiver};
 use crate::sync::{Actor, Ctx, SyncError};
 
@@ -95,7 +96,7 @@ pub async fn plan_creation(
 ) -> Result<Creation, SyncError> {
     let connection = receiver(ctx, id).await?;
     let source = Source::open(ctx, &connection).await?;
-    let sides = plan::look(ctx, tables.iter(), tables, &source).await?;
+    let sides = plan::look(ctx, tables.iter(), tables, Told::Peer(&source)).await?;
     let mut creation = ctx.driver.plan_creation(&plan::missing(&sides)).await?;
     if !creation.statements.is_empty() {
         creation.left_out.push(NEVER_TAKEN.to_owned());

@@ -4,15 +4,17 @@ use crate::engine::driver::NewTable;
 use crate::model::fault::FaultCode;
 use crate::model::filter::Filter;
 use crate::model::order::TableOrder;
-use crate::model::run::Run;
-use crate::model::table::{Table, TableName, parents_first};
+use crate::model::run::{Apply, Run};
+use crate::model::table::{Engine, Table, TableName, parents_first};
 use crate::remote::RemoteError;
-use crate::sync::contract::Contract;
+use crate::sync::contract::{Contract, refuse};
 use crate::sync::mapping::MappedSource;
+use crate::sync::pull::meeting::GivenRows;
 use crate::sync::pull::published::{Counts, Sends, catalogue_of};
+use crate::sync::pull::session::Session;
 use crate::sync::pull::{Source, is_done};
 use crate::sync::{Ctx, SyncError};
-use crate::wire::messages::PublishedRefusal;
+use crate::wire::messages::{Catalogue, PublishedRefusal};
 use crate::wire::scope::Scope;
 
 /// One table to pull.
@@ -27,6 +29,19 @@ pub(super) struct TablePull {
     pub(super) contract: Contract,
     pub(super) rows_estimate: Option<u64>,
     pub(super) sends: Sends,
+    /// The source's.
+    pub(super) engine: Engine,
+    /// Which of its rows there are for this site, as a session tells.
+    pub(super) given: GivenRows,
+}
+
+/// Who says what the source's tables are like.
+#[derive(Clone, Copy)]
+pub(super) enum Told<'a> {
+    /// The peer, asked for each.
+    Peer(&'a Source),
+    /// A session, at its moment.
+    Session(&'a Session<'a>),
 }
 
 /// A table as both sides know it.
@@ -35,21 +50,18 @@ pub(super) struct Sides<'a> {
     there: MappedSource,
     here: Option<Table>,
     sends: Sends,
+    given: GivenRows,
 }
 
 /// Decides everything that can be decided before rows move. Tables that earlier attempts finished are left out.
 pub(super) async fn make(
     ctx: &Ctx,
     run: &mut Run,
-    source: &Source,
+    told: Told<'_>,
 ) -> Result<Vec<TablePull>, SyncError> {
-    let is_waiting = |order: &&TableOrder| {
-        let mut done = run.tables.iter().filter(|table| is_done(table.status));
-        !done.any(|table| table.table == *order.destination())
-    };
     let tables = &run.order.tables;
-    let mut sides = look(ctx, tables.iter().filter(is_waiting), tables, source).await?;
-    if run.order.create_missing {
+    let mut sides = look(ctx, waiting(run), tables, told).await?;
+    if run.order.create_missing && run.order.apply == Apply::Yes {
         refuse_before_making(ctx, run, &sides)?;
         create(ctx, &mut sides).await?;
     }
@@ -68,6 +80,8 @@ pub(super) async fn make(
             contract,
             rows_estimate: side.there.row_estimate(),
             sends: side.sends,
+            engine: side.there.engine(),
+            given: side.given,
         });
     }
     // A peer may estimate anything, so that the sum may be beyond all numbers.
@@ -82,28 +96,39 @@ pub(super) async fn make(
         .collect())
 }
 
+/// The tables of a run that no earlier attempt finished.
+pub(super) fn waiting(run: &Run) -> impl Iterator<Item = &TableOrder> {
+    run.order.tables.iter().filter(|order| {
+        let mut done = run.tables.iter().filter(|table| is_done(table.status));
+        !done.any(|table| table.table == *order.destination())
+    })
+}
+
 /// Asks both sides for each of `wanted`, which are among the tables of `run`.
 pub(super) async fn look<'a>(
     ctx: &Ctx,
     wanted: impl Iterator<Item = &'a TableOrder>,
     run: &[TableOrder],
-    source: &Source,
+    told: Told<'_>,
 ) -> Result<Vec<Sides<'a>>, SyncError> {
     let (mut sides, mut counts) = (Vec::new(), Counts::default());
     for order in wanted {
-        let name = &order.source_table;
-        let (published, catalogue) = source
-            .peer
-            .schema(&source.credentials, name)
-            .await
-            .map_err(|err| refused(name, err))?;
         let here = ctx.driver.table(order.destination()).await?;
-        let (there, sends) = match catalogue {
-            Some(catalogue) => (catalogue, Sends::Frames),
-            None => {
-                let rows = counts.of(source, name).await?;
-                let there = catalogue_of(source, order, (&published, rows), here.as_ref())?;
-                (there, Sends::Json { rows })
+        let (there, sends, given) = match told {
+            Told::Peer(source) => {
+                let (there, sends) = asked(source, order, here.as_ref(), &mut counts).await?;
+                (there, sends, GivenRows::default())
+            }
+            Told::Session(session) => {
+                let mut tables = session.tables().iter();
+                let table = tables
+                    .find(|table| table.table == order.source_table)
+                    .ok_or_else(|| missing_there(&order.source_table))?;
+                let given = GivenRows {
+                    scope: table.scope.clone(),
+                    hides_rows: table.hides_rows,
+                };
+                (table.evenkeel.clone(), Sends::Frames, given)
             }
         };
         sides.push(Sides {
@@ -111,13 +136,40 @@ pub(super) async fn look<'a>(
             there: MappedSource::new(there, order, run)?,
             here,
             sends,
+            given,
         });
     }
     Ok(sides)
 }
 
+async fn asked(
+    source: &Source,
+    order: &TableOrder,
+    here: Option<&Table>,
+    counts: &mut Counts,
+) -> Result<(Catalogue, Sends), SyncError> {
+    let name = &order.source_table;
+    let told = source.peer.schema(&source.credentials, name).await;
+    let (published, catalogue) = told.map_err(|err| refused(name, err))?;
+    if let Some(catalogue) = catalogue {
+        return Ok((catalogue, Sends::Frames));
+    }
+    let rows = counts.of(source, name).await?;
+    let there = catalogue_of(source, order, (&published, rows), here)?;
+    Ok((there, Sends::Json { rows }))
+}
+
+fn missing_there(table: &TableName) -> SyncError {
+    refuse(
+        table,
+        FaultCode::UnknownTable,
+        "the peer's session is not over it".to_owned(),
+        "see what it offers: evenkeel tables CONNECTION",
+    )
+}
+
 /// A refusal that is about one table names it.
-fn refused(table: &TableName, err: RemoteError) -> SyncError {
+pub(super) fn refused(table: &TableName, err: RemoteError) -> SyncError {
     let (code, message, hint) = match &err {
         RemoteError::Refused {
             status: 404, host, ..

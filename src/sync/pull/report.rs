@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::engine::EngineError;
-use crate::engine::driver::{Applied, ApplyProgress};
+use crate::engine::driver::ApplyProgress;
 use crate::model::run::{Changes, Run, RunTable};
 use crate::sync::Ctx;
 use crate::sync::pull::feed::Received;
@@ -25,6 +24,10 @@ pub(super) struct Report<'a> {
     rows_before: u64,
     bytes_before: u64,
     changes_before: Changes,
+    /// Of this table alone.
+    table_bytes_before: u64,
+    /// What is received are all rows of the source.
+    is_whole: bool,
 }
 
 impl<'a> Report<'a> {
@@ -46,21 +49,33 @@ impl<'a> Report<'a> {
             rows_before: run.progress.rows,
             bytes_before: run.progress.bytes,
             changes_before: table.map(|table| table.changes).unwrap_or_default(),
+            table_bytes_before: 0,
+            is_whole: true,
         }
     }
 
+    /// Of some of the source's rows, after `bytes` for finding out which.
+    pub(super) fn of_some(mut self, bytes: u64) -> Self {
+        self.table_bytes_before = bytes;
+        self.is_whole = false;
+        self
+    }
+
     /// Writes down the figures for as long as `applying` works, and a last time into `run` alone.
-    pub(super) async fn during<F>(&self, ctx: &Ctx, run: &mut Run, applying: F) -> F::Output
-    where
-        F: Future<Output = Result<Applied, EngineError>>,
-    {
+    pub(super) async fn during<T, E>(
+        &self,
+        ctx: &Ctx,
+        run: &mut Run,
+        applying: impl Future<Output = Result<T, E>>,
+        changes: impl Fn(&T) -> Changes,
+    ) -> Result<T, E> {
         let mut ticks = tokio::time::interval(EVERY);
         tokio::pin!(applying);
         loop {
             tokio::select! {
                 done = &mut applying => {
                     let committed = self.watched.borrow().changes;
-                    self.tell(run, &done.as_ref().map_or(committed, |applied| applied.changes));
+                    self.tell(run, &done.as_ref().map_or(committed, &changes));
                     return done;
                 }
                 _ = ticks.tick() => {
@@ -81,8 +96,10 @@ impl<'a> Report<'a> {
         let seconds = self.begun.elapsed().as_secs_f64().max(0.001);
         run.progress.tell_speed(taken, seconds);
         edit_table(run, self.pull, |table| {
-            table.rows_source = Some(self.received.rows());
-            table.bytes_on_wire = self.received.bytes();
+            if self.is_whole {
+                table.rows_source = Some(self.received.rows());
+            }
+            table.bytes_on_wire = self.table_bytes_before + self.received.bytes();
             table.changes = self.changes_before;
             table.changes.add(changes);
         });

@@ -39,7 +39,10 @@ pub(super) async fn pull(
     let mut transfer = begin(run, attempt.connection, pull);
     ctx.store.insert_transfer(&transfer).await?;
     edit_table(run, pull, |table| table.status = RunStatus::Running);
-    let streaming = stream(attempt, run, pull);
+    let streaming = async {
+        let rows = opened(attempt.source, run, pull).await?;
+        stream(attempt, run, pull, rows, Arc::default()).await
+    };
     let done = match or_stopped(ctx, attempt.cancel, streaming).await {
         Ok(outcome) => outcome.write_down(ctx, run, pull).await,
         Err(err) => Err(err),
@@ -60,7 +63,7 @@ pub(super) async fn pull(
     done
 }
 
-fn ended_by(err: &SyncError) -> RunStatus {
+pub(super) fn ended_by(err: &SyncError) -> RunStatus {
     match err {
         SyncError::Cancelled => RunStatus::Cancelled,
         _ => RunStatus::Failed,
@@ -68,10 +71,11 @@ fn ended_by(err: &SyncError) -> RunStatus {
 }
 
 /// What became of a table's rows.
-struct Outcome {
+pub(super) struct Outcome {
     rows: u64,
     bytes: u64,
-    skipped: u64,
+    /// By what became of them.
+    pub(super) changes: Changes,
     rejected: Vec<QuarantinedRow>,
     /// Rows of the table now, where that follows from what was written.
     rows_here: Option<u64>,
@@ -114,13 +118,13 @@ impl Outcome {
         table.rows_synced = self
             .rows
             .saturating_sub(failed)
-            .saturating_sub(self.skipped);
+            .saturating_sub(self.changes.skipped);
         table.bytes_on_wire = self.bytes;
         table.error = None;
     }
 }
 
-fn begin(run: &Run, connection: &Connection, pull: &TablePull) -> Transfer {
+pub(super) fn begin(run: &Run, connection: &Connection, pull: &TablePull) -> Transfer {
     Transfer {
         id: TransferId::generate(),
         direction: TransferDirection::Receive,
@@ -137,15 +141,16 @@ fn begin(run: &Run, connection: &Connection, pull: &TablePull) -> Transfer {
     }
 }
 
-async fn stream(
+/// Applies `rows` as they come.
+pub(super) async fn stream(
     attempt: &Attempt<'_>,
     run: &mut Run,
     pull: &TablePull,
+    rows: Incoming,
+    received: Arc<Received>,
 ) -> Result<Outcome, SyncError> {
     let (ctx, name) = (attempt.ctx, &pull.target.name);
     let columns = pull.contract.column_names();
-    let rows = opened(&attempt.source, run, pull, &columns).await?;
-    let received = Arc::new(Received::default());
     let (sink, taken) = mpsc::channel(FRAMES_AHEAD);
     let checks = pull.scope.as_ref().map(|scope| scope.checks(&columns));
     let feed = Feed {
@@ -161,17 +166,14 @@ async fn stream(
     let (progress, watched) = watch::channel(ApplyProgress::default());
     let report = Report::begin(run, pull, Arc::clone(&received), watched);
     let applying = ctx.driver.apply(job(ctx, run, pull), taken, progress);
-    let applied = report.during(ctx, run, applying).await;
+    let applied = report.during(ctx, run, applying, |applied| applied.changes);
+    let applied = applied.await;
     settle(applied, feeding.join().await, &received)
 }
 
 /// The rows, as the source sends them.
-async fn opened(
-    source: &Source,
-    run: &Run,
-    pull: &TablePull,
-    columns: &[String],
-) -> Result<Incoming, SyncError> {
+async fn opened(source: &Source, run: &Run, pull: &TablePull) -> Result<Incoming, SyncError> {
+    let columns = &pull.contract.column_names();
     let (name, strategy) = (&pull.target.name, run.order.conflict_strategy.as_str());
     if let Sends::Json { rows } = pull.sends {
         let decoder = Decoder::new(name.clone(), pull.contract.clone());
@@ -198,7 +200,7 @@ async fn opened(
     Ok(Incoming::Frames(Box::new(rows)))
 }
 
-fn job(ctx: &Ctx, run: &Run, pull: &TablePull) -> ApplyJob {
+pub(super) fn job(ctx: &Ctx, run: &Run, pull: &TablePull) -> ApplyJob {
     ApplyJob {
         table: pull.target.clone(),
         columns: pull.contract.target.clone(),
@@ -225,7 +227,7 @@ fn settle(
             Ok(Outcome {
                 rows: received.rows(),
                 bytes: received.bytes(),
-                skipped: applied.changes.skipped,
+                changes: applied.changes,
                 rows_here: applied.began_empty.then_some(applied.changes.added),
                 rejected,
             })

@@ -28,6 +28,15 @@ impl Bitmap {
             .is_some_and(|byte| byte & (1 << (at % 8)) != 0)
     }
 
+    /// The places of those that are meant, in order.
+    pub fn places(&self) -> impl Iterator<Item = usize> + '_ {
+        let bits = |(at, byte): (usize, &u8)| {
+            let byte = *byte;
+            (0..8).filter_map(move |bit| (byte & (1 << bit) != 0).then_some(at * 8 + bit))
+        };
+        self.0.iter().enumerate().flat_map(bits)
+    }
+
     /// How many are meant.
     #[must_use]
     pub fn count(&self) -> u64 {

@@ -73,6 +73,12 @@ impl Prefix {
         Self::above(place, self.level) == self
     }
 
+    /// The first of its places.
+    #[must_use]
+    pub fn first_place(self) -> Place {
+        Place(self.first)
+    }
+
     /// The first two digits of its places, as far as it has them.
     #[must_use]
     pub fn first_byte(self) -> u8 {

@@ -16,6 +16,7 @@ use crate::support::{postgres, sqlite};
 mod alert;
 mod connection;
 mod decision;
+mod difference;
 mod identity;
 mod open;
 mod outcome;

@@ -1,0 +1,222 @@
+//! A session at a peer: opened, asked for sums, listings and rows, renewed and closed.
+//!
+//! Invariant: an answer that is not about exactly what was asked is none.
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::model::table::TableName;
+use crate::remote::catalogue::excess;
+use crate::remote::error::RemoteError;
+use crate::remote::frames::Frames;
+use crate::remote::peer::Peer;
+use crate::remote::rows::{EndSum, IncomingRows};
+use crate::remote::transport::MAX_BYTES;
+use crate::wire::frame::{FrameKind, MEDIA_TYPE};
+use crate::wire::session::{
+    Agreed, AskedTable, AskedTally, PickedLeaf, Scanning, SessionClosed, SessionOpened,
+};
+use crate::wire::signing::Credentials;
+use crate::wire::tally::{Children, read_children};
+
+/// What a peer answers to `tally`.
+#[derive(Debug)]
+pub enum Tallied {
+    /// It still reads.
+    Scanning(Scanning),
+    /// Of each table that was asked about, in order: its sums, or a listing of each node.
+    Told {
+        /// In the order asked.
+        tables: Vec<ToldTable>,
+        /// Received for it.
+        bytes: u64,
+    },
+}
+
+/// What is told of one table.
+#[derive(Debug)]
+pub enum ToldTable {
+    /// The children of each node.
+    Sums(Vec<Children>),
+    /// The rows below each node ([`crate::wire::tally::read_listing`]).
+    Rows(Vec<Bytes>),
+}
+
+/// Which rows of a table.
+#[derive(Clone, Debug)]
+pub enum SessionRows<'a> {
+    /// All.
+    All,
+    /// Those picked from listings.
+    Picked(&'a [PickedLeaf]),
+}
+
+impl Peer {
+    /// Opens a session over `tables`.
+    ///
+    /// # Errors
+    /// The peer's refusal, or why it could not be asked.
+    pub async fn open_session(
+        &self,
+        credentials: &Credentials,
+        tables: &[AskedTable],
+    ) -> Result<SessionOpened, RemoteError> {
+        let opened: SessionOpened = self
+            .session_call("open-session", credentials, json!({"tables": tables}))
+            .await?;
+        let told = opened.tables.iter().map(|table| &table.table);
+        if !told.eq(tables.iter().map(|table| &table.table)) {
+            return Err(self.transport.nonsense("its session is over other tables"));
+        }
+        let mut excess = opened
+            .tables
+            .iter()
+            .filter_map(|table| excess(&table.evenkeel));
+        if let Some(reason) = excess.next() {
+            return Err(self.transport.nonsense(reason));
+        }
+        Ok(opened)
+    }
+
+    /// Keeps a session.
+    ///
+    /// # Errors
+    /// As [`Self::open_session`].
+    pub async fn renew_session(
+        &self,
+        credentials: &Credentials,
+        session: &str,
+    ) -> Result<(), RemoteError> {
+        self.session_call::<SessionOpened>("open-session", credentials, json!({"session": session}))
+            .await
+            .map(drop)
+    }
+
+    /// Ends a session; the peer signs each of `terms` that it agrees with.
+    ///
+    /// # Errors
+    /// As [`Self::open_session`].
+    pub async fn close_session(
+        &self,
+        credentials: &Credentials,
+        session: &str,
+        terms: &[String],
+    ) -> Result<SessionClosed, RemoteError> {
+        let asked = json!({"session": session, "receipts": terms});
+        self.session_call("close-session", credentials, asked).await
+    }
+
+    /// Asks for sums or listings.
+    ///
+    /// # Errors
+    /// As [`Self::open_session`]; also when the answer is about something else.
+    pub async fn tally(
+        &self,
+        credentials: &Credentials,
+        session: &str,
+        tables: &[AskedTally],
+    ) -> Result<Tallied, RemoteError> {
+        let body = named(credentials, json!({"session": session, "tables": tables}));
+        let exchange = self
+            .transport
+            .ask("tally", &body, Some(credentials), Some(MEDIA_TYPE))
+            .await?;
+        match exchange.response.status().as_u16() {
+            200 => {}
+            202 => {
+                let (_, body) = self.transport.finish(exchange, MAX_BYTES).await?;
+                return serde_json::from_slice(&body)
+                    .map(Tallied::Scanning)
+                    .map_err(|err| self.transport.nonsense(&format!("in tally: {err}")));
+            }
+            _ => return Err(self.transport.refused(exchange).await),
+        }
+        let seal = exchange.seal();
+        let mut frames = Frames::of(self.host(), exchange.response, seal);
+        expect(&mut frames, FrameKind::Head).await?;
+        let mut told = Vec::with_capacity(tables.len());
+        for table in tables {
+            told.push(told_table(&mut frames, table).await?);
+        }
+        expect(&mut frames, FrameKind::End).await?;
+        Ok(Tallied::Told {
+            tables: told,
+            bytes: frames.bytes(),
+        })
+    }
+
+    /// Opens the stream of rows of a table in a session.
+    ///
+    /// # Errors
+    /// As [`Self::open_session`].
+    pub async fn session_rows(
+        &self,
+        credentials: &Credentials,
+        session: &str,
+        (table, agreed): (&TableName, &Agreed),
+        rows: SessionRows<'_>,
+    ) -> Result<IncomingRows, RemoteError> {
+        let which = match rows {
+            SessionRows::All => json!({"all": true, "agreed": agreed}),
+            SessionRows::Picked(leaves) => json!({"picks": leaves}),
+        };
+        let mut body = json!({"session": session, "table_name": table});
+        if let (Some(fields), Value::Object(more)) = (body.as_object_mut(), which) {
+            fields.extend(more);
+        }
+        let frames = self
+            .frames("pull-data", credentials, &named(credentials, body))
+            .await?;
+        IncomingRows::begin(frames, EndSum::NormalForms).await
+    }
+
+    async fn session_call<T: DeserializeOwned>(
+        &self,
+        endpoint: &str,
+        credentials: &Credentials,
+        body: Value,
+    ) -> Result<T, RemoteError> {
+        let body = named(credentials, body);
+        self.transport
+            .call(endpoint, &body, Some(credentials))
+            .await
+    }
+}
+
+fn named(credentials: &Credentials, mut body: Value) -> Value {
+    if let Some(fields) = body.as_object_mut() {
+        let hash = credentials.token_hash.expose().clone();
+        fields.insert("auth_token_hash".into(), hash.into());
+    }
+    body
+}
+
+async fn told_table(frames: &mut Frames, asked: &AskedTally) -> Result<ToldTable, RemoteError> {
+    if asked.level.is_none() {
+        let mut listings = Vec::with_capacity(asked.prefixes.len());
+        for _ in &asked.prefixes {
+            listings.push(expect(frames, FrameKind::Keys).await?);
+        }
+        return Ok(ToldTable::Rows(listings));
+    }
+    let payload = expect(frames, FrameKind::Sums).await?;
+    let children = read_children(&payload).map_err(|err| frames.nonsense(&err.to_string()))?;
+    if children.len() != asked.prefixes.len() {
+        return Err(frames.nonsense("it tells the sums of other nodes than were asked about"));
+    }
+    Ok(ToldTable::Sums(children))
+}
+
+/// The payload of the next frame, signs of life aside, which has to be of this kind.
+async fn expect(frames: &mut Frames, kind: FrameKind) -> Result<Bytes, RemoteError> {
+    loop {
+        let frame = frames.next().await?;
+        match frame.kind {
+            found if found == kind => return Ok(frame.payload),
+            FrameKind::Progress => {}
+            FrameKind::Error => return Err(frames.fault(&frame.payload)),
+            _ => return Err(frames.nonsense("a frame of another kind than was asked for")),
+        }
+    }
+}

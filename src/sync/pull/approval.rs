@@ -1,0 +1,93 @@
+//! Whether what was found may be done, and what a person approved of it.
+//!
+//! Invariant: nothing is written before this was asked about every table of the run; of an approved plan only rows are
+//! touched that stand as they stood when it was made.
+
+use std::collections::HashSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::engine::EngineError;
+use crate::model::fault::FaultCode;
+use crate::model::guard::{Deletions, Guard};
+use crate::model::run::{Run, RunError};
+use crate::store::KeptProof;
+use crate::sync::SyncError;
+use crate::sync::pull::Attempt;
+use crate::sync::pull::differ::Compared;
+use crate::sync::pull::found::Found;
+use crate::sync::pull::plan::TablePull;
+
+/// Deletions of so long ago count.
+const GUARDED: SignedDuration = SignedDuration::from_hours(24);
+
+/// Why a person has to look at one table's deletions first; `None`: there is no need.
+pub(super) async fn guarded(
+    attempt: &Attempt<'_>,
+    run: &Run,
+    pull: &TablePull,
+    compared: &Compared,
+    (before, scope): (Option<&KeptProof>, &str),
+) -> Result<Option<RunError>, SyncError> {
+    let planned = compared.found.changes.deleted;
+    if planned == 0 {
+        return Ok(None);
+    }
+    let name = &pull.target.name;
+    let since = Timestamp::now()
+        .checked_sub(GUARDED)
+        .unwrap_or(Timestamp::MIN);
+    let store = &attempt.ctx.store;
+    let deletions = Deletions {
+        source: compared.source.rows,
+        here: compared.here.rows,
+        planned,
+        earlier: store
+            .deleted_since(attempt.connection.id, name, since)
+            .await?,
+    };
+    let reason = match before {
+        Some(before) if before.scope != scope => Some(format!(
+            "which rows are mirrored was changed since the last run, and {planned} would be deleted"
+        )),
+        _ => {
+            let guarded = Guard::default().check(deletions);
+            guarded.err().map(|guarded| guarded.to_string())
+        }
+    };
+    Ok(reason.map(|reason| {
+        let hint = format!(
+            "look at what it would do, and let it if that is right: evenkeel runs approve {}",
+            run.id
+        );
+        RunError::new(FaultCode::NeedsApproval, format!("table {name}: {reason}")).with_hint(hint)
+    }))
+}
+
+/// A plan as it waits: what becomes of each row, in 16 bytes.
+pub(super) fn packed(found: &mut Found) -> Result<Vec<u8>, EngineError> {
+    let mut packed = Vec::with_capacity(found.len() * 16);
+    for at in 0..found.len() {
+        if let Some(entry) = found.get(at)? {
+            packed.extend_from_slice(&entry.mark());
+        }
+    }
+    Ok(packed)
+}
+
+/// Of what was found now what was approved then; and how many rows of the plan are something else by now.
+pub(super) fn approved(mut found: Found, plan: &[u8]) -> Result<(Found, u64), EngineError> {
+    let (marks, _) = plan.as_chunks::<16>();
+    let marks: HashSet<&[u8; 16]> = marks.iter().collect();
+    let mut kept = found.without_entries();
+    let mut matched = 0_u64;
+    for at in 0..found.len() {
+        let Some(entry) = found.get(at)? else { break };
+        if marks.contains(&entry.mark()) {
+            kept.add(&entry)?;
+            matched += 1;
+        }
+    }
+    let all = u64::try_from(marks.len()).unwrap_or(u64::MAX);
+    Ok((kept, all.saturating_sub(matched)))
+}

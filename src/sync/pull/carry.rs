@@ -1,0 +1,301 @@
+//! Carrying out what was found of one table: the rows that are wanted are asked for, held against what was listed,
+//! converted, and given to the database as changes.
+//!
+//! Invariant: a row that was not picked, or is not what was listed, ends the run; none is missing at the end.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, watch};
+
+use crate::engine::EngineError;
+use crate::engine::driver::{ApplyProgress, EnactJob, Enacted};
+use crate::engine::plan::{Change, Ending, Planned, Waiting};
+use crate::model::run::{QuarantinedRow, Run};
+use crate::sync::compare::Difference;
+use crate::sync::plan::Effect;
+use crate::sync::pull::feed::{Received, misfit_row, nonsense};
+use crate::sync::pull::found::{Entry, Found};
+use crate::sync::pull::meeting::Meeting;
+use crate::sync::pull::plan::TablePull;
+use crate::sync::pull::session::Session;
+use crate::sync::pull::table::job;
+use crate::sync::{Ctx, SyncError};
+use crate::wire::InvalidValue;
+use crate::wire::row::RowWriter;
+use crate::wire::session::PickedLeaf;
+use crate::wire::tally::Bitmap;
+
+/// Rows that are asked for at once.
+const PICKED_AT_ONCE: usize = 8_192;
+/// Changes that are passed on at once, and the bytes of them beyond which fewer are.
+const CHANGES_AT_ONCE: usize = 256;
+const BYTES_AT_ONCE: usize = 256 << 10;
+/// Such pieces ahead of the database.
+const PIECES_AHEAD: usize = 4;
+
+/// Which of the changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    All,
+    /// Inserts and updates alone.
+    Writes,
+    /// Deletes alone.
+    Deletes,
+    /// Those that waited, which the engine has.
+    Waiting,
+}
+
+impl Which {
+    /// Whether it is about rows with this effect.
+    pub(super) fn is(self, effect: Effect) -> bool {
+        let writes = matches!(effect, Effect::Insert | Effect::Update);
+        match self {
+            Self::All => true,
+            Self::Writes => writes,
+            Self::Deletes => !writes,
+            Self::Waiting => false,
+        }
+    }
+}
+
+/// One table whose differences are carried out.
+pub(super) struct Carry<'a> {
+    pub(super) ctx: &'a Ctx,
+    pub(super) session: &'a Session<'a>,
+    pub(super) pull: &'a TablePull,
+    pub(super) meeting: &'a Meeting,
+    pub(super) received: &'a Received,
+}
+
+/// What was carried out.
+pub(super) struct Carried {
+    pub(super) enacted: Enacted,
+    /// Rows that have no place here.
+    pub(super) misfits: Vec<QuarantinedRow>,
+}
+
+impl Carry<'_> {
+    /// Carries out `which` of what was found.
+    pub(super) async fn run(
+        &self,
+        run: &Run,
+        found: &mut Found,
+        (which, ending): (Which, Ending),
+        waiting: Waiting,
+        progress: watch::Sender<ApplyProgress>,
+    ) -> Result<Carried, SyncError> {
+        let (sink, plan) = mpsc::channel(PIECES_AHEAD);
+        let job = EnactJob {
+            target: job(self.ctx, run, self.pull),
+            version_column: None,
+            fingerprint: self.meeting.fingerprint(self.session.key()),
+            waiting,
+            ending,
+        };
+        let producing = async {
+            let produced = self.produce(found, which, &sink).await;
+            if produced.is_ok() {
+                // Where the database has ended, its own error tells why.
+                drop(sink.send(Ok(Planned::End)).await);
+            }
+            drop(sink);
+            produced
+        };
+        let enacting = self.ctx.driver.enact(job, plan, progress);
+        let (produced, enacted) = tokio::join!(producing, enacting);
+        match (produced, enacted) {
+            (Ok(misfits), Ok(enacted)) => Ok(Carried { enacted, misfits }),
+            // The cause rather than its consequence.
+            (Err(err), Ok(_) | Err(EngineError::Cut(_))) => Err(err),
+            (_, Err(err)) => Err(err.into()),
+        }
+    }
+
+    async fn produce(
+        &self,
+        found: &mut Found,
+        which: Which,
+        sink: &mpsc::Sender<Result<Planned, EngineError>>,
+    ) -> Result<Vec<QuarantinedRow>, SyncError> {
+        let (mut misfits, mut picked, mut plain) = (Vec::new(), Vec::new(), Vec::new());
+        for at in 0..found.len() {
+            let Some(entry) = found.get(at)? else { break };
+            if !which.is(entry.effect) {
+                continue;
+            }
+            match (entry.effect, entry.difference) {
+                (Effect::Insert | Effect::Update, _) => picked.push(entry),
+                (_, Difference::OnlyHere(here)) => {
+                    let key = self.meeting.key_here(&entry.key);
+                    let key = key.map_err(|err| self.nonsense(&err))?;
+                    // A key that was listed here is one that this database has.
+                    if let Some(key) = key.map(Bytes::from) {
+                        plain.push(Change::Delete { key, here });
+                    }
+                }
+                _ => {}
+            }
+            if plain.len() >= CHANGES_AT_ONCE && !pass_on(sink, &mut plain).await {
+                return Ok(misfits);
+            }
+            if picked.len() >= PICKED_AT_ONCE {
+                let ended = self.fetch(&picked, sink, &mut misfits).await?;
+                picked.clear();
+                if ended {
+                    return Ok(misfits);
+                }
+            }
+        }
+        if pass_on(sink, &mut plain).await && !picked.is_empty() {
+            self.fetch(&picked, sink, &mut misfits).await?;
+        }
+        Ok(misfits)
+    }
+
+    /// Asks for the rows of `entries` and passes them on; whether the database takes no more.
+    async fn fetch(
+        &self,
+        entries: &[Entry],
+        sink: &mpsc::Sender<Result<Planned, EngineError>>,
+        misfits: &mut Vec<QuarantinedRow>,
+    ) -> Result<bool, SyncError> {
+        let (source, agreed) = (&self.pull.source, &self.meeting.agreed);
+        let mut rows = self.session.picked(source, agreed, &picks(entries)).await?;
+        if !self.pull.contract.matches(rows.head()) {
+            return Err(EngineError::SchemaChanged(self.pull.target.name.clone()).into());
+        }
+        let mut arrival = Arrival::of(self, entries);
+        let before = self.received.bytes();
+        while let Some(batch) = rows.next().await? {
+            self.received
+                .came(u64::from(batch.rows), before + rows.bytes());
+            for tuple in batch.tuples() {
+                let tuple = tuple.map_err(|err| self.nonsense(&err))?;
+                arrival.take(tuple, misfits)?;
+                if arrival.is_full() {
+                    arrival.bytes = 0;
+                    if !pass_on(sink, &mut arrival.changes).await {
+                        return Ok(true);
+                    }
+                }
+            }
+            if misfits.len() > self.ctx.config.quarantine.max_rows {
+                let (name, limit) = (&self.pull.target.name, self.ctx.config.quarantine.max_rows);
+                return Err(EngineError::too_many_rejected(name, limit, misfits).into());
+            }
+        }
+        self.received.came(0, before + rows.bytes());
+        arrival.refuse_missing()?;
+        Ok(!pass_on(sink, &mut arrival.changes).await)
+    }
+
+    pub(super) fn nonsense(&self, err: &InvalidValue) -> SyncError {
+        let message = format!("the peer sent a row that cannot be read: {err}");
+        nonsense(&self.pull.target.name, message)
+    }
+}
+
+/// Where `entries`, which are in order, stand in the source's listings.
+pub(super) fn picks(entries: &[Entry]) -> Vec<PickedLeaf> {
+    let leaves = entries.chunk_by(|one, other| one.leaf == other.leaf);
+    leaves
+        .filter_map(|rows| {
+            let bitmap: Bitmap = rows.iter().map(|entry| entry.at).collect();
+            let leaf = rows.first()?.leaf;
+            Some(PickedLeaf {
+                leaf,
+                bitmap: Some(bitmap),
+            })
+        })
+        .collect()
+}
+
+/// Whether the database still takes changes.
+async fn pass_on(
+    sink: &mpsc::Sender<Result<Planned, EngineError>>,
+    changes: &mut Vec<Change>,
+) -> bool {
+    if changes.is_empty() {
+        return true;
+    }
+    let changes = std::mem::take(changes);
+    sink.send(Ok(Planned::Changes(changes))).await.is_ok()
+}
+
+/// The rows of one answer, held against what was picked.
+struct Arrival<'a> {
+    carry: &'a Carry<'a>,
+    expected: HashMap<&'a [u8], &'a Entry>,
+    normal: RowWriter,
+    key: RowWriter,
+    row: RowWriter,
+    changes: Vec<Change>,
+    bytes: usize,
+}
+
+impl<'a> Arrival<'a> {
+    fn of(carry: &'a Carry<'a>, entries: &'a [Entry]) -> Self {
+        let expected = entries.iter().map(|entry| (entry.key.as_slice(), entry));
+        Self {
+            carry,
+            expected: expected.collect(),
+            normal: RowWriter::default(),
+            key: RowWriter::default(),
+            row: RowWriter::default(),
+            changes: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.changes.len() >= CHANGES_AT_ONCE || self.bytes >= BYTES_AT_ONCE
+    }
+
+    fn take(&mut self, tuple: &[u8], misfits: &mut Vec<QuarantinedRow>) -> Result<(), SyncError> {
+        let Carry { meeting, pull, .. } = self.carry;
+        let normal = meeting.theirs.normalise(tuple, &mut self.normal);
+        normal.map_err(|(_, err)| self.carry.nonsense(&err))?;
+        let normal = self.normal.take().data;
+        let fields = meeting.key_fields();
+        let key = fields.write(&normal, &mut self.key);
+        key.map_err(|err| self.carry.nonsense(&err))?;
+        let key = self.key.take().data;
+        let hash = self.carry.session.key().hash(&normal);
+        let listed = |entry: &Entry| match entry.difference {
+            Difference::OnlyThere(there) | Difference::Differs { there, .. } => there == hash,
+            Difference::OnlyHere(_) => false,
+        };
+        let entry = self
+            .expected
+            .remove(key.as_ref())
+            .filter(|entry| listed(entry))
+            .ok_or_else(|| {
+                let message = "the peer sent a row that is none of those picked from its listing";
+                nonsense(&pull.target.name, message.to_owned())
+            })?;
+        let conversion = &pull.contract.conversion;
+        if let Err((at, misfit)) = conversion.convert(tuple, &mut self.row) {
+            let table = (&pull.target.name, &pull.contract);
+            let row = misfit_row(table, tuple, at, &misfit);
+            misfits.push(row.map_err(|err| self.carry.nonsense(&err))?);
+            return Ok(());
+        }
+        let row = self.row.take().data;
+        self.bytes += row.len();
+        self.changes.push(match entry.difference {
+            Difference::Differs { here, .. } => Change::Update { row, here },
+            _ => Change::Insert { row },
+        });
+        Ok(())
+    }
+
+    fn refuse_missing(&self) -> Result<(), SyncError> {
+        if self.expected.is_empty() {
+            return Ok(());
+        }
+        let missing = self.expected.len();
+        let message = format!("the peer left out {missing} of the rows that were picked");
+        Err(nonsense(&self.carry.pull.target.name, message))
+    }
+}

@@ -1,0 +1,205 @@
+//! How the rows of both sides of one table meet: the same columns, key and normal forms, each side from its own.
+//!
+//! Pure. Invariant: what both sides hash is decided here alone, from the contract.
+
+use std::sync::Arc;
+
+use crate::engine::driver::{RowFilter, RowOrder, Selection};
+use crate::engine::plan::Fingerprint;
+use crate::model::fault::FaultCode;
+use crate::model::filter::Filter;
+use crate::model::run::Run;
+use crate::model::table::Engine;
+use crate::sync::SyncError;
+use crate::sync::contract::refuse;
+use crate::sync::pull::plan::TablePull;
+use crate::wire::InvalidValue;
+use crate::wire::convert::Sides;
+use crate::wire::json::field_to_text;
+use crate::wire::normal::{Normal, NormalForm, normal_form};
+use crate::wire::row::{RowWriter, split_tuple};
+use crate::wire::scope::Scope;
+use crate::wire::session::Agreed;
+use crate::wire::tally::{KeyFields, TallyKey};
+
+/// What the source says of the rows that there are for this site.
+#[derive(Clone, Debug, Default)]
+pub(super) struct GivenRows {
+    /// Only those that pass this, by its own names.
+    pub(super) scope: Option<Filter>,
+    /// Others are left out by what this site cannot see.
+    pub(super) hides_rows: bool,
+}
+
+/// One table as both sides see it.
+#[derive(Clone, Debug)]
+pub(super) struct Meeting {
+    /// Said to the source.
+    pub(super) agreed: Agreed,
+    /// From rows as they come.
+    pub(super) theirs: Normal,
+    /// From rows as they are here.
+    pub(super) ours: Normal,
+    /// Where the key's columns stand in a row, in the key's order.
+    pub(super) key: Vec<usize>,
+    /// Keys that differ in bytes may be equal here.
+    pub(super) folds: bool,
+    /// Which rows here stand beside the source's.
+    scope: Scope,
+    /// Rows that are only here are known to be gone there.
+    pub(super) tells_deleted: bool,
+}
+
+impl Meeting {
+    /// That of a table.
+    ///
+    /// # Errors
+    /// When the contract has no normal form, which it was refused for before.
+    pub(super) fn of(pull: &TablePull, engine: Engine) -> Result<Self, SyncError> {
+        let (contract, name) = (&pull.contract, &pull.target.name);
+        let sides = Sides::between(pull.engine, engine);
+        let unfit = |message: String| {
+            let hint = "change the column's type on one side";
+            refuse(name, FaultCode::KindMismatch, message, hint)
+        };
+        let forms: Vec<NormalForm> = contract
+            .source
+            .iter()
+            .zip(&contract.target)
+            .map(|(there, here)| {
+                normal_form(there, here, sides)
+                    .map_err(|err| unfit(format!("column {}: {err}", here.name)))
+            })
+            .collect::<Result<_, _>>()?;
+        let normal = |columns| Normal::new(columns, &forms).map_err(|err| unfit(err.to_string()));
+        let (theirs, ours) = (normal(&contract.source)?, normal(&contract.target)?);
+        let places = contract.key.iter().map(|name| {
+            let mut columns = contract.target.iter();
+            columns.position(|column| column.name == *name)
+        });
+        let key: Vec<usize> = places
+            .collect::<Option<_>>()
+            .ok_or_else(|| unfit("a column of the key does not travel".to_owned()))?;
+        let named = |at: &usize| contract.source.get(*at).map(|column| column.name.clone());
+        let agreed = Agreed {
+            columns: contract.column_names(),
+            key: key.iter().filter_map(named).collect(),
+            forms,
+        };
+        let scope = scope_here(pull);
+        let folds = pull
+            .target
+            .usable_keys()
+            .any(|key| key.columns == contract.key && key.folded);
+        Ok(Self {
+            agreed,
+            theirs,
+            ours,
+            key,
+            folds,
+            tells_deleted: scope.is_some() && !pull.given.hides_rows,
+            scope: scope.unwrap_or_default(),
+        })
+    }
+
+    /// The rows here that stand beside the source's.
+    pub(super) fn selection(&self, pull: &TablePull, rows: RowFilter) -> Selection {
+        let columns = pull.contract.target.iter();
+        Selection {
+            table: pull.target.name.clone(),
+            columns: columns
+                .map(|column| (column.name.clone(), column.kind))
+                .collect(),
+            rows,
+            scope: self.scope.clone(),
+            order: RowOrder::Found,
+            page: None,
+        }
+    }
+
+    /// What a proof depends on: the first for all of it, the second for its scope.
+    pub(super) fn basis(&self, pull: &TablePull, run: &Run, key: &TallyKey) -> (String, String) {
+        let scope = serde_json::json!([pull.given.scope, pull.given.hides_rows]).to_string();
+        let order = &run.order;
+        let all = serde_json::json!([
+            self.agreed,
+            scope,
+            order.sync_mode.as_str(),
+            order.conflict_strategy.as_str(),
+        ]);
+        let hash = |text: &str| format!("{:032x}", key.hash(text.as_bytes()).0);
+        let plain = blake3::hash(scope.as_bytes()).to_hex().to_string();
+        (hash(&all.to_string()), plain)
+    }
+
+    /// The fields of a place's key.
+    pub(super) fn key_fields(&self) -> KeyFields {
+        KeyFields::new(self.key.clone())
+    }
+
+    /// What a row is that is here, or is to be.
+    pub(super) fn fingerprint(&self, key: &TallyKey) -> Fingerprint {
+        let (ours, key) = (self.ours.clone(), key.clone());
+        if ours.is_pass() {
+            return Arc::new(move |row| Ok(key.hash(row)));
+        }
+        Arc::new(move |row| {
+            let mut writer = RowWriter::default();
+            ours.normalise(row, &mut writer).map_err(|(_, err)| err)?;
+            Ok(key.hash(&writer.take().data))
+        })
+    }
+
+    /// The key with this normal form as this database has it; `None` where it has no such key.
+    ///
+    /// # Errors
+    /// When the bytes are none.
+    pub(super) fn key_here(&self, normal: &[u8]) -> Result<Option<Vec<u8>>, InvalidValue> {
+        let (fields, _) = split_tuple(normal)?;
+        let mut writer = RowWriter::default();
+        writer.begin(u16::try_from(fields.len()).unwrap_or(u16::MAX));
+        for (at, field) in self.key.iter().zip(fields) {
+            let field = field.ok_or_else(|| InvalidValue::new("key", "a field of it is NULL"))?;
+            let Some(value) = self.ours.restore(*at, field)? else {
+                return Ok(None);
+            };
+            writer.field(Some(&value));
+        }
+        Ok(Some(writer.take().data.to_vec()))
+    }
+
+    /// A key for people: one JSON object of column and text.
+    pub(super) fn key_text(&self, pull: &TablePull, normal: &[u8]) -> serde_json::Value {
+        let key = self.key_here(normal).ok().flatten();
+        let fields = key.as_deref().and_then(|key| split_tuple(key).ok());
+        let fields = fields.map(|(fields, _)| fields).unwrap_or_default();
+        let columns = self.key.iter().map(|at| pull.contract.target.get(*at));
+        let texts = columns.flatten().zip(fields).map(|(column, field)| {
+            let text = field_to_text(column.kind, field);
+            (column.name.clone(), text.into())
+        });
+        serde_json::Value::Object(texts.collect())
+    }
+}
+
+/// The source's scope in the words of this table; `None` where it goes by what does not travel.
+fn scope_here(pull: &TablePull) -> Option<Scope> {
+    let Some(filter) = &pull.given.scope else {
+        return Some(Scope::default());
+    };
+    let contract = &pull.contract;
+    let here = |name: &str| {
+        let mut pairs = contract.source.iter().zip(&contract.target);
+        pairs
+            .find(|(there, _)| there.name == name)
+            .map(|(_, here)| here)
+    };
+    let renamed = filter.renamed(|name| here(name).map(|column| column.name.clone()))?;
+    let kind = |name: &str| {
+        let mut columns = contract.target.iter();
+        columns
+            .find(|column| column.name == name)
+            .map(|column| column.kind)
+    };
+    Scope::new(&renamed, kind).ok()
+}

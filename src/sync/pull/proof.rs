@@ -1,0 +1,103 @@
+//! Whether a table is proved equal: one equation over sums, given what was found, done and left. Pure.
+//!
+//! Invariant: whatever cannot be explained by what was done and what the rules leave in place makes the proof fail.
+
+use crate::engine::plan::LeftInPlace;
+use crate::model::fault::FaultCode;
+use crate::model::run::{Changes, RunError, RunStatus, RunTable};
+use crate::sync::plan::Left;
+use crate::sync::pull::differ::Compared;
+use crate::wire::frame::RowSum;
+
+/// How a table stands at the end of its run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Proof {
+    /// At its read point.
+    pub(super) source: RowSum,
+    /// After the last commit.
+    pub(super) here: RowSum,
+    pub(super) left: Left,
+    pub(super) changes: Changes,
+    /// Rows that were refused.
+    pub(super) failed: u64,
+    pub(super) is_equal: bool,
+}
+
+impl Proof {
+    /// Of a table that was copied into an empty one, and read.
+    pub(super) fn of_copy(rows: RowSum, changes: Changes) -> Self {
+        Self {
+            source: rows,
+            here: rows,
+            left: Left::default(),
+            changes,
+            failed: 0,
+            is_equal: true,
+        }
+    }
+
+    /// Of a table that was compared, where `changes` were made, `done` left in place of it, and `failed` rows refused.
+    pub(super) fn of_changes(
+        compared: &Compared,
+        mut changes: Changes,
+        done: LeftInPlace,
+        failed: u64,
+    ) -> Self {
+        let found = &compared.found;
+        changes.skipped += found.changes.skipped;
+        changes.conflicts += found.changes.conflicts;
+        // Each row that was looked at again is what it was to become, or stayed.
+        let here = compared.here.less(found.here).plus(found.there);
+        let here = here.plus(done.here).less(done.there);
+        let left = Left {
+            here: found.left.here.plus(done.here),
+            there: found.left.there.plus(done.there),
+        };
+        let is_whole = failed == 0 && changes.moved == 0;
+        Self {
+            source: compared.source,
+            here,
+            left,
+            changes,
+            failed,
+            is_equal: is_whole && left.proves(compared.source, here),
+        }
+    }
+
+    /// Tells it of `table`.
+    pub(super) fn tell(&self, table: &mut RunTable) {
+        table.rows_source = Some(self.source.rows);
+        table.rows_destination = Some(self.here.rows);
+        table.root = Some(format!("{:032x}", self.source.sum));
+        table.drift_before = Some(table.drift_before.unwrap_or(self.source.rows));
+        table.proved_equal = Some(self.is_equal);
+        table.status = match self.is_equal {
+            true => RunStatus::Completed,
+            false => RunStatus::CompletedWithErrors,
+        };
+        table.error = self.fault();
+        table.changes = self.changes;
+        table.rows_failed = self.failed;
+        let stays = self.failed + self.changes.skipped + self.changes.moved;
+        table.rows_synced = self.source.rows.saturating_sub(stays);
+    }
+
+    fn fault(&self) -> Option<RunError> {
+        if self.is_equal || self.failed > 0 {
+            return None;
+        }
+        let (code, message, hint) = match self.changes.moved {
+            0 => (
+                FaultCode::NotProved,
+                "the two sides still differ after everything was done that was to do".to_owned(),
+                "run it again; if it stays so, report it",
+            ),
+            moved => (
+                FaultCode::RowsMoved,
+                format!("{moved} rows were changed here while the run was at work, and stay"),
+                "the next run decides about them",
+            ),
+        };
+        Some(RunError::new(code, message).with_hint(hint))
+    }
+}

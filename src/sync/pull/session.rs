@@ -1,0 +1,257 @@
+//! One moment of a peer's tables, held open while they are compared and read.
+//!
+//! Invariant: a session that is not closed ends by itself at the peer once nobody renews it any more, which is as soon as
+//! this value is dropped.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::task::JoinHandle;
+
+use crate::model::table::TableName;
+use crate::remote::{IncomingRows, SessionRows, Tallied, ToldTable};
+use crate::sync::pull::Source;
+use crate::sync::{Ctx, SyncError};
+use crate::wire::frame::RowSum;
+use crate::wire::session::{
+    Agreed, AskedTable, AskedTally, PickedLeaf, Scanning, SessionOpened, SessionTable,
+};
+use crate::wire::signing::ConnectionKeys;
+use crate::wire::tally::{Children, Prefix, TallyKey};
+
+/// So often a session is renewed: a third of what the peer waits.
+const RENEW_EVERY: Duration = Duration::from_secs(20);
+/// After the peer said that it still reads.
+const ASK_AGAIN: Duration = Duration::from_millis(250);
+
+/// A session at the peer.
+pub(super) struct Session<'a> {
+    source: &'a Source,
+    opened: SessionOpened,
+    key: TallyKey,
+    /// Received for sums and listings, by table.
+    bytes: Mutex<HashMap<TableName, u64>>,
+    _renewal: Renewal,
+}
+
+impl<'a> Session<'a> {
+    /// Opens one over `tables`.
+    ///
+    /// # Errors
+    /// The peer's refusal, or why it could not be asked.
+    pub(super) async fn open(
+        ctx: &Ctx,
+        source: &'a Source,
+        keys: &ConnectionKeys,
+        tables: &[AskedTable],
+    ) -> Result<Self, SyncError> {
+        let opened = source.peer.open_session(&source.credentials, tables);
+        let opened = opened.await?;
+        let (peer, credentials) = (source.peer.clone(), source.credentials.clone());
+        let id = opened.session.clone();
+        let renewal = ctx.tasks.spawn("renew session", async move {
+            loop {
+                tokio::time::sleep(RENEW_EVERY).await;
+                // What went wrong shows where the session is used next.
+                drop(peer.renew_session(&credentials, &id).await);
+            }
+        });
+        Ok(Self {
+            source,
+            opened,
+            key: TallyKey::of(&keys.row()),
+            bytes: Mutex::default(),
+            _renewal: Renewal(renewal),
+        })
+    }
+
+    /// What it is over, in the order asked.
+    pub(super) fn tables(&self) -> &[SessionTable] {
+        &self.opened.tables
+    }
+
+    /// The moment, in the words of the peer's database.
+    pub(super) fn read_point(&self) -> &str {
+        &self.opened.read_point
+    }
+
+    /// What rows are hashed with.
+    pub(super) fn key(&self) -> &TallyKey {
+        &self.key
+    }
+
+    /// Received for sums and listings of `table` so far.
+    pub(super) fn bytes(&self, table: &TableName) -> u64 {
+        let bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        bytes.get(table).copied().unwrap_or_default()
+    }
+
+    /// The children of the root, once the peer has read the table; `scanned` hears how far it is.
+    ///
+    /// # Errors
+    /// The peer's refusal, or why it could not be asked.
+    pub(super) async fn first_sums(
+        &self,
+        table: &TableName,
+        agreed: &Agreed,
+        scanned: &AtomicU64,
+    ) -> Result<Children, SyncError> {
+        let asked = AskedTally {
+            table: table.clone(),
+            agreed: Some(agreed.clone()),
+            level: Some(1),
+            prefixes: vec![Prefix::ROOT],
+        };
+        let told = self.told(asked, |scanning| {
+            scanned.store(scanning.rows_scanned, Ordering::Relaxed);
+        });
+        match told.await? {
+            ToldTable::Sums(children) => children
+                .into_iter()
+                .next()
+                .ok_or_else(|| self.nonsense("it tells no sums")),
+            ToldTable::Rows(_) => Err(self.nonsense("it lists rows instead of sums")),
+        }
+    }
+
+    /// The children of `nodes`, which are of one level.
+    ///
+    /// # Errors
+    /// As [`Self::first_sums`].
+    pub(super) async fn sums(
+        &self,
+        table: &TableName,
+        nodes: &[Prefix],
+    ) -> Result<Vec<Children>, SyncError> {
+        let asked = AskedTally {
+            table: table.clone(),
+            agreed: None,
+            level: nodes.first().map(|node| node.level().saturating_add(1)),
+            prefixes: nodes.to_vec(),
+        };
+        match self.told(asked, |_| {}).await? {
+            ToldTable::Sums(children) => Ok(children),
+            ToldTable::Rows(_) => Err(self.nonsense("it lists rows instead of sums")),
+        }
+    }
+
+    /// The rows below each of `nodes`.
+    ///
+    /// # Errors
+    /// As [`Self::first_sums`].
+    pub(super) async fn listing(
+        &self,
+        table: &TableName,
+        nodes: &[Prefix],
+    ) -> Result<Vec<Bytes>, SyncError> {
+        let asked = AskedTally {
+            table: table.clone(),
+            agreed: None,
+            level: None,
+            prefixes: nodes.to_vec(),
+        };
+        match self.told(asked, |_| {}).await? {
+            ToldTable::Rows(listings) => Ok(listings),
+            ToldTable::Sums(_) => Err(self.nonsense("it tells sums instead of rows")),
+        }
+    }
+
+    /// The stream of the picked rows.
+    ///
+    /// # Errors
+    /// As [`Self::first_sums`].
+    pub(super) async fn picked(
+        &self,
+        table: &TableName,
+        agreed: &Agreed,
+        leaves: &[PickedLeaf],
+    ) -> Result<IncomingRows, SyncError> {
+        self.rows(table, agreed, SessionRows::Picked(leaves)).await
+    }
+
+    /// The stream of all rows of a table.
+    ///
+    /// # Errors
+    /// As [`Self::first_sums`].
+    pub(super) async fn all(
+        &self,
+        table: &TableName,
+        agreed: &Agreed,
+    ) -> Result<IncomingRows, SyncError> {
+        self.rows(table, agreed, SessionRows::All).await
+    }
+
+    /// Ends it; the peer's signature on each of `terms`, in order.
+    ///
+    /// # Errors
+    /// As [`Self::first_sums`].
+    pub(super) async fn close(
+        self,
+        terms: &[String],
+    ) -> Result<Vec<Option<crate::wire::receipt::SignedBy>>, SyncError> {
+        let Source { peer, credentials } = self.source;
+        let closed = peer.close_session(credentials, &self.opened.session, terms);
+        Ok(closed.await?.signatures)
+    }
+
+    async fn rows(
+        &self,
+        table: &TableName,
+        agreed: &Agreed,
+        rows: SessionRows<'_>,
+    ) -> Result<IncomingRows, SyncError> {
+        let Source { peer, credentials } = self.source;
+        let session = &self.opened.session;
+        let rows = peer.session_rows(credentials, session, (table, agreed), rows);
+        Ok(rows.await?)
+    }
+
+    async fn told(
+        &self,
+        asked: AskedTally,
+        mut waits: impl FnMut(Scanning),
+    ) -> Result<ToldTable, SyncError> {
+        let Source { peer, credentials } = self.source;
+        let asked = std::slice::from_ref(&asked);
+        loop {
+            let told = peer.tally(credentials, &self.opened.session, asked);
+            match told.await? {
+                Tallied::Scanning(scanning) => waits(scanning),
+                Tallied::Told { tables, bytes } => {
+                    for AskedTally { table, .. } in asked {
+                        let mut all = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+                        *all.entry(table.clone()).or_default() += bytes;
+                    }
+                    let told = tables.into_iter().next();
+                    return told.ok_or_else(|| self.nonsense("it tells of no table"));
+                }
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+
+    fn nonsense(&self, reason: &str) -> SyncError {
+        self.source.host_error(reason)
+    }
+}
+
+/// All rows below a node's children.
+pub(super) fn total(children: &Children) -> RowSum {
+    children.iter().fold(RowSum::default(), |mut total, child| {
+        total.merge(*child);
+        total
+    })
+}
+
+/// Renews until it is dropped.
+struct Renewal(JoinHandle<()>);
+
+impl Drop for Renewal {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

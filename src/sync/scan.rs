@@ -1,0 +1,109 @@
+//! Reading a table into its tally: as fast as the database gives rows, in bounded memory.
+//!
+//! The same on both sides of a session. Invariant: what is counted is the normal form of exactly the rows of the stream.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::engine::EngineError;
+use crate::engine::driver::{Flow, RowStream};
+use crate::engine::tally::{Tally, TallyError};
+use crate::model::table::TableName;
+use crate::wire::InvalidValue;
+use crate::wire::mask::Mask;
+use crate::wire::normal::Normal;
+use crate::wire::row::{RowBatch, RowWriter};
+
+/// Why a table cannot be tallied.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    /// The database's.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A row, or the room for it.
+    #[error("table {table}: {source}")]
+    Tally {
+        /// Which.
+        table: TableName,
+        /// Why.
+        source: TallyError,
+    },
+    /// A value that has no normal form.
+    #[error("table {table}: field {field} of a row: {source}")]
+    Value {
+        /// Which.
+        table: TableName,
+        /// From 1.
+        field: usize,
+        /// Why.
+        source: InvalidValue,
+    },
+    /// The daemon stops, or hashing panicked, which was logged.
+    #[error("table {0}: the scan was broken off")]
+    Broken(TableName),
+}
+
+/// From rows as they are read to what is hashed.
+pub(super) struct Scan {
+    pub(super) table: TableName,
+    /// What of each row is given; `None`: all.
+    pub(super) mask: Option<Mask>,
+    pub(super) normal: Normal,
+    pub(super) tally: Tally,
+}
+
+impl Scan {
+    /// Counts all rows of `rows`, and tells in `scanned` how many there were so far.
+    ///
+    /// # Errors
+    /// [`ScanError`]; a stream that is cut is one.
+    pub(super) async fn run(
+        self,
+        mut rows: RowStream,
+        scanned: &AtomicU64,
+    ) -> Result<Tally, ScanError> {
+        let table = self.table.clone();
+        let mut working = (self, RowWriter::default());
+        loop {
+            let batch = match rows.recv().await {
+                Some(Ok(Flow::Rows(batch))) => batch,
+                Some(Ok(Flow::End)) => return Ok(working.0.tally),
+                Some(Err(err)) => return Err(err.into()),
+                None => return Err(EngineError::Cut(table).into()),
+            };
+            let count = u64::from(batch.rows);
+            // Hashing takes milliseconds a batch: other tasks go on meanwhile.
+            let (mut scan, mut writer) = working;
+            let worked = tokio::task::spawn_blocking(move || {
+                let counted = scan.count(&batch, &mut writer);
+                counted.map(|()| (scan, writer))
+            });
+            working = worked
+                .await
+                .map_err(|_| ScanError::Broken(table.clone()))??;
+            scanned.fetch_add(count, Ordering::Relaxed);
+        }
+    }
+
+    fn count(&mut self, batch: &RowBatch, writer: &mut RowWriter) -> Result<(), ScanError> {
+        let of_row = |source| ScanError::Tally {
+            table: self.table.clone(),
+            source: TallyError::Row(source),
+        };
+        let masked = match &self.mask {
+            Some(mask) => &mask.apply(batch).map_err(of_row)?,
+            None => batch,
+        };
+        let normal = self
+            .normal
+            .normalise_batch(masked, writer)
+            .map_err(|(_, at, source)| ScanError::Value {
+                table: self.table.clone(),
+                field: at + 1,
+                source,
+            })?;
+        self.tally.add(&normal).map_err(|source| ScanError::Tally {
+            table: self.table.clone(),
+            source,
+        })
+    }
+}
