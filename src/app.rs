@@ -27,7 +27,7 @@ use crate::remote::{Remote, RemoteError};
 use crate::store::{Store, StoreError};
 use crate::sync::active::ActiveRuns;
 use crate::sync::connections::{self, Nonces};
-use crate::sync::serve::DailyUsage;
+use crate::sync::serve::{DailyUsage, Sessions};
 use crate::sync::throttle::Throttle;
 use crate::sync::{Certificates, Ctx};
 
@@ -100,8 +100,8 @@ pub async fn serve(loaded: Loaded, reloads: Reloads, standby: bool) -> Result<()
     }
 
     let room = DiskRoom {
-        folder: state_folder(&config.admin.socket),
-        bytes: u64::MAX,
+        folder: config.folder().to_owned(),
+        bytes: config.compare.spool,
     };
     let driver = engine::open(&config.site.database, &config.site.schemas, room).await?;
     let trusted = match &config.outgoing.ca_file {
@@ -126,6 +126,7 @@ pub async fn serve(loaded: Loaded, reloads: Reloads, standby: bool) -> Result<()
         nonces: Nonces::default(),
         throttle: Throttle::default(),
         usage: DailyUsage::default(),
+        sessions: Sessions::default(),
         tasks: Tasks::default(),
         runner: Waker::default(),
         scheduler: Waker::default(),
@@ -365,9 +366,4 @@ fn terms(ctx: &Ctx, audience: Audience) -> Result<Terms, rustls::Error> {
 /// `listening.json` beside the socket.
 fn listening_file(socket: &Path) -> Option<PathBuf> {
     Some(socket.parent()?.join("listening.json"))
-}
-
-/// Where the socket is, and whatever else is this daemon's own.
-fn state_folder(socket: &Path) -> PathBuf {
-    socket.parent().unwrap_or(Path::new(".")).to_owned()
 }

@@ -19,6 +19,7 @@ use crate::config::postgres::postgres_options;
 use crate::config::reader::{
     Reader, bytes, duration, filled, list, networks, number, parsed, span, switch, text,
 };
+use crate::config::sessions::{read_compare, read_sessions};
 use crate::config::tls::{Files, read_ca_file, read_tls};
 use crate::config::{
     Admin, Apply, Config, Grants, Loaded, Log, Outgoing, Peer, Quarantine, Runs, Server, Site,
@@ -147,6 +148,8 @@ fn build(mut reader: Reader, files: Files) -> Result<Loaded, ConfigFaults> {
             _ => duration(value),
         }),
     };
+    let compare = read_compare(&mut reader);
+    let sessions = read_sessions(&mut reader);
     let apply = Apply {
         transaction_rows: reader.value("apply.transaction_rows", 1, |value| {
             number(value, &(1..=1_000_000_000))
@@ -174,6 +177,8 @@ fn build(mut reader: Reader, files: Files) -> Result<Loaded, ConfigFaults> {
                 withheld: Withheld::new(&withheld),
             },
             runs,
+            compare,
+            sessions,
             apply,
             quarantine,
             log,

@@ -14,10 +14,11 @@ mod mysql;
 mod postgres;
 mod reader;
 mod reading;
+mod sessions;
 mod tls;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -40,6 +41,7 @@ pub use load::{
 pub use mysql::{InvalidMysqlUrl, mysql_options};
 pub use postgres::{InvalidPostgresUrl, postgres_options};
 pub use reading::{Changes, Reading};
+pub use sessions::{Compare, Sessions};
 
 /// What was read.
 #[derive(Clone, Debug)]
@@ -70,9 +72,19 @@ pub struct Config {
     pub alerts: Alerts,
     pub grants: Grants,
     pub runs: Runs,
+    pub compare: Compare,
+    pub sessions: Sessions,
     pub apply: Apply,
     pub quarantine: Quarantine,
     pub log: Log,
+}
+
+impl Config {
+    /// Where the daemon keeps what is its own, besides its state: beside the socket.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.admin.socket.parent().unwrap_or(Path::new("."))
+    }
 }
 
 /// `[site]`

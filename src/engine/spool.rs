@@ -112,6 +112,20 @@ impl Spool {
         Ok(entries)
     }
 
+    /// Nothing more is pushed: what is in memory goes to the file, but for `keep` bytes at most, and the memory is free.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn settle(&mut self, keep: usize) -> Result<(), SpoolError> {
+        if self.held > keep {
+            self.write_out()?;
+        }
+        for memory in &mut self.in_memory {
+            memory.shrink_to_fit();
+        }
+        Ok(())
+    }
+
     /// Bytes in the file.
     #[must_use]
     pub fn written(&self) -> u64 {

@@ -6,7 +6,7 @@
 use crate::engine::spool::{PARTITIONS, Spool, SpoolBudget, SpoolError};
 use crate::wire::InvalidValue;
 use crate::wire::frame::RowSum;
-use crate::wire::row::{RowBatch, RowWriter};
+use crate::wire::row::RowBatch;
 use crate::wire::tally::{
     BRANCHES, Children, KeyFields, LEVELS, Listed, Place, Prefix, RowHasher, TallyKey,
     read_listing, write_listed,
@@ -18,9 +18,21 @@ pub enum TallyError {
     /// A row that is none, or has no key.
     #[error("a row that cannot be read: {0}")]
     Row(#[from] InvalidValue),
+    /// Two rows with this key, as a tuple: nobody can tell them apart.
+    #[error("two of its rows have the same key")]
+    KeyTwice(Vec<u8>),
     /// There is no room for what has to be kept.
     #[error(transparent)]
     Spool(#[from] SpoolError),
+}
+
+/// How much of a table one listing may tell.
+#[derive(Clone, Copy, Debug)]
+pub struct ListingBounds {
+    /// Rows, over all nodes.
+    pub rows: u64,
+    /// Bytes, over all nodes.
+    pub bytes: usize,
 }
 
 /// What is known of a table's rows in one snapshot.
@@ -31,7 +43,8 @@ pub struct Tally {
     /// By the first byte of the places.
     sums: Vec<RowSum>,
     spool: Spool,
-    scratch: RowWriter,
+    /// The key of the row at hand.
+    scratch: Vec<u8>,
 }
 
 impl Tally {
@@ -43,7 +56,7 @@ impl Tally {
             fields,
             sums: vec![RowSum::default(); PARTITIONS],
             spool: Spool::new(budget),
-            scratch: RowWriter::for_batches_of(1 << 10),
+            scratch: Vec::new(),
         }
     }
 
@@ -55,15 +68,24 @@ impl Tally {
         let place_of = self.hasher.key().clone();
         let hashes = self.hasher.hashes(batch)?;
         for (tuple, hash) in batch.tuples().zip(hashes) {
-            self.fields.write(tuple?, &mut self.scratch)?;
-            let key = self.scratch.take().data;
-            let partition = partition(place_of.place(&key));
+            self.scratch.clear();
+            self.fields.append(tuple?, &mut self.scratch)?;
+            let partition = partition(place_of.place(&self.scratch));
             if let Some(sum) = self.sums.get_mut(usize::from(partition)) {
                 sum.count(hash.0);
             }
-            self.spool.push(partition, [&key, &hash.0.to_le_bytes()])?;
+            self.spool
+                .push(partition, [&self.scratch, &hash.0.to_le_bytes()])?;
         }
         Ok(())
+    }
+
+    /// Every row was counted in: what is kept of them leaves the memory, but for so many bytes.
+    ///
+    /// # Errors
+    /// When there is no room on the disk.
+    pub fn settle(&mut self, keep: usize) -> Result<(), TallyError> {
+        Ok(self.spool.settle(keep)?)
     }
 
     /// All rows together.
@@ -86,7 +108,9 @@ impl Tally {
                 *answer = self.upper(*node);
             }
         }
-        self.visit(nodes, |at, place, listed| {
+        let lower = nodes.iter().copied().enumerate();
+        let lower = lower.filter(|(_, node)| node.level() >= 2).collect();
+        self.visit(lower, |at, place, listed| {
             let node = nodes.get(at).copied().unwrap_or(Prefix::ROOT);
             let child = answers
                 .get_mut(at)
@@ -98,54 +122,86 @@ impl Tally {
         Ok(answers)
     }
 
-    /// The rows below each node, in the form of a `keys` frame: by node in the order asked, by place and key within.
+    /// All rows below any of the nodes together.
     ///
     /// # Errors
     /// When what was put on disk cannot be read again.
-    pub fn listing(&self, nodes: &[Prefix]) -> Result<Vec<Vec<u8>>, TallyError> {
-        let mut found: Vec<Vec<(Place, Vec<u8>)>> = vec![Vec::new(); nodes.len()];
-        self.visit(nodes, |at, place, listed| {
-            if let Some(rows) = found.get_mut(at) {
-                let mut row = Vec::with_capacity(listed.key.len() + 16);
-                write_listed(listed, &mut row);
-                rows.push((place, row));
-            }
-        })?;
-        let in_order = |mut rows: Vec<(Place, Vec<u8>)>| {
-            rows.sort();
-            rows.into_iter().flat_map(|(_, row)| row).collect()
-        };
-        Ok(found.into_iter().map(in_order).collect())
+    pub fn sum_below(&self, nodes: &[Prefix]) -> Result<RowSum, TallyError> {
+        let mut sum = RowSum::default();
+        let nodes = nodes.iter().copied().enumerate().collect();
+        self.visit(nodes, |_, _, listed| sum.count(listed.hash.0))?;
+        Ok(sum)
     }
 
-    /// Shows each row below a node of the second level or deeper, with the index of that node. A row is shown once, also
-    /// where a node is asked about twice or stands below another.
-    fn visit(
+    /// The rows below each node, in the form of a `keys` frame: by node in the order asked, by place and key within.
+    ///
+    /// # Errors
+    /// When what was put on disk cannot be read again, or two rows have one key.
+    pub fn listing(&self, nodes: &[Prefix]) -> Result<Vec<Vec<u8>>, TallyError> {
+        let any = ListingBounds {
+            rows: u64::MAX,
+            bytes: usize::MAX,
+        };
+        Ok(self.listing_within(nodes, any)?.unwrap_or_default())
+    }
+
+    /// The same; `None` where it is larger than `bounds`.
+    ///
+    /// # Errors
+    /// As [`Self::listing`].
+    pub fn listing_within(
         &self,
         nodes: &[Prefix],
+        bounds: ListingBounds,
+    ) -> Result<Option<Vec<Vec<u8>>>, TallyError> {
+        let mut found: Vec<Vec<Row>> = vec![Vec::new(); nodes.len()];
+        let (mut rows, mut bytes) = (0_u64, 0_usize);
+        let is_within = |rows: u64, bytes: usize| rows <= bounds.rows && bytes <= bounds.bytes;
+        let asked = nodes.iter().copied().enumerate().collect();
+        self.visit(asked, |at, place, listed| {
+            rows += 1;
+            bytes = bytes.saturating_add(listed.key.len() + 16);
+            if let Some(found) = found.get_mut(at).filter(|_| is_within(rows, bytes)) {
+                found.push(Row::of(place, listed));
+            }
+        })?;
+        if !is_within(rows, bytes) {
+            return Ok(None);
+        }
+        found
+            .into_iter()
+            .map(in_order)
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
+
+    /// Shows each row below a node, with the number of that node. A row is shown once, also where a node is asked about
+    /// twice or stands below another.
+    fn visit(
+        &self,
+        nodes: Vec<(usize, Prefix)>,
         mut see: impl FnMut(usize, Place, Listed<'_>),
     ) -> Result<(), TallyError> {
-        let mut by_partition: Vec<(u8, usize)> = Vec::with_capacity(nodes.len());
-        for (at, node) in nodes.iter().enumerate() {
-            if node.level() >= 2 {
-                by_partition.push((node.first_byte(), at));
-            }
+        let mut by_partition: Vec<(u8, Prefix, usize)> = Vec::with_capacity(nodes.len());
+        for (at, node) in nodes {
+            let first = node.first_byte();
+            let last = match node.level() {
+                0 => u8::MAX,
+                1 => first | 0xf,
+                _ => first,
+            };
+            by_partition.extend((first..=last).map(|partition| (partition, node, at)));
         }
         by_partition.sort_unstable();
-        for group in by_partition.chunk_by(|one, other| one.0 == other.0) {
-            let Some((partition, _)) = group.first() else {
+        for asked in by_partition.chunk_by(|one, other| one.0 == other.0) {
+            let Some((partition, _, _)) = asked.first() else {
                 continue;
             };
-            let mut asked: Vec<(Prefix, usize)> = group
-                .iter()
-                .filter_map(|(_, at)| Some((*nodes.get(*at)?, *at)))
-                .collect();
-            asked.sort_unstable();
             let entries = self.spool.read(*partition)?;
             for listed in read_listing(&entries) {
                 let listed = listed?;
                 let place = self.hasher.key().place(listed.key);
-                if let Some(at) = above(&asked, place) {
+                if let Some(at) = above(asked, place) {
                     see(at, place, listed);
                 }
             }
@@ -168,10 +224,48 @@ impl Tally {
     }
 }
 
-/// The index of that node of those sorted that stands above `place`.
-fn above(asked: &[(Prefix, usize)], place: Place) -> Option<usize> {
-    let behind = asked.partition_point(|(node, _)| *node <= Prefix::above(place, LEVELS));
-    let (node, at) = asked.get(behind.checked_sub(1)?)?;
+/// A row of a listing: its place, its key, and with it its hash.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Row {
+    place: Place,
+    bytes: Vec<u8>,
+    key_bytes: usize,
+}
+
+impl Row {
+    fn of(place: Place, listed: Listed<'_>) -> Self {
+        let mut bytes = Vec::with_capacity(listed.key.len() + 16);
+        write_listed(listed, &mut bytes);
+        Self {
+            place,
+            bytes,
+            key_bytes: listed.key.len(),
+        }
+    }
+
+    fn key(&self) -> &[u8] {
+        self.bytes.get(..self.key_bytes).unwrap_or_default()
+    }
+}
+
+/// The rows as a `keys` frame has them.
+fn in_order(mut rows: Vec<Row>) -> Result<Vec<u8>, TallyError> {
+    rows.sort_unstable();
+    let mut pairs = rows.windows(2);
+    let twice = pairs.find_map(|pair| match pair {
+        [one, other] if one.key() == other.key() => Some(one.key().to_vec()),
+        _ => None,
+    });
+    match twice {
+        Some(key) => Err(TallyError::KeyTwice(key)),
+        None => Ok(rows.into_iter().flat_map(|row| row.bytes).collect()),
+    }
+}
+
+/// The number of that node of those sorted that stands above `place`.
+fn above(asked: &[(u8, Prefix, usize)], place: Place) -> Option<usize> {
+    let behind = asked.partition_point(|(_, node, _)| *node <= Prefix::above(place, LEVELS));
+    let (_, node, at) = asked.get(behind.checked_sub(1)?)?;
     node.contains(place).then_some(*at)
 }
 

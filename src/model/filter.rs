@@ -89,6 +89,21 @@ impl Filter {
         read::terms(json).map(|terms| Self { terms })
     }
 
+    /// The conditions of both.
+    ///
+    /// # Errors
+    /// When they are more than one filter may have.
+    pub fn and(&self, other: &Self) -> Result<Self, InvalidFilter> {
+        let terms: Vec<Term> = self.terms.iter().chain(&other.terms).cloned().collect();
+        let values: usize = terms.iter().map(|term| term.test.values()).sum();
+        if terms.len() > MAX_TERMS || values > MAX_VALUES {
+            return Err(InvalidFilter(format!(
+                "with the conditions of the grant it has more than {MAX_TERMS} conditions or {MAX_VALUES} values"
+            )));
+        }
+        Ok(Self { terms })
+    }
+
     /// The conditions; all must hold.
     #[must_use]
     pub fn terms(&self) -> &[Term] {
@@ -104,6 +119,16 @@ impl Filter {
         };
         let terms = self.terms.iter().map(renamed).collect::<Option<_>>()?;
         Some(Self { terms })
+    }
+}
+
+impl Test {
+    fn values(&self) -> usize {
+        match self {
+            Self::IsNull(_) => 0,
+            Self::Equals(_) | Self::Range(..) => 1,
+            Self::In(values) => values.len(),
+        }
     }
 }
 

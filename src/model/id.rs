@@ -49,6 +49,8 @@ id! {
     TransferId,
     /// One admin API token.
     TokenId,
+    /// One receipt, as this side keeps it.
+    ReceiptId,
 }
 
 impl SyncId {

@@ -14,6 +14,7 @@ use crate::remote::peer::Peer;
 use crate::remote::rows::{EndSum, IncomingRows};
 use crate::remote::transport::MAX_BYTES;
 use crate::wire::frame::{FrameKind, MEDIA_TYPE};
+use crate::wire::receipt::Receipt;
 use crate::wire::session::{
     Agreed, AskedTable, AskedTally, PickedLeaf, Scanning, SessionClosed, SessionOpened,
 };
@@ -93,7 +94,7 @@ impl Peer {
             .map(drop)
     }
 
-    /// Ends a session; the peer signs each of `terms` that it agrees with.
+    /// Ends a session; the peer signs each of `receipts` that it agrees with.
     ///
     /// # Errors
     /// As [`Self::open_session`].
@@ -101,9 +102,9 @@ impl Peer {
         &self,
         credentials: &Credentials,
         session: &str,
-        terms: &[String],
+        receipts: &[Receipt],
     ) -> Result<SessionClosed, RemoteError> {
-        let asked = json!({"session": session, "receipts": terms});
+        let asked = json!({"session": session, "receipts": receipts});
         self.session_call("close-session", credentials, asked).await
     }
 

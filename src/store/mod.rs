@@ -14,6 +14,7 @@ mod outcome;
 mod pool;
 mod proof;
 mod quarantine;
+mod receipt;
 mod record;
 mod run;
 mod setting;
@@ -35,6 +36,7 @@ pub use connection::{
     SignedPeer, StandingStep,
 };
 pub use proof::{KeptProof, KeptRows};
+pub use receipt::{KeptReceipt, ReceiptFilter};
 pub use run::{RunFilter, RunPage};
 pub use site::SiteIdentity;
 pub use sync::{DeletedSync, TableTaken, Taken, Turn};

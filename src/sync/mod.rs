@@ -13,6 +13,7 @@ pub mod healing;
 mod mapping;
 mod plan;
 pub mod pull;
+pub mod receipt;
 pub mod retry;
 mod scan;
 pub mod serve;
@@ -34,7 +35,7 @@ use crate::remote::Remote;
 use crate::store::{AuditEntry, SiteIdentity, Store};
 use crate::sync::active::ActiveRuns;
 use crate::sync::connections::Nonces;
-use crate::sync::serve::DailyUsage;
+use crate::sync::serve::{DailyUsage, Sessions};
 use crate::sync::throttle::Throttle;
 use crate::wire::messages::EvenkeelHello;
 use crate::wire::signing::ReceiptKey;
@@ -68,6 +69,8 @@ pub struct Ctx {
     pub throttle: Throttle,
     /// What peers took today.
     pub usage: DailyUsage,
+    /// What peers hold open to compare and to read.
+    pub sessions: Sessions,
     /// Owns background tasks.
     pub tasks: Tasks,
     /// Wakes the runner: a run was made or became due.
@@ -128,11 +131,12 @@ impl Ctx {
 }
 
 /// What a comparison may take of memory and disk.
-fn spool_budget(_ctx: &Ctx) -> SpoolBudget {
+fn spool_budget(ctx: &Ctx) -> SpoolBudget {
+    let compare = ctx.config.compare;
     SpoolBudget {
-        memory: 24 << 20,
-        disk: u64::MAX,
-        folder: std::env::temp_dir(),
+        memory: compare.memory,
+        disk: compare.spool,
+        folder: ctx.config.folder().to_owned(),
     }
 }
 

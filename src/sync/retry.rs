@@ -194,6 +194,14 @@ fn scan(err: &ScanError) -> (RunError, NextStep) {
             Some("make space in the folder"),
             NextStep::Retry,
         ),
+        ScanError::Tally {
+            source: TallyError::KeyTwice(_),
+            ..
+        } => (
+            FaultCode::NoKey,
+            Some("two rows have the same key: correct that, or name another key"),
+            NextStep::GiveUp,
+        ),
         ScanError::Broken(_) => (FaultCode::DaemonStopping, None, NextStep::Retry),
     };
     (error(code.as_str(), err, hint), step)
@@ -311,7 +319,10 @@ fn of_signature(code: SignatureCode) -> (Option<&'static str>, NextStep) {
 /// What follows from a fault on the sender's side, as [`engine`] says of the same fault on ours.
 fn of_stream(code: StreamFaultCode) -> (Option<&'static str>, NextStep) {
     match code {
-        StreamFaultCode::TableChanged | StreamFaultCode::GrantChanged => (None, NextStep::Retry),
+        StreamFaultCode::TableChanged
+        | StreamFaultCode::GrantChanged
+        | StreamFaultCode::SessionGone
+        | StreamFaultCode::SessionYielded => (None, NextStep::Retry),
         StreamFaultCode::OutsideHours => (
             Some("the peer gives rows at other hours; a schedule within them always comes through"),
             NextStep::Retry,
@@ -340,7 +351,7 @@ fn of_stream(code: StreamFaultCode) -> (Option<&'static str>, NextStep) {
             ),
             NextStep::GiveUp,
         ),
-        StreamFaultCode::UnreadableValue => (
+        StreamFaultCode::UnreadableValue | StreamFaultCode::Unfit => (
             Some(
                 "ask the peer's administrator to correct the value, or leave the column out by `field_mapping`",
             ),

@@ -222,6 +222,12 @@ pub enum StreamFaultCode {
     RowsPerDay,
     /// The day's bytes are used up.
     BytesPerDay,
+    /// The session that the stream was of has ended.
+    SessionGone,
+    /// It has ended because somebody waited for its tables.
+    SessionYielded,
+    /// A row without a normal form, or two with one key.
+    Unfit,
 }
 
 words! {
@@ -232,6 +238,7 @@ words! {
         ConnectionNotActive = "connection_not_active", TableNotGranted = "table_not_granted",
         GrantChanged = "grant_changed", Expired = "expired", OutsideHours = "outside_hours",
         NetworkNotAllowed = "network_not_allowed", RowsPerDay = "rows_per_day", BytesPerDay = "bytes_per_day",
+        SessionGone = "session_gone", SessionYielded = "session_yielded", Unfit = "unfit_row",
     }
 }
 

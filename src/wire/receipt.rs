@@ -125,10 +125,14 @@ pub enum ReceiptFault {
     Terms(String),
     #[error("it has no signature of the {0}")]
     Unsigned(&'static str),
+    #[error("it is signed by more than the two sites")]
+    MoreThanTwo,
     #[error("the {0} did not sign these terms: they were altered, or somebody else signed them")]
     Signature(&'static str),
     #[error("the {side} signed with another key than the one given")]
     OtherKey { side: &'static str },
+    #[error("both sides are one site, which can say anything of itself")]
+    OneSite,
     #[error(
         "its sums do not add up: the source's rows are not the destination's, less those left in place, plus those they hide"
     )]
@@ -161,16 +165,36 @@ impl Terms {
     #[must_use]
     pub fn hold(&self) -> bool {
         let read = || {
-            let source = self.source.at.read()?;
-            let mut both = self.destination.at.read()?;
-            let mut source_and_left = source;
             // Added on the other side rather than taken away: no count is below zero on the way.
-            source_and_left.merge(self.left_here.read()?);
-            both.merge(self.left_there.read()?);
-            Some(source_and_left == both)
+            let source = plus(self.source.at.read()?, self.left_here.read()?)?;
+            let destination = plus(self.destination.at.read()?, self.left_there.read()?)?;
+            Some(source == destination)
         };
         read().unwrap_or(false)
     }
+
+    /// The text that is signed for them.
+    ///
+    /// # Errors
+    /// When a filter of them cannot be written as JSON.
+    pub fn to_text(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(self)
+    }
+
+    /// Reads the terms of a receipt, whichever version wrote them.
+    ///
+    /// # Errors
+    /// [`ReceiptFault::Terms`].
+    pub fn from_text(text: &str) -> Result<Self, ReceiptFault> {
+        serde_json::from_str(text).map_err(|err| ReceiptFault::Terms(err.to_string()))
+    }
+}
+
+/// The sum of both; sums of hashes go round, counts of rows do not.
+fn plus(mut one: RowSum, other: RowSum) -> Option<RowSum> {
+    let rows = one.rows.checked_add(other.rows)?;
+    one.merge(other);
+    Some(RowSum { rows, ..one })
 }
 
 /// A site's signature of terms.
@@ -189,6 +213,7 @@ impl Receipt {
     /// # Errors
     /// The first thing that is wrong.
     pub fn check(&self, known: [Option<&str>; 2]) -> Result<Terms, ReceiptFault> {
+        let mut keys = Vec::with_capacity(2);
         for (signer, known) in [Signer::Source, Signer::Destination].into_iter().zip(known) {
             let side = signer.as_str();
             let mut signatures = self.signatures.iter();
@@ -205,10 +230,18 @@ impl Receipt {
             ) {
                 return Err(ReceiptFault::Signature(side));
             }
+            keys.push(&signed.key);
         }
-        let terms: Terms = serde_json::from_str(&self.terms)
-            .map_err(|err| ReceiptFault::Terms(err.to_string()))?;
-        if terms.hold() {
+        if self.signatures.len() > 2 {
+            return Err(ReceiptFault::MoreThanTwo);
+        }
+        let terms = Terms::from_text(&self.terms)?;
+        let is_one_key = keys
+            .windows(2)
+            .any(|keys| matches!(keys, [one, other] if one == other));
+        if is_one_key || terms.source.site_id == terms.destination.site_id {
+            Err(ReceiptFault::OneSite)
+        } else if terms.hold() {
             Ok(terms)
         } else {
             Err(ReceiptFault::Sums)

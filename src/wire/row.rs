@@ -74,6 +74,34 @@ pub fn tuple_length(data: &[u8]) -> Result<Option<usize>, InvalidValue> {
     Ok(Some(data.len() - rest.len()))
 }
 
+/// One field of the tuple at the front of `data`, by its place; `None` is NULL.
+///
+/// # Errors
+/// When the bytes end early, a length is negative, or there is no such field.
+pub fn field_at(data: &[u8], at: usize) -> Result<Option<&[u8]>, InvalidValue> {
+    let (count, mut rest) = data.split_first_chunk::<2>().ok_or_else(cut)?;
+    if usize::try_from(i16::from_be_bytes(*count)).is_ok_and(|count| at >= count) {
+        return Err(fault("it has too few fields"));
+    }
+    let mut before = at;
+    loop {
+        let (length, after) = rest.split_first_chunk::<4>().ok_or_else(cut)?;
+        let (value, after) = match i32::from_be_bytes(*length) {
+            -1 => (None, after),
+            length => {
+                let length = usize::try_from(length).map_err(|_| fault("a negative length"))?;
+                let (value, after) = after.split_at_checked(length).ok_or_else(cut)?;
+                (Some(value), after)
+            }
+        };
+        match before.checked_sub(1) {
+            None => return Ok(value),
+            Some(fewer) => before = fewer,
+        }
+        rest = after;
+    }
+}
+
 fn cut() -> InvalidValue {
     fault("it ends early")
 }
@@ -199,7 +227,7 @@ impl RowWriter {
 mod tests {
     use proptest::prelude::{any, prop, prop_assert_eq, proptest};
 
-    use super::{RowBatch, RowWriter, split_tuple};
+    use super::{RowBatch, RowWriter, field_at, split_tuple};
 
     proptest! {
         #[test]
@@ -218,8 +246,12 @@ mod tests {
             let read: Vec<Vec<Option<Vec<u8>>>> = batch
                 .tuples()
                 .map(|tuple| {
-                    let (fields, rest) = split_tuple(tuple.unwrap()).unwrap();
-                    assert!(rest.is_empty());
+                    let tuple = tuple.unwrap();
+                    let (fields, rest) = split_tuple(tuple).unwrap();
+                    assert!(rest.is_empty() && field_at(tuple, fields.len()).is_err());
+                    for (at, field) in fields.iter().enumerate() {
+                        assert_eq!(field_at(tuple, at), Ok(*field));
+                    }
                     fields.into_iter().map(|field| field.map(<[u8]>::to_vec)).collect()
                 })
                 .collect();
@@ -230,7 +262,7 @@ mod tests {
         fn any_bytes_are_an_error_or_tuples_but_never_a_panic(data in prop::collection::vec(any::<u8>(), 0..200)) {
             let batch = RowBatch { rows: 0, data: data.into() };
             for tuple in batch.tuples().flatten() {
-                let _ = split_tuple(tuple);
+                let _ = (split_tuple(tuple), field_at(tuple, 1));
             }
         }
     }

@@ -35,6 +35,8 @@ pub struct SessionOpened {
     pub ends_at: Timestamp,
     /// The moment of all tables, in the words of the sender's database.
     pub read_point: String,
+    /// What the sender calls itself now, for receipts.
+    pub site_name: String,
     /// In the order asked; none where it was renewed.
     #[serde(default)]
     pub tables: Vec<SessionTable>,
@@ -107,9 +109,10 @@ pub struct PickedLeaf {
     pub bitmap: Option<Bitmap>,
 }
 
-/// The answer to `close-session`: one for each of the terms that were sent, in their order.
+/// The answer to `close-session`: one for each of the receipts that were sent with the receiver's signature alone, in their
+/// order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SessionClosed {
-    /// `null`: the sender does not agree with these terms.
+    /// `null`: the sender does not agree with the terms.
     pub signatures: Vec<Option<SignedBy>>,
 }

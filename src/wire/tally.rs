@@ -16,7 +16,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::wire::InvalidValue;
 use crate::wire::frame::RowSum;
-use crate::wire::row::{RowWriter, split_tuple};
+use crate::wire::row::{RowWriter, field_at, split_tuple};
 use crate::wire::signing::MacKey;
 use crate::wire::tally::hasher::{BLOCK, blocks};
 
@@ -112,6 +112,25 @@ impl KeyFields {
     }
 }
 
+impl KeyFields {
+    /// Adds the key of `row`, as a tuple of its own, to `key`, without taking memory for anything else.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn append(&self, row: &[u8], key: &mut Vec<u8>) -> Result<(), InvalidValue> {
+        let too_many = |_| InvalidValue::new("key", "it has too many fields");
+        key.put_u16(u16::try_from(self.0.len()).map_err(too_many)?);
+        for at in &self.0 {
+            let field = field_at(row, *at)?;
+            let field = field.ok_or_else(|| InvalidValue::new("key", "a field of it is NULL"))?;
+            let too_long = |_| InvalidValue::new("key", "a field of it is too long");
+            key.put_u32(u32::try_from(field.len()).map_err(too_long)?);
+            key.extend_from_slice(field);
+        }
+        Ok(())
+    }
+}
+
 /// The sums of a node's sixteen children, in their order.
 pub type Children = [RowSum; BRANCHES];
 
@@ -195,12 +214,19 @@ mod tests {
         let mut writer = RowWriter::default();
         KeyFields::new(vec![2, 0]).write(&row, &mut writer).unwrap();
         let written = writer.take().data;
+        let mut appended = Vec::new();
+        KeyFields::new(vec![2, 0])
+            .append(&row, &mut appended)
+            .unwrap();
+        assert_eq!(written, appended);
         assert_eq!(
             split_tuple(&written).unwrap().0,
             [Some(b"b".as_slice()), Some(b"a")]
         );
         for broken in [vec![1], vec![3]] {
-            assert!(KeyFields::new(broken).write(&row, &mut writer).is_err());
+            let broken = KeyFields::new(broken);
+            assert!(broken.append(&row, &mut appended).is_err());
+            assert!(broken.write(&row, &mut writer).is_err());
         }
     }
 }

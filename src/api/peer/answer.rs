@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::engine::EngineError;
 use crate::sync::connections::{HeardError, LookupError, ProofError};
-use crate::sync::serve::{LimitFault, ServeError};
+use crate::sync::serve::{LimitFault, ServeError, SessionFault};
 use crate::sync::throttle::TooOften;
 use crate::wire::messages::{PublishedRefusal, StandingWord};
 use crate::wire::signing::{SignatureCode, SignatureFault};
@@ -171,9 +171,30 @@ impl Refusal {
                     "The site database cannot be reached",
                 )
             }
-            ServeError::Store(_) | ServeError::Engine(_) | ServeError::Value(_) => {
-                Self::internal(err, words)
+            ServeError::Session(fault) => Self::of_session(fault),
+            ServeError::Store(_)
+            | ServeError::Engine(_)
+            | ServeError::Value(_)
+            | ServeError::Random(_) => Self::internal(err, words),
+        }
+    }
+
+    /// What has to do with a session.
+    pub(super) fn of_session(fault: &SessionFault) -> Self {
+        let (status, seconds) = match fault {
+            SessionFault::NeedsSigning => (StatusCode::FORBIDDEN, None),
+            SessionFault::TooMany => (StatusCode::TOO_MANY_REQUESTS, Some(BUSY_SECONDS)),
+            SessionFault::Unknown | SessionFault::Gone(_) | SessionFault::Yielded => {
+                (StatusCode::GONE, None)
             }
+            SessionFault::Invalid { .. } => (StatusCode::BAD_REQUEST, None),
+            SessionFault::Table { .. } => (StatusCode::CONFLICT, None),
+            SessionFault::Locked => (StatusCode::SERVICE_UNAVAILABLE, Some(BUSY_SECONDS)),
+        };
+        let refusal = Self::new(status, &fault.to_string()).with("error_code", fault.code().into());
+        match seconds {
+            Some(seconds) => refusal.retry_after(seconds),
+            None => refusal,
         }
     }
 
@@ -220,6 +241,11 @@ pub(super) fn ok_standing(mut body: Value, standing: Option<&StandingWord>) -> R
         fields.insert("evenkeel".to_owned(), json!(standing));
     }
     ok(&body)
+}
+
+/// `body` with another status than 200.
+pub(super) fn with_status(status: StatusCode, body: &impl Serialize) -> Response {
+    json_answer(status, body)
 }
 
 /// A 200 with `body`.

@@ -1,19 +1,22 @@
-//! The peer API, part A: ten endpoints, one file each, at `/sync/api` and below every configured prefix.
+//! The peer API: one file an endpoint, at `/sync/api` and below every configured prefix.
 //!
 //! Knows HTTP and the published words, not the case. Invariant: whatever a stranger sends is answered in JSON,
 //! and never with 500.
 
 mod answer;
+mod close_session;
 mod delete_connection;
 mod form;
 mod get_connection_status;
 mod list_tables;
+mod open_session;
 mod pull_data;
 mod register_connection;
 mod request;
 mod status;
 mod table_records;
 mod table_schema;
+mod tally;
 mod update_status;
 mod verify_connection;
 
@@ -91,6 +94,9 @@ fn endpoints(base: &str) -> Router<Arc<Ctx>> {
         .route(&at("pull-data"), post_to!(pull_data))
         .route(&at("table-schema"), post_to!(table_schema))
         .route(&at("table-records"), post_to!(table_records))
+        .route(&at("open-session"), post_to!(open_session))
+        .route(&at("tally"), post_to!(tally))
+        .route(&at("close-session"), post_to!(close_session))
 }
 
 fn refused(status: StatusCode, words: &str) -> Response {

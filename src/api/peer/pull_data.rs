@@ -4,12 +4,12 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
@@ -20,9 +20,11 @@ use crate::model::connection::Connection;
 use crate::model::table::TableName;
 use crate::sync::Ctx;
 use crate::sync::serve::{
-    ClientKind, FilterFault, KeyFilter, PullOrder, StreamOrder, WantedRows, open_stream, pull_rows,
+    Asking, ClientKind, FilterFault, KeyFilter, PullOrder, SessionStream, StreamOrder,
+    WantedInSession, WantedRows, open_session_stream, open_stream, pull_rows,
 };
 use crate::wire::frame::MEDIA_TYPE;
+use crate::wire::session::{Agreed, PickedLeaf};
 
 const FAILED: &str = "Failed to pull data";
 
@@ -52,6 +54,9 @@ async fn pulled(ctx: &Arc<Ctx>, request: &PeerRequest) -> Result<Response, Refus
     let form = request.form(ctx).await?;
     let [hash, table] = form.required(["auth_token_hash", "table_name"])?;
     let refused = |err| Refusal::of_serving(&err, FAILED);
+    if let Some(session) = form.text("session")? {
+        return in_session(ctx, request, [hash, table], session).await;
+    }
     let admitted = request.admit(ctx, hash, FAILED).await?;
     let admitted = admitted.table(ctx, request.client(), table);
     let (connection, name) = admitted.map_err(refused)?;
@@ -119,12 +124,59 @@ async fn frames(
     let pieces = open_stream(ctx, connection, request.client(), &name, order)
         .await
         .map_err(|err| Refusal::of_serving(&err, FAILED))?;
+    Ok(streamed(request, pieces))
+}
+
+fn streamed(request: &PeerRequest, pieces: mpsc::Receiver<Bytes>) -> Response {
     request.is_received_slowly();
     let mut answer = Response::new(Body::from_stream(stream::unfold(pieces, next)));
     answer
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-    Ok(answer)
+    answer
+}
+
+/// What is asked for within a session.
+#[derive(Deserialize)]
+struct InSession {
+    #[serde(default)]
+    agreed: Option<Agreed>,
+    #[serde(default)]
+    all: bool,
+    #[serde(default)]
+    picks: Option<Vec<PickedLeaf>>,
+}
+
+async fn in_session(
+    ctx: &Arc<Ctx>,
+    request: &PeerRequest,
+    [hash, table]: [&str; 2],
+    session: &str,
+) -> Result<Response, Refusal> {
+    let refused = |err| Refusal::of_serving(&err, FAILED);
+    let admitted = request.admit_to_session(ctx, hash, Asking::InSession, FAILED);
+    let admitted = admitted.await?.table(ctx, request.client(), table);
+    let (connection, name) = admitted.map_err(refused)?;
+    let InSession { agreed, all, picks } = request.parsed()?;
+    let bad = |words| Err(Refusal::new(StatusCode::BAD_REQUEST, words));
+    let wanted = match picks {
+        None if all => WantedInSession::All,
+        Some(picks) if !all => WantedInSession::Picks(picks),
+        _ => return bad("In a session either `all` is true, or `picks` says which rows"),
+    };
+    if !request.wants_frames() {
+        return bad("Rows of a session go as frames: `Accept: application/vnd.evenkeel.rows`");
+    }
+    let order = SessionStream {
+        session: session.to_owned(),
+        agreed,
+        wanted,
+        compress: request.may_compress(),
+        seal: request.seal(),
+        address: request.address,
+    };
+    let pieces = open_session_stream(ctx, &connection, &name, order).await;
+    Ok(streamed(request, pieces.map_err(refused)?))
 }
 
 async fn next(

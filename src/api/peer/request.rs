@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Collected, LengthLimitError};
 use jiff::Timestamp;
 use serde::Deserialize as _;
+use serde::de::DeserializeOwned;
 
 use crate::api::CallerAddress;
 use crate::api::peer::answer::Refusal;
@@ -21,11 +22,14 @@ use crate::base::cause::first_cause;
 use crate::model::connection::Connection;
 use crate::model::url::is_loopback;
 use crate::sync::connections::{Claim, OfferedKey, Proved, incoming_policy, note_proved, prove};
-use crate::sync::serve::{Admitted, ClientKind, ServeError, admit, check_request};
+use crate::sync::serve::{
+    Admitted, Asking, ClientKind, ServeError, SessionFault, admit, check_request,
+};
 use crate::sync::{Actor, Ctx};
 use crate::wire::frame::MEDIA_TYPE;
 use crate::wire::messages::{RotationOffer, StandingWord};
 use crate::wire::signing::{Presented, Request as SignedRequest, RootKey, Seal, joined};
+use crate::wire::tally::TallyKey;
 
 /// A request with its whole body.
 #[derive(Debug)]
@@ -183,8 +187,36 @@ impl PeerRequest {
         token_hash: &str,
         words: &'static str,
     ) -> Result<Admitted, Refusal> {
+        self.admit_as(ctx, token_hash, Asking::Anew, words).await
+    }
+
+    /// The same, for a request in a session or one that opens one: a signed connection.
+    ///
+    /// # Errors
+    /// Also 403 when it is not signed.
+    pub(super) async fn admit_to_session(
+        &self,
+        ctx: &Ctx,
+        token_hash: &str,
+        asking: Asking,
+        words: &'static str,
+    ) -> Result<Admitted, Refusal> {
+        let admitted = self.admit_as(ctx, token_hash, asking, words).await?;
+        match self.proved.get() {
+            Some(_) => Ok(admitted),
+            None => Err(Refusal::of_session(&SessionFault::NeedsSigning)),
+        }
+    }
+
+    async fn admit_as(
+        &self,
+        ctx: &Ctx,
+        token_hash: &str,
+        asking: Asking,
+        words: &'static str,
+    ) -> Result<Admitted, Refusal> {
         let claim = self.claim(token_hash)?;
-        let admitted = admit(ctx, claim, self.address, Timestamp::now()).await;
+        let admitted = admit(ctx, claim, asking, self.address, Timestamp::now()).await;
         if !matches!(
             admitted,
             Err(ServeError::UnknownConnection | ServeError::Signature(_))
@@ -227,6 +259,22 @@ impl PeerRequest {
             Ok(()) => answer,
             Err(refusal) => refusal.into_answer(),
         }
+    }
+
+    /// What both sides hash rows with in a session that this request opens, where it was signed.
+    pub(super) fn tally_key(&self) -> Option<TallyKey> {
+        self.proved.get().map(Proved::tally_key)
+    }
+
+    /// What stands in the body besides its texts.
+    ///
+    /// # Errors
+    /// 400 for what has another form.
+    pub(super) fn parsed<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
+        serde_json::from_slice(&self.body).map_err(|err| {
+            let words = format!("The body has not the form of this request: {err}");
+            Refusal::new(StatusCode::BAD_REQUEST, &words)
+        })
     }
 
     /// What seals the frames of the answer, where the request was signed.

@@ -77,6 +77,12 @@ fn the_least_configuration_gives_the_defaults() {
     assert_eq!(config.runs.parallel, 2);
     assert_eq!(config.runs.give_up_after, Duration::from_secs(900));
     assert_eq!(config.runs.jitter, Duration::from_secs(300));
+    assert_eq!(
+        (config.compare.memory, config.compare.spool),
+        (24 << 20, 16 << 30)
+    );
+    assert_eq!(config.sessions.idle, Duration::from_secs(60));
+    assert_eq!(config.sessions.max_hold, Duration::from_secs(4 * 3_600));
     assert_eq!(config.apply.transaction_rows, 1_000_000);
     assert_eq!(config.apply.transaction_bytes, 256 << 20);
     assert_eq!(config.quarantine.max_rows, 1_000);

@@ -40,6 +40,7 @@ pub use heard::{HeardError, Said, Told, hear, hear_deletion, tell_status};
 pub use introduce::Introduction;
 pub use lookup::{Claim, LookupError, by_token_hash, by_url_and_token_hash, existing};
 pub use moved::note_own_url;
+pub(in crate::sync) use name::cleaned;
 pub use password::hash_password;
 pub use policy::{ENABLED_KEY, IncomingPolicy, MODE_KEY, PASSWORD_KEY, incoming_policy};
 pub use proof::{Nonces, ProofError, Proved, note_proved, prove};

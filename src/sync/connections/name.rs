@@ -8,7 +8,7 @@ use crate::wire::signing::ReceiptKey;
 pub(super) const NAME_CHARACTERS: usize = 100;
 
 /// `text` without control and direction characters, trimmed and cut to a name's length; `None` when nothing is left.
-pub(super) fn cleaned(text: &str) -> Option<String> {
+pub(in crate::sync) fn cleaned(text: &str) -> Option<String> {
     let kept: String = text
         .chars()
         .filter(|character| !hides_or_turns(*character))

@@ -16,6 +16,7 @@ use crate::wire::signing::{
     Answer, CHECKS, ConnectionKeys, Nonce, NonceBounds, Presented, Received, Remembered, Request,
     Seal, SeenNonces, Signature, SignatureFault, sign_answer,
 };
+use crate::wire::tally::TallyKey;
 
 /// At two minutes each, 136 requests a second of one peer.
 const BOUNDS: NonceBounds = NonceBounds {
@@ -190,6 +191,12 @@ impl Proved {
         };
         let key = self.keys.signing(self.direction);
         sign_answer((key, self.keys.generation), &answer, now.as_second())
+    }
+
+    /// What both sides hash rows with, in a session that this request opens.
+    #[must_use]
+    pub fn tally_key(&self) -> TallyKey {
+        TallyKey::of(&self.keys.row())
     }
 
     /// What seals the frames of the answer.

@@ -21,6 +21,7 @@ mod report;
 mod session;
 mod table;
 mod whole;
+mod work;
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;

@@ -10,62 +10,26 @@ use std::sync::atomic::AtomicU64;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::engine::driver::{ApplyProgress, Enacted, RowFilter};
-use crate::engine::plan::{Ending, LeftInPlace, Waiting};
+use crate::engine::driver::{ApplyProgress, Enacted};
+use crate::engine::plan::Ending;
 use crate::engine::tally::Tally;
-use crate::model::fault::FaultCode;
-use crate::model::run::{
-    Apply, Changes, QuarantinedRow, Run, RunError, RunStatus, SyncMode, Transfer,
-};
-use crate::store::KeptProof;
-use crate::sync::contract::refuse;
-use crate::sync::plan::{Left, PlanHash};
+use crate::model::run::{Apply, Changes, Run, RunError, RunStatus, SyncMode};
+use crate::sync::SyncError;
+use crate::sync::plan::PlanHash;
 use crate::sync::pull::approval::{approved, guarded, packed};
 use crate::sync::pull::carry::{Carry, Which};
 use crate::sync::pull::describe::{Columns, described};
-use crate::sync::pull::differ::{Compared, Differ, Rules};
-use crate::sync::pull::feed::{Incoming, Received};
-use crate::sync::pull::found::Found;
-use crate::sync::pull::meeting::Meeting;
+use crate::sync::pull::differ::{Differ, Rules};
+use crate::sync::pull::feed::Incoming;
 use crate::sync::pull::plan::TablePull;
 use crate::sync::pull::proof::Proof;
 use crate::sync::pull::report::{Report, edit_table};
 use crate::sync::pull::session::{Session, total};
+use crate::sync::pull::work::{Stage, Work};
 use crate::sync::pull::{Attempt, Done, or_stopped, table};
-use crate::sync::retry::assess;
-use crate::sync::scan::Scan;
-use crate::sync::{SyncError, spool_budget};
-use crate::wire::frame::RowSum;
+use crate::sync::receipt::keep_as_destination;
+use crate::wire::receipt::Receipt;
 use crate::wire::tally::Children;
-
-/// One table of the run.
-struct Work {
-    pull: TablePull,
-    meeting: Meeting,
-    transfer: Transfer,
-    received: Arc<Received>,
-    stage: Stage,
-    /// The last proof, of an earlier run.
-    before: Option<KeptProof>,
-    /// What this one depends on.
-    basis: String,
-    scope: String,
-    /// What was done so far.
-    changes: Changes,
-    left: LeftInPlace,
-    rejected: Vec<QuarantinedRow>,
-    waiting: Waiting,
-}
-
-/// How far a table is.
-enum Stage {
-    /// It is empty here and will be copied as a whole.
-    Empty,
-    /// What differs is known.
-    Compared(Box<Compared>),
-    /// It was copied, and both sides have these rows.
-    Copied(RowSum),
-}
 
 /// Pulls the tables of `pulls`, parents first.
 pub(super) async fn pull(
@@ -77,27 +41,7 @@ pub(super) async fn pull(
     let ctx = attempt.ctx;
     let mut works = Vec::with_capacity(pulls.len());
     for pull in pulls {
-        let transfer = table::begin(run, attempt.connection, &pull);
-        ctx.store.insert_transfer(&transfer).await?;
-        edit_table(run, &pull, |table| table.status = RunStatus::Running);
-        let meeting = Meeting::of(&pull, ctx.driver.engine())?;
-        refuse_unknown_deletes(run, &pull, &meeting)?;
-        let before = ctx.store.proof(attempt.connection.id, &pull.target.name);
-        let (basis, scope) = meeting.basis(&pull, run, session.key());
-        works.push(Work {
-            before: before.await?,
-            basis,
-            scope,
-            meeting,
-            transfer,
-            received: Arc::default(),
-            stage: Stage::Empty,
-            changes: Changes::default(),
-            left: LeftInPlace::default(),
-            rejected: Vec::new(),
-            waiting: Waiting::default(),
-            pull,
-        });
+        works.push(Work::begin(attempt, run, pull, session.key()).await?);
     }
     let working = Proving {
         attempt,
@@ -106,38 +50,36 @@ pub(super) async fn pull(
     };
     let done = or_stopped(ctx, attempt.cancel, working.run(run)).await;
     let fault = done.as_ref().err();
+    let mut receipts = Vec::new();
     for work in works {
-        finish(attempt, run, work, fault).await?;
+        receipts.extend(work.receipt(attempt, run, &session));
+        work.finish(attempt, run, fault).await?;
     }
-    if let (Ok(_), Err(err)) = (&done, session.close(&[]).await) {
-        tracing::warn!(run = %run.id, %err, "the session at the peer ends by itself");
+    if done.is_ok() {
+        close(attempt, run, session, receipts).await?;
     }
     done
 }
 
-/// Writes down what became of a table and of its transfer.
-async fn finish(
+/// Ends the session; what both sides sign then is kept.
+async fn close(
     attempt: &Attempt<'_>,
-    run: &mut Run,
-    mut work: Work,
-    fault: Option<&SyncError>,
+    run: &Run,
+    session: Session<'_>,
+    receipts: Vec<Receipt>,
 ) -> Result<(), SyncError> {
-    let (transfer, now) = (&mut work.transfer, Timestamp::now());
-    edit_table(run, &work.pull, |table| {
-        if let Some(err) = fault
-            && !table.status.is_final()
-        {
-            table.status = table::ended_by(err);
-            table.error = Some(assess(err).0);
+    let closed = match session.close(&receipts).await {
+        Ok(closed) => closed,
+        Err(err) => {
+            tracing::warn!(run = %run.id, %err, "the peer did not sign what was proved");
+            return Ok(());
         }
-        transfer.status = table.status;
-        transfer.error.clone_from(&table.error);
-        transfer.changes = table.changes;
-        transfer.bytes_on_wire = table.bytes_on_wire;
-        transfer.rows = work.received.rows();
-    });
-    transfer.completed_at = Some(now);
-    attempt.ctx.store.finish_transfer(transfer).await?;
+    };
+    let (ctx, connection) = (attempt.ctx, attempt.connection);
+    let kept = keep_as_destination(ctx, connection, receipts, closed).await?;
+    for fault in kept.into_iter().filter_map(Result::err) {
+        tracing::warn!(run = %run.id, %fault, "the peer did not sign what was proved");
+    }
     Ok(())
 }
 
@@ -191,7 +133,7 @@ impl Proving<'_> {
         let scanned = AtomicU64::new(0);
         let (source, agreed) = (&work.pull.source, &work.meeting.agreed);
         let there = self.session.first_sums(source, agreed, &scanned);
-        let (root, here) = tokio::try_join!(there, scan(self.attempt, self.session, work))?;
+        let (root, here) = tokio::try_join!(there, work.scan(self.attempt, self.session))?;
         self.compare(run, at, root, here).await
     }
 
@@ -430,7 +372,7 @@ impl Proving<'_> {
         let received = Arc::clone(&work.received);
         let outcome = table::stream(attempt, run, &work.pull, rows, received).await?;
         work.changes.add(&outcome.changes);
-        let here = scan(attempt, session, work).await?;
+        let here = work.scan(attempt, session).await?;
         let declared = work.received.declared().unwrap_or_default();
         if declared == here.total() {
             work.stage = Stage::Copied(declared);
@@ -457,6 +399,7 @@ impl Proving<'_> {
                 Proof::of_changes(compared, work.changes, work.left, failed)
             }
         };
+        work.proof = Some(proof);
         if proof.is_equal {
             let kept = work.kept(run, &proof);
             let connection = self.attempt.connection.id;
@@ -466,71 +409,4 @@ impl Proving<'_> {
         run.progress.tables_done += 1;
         Ok(())
     }
-}
-
-impl Work {
-    /// What is left in place, where the last proof still explains all that differs.
-    fn as_before(&self, source: RowSum, here: RowSum) -> Option<Compared> {
-        let before = self.before.as_ref()?;
-        let rows = |(rows, sum)| RowSum { rows, sum };
-        let left = Left {
-            here: rows(before.left_here),
-            there: rows(before.left_there),
-        };
-        let holds = before.basis == self.basis && left.proves(source, here);
-        holds.then(|| Compared {
-            source,
-            here,
-            found: Found::as_before(left, before.skipped, before.conflicts),
-        })
-    }
-
-    fn kept(&self, run: &Run, proof: &Proof) -> KeptProof {
-        let rows = |rows: RowSum| (rows.rows, rows.sum);
-        KeptProof {
-            run: run.id,
-            basis: self.basis.clone(),
-            scope: self.scope.clone(),
-            left_here: rows(proof.left.here),
-            left_there: rows(proof.left.there),
-            skipped: proof.changes.skipped,
-            conflicts: proof.changes.conflicts,
-        }
-    }
-}
-
-/// A row that is only here was deleted there, or never was this site's to see: a mirror has to know which.
-fn refuse_unknown_deletes(run: &Run, pull: &TablePull, meeting: &Meeting) -> Result<(), SyncError> {
-    if run.order.sync_mode != SyncMode::Mirror || meeting.tells_deleted {
-        return Ok(());
-    }
-    Err(refuse(
-        &pull.target.name,
-        FaultCode::HiddenRows,
-        "the peer gives some of its rows, chosen by what this site does not see: which rows were deleted there cannot be told from those that it never gave".to_owned(),
-        "use --mode upsert, or ask the peer's administrator to grant the columns of the row filter, too",
-    ))
-}
-
-/// The rows here that stand beside the source's.
-async fn scan(
-    attempt: &Attempt<'_>,
-    session: &Session<'_>,
-    work: &Work,
-) -> Result<Arc<Tally>, SyncError> {
-    let ctx = attempt.ctx;
-    let selection = work.meeting.selection(&work.pull, RowFilter::All);
-    let rows = ctx.driver.read(selection).await?;
-    let scan = Scan {
-        table: work.pull.target.name.clone(),
-        mask: None,
-        normal: work.meeting.ours.clone(),
-        tally: Tally::new(
-            session.key().clone(),
-            work.meeting.key_fields(),
-            spool_budget(ctx),
-        ),
-    };
-    let scanned = AtomicU64::new(0);
-    Ok(Arc::new(scan.run(rows, &scanned).await?))
 }

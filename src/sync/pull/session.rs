@@ -17,8 +17,10 @@ use crate::remote::{IncomingRows, SessionRows, Tallied, ToldTable};
 use crate::sync::pull::Source;
 use crate::sync::{Ctx, SyncError};
 use crate::wire::frame::RowSum;
+use crate::wire::receipt::Receipt;
 use crate::wire::session::{
-    Agreed, AskedTable, AskedTally, PickedLeaf, Scanning, SessionOpened, SessionTable,
+    Agreed, AskedTable, AskedTally, PickedLeaf, Scanning, SessionClosed, SessionOpened,
+    SessionTable,
 };
 use crate::wire::signing::ConnectionKeys;
 use crate::wire::tally::{Children, Prefix, TallyKey};
@@ -74,9 +76,9 @@ impl<'a> Session<'a> {
         &self.opened.tables
     }
 
-    /// The moment, in the words of the peer's database.
-    pub(super) fn read_point(&self) -> &str {
-        &self.opened.read_point
+    /// What the peer said when it was opened.
+    pub(super) fn opened(&self) -> &SessionOpened {
+        &self.opened
     }
 
     /// What rows are hashed with.
@@ -185,17 +187,14 @@ impl<'a> Session<'a> {
         self.rows(table, agreed, SessionRows::All).await
     }
 
-    /// Ends it; the peer's signature on each of `terms`, in order.
+    /// Ends it, with the receipts of what was proved in it.
     ///
     /// # Errors
     /// As [`Self::first_sums`].
-    pub(super) async fn close(
-        self,
-        terms: &[String],
-    ) -> Result<Vec<Option<crate::wire::receipt::SignedBy>>, SyncError> {
+    pub(super) async fn close(self, receipts: &[Receipt]) -> Result<SessionClosed, SyncError> {
         let Source { peer, credentials } = self.source;
-        let closed = peer.close_session(credentials, &self.opened.session, terms);
-        Ok(closed.await?.signatures)
+        let closed = peer.close_session(credentials, &self.opened.session, receipts);
+        Ok(closed.await?)
     }
 
     async fn rows(

@@ -33,6 +33,15 @@ pub struct Admitted {
     hindrance: Option<LimitFault>,
 }
 
+/// What a request for data is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asking {
+    /// One that counts against the connection's rate.
+    Anew,
+    /// One within a session, which counted when it was opened.
+    InSession,
+}
+
 /// The active connection on which this site gives to the holder of this token. Counts as contact, and against its rate.
 ///
 /// # Errors
@@ -40,6 +49,7 @@ pub struct Admitted {
 pub async fn admit(
     ctx: &Ctx,
     claim: Claim<'_>,
+    asking: Asking,
     address: Option<IpAddr>,
     now: Timestamp,
 ) -> Result<Admitted, ServeError> {
@@ -47,7 +57,10 @@ pub async fn admit(
         .await?
         .ok_or(ServeError::UnknownConnection)?;
     note_contact(ctx, &connection, now).await?;
-    let counted = check_request(ctx, &connection, address);
+    let counted = match asking {
+        Asking::Anew => check_request(ctx, &connection, address),
+        Asking::InSession => Ok(()),
+    };
     if connection.status() != Status::Active {
         return Err(ServeError::NotActive);
     }

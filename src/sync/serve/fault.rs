@@ -1,11 +1,13 @@
 //! Why a peer does not get what it asks for. `api/peer` gives each a status and the published words.
 
+use crate::base::secret::SecretError;
 use crate::engine::EngineError;
 use crate::model::filter::InvalidFilter;
 use crate::store::StoreError;
 use crate::sync::SyncError;
 use crate::sync::connections::LookupError;
 use crate::sync::serve::limits::LimitFault;
+use crate::sync::serve::session_fault::SessionFault;
 use crate::wire::InvalidValue;
 use crate::wire::scope::UnfitFilter;
 use crate::wire::signing::SignatureFault;
@@ -43,6 +45,12 @@ pub enum ServeError {
     /// As many streams run as may at once.
     #[error("too many streams at once")]
     Busy,
+    /// It has to do with a session.
+    #[error(transparent)]
+    Session(#[from] SessionFault),
+    /// The system.
+    #[error(transparent)]
+    Random(SecretError),
     /// Our own state.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -140,7 +148,7 @@ impl From<ServeError> for SyncError {
                 field: "columns",
                 message: err.to_string(),
             },
-            ServeError::Busy => Self::Invalid {
+            ServeError::Busy | ServeError::Session(_) | ServeError::Random(_) => Self::Invalid {
                 field: "table",
                 message: err.to_string(),
             },

@@ -4,17 +4,15 @@
 
 use bytes::Bytes;
 
-use crate::wire::InvalidValue;
+use crate::sync::serve::sieve::{Sieve, Unfit};
 use crate::wire::frame::{FrameKind, FrameWriter, RowSum, TARGET_BYTES};
-use crate::wire::mask::Mask;
 use crate::wire::row::RowBatch;
 use crate::wire::signing::Seal;
 
 /// The frames of one stream.
 pub(super) struct Framing {
     writer: FrameWriter,
-    mask: Option<Mask>,
-    total: RowSum,
+    sieve: Sieve,
     /// The rows of the next frame.
     gathered: Vec<Bytes>,
     gathered_rows: u32,
@@ -26,23 +24,26 @@ impl Framing {
     pub(super) fn new(compress: bool, seal: Option<Seal>) -> Self {
         Self {
             writer: FrameWriter::new(compress).sealed_by(seal),
-            mask: None,
-            total: RowSum::default(),
+            sieve: Sieve::default(),
             gathered: Vec::new(),
             gathered_rows: 0,
             gathered_bytes: 0,
         }
     }
 
-    /// Sends of each row what `mask` leaves; `None`: all of it, as it was read.
-    pub(super) fn masked_by(mut self, mask: Option<Mask>) -> Self {
-        self.mask = mask;
-        self
+    /// Sends what `sieve` lets through, rather than all of each row as it was read.
+    pub(super) fn through(self, sieve: Sieve) -> Self {
+        Self { sieve, ..self }
     }
 
-    /// Rows so far.
-    pub(super) fn rows(&self) -> u64 {
-        self.total.rows
+    /// The rows so far.
+    pub(super) fn total(&self) -> RowSum {
+        self.sieve.total()
+    }
+
+    /// Whether rows that were picked have not come by.
+    pub(super) fn lacks_rows(&self) -> bool {
+        self.sieve.lacks_rows()
     }
 
     /// How many frames there are.
@@ -58,13 +59,11 @@ impl Framing {
     /// Adds rows; the pieces of a frame when they fill one, else none.
     ///
     /// # Errors
-    /// When the bytes are no rows.
-    pub(super) fn gather(&mut self, mut batch: RowBatch) -> Result<Vec<Bytes>, InvalidValue> {
-        if let Some(mask) = &self.mask {
-            batch = mask.apply(&batch)?;
-        }
-        for tuple in batch.tuples() {
-            self.total.add(tuple?);
+    /// When the bytes are no rows, or a row does not fit what both sides agreed on.
+    pub(super) fn gather(&mut self, batch: RowBatch) -> Result<Vec<Bytes>, Unfit> {
+        let batch = self.sieve.pass(batch)?;
+        if batch.data.is_empty() {
+            return Ok(Vec::new());
         }
         self.gathered_rows = self.gathered_rows.saturating_add(batch.rows);
         self.gathered_bytes += batch.data.len();
@@ -84,7 +83,7 @@ impl Framing {
     /// The last rows and the end.
     pub(super) fn end(&mut self) -> Vec<Bytes> {
         let mut pieces = self.flush();
-        pieces.extend(self.writer.end(self.total));
+        pieces.extend(self.writer.end(self.sieve.total()));
         pieces
     }
 
@@ -128,7 +127,7 @@ mod tests {
                 reader.push(&piece);
             }
         }
-        assert_eq!(framing.rows(), 6);
+        assert_eq!(framing.total(), total);
         for piece in framing.end() {
             reader.push(&piece);
         }

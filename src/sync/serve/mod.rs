@@ -10,11 +10,16 @@ mod filter;
 mod framing;
 mod gaps;
 mod history;
+mod life;
 mod limits;
 mod places;
 mod pull;
 mod records;
 mod schema;
+mod sending;
+mod session_fault;
+mod sessions;
+mod sieve;
 mod sorted;
 mod stream;
 mod tables;
@@ -22,7 +27,7 @@ mod told;
 mod usage;
 mod view;
 
-pub use access::{Admitted, ClientKind, admit};
+pub use access::{Admitted, Asking, ClientKind, admit};
 pub use fault::{FilterFault, ServeError};
 pub use filter::{KeyFilter, WantedRows};
 pub use gaps::gaps;
@@ -30,6 +35,11 @@ pub use limits::{LimitFault, check_request};
 pub use pull::{PullOrder, PulledRows, pull_rows};
 pub use records::{JsonRows, RecordsPage, given_records, visible_records};
 pub use schema::{PublishedColumn, PublishedSchema, VisibleSchema, visible_schema};
+pub use session_fault::SessionFault;
+pub use sessions::{
+    SessionStream, Sessions, TallyAnswer, TallyOrder, WantedInSession, answer_tally, close_session,
+    open_session, open_session_stream, renew_session,
+};
 pub use stream::{StreamOrder, open_stream};
 pub use tables::{VisibleColumn, VisibleTable, visible_tables};
 pub use usage::DailyUsage;

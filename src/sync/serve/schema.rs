@@ -122,7 +122,8 @@ fn data_type(column: &Column) -> &'static str {
     }
 }
 
-fn catalogue(engine: Engine, table: Table) -> Catalogue {
+/// What Evenkeel tells of a table, besides the published schema.
+pub(super) fn catalogue(engine: Engine, table: Table) -> Catalogue {
     Catalogue {
         engine,
         columns: table.columns.into_iter().map(catalogue_column).collect(),

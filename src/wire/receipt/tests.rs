@@ -13,13 +13,13 @@ fn key(seed: u8) -> ReceiptKey {
 
 fn terms() -> Value {
     let rows = |rows: u64, sum: u128| json!(Rows::of(RowSum { rows, sum }));
-    let side = |name: &str, at: Value| {
-        json!({"site_id": "0192d1c8-3b7e-7000-8000-000000000001", "site_name": name, "table": "orders",
-            "read_point": "7:7:", "at": at})
+    let side = |number: u8, name: &str, at: Value| {
+        json!({"site_id": format!("0192d1c8-3b7e-7000-8000-00000000001{number}"), "site_name": name,
+            "table": "orders", "read_point": "7:7:", "at": at})
     };
     json!({
         "run_id": "0192d1c8-3b7e-7000-8000-000000000002",
-        "source": side("berlin", rows(10, 5)), "destination": side("hq", rows(12, 2)),
+        "source": side(1, "berlin", rows(10, 5)), "destination": side(2, "hq", rows(12, 2)),
         "columns": ["id", "total"], "key": ["id"], "sync_mode": "upsert",
         "committed": {"added": 3, "updated": 1, "deleted": 0},
         // Two rows only here, one in the place of another: 12 - 3 + 1 = 10, and 2 - 1 + 4 = 5.
@@ -73,6 +73,22 @@ fn what_was_altered_or_not_signed_by_both_proves_nothing() {
     assert_eq!(one, ReceiptFault::Unsigned("destination"));
     let twice = altered(&|receipt| receipt.signatures[1].by = Signer::Source);
     assert_eq!(twice, ReceiptFault::Unsigned("destination"));
+    let third = altered(&|receipt| receipt.signatures.push(receipt.signatures[0].clone()));
+    assert_eq!(third, ReceiptFault::MoreThanTwo);
+}
+
+#[test]
+fn a_site_proves_nothing_to_itself() {
+    let terms = terms().to_string();
+    let by = |signer| sign(&terms, signer, &key(1));
+    let one_key = Receipt {
+        signatures: vec![by(Signer::Source), by(Signer::Destination)],
+        terms: terms.clone(),
+    };
+    let one_id = receipt(&serde_json::from_str(&terms.replace("000012", "000011")).unwrap());
+    for receipt in [one_key, one_id] {
+        assert_eq!(receipt.check([None, None]), Err(ReceiptFault::OneSite));
+    }
 }
 
 #[test]
@@ -92,6 +108,11 @@ fn sums_that_do_not_add_up_are_told_although_both_signed() {
             "{at}"
         );
     }
+    // 12 + (2^64 - 1) + 1 is 12 only for who counts in 64 bits.
+    let mut round = terms();
+    round["destination"]["at"]["rows"] = json!(u64::MAX);
+    round["left_there"]["rows"] = json!(14);
+    assert_eq!(receipt(&round).check([None, None]), Err(ReceiptFault::Sums));
     let mut unknown = terms();
     unknown["valid"] = json!(true);
     let fault = receipt(&unknown).check([None, None]).unwrap_err();

@@ -79,6 +79,12 @@ impl Prefix {
         Place(self.first)
     }
 
+    /// Whether `other` is this node, or stands below it.
+    #[must_use]
+    pub fn is_above(self, other: Self) -> bool {
+        other.level >= self.level && self.contains(Place(other.first))
+    }
+
     /// The first two digits of its places, as far as it has them.
     #[must_use]
     pub fn first_byte(self) -> u8 {
@@ -142,6 +148,7 @@ mod tests {
             for level in 0..LEVELS {
                 prop_assert!(node.contains(place));
                 prop_assert_eq!(node, Prefix::above(place, level));
+                prop_assert!(node.children().all(|child| node.is_above(child) && !child.is_above(node)));
                 prop_assert_eq!(node.to_string().parse::<Prefix>(), Ok(node));
                 let children: Vec<Prefix> = node.children().collect();
                 let below: Vec<usize> = (0..16).filter(|at| children[*at].contains(place)).collect();

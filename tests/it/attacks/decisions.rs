@@ -8,10 +8,11 @@ use evenkeel::model::url::PeerUrl;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::attacks::signing::{Key, LIST, giving};
+use crate::attacks::signing::{LIST, giving};
 use crate::peer::stranger::Stranger;
 use crate::support::daemon::Site;
 use crate::support::pair::connection;
+use crate::support::signer::Key;
 
 /// The highest that counts: beyond it a JSON number is no longer exact.
 const HIGHEST: i64 = (1 << 53) - 1;

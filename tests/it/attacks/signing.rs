@@ -1,75 +1,19 @@
 //! Attacks on signed connections: whoever does not have the key, or has an old message, gets nothing.
 
-use evenkeel::base::secret::{Secret, token_hash};
 use evenkeel::model::connection::Direction;
 use evenkeel::wire::frame::{FrameKind, FrameReader, MEDIA_TYPE};
-use evenkeel::wire::signing::{
-    Answer as JsonAnswer, ConnectionKeys, Nonce, Proof, Request as Message, RootKey, Seal, Signed,
-    sign_request, verify_answer,
-};
+use evenkeel::wire::signing::{Nonce, Proof, Seal, Signed};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::peer::stranger::Stranger;
 use crate::support::daemon::Site;
-use crate::support::http::{Answer, Request};
+use crate::support::http::Request;
 use crate::support::pair::connection;
+use crate::support::signer::Key;
 use crate::support::sqlite;
 
 pub(super) const LIST: &str = "/sync/api/list-tables";
-
-/// What the administrator of another site would hold: a token, and all that comes from it.
-pub(super) struct Key {
-    pub(super) token: String,
-    pub(super) name: String,
-    pub(super) keys: ConnectionKeys,
-}
-
-impl Key {
-    pub(super) fn of(token: String) -> Self {
-        Self {
-            name: token_hash(&token).expose().clone(),
-            keys: ConnectionKeys::derive(&RootKey::of_token(&Secret::new(token.clone())), 1),
-            token,
-        }
-    }
-
-    pub(super) fn body(&self, fields: Value) -> Value {
-        let mut body = fields;
-        body["auth_token_hash"] = self.name.as_str().into();
-        body
-    }
-
-    /// A request as the receiver signs it, `age` seconds ago.
-    pub(super) fn sign(&self, path: &str, body: &Value, nonce: u8, age: i64) -> (Request, Signed) {
-        let bytes = body.to_string().into_bytes();
-        let message = Message {
-            method: "POST",
-            path,
-            connection: &self.name,
-            body: &bytes,
-        };
-        let key = (self.keys.signing(Direction::Receiver), 1);
-        let now = Timestamp::now().as_second();
-        let signed = sign_request(key, &message, now - age, Nonce([nonce; 16]));
-        let mut request = Request::new("POST", path).body(bytes);
-        for (name, value) in &signed.headers {
-            request = request.header(name, value);
-        }
-        (request, signed)
-    }
-
-    fn verifies(&self, signed: &Signed, answer: &Answer) -> Proof {
-        let told = JsonAnswer {
-            status: answer.status,
-            connection: &self.name,
-            request: signed.signature,
-            body: &answer.body,
-        };
-        let key = (self.keys.signing(Direction::Sender), 1);
-        verify_answer(key, &told, |name| answer.header(name).map(str::to_owned))
-    }
-}
 
 /// A site that gives `notes` to two strangers who sign, and what they sign with.
 pub(super) fn giving() -> (Site, [Key; 2], [Stranger; 2]) {

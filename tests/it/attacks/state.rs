@@ -9,10 +9,11 @@ use evenkeel::base::secret::{KeyPlace, MasterKey, Secret};
 use evenkeel::wire::signing::{ConnectionKeys, RootKey};
 use serde_json::json;
 
-use crate::attacks::signing::{Key, LIST, giving};
+use crate::attacks::signing::{LIST, giving};
 use crate::peer::stranger::{Stranger, hash};
 use crate::support::daemon::Site;
 use crate::support::http::Request;
+use crate::support::signer::Key;
 use crate::support::{postgres, sqlite};
 
 const PASSWORD: &str = "correct horse battery staple";

@@ -7,6 +7,7 @@ mod published;
 mod pull_data;
 mod pull_data_frames;
 mod register_connection;
+mod sessions;
 mod status;
 pub(crate) mod stranger;
 mod table_records;

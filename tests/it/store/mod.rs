@@ -20,6 +20,7 @@ mod difference;
 mod identity;
 mod open;
 mod outcome;
+mod receipt;
 mod record;
 mod run;
 mod sync;

@@ -14,6 +14,8 @@ pub mod ports;
 pub mod postgres;
 pub mod program;
 pub mod proxy;
+pub mod receiver;
+pub mod signer;
 pub mod sqlite;
 pub mod tls;
 pub mod wait;

@@ -1,0 +1,229 @@
+//! One table of a run that proves: how far it is, and what was done to it.
+//!
+//! Invariant: its transfer is written down once it begins and once it ends, whatever ends it.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use jiff::Timestamp;
+
+use crate::engine::driver::RowFilter;
+use crate::engine::plan::{LeftInPlace, Waiting};
+use crate::engine::tally::Tally;
+use crate::model::fault::FaultCode;
+use crate::model::run::RunStatus;
+use crate::model::run::{Changes, QuarantinedRow, Run, SyncMode, Transfer};
+use crate::store::KeptProof;
+use crate::sync::contract::refuse;
+use crate::sync::plan::Left;
+use crate::sync::pull::differ::Compared;
+use crate::sync::pull::feed::Received;
+use crate::sync::pull::found::Found;
+use crate::sync::pull::meeting::Meeting;
+use crate::sync::pull::plan::TablePull;
+use crate::sync::pull::proof::Proof;
+use crate::sync::pull::report::edit_table;
+use crate::sync::pull::session::Session;
+use crate::sync::pull::{Attempt, table};
+use crate::sync::receipt::{Proved, sign_as_destination};
+use crate::sync::retry::assess;
+use crate::sync::scan::Scan;
+use crate::sync::{SyncError, spool_budget};
+use crate::wire::frame::RowSum;
+use crate::wire::receipt::Receipt;
+use crate::wire::session::AskedTable;
+use crate::wire::tally::TallyKey;
+
+/// One table of the run.
+pub(super) struct Work {
+    pub(super) pull: TablePull,
+    pub(super) meeting: Meeting,
+    pub(super) transfer: Transfer,
+    pub(super) received: Arc<Received>,
+    pub(super) stage: Stage,
+    /// The last proof, of an earlier run.
+    pub(super) before: Option<KeptProof>,
+    /// What this one depends on.
+    pub(super) basis: String,
+    pub(super) scope: String,
+    /// What was done so far.
+    pub(super) changes: Changes,
+    pub(super) left: LeftInPlace,
+    pub(super) rejected: Vec<QuarantinedRow>,
+    pub(super) waiting: Waiting,
+    /// Once it is over.
+    pub(super) proof: Option<Proof>,
+}
+
+/// How far a table is.
+pub(super) enum Stage {
+    /// It is empty here and will be copied as a whole.
+    Empty,
+    /// What differs is known.
+    Compared(Box<Compared>),
+    /// It was copied, and both sides have these rows.
+    Copied(RowSum),
+}
+
+impl Work {
+    /// Begins with a table.
+    ///
+    /// # Errors
+    /// When it cannot be pulled as the run is to, or our own state's.
+    pub(super) async fn begin(
+        attempt: &Attempt<'_>,
+        run: &mut Run,
+        pull: TablePull,
+        key: &TallyKey,
+    ) -> Result<Self, SyncError> {
+        let ctx = attempt.ctx;
+        let meeting = Meeting::of(&pull, ctx.driver.engine())?;
+        refuse_unknown_deletes(run, &pull, &meeting)?;
+        let before = ctx
+            .store
+            .proof(attempt.connection.id, &pull.target.name)
+            .await?;
+        let transfer = table::begin(run, attempt.connection, &pull);
+        ctx.store.insert_transfer(&transfer).await?;
+        edit_table(run, &pull, |table| table.status = RunStatus::Running);
+        let (basis, scope) = meeting.basis(&pull, run, key);
+        Ok(Self {
+            pull,
+            meeting,
+            transfer,
+            received: Arc::default(),
+            stage: Stage::Empty,
+            before,
+            basis,
+            scope,
+            changes: Changes::default(),
+            left: LeftInPlace::default(),
+            rejected: Vec::new(),
+            waiting: Waiting::default(),
+            proof: None,
+        })
+    }
+
+    /// The rows here that stand beside the source's.
+    pub(super) async fn scan(
+        &self,
+        attempt: &Attempt<'_>,
+        session: &Session<'_>,
+    ) -> Result<Arc<Tally>, SyncError> {
+        let ctx = attempt.ctx;
+        let selection = self.meeting.selection(&self.pull, RowFilter::All);
+        let rows = ctx.driver.read(selection).await?;
+        let scan = Scan {
+            table: self.pull.target.name.clone(),
+            mask: None,
+            normal: self.meeting.ours.clone(),
+            tally: Tally::new(
+                session.key().clone(),
+                self.meeting.key_fields(),
+                spool_budget(ctx),
+            ),
+        };
+        let scanned = AtomicU64::new(0);
+        Ok(Arc::new(scan.run(rows, &scanned).await?))
+    }
+
+    /// What is left in place, where the last proof still explains all that differs.
+    pub(super) fn as_before(&self, source: RowSum, here: RowSum) -> Option<Compared> {
+        let before = self.before.as_ref()?;
+        let rows = |(rows, sum)| RowSum { rows, sum };
+        let left = Left {
+            here: rows(before.left_here),
+            there: rows(before.left_there),
+        };
+        let holds = before.basis == self.basis && left.proves(source, here);
+        holds.then(|| Compared {
+            source,
+            here,
+            found: Found::as_before(left, before.skipped, before.conflicts),
+        })
+    }
+
+    pub(super) fn kept(&self, run: &Run, proof: &Proof) -> KeptProof {
+        let rows = |rows: RowSum| (rows.rows, rows.sum);
+        KeptProof {
+            run: run.id,
+            basis: self.basis.clone(),
+            scope: self.scope.clone(),
+            left_here: rows(proof.left.here),
+            left_there: rows(proof.left.there),
+            skipped: proof.changes.skipped,
+            conflicts: proof.changes.conflicts,
+        }
+    }
+
+    /// What both sites are to sign, where the table was proved.
+    pub(super) fn receipt(
+        &self,
+        attempt: &Attempt<'_>,
+        run: &Run,
+        session: &Session<'_>,
+    ) -> Option<Receipt> {
+        let proof = self.proof.filter(|proof| proof.is_equal)?;
+        let now = Timestamp::now();
+        let asked = AskedTable {
+            table: self.pull.source.clone(),
+            filter: self.pull.filter.clone(),
+        };
+        let proved = Proved {
+            run_id: run.id,
+            opened: session.opened(),
+            asked: &asked,
+            agreed: &self.meeting.agreed,
+            source: proof.source,
+            table: &self.pull.target.name,
+            read_point: &now.to_string(),
+            destination: proof.here,
+            sync_mode: run.order.sync_mode,
+            changes: proof.changes,
+            left: proof.left,
+            proved_at: now,
+        };
+        sign_as_destination(attempt.ctx, attempt.connection, &proved)
+    }
+
+    /// Writes down what became of the table and of its transfer.
+    ///
+    /// # Errors
+    /// Our own state's.
+    pub(super) async fn finish(
+        mut self,
+        attempt: &Attempt<'_>,
+        run: &mut Run,
+        fault: Option<&SyncError>,
+    ) -> Result<(), SyncError> {
+        let (transfer, now) = (&mut self.transfer, Timestamp::now());
+        edit_table(run, &self.pull, |table| {
+            if let Some(err) = fault
+                && !table.status.is_final()
+            {
+                table.status = table::ended_by(err);
+                table.error = Some(assess(err).0);
+            }
+            transfer.status = table.status;
+            transfer.error.clone_from(&table.error);
+            transfer.changes = self.changes;
+            transfer.bytes_on_wire = table.bytes_on_wire;
+            transfer.rows = self.received.rows();
+        });
+        transfer.completed_at = Some(now);
+        Ok(attempt.ctx.store.finish_transfer(transfer).await?)
+    }
+}
+
+/// A row that is only here was deleted there, or never was this site's to see: a mirror has to know which.
+fn refuse_unknown_deletes(run: &Run, pull: &TablePull, meeting: &Meeting) -> Result<(), SyncError> {
+    if run.order.sync_mode != SyncMode::Mirror || meeting.tells_deleted {
+        return Ok(());
+    }
+    Err(refuse(
+        &pull.target.name,
+        FaultCode::HiddenRows,
+        "the peer gives some of its rows, chosen by what this site does not see: which rows were deleted there cannot be told from those that it never gave".to_owned(),
+        "use --mode upsert, or ask the peer's administrator to grant the columns of the row filter, too",
+    ))
+}

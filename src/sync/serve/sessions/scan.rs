@@ -1,0 +1,239 @@
+//! Scanning a table of a session into its tally, in the background.
+//!
+//! Rows are masked, brought into their normal form and hashed on a thread of their own, a batch at a time. Invariant: a
+//! scan ends as done or failed, whatever happens to it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch};
+
+use crate::config::Compare;
+use crate::engine::EngineError;
+use crate::engine::driver::{BATCH_BYTES, Flow, RowStream, Selection, Snapshot};
+use crate::engine::spool::{SpoolBudget, SpoolError};
+use crate::engine::tally::{Tally, TallyError};
+use crate::sync::Ctx;
+use crate::sync::serve::life::Life;
+use crate::sync::serve::session_fault::SessionFault;
+use crate::sync::serve::sessions::SCANS;
+use crate::sync::serve::sieve::{Contract, Unfit};
+use crate::sync::serve::told::{read_failed, told};
+use crate::wire::mask::Mask;
+use crate::wire::messages::StreamFaultCode;
+use crate::wire::row::{RowBatch, RowWriter};
+use crate::wire::tally::TallyKey;
+
+/// What stays in memory of a table that was scanned.
+const KEPT: usize = 256 << 10;
+
+/// The scan of one table.
+#[derive(Debug)]
+pub(super) struct Scan {
+    rows: AtomicU64,
+    state: watch::Sender<State>,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    UnderWay,
+    Done(Arc<Tally>),
+    Failed(SessionFault),
+}
+
+/// What a scan needs.
+pub(super) struct Work {
+    pub(super) snapshot: Arc<dyn Snapshot>,
+    pub(super) selection: Selection,
+    pub(super) mask: Option<Mask>,
+    pub(super) contract: Arc<Contract>,
+    pub(super) key: TallyKey,
+    pub(super) life: Life,
+}
+
+impl Scan {
+    /// Begins one; it waits for its turn, and ends when the session does.
+    pub(super) fn begin(ctx: &Arc<Ctx>, turns: &Arc<Semaphore>, work: Work) -> Arc<Self> {
+        let scan = Arc::new(Self {
+            rows: AtomicU64::new(0),
+            state: watch::Sender::new(State::UnderWay),
+        });
+        let (owned, turns) = (Arc::clone(&scan), Arc::clone(turns));
+        let budget = budget(ctx.config.compare, ctx.config.folder().to_owned());
+        ctx.tasks.spawn("tally", async move {
+            let life = work.life.clone();
+            let tallied = tokio::select! {
+                ending = life.over() => Err(SessionFault::of(ending)),
+                tallied = owned.work(&turns, work, budget) => tallied,
+            };
+            owned.state.send_replace(match tallied {
+                Ok(tally) => State::Done(Arc::new(tally)),
+                Err(fault) => State::Failed(fault),
+            });
+        });
+        scan
+    }
+
+    async fn work(
+        self: &Arc<Self>,
+        turns: &Semaphore,
+        work: Work,
+        budget: SpoolBudget,
+    ) -> Result<Tally, SessionFault> {
+        let failed = || SessionFault::Table {
+            code: StreamFaultCode::ReadFailed.as_str(),
+            words: read_failed(),
+        };
+        let turn = turns.acquire().await.map_err(|_| failed())?;
+        let Work {
+            snapshot,
+            selection,
+            mask,
+            contract,
+            key,
+            life,
+        } = work;
+        let rows = snapshot.read(selection).await;
+        drop(snapshot);
+        let rows = rows.map_err(|err| database_fault(&contract, &err))?;
+        let scanned = Arc::clone(self);
+        let worked = tokio::task::spawn_blocking(move || {
+            let tally = Tally::new(key, contract.key_fields(), budget);
+            let scanning = Scanning {
+                mask,
+                contract,
+                life,
+                tally,
+                writer: RowWriter::for_batches_of(BATCH_BYTES),
+            };
+            scanning.run(rows, &scanned.rows)
+        });
+        let tallied = worked.await.unwrap_or_else(|err| {
+            tracing::error!(%err, "a table could not be tallied");
+            Err(failed())
+        });
+        drop(turn);
+        tallied
+    }
+
+    /// Rows so far.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the tally, but no longer than `patience`; `None` where it is still being made then.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) async fn tally(
+        &self,
+        patience: Duration,
+    ) -> Result<Option<Arc<Tally>>, SessionFault> {
+        let mut state = self.state.subscribe();
+        let is_over = |state: &State| !matches!(state, State::UnderWay);
+        let over = tokio::time::timeout(patience, state.wait_for(is_over)).await;
+        match over.map(|over| over.map(|state| state.clone())) {
+            Ok(Ok(State::Done(tally))) => Ok(Some(tally)),
+            Ok(Ok(State::Failed(fault))) => Err(fault),
+            // The sender cannot be gone: this holds it.
+            Ok(Ok(State::UnderWay) | Err(_)) | Err(_) => Ok(None),
+        }
+    }
+}
+
+/// A scan's share of what may be taken.
+fn budget(compare: Compare, folder: PathBuf) -> SpoolBudget {
+    SpoolBudget {
+        memory: compare.memory / SCANS,
+        disk: compare.spool,
+        folder,
+    }
+}
+
+/// On its thread.
+struct Scanning {
+    mask: Option<Mask>,
+    contract: Arc<Contract>,
+    life: Life,
+    tally: Tally,
+    writer: RowWriter,
+}
+
+impl Scanning {
+    fn run(mut self, mut rows: RowStream, count: &AtomicU64) -> Result<Tally, SessionFault> {
+        loop {
+            if let Some(ending) = self.life.ending() {
+                return Err(SessionFault::of(ending));
+            }
+            match rows.blocking_recv() {
+                Some(Ok(Flow::Rows(batch))) => {
+                    self.add(batch)?;
+                    count.store(self.tally.total().rows, Ordering::Relaxed);
+                }
+                Some(Ok(Flow::End)) => break,
+                Some(Err(err)) => return Err(database_fault(&self.contract, &err)),
+                None => {
+                    let cut = EngineError::Cut(self.contract.table.clone());
+                    return Err(database_fault(&self.contract, &cut));
+                }
+            }
+        }
+        let settled = self.tally.settle(KEPT);
+        settled.map_err(|err| tally_fault(&self.contract, err))?;
+        Ok(self.tally)
+    }
+
+    fn add(&mut self, mut batch: RowBatch) -> Result<(), SessionFault> {
+        let unfit = |err: Unfit| {
+            tracing::error!(%err, table = %self.contract.table, "a table cannot be tallied for a peer");
+            match err {
+                Unfit::Row(words) => table_fault(StreamFaultCode::Unfit, words),
+                Unfit::Broken(_) => table_fault(StreamFaultCode::ReadFailed, read_failed()),
+            }
+        };
+        if let Some(mask) = &self.mask {
+            batch = mask.apply(&batch).map_err(|err| unfit(err.into()))?;
+        }
+        let normal = self.contract.normalised(&batch, &mut self.writer);
+        let added = self.tally.add(&normal.map_err(unfit)?);
+        added.map_err(|err| tally_fault(&self.contract, err))
+    }
+}
+
+fn table_fault(code: StreamFaultCode, words: String) -> SessionFault {
+    SessionFault::Table {
+        code: code.as_str(),
+        words,
+    }
+}
+
+fn database_fault(contract: &Contract, err: &EngineError) -> SessionFault {
+    tracing::warn!(%err, table = %contract.table, "scanning a table for a peer failed");
+    let (code, words) = told(err, contract.is_whole);
+    table_fault(code, words)
+}
+
+/// What a peer is told of a tally that cannot be made or read.
+pub(super) fn tally_fault(contract: &Contract, err: TallyError) -> SessionFault {
+    let table = &contract.table;
+    let (code, words) = match &err {
+        TallyError::KeyTwice(key) => (StreamFaultCode::Unfit.as_str(), contract.twice(key)),
+        TallyError::Row(_) => {
+            let words = format!("table {table}: a row has no key; the sender's log says more");
+            (StreamFaultCode::Unfit.as_str(), words)
+        }
+        TallyError::Spool(SpoolError::Full(_)) => {
+            let words = format!(
+                "table {table}: comparing it takes more of the sender's disk than it may; its administrator can raise compare.spool"
+            );
+            ("compare_full", words)
+        }
+        TallyError::Spool(SpoolError::Io { .. }) => {
+            (StreamFaultCode::ReadFailed.as_str(), read_failed())
+        }
+    };
+    tracing::error!(%err, %table, "a table cannot be compared for a peer");
+    SessionFault::Table { code, words }
+}
