@@ -7,8 +7,8 @@ use proptest::prelude::{Strategy, any, prop, prop_assert, prop_assert_eq, propte
 use super::{Difference, compare, compare_rows};
 use crate::base::secret::Secret;
 use crate::engine::spool::SpoolBudget;
-use crate::engine::tally::Tally;
-use crate::wire::row::{RowWriter, split_tuple};
+use crate::engine::tally::{ListingBounds, Tally, TallyError};
+use crate::wire::row::{RowBatch, RowWriter, split_tuple};
 use crate::wire::signing::{ConnectionKeys, RootKey};
 use crate::wire::tally::{KeyFields, Prefix, TallyKey};
 
@@ -31,6 +31,14 @@ fn tally(rows: &Rows) -> Tally {
     }
     tally.add(&writer.take()).unwrap();
     tally
+}
+
+fn row(key: u32, value: u8) -> RowBatch {
+    let mut writer = RowWriter::default();
+    writer.begin(2);
+    writer.field(Some(&key.to_be_bytes()));
+    writer.field(Some(&[value]));
+    writer.take()
 }
 
 /// Keys that are only there, differ, and are only here, and how many sums and rows were asked for.
@@ -150,17 +158,35 @@ fn the_order_of_reading_changes_nothing() {
 
 #[test]
 fn a_key_that_is_listed_twice_is_a_fault() {
-    let twice = |value: u8| {
-        let mut rows = tally(&Rows::from([(5, value)]));
-        let mut writer = RowWriter::default();
-        writer.begin(2);
-        writer.field(Some(&5_u32.to_be_bytes()));
-        writer.field(Some(&[9]));
-        rows.add(&writer.take()).unwrap();
-        let nodes: Vec<Prefix> = Prefix::ROOT.children().flat_map(Prefix::children).collect();
-        rows.listing(&nodes).unwrap().concat()
+    let listed = |value: u8| {
+        let rows = tally(&Rows::from([(5, value)]));
+        rows.listing(&[Prefix::ROOT]).unwrap().concat()
     };
+    let twice = |value: u8| [listed(value), listed(9)].concat();
     let once = Vec::new();
     assert!(compare_rows(&twice(1), &once).is_err());
     assert!(compare_rows(&once, &twice(1)).is_err());
+}
+
+#[test]
+fn two_rows_of_one_key_are_found_when_they_are_to_be_listed() {
+    let mut rows = tally(&Rows::from([(4, 1), (5, 1)]));
+    rows.add(&row(5, 9)).unwrap();
+    let found = rows.listing(&[Prefix::ROOT]);
+    assert!(matches!(found, Err(TallyError::KeyTwice(key)) if self::key(&key) == 5));
+}
+
+#[test]
+fn a_listing_beyond_its_bounds_is_none_at_all() {
+    let rows = tally(&(0..40).map(|key| (key, 1)).collect());
+    let within = |rows: u64, bytes: usize| ListingBounds { rows, bytes };
+    for (bounds, expected) in [
+        (within(40, 40 * 26), true),
+        (within(39, 40 * 26), false),
+        (within(40, 40 * 26 - 1), false),
+    ] {
+        let listed = rows.listing_within(&[Prefix::ROOT], bounds).unwrap();
+        assert_eq!(listed.is_some(), expected, "{bounds:?}");
+    }
+    assert_eq!(rows.sum_below(&[Prefix::ROOT]).unwrap(), rows.total());
 }
