@@ -201,7 +201,6 @@ fn new_run(connection: ConnectionId) -> Run {
         tables: vec![RunTable::waiting(table("orders"))],
         plan_hash: None,
         approved_plan: None,
-        looks: false,
         cancel_requested: false,
         looks: false,
     }
