@@ -8,7 +8,7 @@ use crate::engine::driver::{RowFilter, RowOrder, Selection};
 use crate::engine::plan::Fingerprint;
 use crate::model::fault::FaultCode;
 use crate::model::filter::Filter;
-use crate::model::run::Run;
+use crate::model::run::{Run, SyncMode};
 use crate::model::table::Engine;
 use crate::sync::SyncError;
 use crate::sync::contract::refuse;
@@ -55,7 +55,11 @@ impl Meeting {
     ///
     /// # Errors
     /// When the contract has no normal form, which it was refused for before.
-    pub(super) fn of(pull: &TablePull, engine: Engine) -> Result<Self, SyncError> {
+    pub(super) fn of(
+        pull: &TablePull,
+        engine: Engine,
+        mode: SyncMode,
+    ) -> Result<Self, SyncError> {
         let (contract, name) = (&pull.contract, &pull.target.name);
         let sides = Sides::between(pull.engine, engine);
         let unfit = |message: String| {
@@ -98,7 +102,10 @@ impl Meeting {
             key,
             folds,
             tells_deleted: scope.is_some() && !pull.given.hides_rows,
-            scope: scope.unwrap_or_default(),
+            // What no mode would delete may as well be compared: a row may have come into the scope since it was copied.
+            scope: scope
+                .filter(|_| mode == SyncMode::Mirror)
+                .unwrap_or_default(),
         })
     }
 

@@ -133,15 +133,8 @@ async fn round(
     orders: &[TableOrder],
 ) -> Result<Done, SyncError> {
     let (ctx, cancel) = (attempt.ctx, attempt.cancel);
-    let asked: Vec<AskedTable> = orders
-        .iter()
-        .map(|order| AskedTable {
-            table: order.source_table.clone(),
-            filter: order.row_filter.clone(),
-        })
-        .collect();
     let planning = async {
-        let session = open(attempt, keys, &asked).await?;
+        let session = open(attempt, keys, run, orders).await?;
         let pulls = plan::make(ctx, run, orders, Told::Session(&session)).await?;
         Ok((session, pulls))
     };
@@ -168,20 +161,25 @@ fn refuse_rounds(run: &Run) -> SyncError {
 async fn open<'a>(
     attempt: &Attempt<'a>,
     keys: &ConnectionKeys,
-    asked: &[AskedTable],
+    run: &Run,
+    orders: &[TableOrder],
 ) -> Result<Session<'a>, SyncError> {
-    let opened = Session::open(attempt.ctx, attempt.source, keys, asked).await;
-    let Err(SyncError::Remote(RemoteError::Refused {
-        status: 403 | 404, ..
+    let asked: Vec<AskedTable> = orders
+        .iter()
+        .map(|order| AskedTable {
+            table: order.source_table.clone(),
+            filter: order.row_filter.clone(),
+        })
+        .collect();
+    let opened = Session::open(attempt.ctx, attempt.source, keys, &asked).await;
+    if let Err(SyncError::Remote(RemoteError::Refused {
+        status: 400 | 403 | 404,
+        ..
     })) = &opened
-    else {
-        return opened;
-    };
-    // Which of the tables it is says the peer about each.
-    for AskedTable { table, .. } in asked {
-        let Source { peer, credentials } = attempt.source;
-        let told = peer.schema(credentials, table).await;
-        told.map_err(|err| plan::refused(table, err))?;
+    {
+        // Which of the tables it is shows where each is looked at.
+        let told = Told::Peer(attempt.source);
+        plan::look(attempt.ctx, orders.iter(), &run.order.tables, told).await?;
     }
     opened
 }

@@ -77,7 +77,7 @@ impl Work {
         key: &TallyKey,
     ) -> Result<Self, SyncError> {
         let ctx = attempt.ctx;
-        let meeting = Meeting::of(&pull, ctx.driver.engine())?;
+        let meeting = Meeting::of(&pull, ctx.driver.engine(), run.order.sync_mode)?;
         refuse_unknown_deletes(run, &pull, &meeting)?;
         refuse_unknown_version(run, &pull)?;
         let before = ctx

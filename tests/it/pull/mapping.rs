@@ -217,10 +217,6 @@ fn what_a_mapping_cannot_do_is_refused_by_name_before_any_row() {
     for (table, words) in [
         (json!({"destination_table": "a"}), "source_table"),
         (
-            json!({"source_table": "a", "version_column": "v"}),
-            "version_column",
-        ),
-        (
             json!({"source_table": "a", "field_mapping": [field("x", "y"), field("z", "y")]}),
             "destination field y",
         ),
