@@ -4,8 +4,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
+
 use crate::engine::EngineError;
-use crate::engine::driver::{Flow, RowStream};
+use crate::engine::driver::{BATCH_BYTES, Flow, RowStream};
 use crate::engine::tally::{Tally, TallyError};
 use crate::model::table::TableName;
 use crate::wire::InvalidValue;
@@ -34,6 +36,8 @@ pub enum ScanError {
         table: TableName,
         /// From 1.
         field: usize,
+        /// The row as it is given to the other side: its key is told where that is known to be its to see.
+        row: Bytes,
         /// Why.
         source: InvalidValue,
     },
@@ -62,7 +66,7 @@ impl Scan {
         scanned: &AtomicU64,
     ) -> Result<Tally, ScanError> {
         let table = self.table.clone();
-        let mut working = (self, RowWriter::default());
+        let mut working = (self, RowWriter::for_batches_of(BATCH_BYTES));
         loop {
             let batch = match rows.recv().await {
                 Some(Ok(Flow::Rows(batch))) => batch,
@@ -96,9 +100,10 @@ impl Scan {
         let normal = self
             .normal
             .normalise_batch(masked, writer)
-            .map_err(|(_, at, source)| ScanError::Value {
+            .map_err(|(row, at, source)| ScanError::Value {
                 table: self.table.clone(),
                 field: at + 1,
+                row: nth(masked, row),
                 source,
             })?;
         self.tally.add(&normal).map_err(|source| ScanError::Tally {
@@ -106,4 +111,9 @@ impl Scan {
             source,
         })
     }
+}
+
+fn nth(batch: &RowBatch, row: usize) -> Bytes {
+    let tuple = batch.tuples().nth(row).and_then(Result::ok);
+    tuple.map_or_else(Bytes::new, |tuple| batch.data.slice_ref(tuple))
 }

@@ -15,7 +15,7 @@ mod session;
 mod tally;
 mod watch;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Semaphore;
@@ -48,6 +48,7 @@ const ANSWERS: usize = 2;
 #[derive(Debug)]
 pub struct Sessions {
     entries: Mutex<HashMap<String, Entry>>,
+    endings: Mutex<BTreeMap<Ending, u64>>,
     scans: Arc<Semaphore>,
     answers: Semaphore,
 }
@@ -81,6 +82,7 @@ impl Default for Sessions {
     fn default() -> Self {
         Self {
             entries: Mutex::default(),
+            endings: Mutex::default(),
             scans: Arc::new(Semaphore::new(SCANS)),
             answers: Semaphore::new(ANSWERS),
         }
@@ -112,6 +114,16 @@ impl Sessions {
             .values()
             .filter(|entry| !entry.state.is_over())
             .count()
+    }
+
+    /// How many have ended, by why, since the daemon began.
+    #[must_use]
+    pub fn endings(&self) -> BTreeMap<Ending, u64> {
+        self.counted().clone()
+    }
+
+    fn counted(&self) -> MutexGuard<'_, BTreeMap<Ending, u64>> {
+        self.endings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A place for one more of `connection`, that is known until `until`.
@@ -166,9 +178,11 @@ impl Sessions {
     }
 
     fn conclude(&self, session: &Session, ending: Ending, state: State) {
-        if session.end(ending)
-            && let Some(entry) = self.entries().get_mut(&session.name)
-        {
+        if !session.end(ending) {
+            return;
+        }
+        *self.counted().entry(ending).or_default() += 1;
+        if let Some(entry) = self.entries().get_mut(&session.name) {
             entry.state = state;
         }
     }

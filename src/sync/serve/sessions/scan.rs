@@ -1,7 +1,6 @@
 //! Scanning a table of a session into its tally, in the background.
 //!
-//! Rows are masked, brought into their normal form and hashed on a thread of their own, a batch at a time. Invariant: a
-//! scan ends as done or failed, whatever happens to it.
+//! Invariant: a scan ends as done or failed, whatever happens to it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,18 +11,18 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::config::Compare;
 use crate::engine::EngineError;
-use crate::engine::driver::{BATCH_BYTES, Flow, RowStream, Selection, Snapshot};
+use crate::engine::driver::{Selection, Snapshot};
 use crate::engine::spool::{SpoolBudget, SpoolError};
 use crate::engine::tally::{Tally, TallyError};
 use crate::sync::Ctx;
+use crate::sync::scan::{Scan as TableScan, ScanError};
 use crate::sync::serve::life::Life;
 use crate::sync::serve::session_fault::SessionFault;
 use crate::sync::serve::sessions::SCANS;
-use crate::sync::serve::sieve::{Contract, Unfit};
+use crate::sync::serve::sieve::Contract;
 use crate::sync::serve::told::{read_failed, told};
 use crate::wire::mask::Mask;
 use crate::wire::messages::StreamFaultCode;
-use crate::wire::row::{RowBatch, RowWriter};
 use crate::wire::tally::TallyKey;
 
 /// What stays in memory of a table that was scanned.
@@ -93,29 +92,23 @@ impl Scan {
             mask,
             contract,
             key,
-            life,
+            ..
         } = work;
         let rows = snapshot.read(selection).await;
         drop(snapshot);
         let rows = rows.map_err(|err| database_fault(&contract, &err))?;
-        let scanned = Arc::clone(self);
-        let worked = tokio::task::spawn_blocking(move || {
-            let tally = Tally::new(key, contract.key_fields(), budget);
-            let scanning = Scanning {
-                mask,
-                contract,
-                life,
-                tally,
-                writer: RowWriter::for_batches_of(BATCH_BYTES),
-            };
-            scanning.run(rows, &scanned.rows)
-        });
-        let tallied = worked.await.unwrap_or_else(|err| {
-            tracing::error!(%err, "a table could not be tallied");
-            Err(failed())
-        });
+        let scan = TableScan {
+            table: contract.table.clone(),
+            mask,
+            normal: contract.normal.clone(),
+            tally: Tally::new(key, contract.key_fields(), budget),
+        };
+        let tallied = scan.run(rows, &self.rows).await;
+        let mut tally = tallied.map_err(|err| scan_fault(&contract, err))?;
+        let settled = tokio::task::spawn_blocking(move || tally.settle(KEPT).map(|()| tally));
+        let tally = settled.await.map_err(|_| failed())?;
         drop(turn);
-        tallied
+        tally.map_err(|err| tally_fault(&contract, err))
     }
 
     /// Rows so far.
@@ -152,60 +145,25 @@ fn budget(compare: Compare, folder: PathBuf) -> SpoolBudget {
     }
 }
 
-/// On its thread.
-struct Scanning {
-    mask: Option<Mask>,
-    contract: Arc<Contract>,
-    life: Life,
-    tally: Tally,
-    writer: RowWriter,
-}
-
-impl Scanning {
-    fn run(mut self, mut rows: RowStream, count: &AtomicU64) -> Result<Tally, SessionFault> {
-        loop {
-            if let Some(ending) = self.life.ending() {
-                return Err(SessionFault::of(ending));
-            }
-            match rows.blocking_recv() {
-                Some(Ok(Flow::Rows(batch))) => {
-                    self.add(batch)?;
-                    count.store(self.tally.total().rows, Ordering::Relaxed);
-                }
-                Some(Ok(Flow::End)) => break,
-                Some(Err(err)) => return Err(database_fault(&self.contract, &err)),
-                None => {
-                    let cut = EngineError::Cut(self.contract.table.clone());
-                    return Err(database_fault(&self.contract, &cut));
-                }
-            }
-        }
-        let settled = self.tally.settle(KEPT);
-        settled.map_err(|err| tally_fault(&self.contract, err))?;
-        Ok(self.tally)
-    }
-
-    fn add(&mut self, mut batch: RowBatch) -> Result<(), SessionFault> {
-        let unfit = |err: Unfit| {
-            tracing::error!(%err, table = %self.contract.table, "a table cannot be tallied for a peer");
-            match err {
-                Unfit::Row(words) => table_fault(StreamFaultCode::Unfit, words),
-                Unfit::Broken(_) => table_fault(StreamFaultCode::ReadFailed, read_failed()),
-            }
-        };
-        if let Some(mask) = &self.mask {
-            batch = mask.apply(&batch).map_err(|err| unfit(err.into()))?;
-        }
-        let normal = self.contract.normalised(&batch, &mut self.writer);
-        let added = self.tally.add(&normal.map_err(unfit)?);
-        added.map_err(|err| tally_fault(&self.contract, err))
-    }
-}
-
 fn table_fault(code: StreamFaultCode, words: String) -> SessionFault {
     SessionFault::Table {
         code: code.as_str(),
         words,
+    }
+}
+
+fn scan_fault(contract: &Contract, err: ScanError) -> SessionFault {
+    match err {
+        ScanError::Engine(err) => database_fault(contract, &err),
+        ScanError::Tally { source, .. } => tally_fault(contract, source),
+        ScanError::Value {
+            field, row, source, ..
+        } => {
+            let words = contract.misfit(&row, field.saturating_sub(1), &source);
+            tracing::error!(words, "a table cannot be compared for a peer");
+            table_fault(StreamFaultCode::Unfit, words)
+        }
+        ScanError::Broken(_) => table_fault(StreamFaultCode::ReadFailed, read_failed()),
     }
 }
 

@@ -143,7 +143,10 @@ impl Session {
 
     /// Why it must not go on, going by how the connection is now.
     pub(super) fn hindrance(&self, ctx: &Ctx, connection: Option<&Connection>) -> Option<Ending> {
-        let active = connection.filter(|connection| connection.status() == Status::Active);
+        let now = Timestamp::now();
+        let active = connection.filter(|connection| {
+            connection.status() == Status::Active && !connection.grant.is_expired(now)
+        });
         let Some(connection) = active else {
             return Some(Ending::NotActive);
         };
