@@ -8,6 +8,7 @@ use crate::cli::help;
 use crate::model::role::Role;
 use crate::model::run::{ConflictStrategy, SyncMode};
 use crate::model::table::TableName;
+use crate::wire::signing::ReceiptKey;
 
 mod connection;
 mod given;
@@ -106,6 +107,9 @@ pub enum Command {
         #[command(subcommand)]
         command: Option<RunCommand>,
     },
+    /// Check receipts offline: that both sites signed them, and that their sums add up
+    #[command(after_help = help::VERIFY_RECEIPT)]
+    VerifyReceipt(VerifyReceiptArguments),
     /// Settings that change while the daemon runs
     Settings {
         /// What to do; shows them when absent.
@@ -201,6 +205,33 @@ pub enum RunCommand {
         /// Its id, which may be shortened
         id: String,
     },
+    /// Print what both sites signed of a run's tables, one JSON object a line
+    #[command(after_help = help::RECEIPTS)]
+    Receipt {
+        /// Its id, which may be shortened
+        id: String,
+    },
+}
+
+/// `verify-receipt …`
+#[derive(Debug, Args)]
+pub struct VerifyReceiptArguments {
+    /// What `runs receipt` printed; - is standard input
+    pub file: PathBuf,
+    /// The public key of the site that gave, as you know it from elsewhere
+    #[arg(long, value_name = "KEY", value_parser = public_key)]
+    pub source_key: Option<String>,
+    /// The public key of the site that received
+    #[arg(long, value_name = "KEY", value_parser = public_key)]
+    pub destination_key: Option<String>,
+}
+
+fn public_key(text: &str) -> Result<String, String> {
+    if ReceiptKey::is_public(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("it is no Ed25519 public key in base64 (44 characters)".to_owned())
+    }
 }
 
 /// `settings …`
@@ -256,6 +287,10 @@ mod tests {
             "pull hq orders items=hq_items --create --mode insert --conflict skip --shared --yes --json",
             "runs errors 0193",
             "runs dismiss 0193",
+            "runs receipt 0193",
+            "verify-receipt receipts.json",
+            "verify-receipt - --source-key 11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
+            "connections receipts hq --table orders --limit 5",
             "sync create nightly --from hq --table orders --table items=hq_items --schedule daily@06:00 --timezone Europe/Berlin",
             "sync create week --from hq --table orders --schedule weekly:monday@06:00 --mode insert --conflict skip --shared",
             "sync list --json",
@@ -286,6 +321,7 @@ mod tests {
             "sync create nightly --from hq --table orders --schedule yearly",
             "sync create nightly --from hq --table orders --timezone Europe/Berlin",
             "token create --role root --name x",
+            "verify-receipt receipts.json --source-key 11qYAYKxCrfVS",
         ] {
             let words = ["evenkeel"].into_iter().chain(line.split_whitespace());
             assert!(Arguments::try_parse_from(words).is_err(), "{line}");

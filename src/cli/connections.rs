@@ -8,7 +8,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::fields::{at, granted, number, shown, text};
 use crate::cli::print::{Column, Output};
-use crate::cli::{grants, resolve};
+use crate::cli::{grants, receipts, resolve};
 
 const COLUMNS: [Column; 8] = [
     ("name", |row| text(row, "name").to_owned()),
@@ -46,6 +46,16 @@ pub(super) async fn run(
             let row = resolve::connection(&client, &id).await?;
             let grant = grants::approved(context, &row, given)?;
             approve(&client, output, &row, grant, unproved).await?;
+        }
+        ConnectionCommand::Receipts { id, table, limit } => {
+            let id = id_of(&client, &id).await?;
+            let table = table.map(|table| table.to_string());
+            let filters: Vec<_> = table
+                .iter()
+                .map(|table| ("table", table.as_str()))
+                .collect();
+            let path = ["connections", &id, "receipts"];
+            return receipts::print(output, &client.list(&path, &filters, limit).await?);
         }
         ConnectionCommand::Reject { id } => act(&client, output, &id, "reject", json!({})).await?,
         ConnectionCommand::Suspend { id, reason } => {

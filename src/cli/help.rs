@@ -50,6 +50,18 @@ Tables named together are written parents first, whatever the order they are nam
 Ctrl-C ends the waiting, not the run. What cannot be reached is tried again for 15 minutes (runs.give_up_after).
 Example: evenkeel pull berlin customers orders=berlin_orders --create";
 
+/// Below `runs receipt --help` and `connections receipts --help`.
+pub(super) const RECEIPTS: &str = "\
+There is one for each table that was proved with a peer that signs; both sites keep it (receipts.keep). Exit code 1 when
+there is none.
+Example: evenkeel runs receipt 0193 > receipts.json && evenkeel verify-receipt receipts.json";
+
+/// Below `verify-receipt --help`.
+pub(super) const VERIFY_RECEIPT: &str = "\
+Needs no daemon. Exit codes: 0 all receipts hold; 1 one does not; 2 the file has none.
+Without the two keys it shows that the keys it names signed, not whose they are: each site's administrator sees them in
+`evenkeel connections show ID` (receipt_keys). What a receipt says is in docs/receipts.md.";
+
 /// Below `sync create --help` and `sync edit --help`.
 pub(super) const SYNC: &str = "\
 A time of day that the clock skips in spring comes at the moment it jumps, one that it shows twice in autumn comes the

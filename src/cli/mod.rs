@@ -1,7 +1,7 @@
 //! What a person types: one file per command group, all talking to the daemon through the admin API.
 //!
 //! `arguments` parses, `context` finds the daemon, `client` speaks to it, `print` alone writes to stdout.
-//! Only `serve`, `config`, `token` and `demo` do without a running daemon.
+//! Only `serve`, `config`, `token`, `verify-receipt` and `demo` do without a running daemon.
 
 mod arguments;
 mod client;
@@ -20,6 +20,7 @@ mod password;
 mod print;
 mod progress;
 mod pull;
+mod receipts;
 mod report;
 mod request;
 mod resolve;
@@ -83,6 +84,7 @@ async fn dispatch(arguments: Arguments, output: Output) -> anyhow::Result<Exit> 
         Command::Pull(arguments) => pull::run(&context, arguments).await,
         Command::Sync(command) => sync::run(&context, *command).await,
         Command::Runs { command } => runs::run(&context, command).await,
+        Command::VerifyReceipt(arguments) => receipts::verify(output, &arguments),
         Command::Settings { command } => settings::run(&context, command).await,
         Command::Status => status::run(&context).await,
         Command::Doctor => doctor::run(&context).await,

@@ -29,7 +29,7 @@ pub(super) async fn report(client: &Client, output: Output, run: &Value) -> anyh
     }
     match text(run, "status") {
         "completed" => {
-            output.note(proof(run));
+            output.note(&proof(run));
             Ok(Exit::Done)
         }
         status => Err(Failure::told(verdict(run, status)).into()),
@@ -105,17 +105,27 @@ fn verdict(run: &Value, status: &str) -> String {
     }
 }
 
-/// What a completed run proved.
-fn proof(run: &Value) -> &'static str {
+/// What a completed run proved, which its mode says.
+fn proof(run: &Value) -> String {
     let proved = |table: &Value| at(table, "proved_equal").and_then(Value::as_bool);
     let tables = list(run, "tables");
     if tables.iter().any(|table| proved(table) == Some(false)) {
-        "applied; the two sides differ"
-    } else if tables.iter().any(|table| proved(table).is_none()) {
-        "applied, not yet verified"
-    } else {
-        "proved equal"
+        return "applied; the two sides differ".to_owned();
     }
+    if tables.iter().any(|table| proved(table).is_none()) {
+        return "applied; nothing proves it, since the peer does not sign".to_owned();
+    }
+    let words = match text(run, "sync_mode") {
+        "insert" => "proved: every key of the source is here",
+        "update" => "proved equal: every row that both sides have",
+        "upsert" => "proved equal: every row of the source is here",
+        _ => "proved equal",
+    };
+    let left = match number(run, "changes.conflicts") {
+        0 => String::new(),
+        rows => format!(", but for {} rows that differ and stay", grouped(rows)),
+    };
+    format!("{words}{left} (evenkeel runs receipt {})", text(run, "id"))
 }
 
 #[cfg(test)]
@@ -142,19 +152,36 @@ mod tests {
 
     #[test]
     fn a_completed_run_claims_no_more_than_it_proved() {
-        let run = |proved: [Value; 2]| {
+        let run = |mode: &str, conflicts: u64, proved: [Value; 2]| {
             let [a, b] = proved;
-            json!({"tables": [{"proved_equal": a}, {"proved_equal": b}]})
+            let tables = json!([{"proved_equal": a}, {"proved_equal": b}]);
+            json!({"id": "7", "sync_mode": mode, "changes": {"conflicts": conflicts}, "tables": tables})
         };
-        assert_eq!(
-            proof(&run([Value::Null, true.into()])),
-            "applied, not yet verified"
-        );
-        assert_eq!(proof(&run([true.into(), true.into()])), "proved equal");
-        assert_eq!(
-            proof(&run([Value::Null, false.into()])),
-            "applied; the two sides differ"
-        );
+        let yes = || Value::from(true);
+        for (run, expected) in [
+            (
+                run("upsert", 0, [Value::Null, yes()]),
+                "applied; nothing proves it, since the peer does not sign",
+            ),
+            (
+                run("upsert", 0, [Value::Null, false.into()]),
+                "applied; the two sides differ",
+            ),
+            (
+                run("mirror", 0, [yes(), yes()]),
+                "proved equal (evenkeel runs receipt 7)",
+            ),
+            (
+                run("upsert", 0, [yes(), yes()]),
+                "proved equal: every row of the source is here (evenkeel runs receipt 7)",
+            ),
+            (
+                run("insert", 1_200, [yes(), yes()]),
+                "proved: every key of the source is here, but for 1,200 rows that differ and stay (evenkeel runs receipt 7)",
+            ),
+        ] {
+            assert_eq!(proof(&run), expected);
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `runs`: the history, one run, its quarantined rows; asking a run to stop, and letting a failure be.
+//! `runs`: the history, one run, its quarantined rows and receipts; asking a run to stop, and letting a failure be.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::fields::{at, list, moment, number, optional_number, shown, text};
 use crate::cli::print::{Column, grouped, spanned};
-use crate::cli::{connections, resolve};
+use crate::cli::{connections, receipts, resolve};
 
 const SHOWN: usize = 50;
 
@@ -79,6 +79,11 @@ pub(super) async fn run(context: &Context, command: Option<RunCommand>) -> anyho
                 output.object(&run)?;
             }
             output.note("`evenkeel status` tells of it no more; what it left undone stays undone.");
+        }
+        Some(RunCommand::Receipt { id }) => {
+            let id = resolve::run(&client, &id).await?;
+            let path = ["runs", &id, "receipts"];
+            return receipts::print(output, &client.list(&path, &[], usize::MAX).await?);
         }
         Some(RunCommand::Errors { id }) => {
             let id = resolve::run(&client, &id).await?;

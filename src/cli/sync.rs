@@ -14,12 +14,13 @@ use crate::cli::{connections, pull, resolve};
 use crate::model::filter::Filter;
 use crate::model::schedule::Schedule;
 
-const SYNCS: [Column; 6] = [
+const SYNCS: [Column; 7] = [
     ("name", |sync| text(sync, "name").to_owned()),
     ("status", |sync| text(sync, "status").to_owned()),
     ("tables", tables),
     ("schedule", schedule),
     ("last synced", |sync| moment(sync, "last_synced_at")),
+    ("proved equal", |sync| moment(sync, "proved_equal_at")),
     ("next", |sync| moment(sync, "next_sync_at")),
 ];
 

@@ -22,8 +22,8 @@ use crate::config::reader::{
 use crate::config::sessions::{read_compare, read_sessions};
 use crate::config::tls::{Files, read_ca_file, read_tls};
 use crate::config::{
-    Admin, Apply, Config, Grants, Loaded, Log, Outgoing, Peer, Quarantine, Runs, Server, Site,
-    State,
+    Admin, Apply, Config, Grants, Loaded, Log, Outgoing, Peer, Quarantine, Receipts, Runs, Server,
+    Site, State,
 };
 use crate::model::grant::Withheld;
 use crate::model::url::PeerUrl;
@@ -161,6 +161,9 @@ fn build(mut reader: Reader, files: Files) -> Result<Loaded, ConfigFaults> {
             number(value, &(0..=1_000_000))
         }),
     };
+    let receipts = Receipts {
+        keep: span(&mut reader, "receipts.keep"),
+    };
     let log = read_log(&mut reader);
     let live = read_live(&mut reader);
     let ((site, state), finished) = finish(site.zip(state), reader.finish())?;
@@ -181,6 +184,7 @@ fn build(mut reader: Reader, files: Files) -> Result<Loaded, ConfigFaults> {
             sessions,
             apply,
             quarantine,
+            receipts,
             log,
         },
         live: Live {

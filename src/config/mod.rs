@@ -76,6 +76,7 @@ pub struct Config {
     pub sessions: Sessions,
     pub apply: Apply,
     pub quarantine: Quarantine,
+    pub receipts: Receipts,
     pub log: Log,
 }
 
@@ -207,6 +208,13 @@ pub struct Apply {
 #[expect(missing_docs, reason = "explained in config/evenkeel.toml")]
 pub struct Quarantine {
     pub max_rows: usize,
+}
+
+/// `[receipts]`
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "explained in config/evenkeel.toml")]
+pub struct Receipts {
+    pub keep: Duration,
 }
 
 /// `[log]`, but for its level.

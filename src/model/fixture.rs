@@ -59,6 +59,7 @@ pub(super) fn sync(connection: &Connection, tables: &[&str]) -> SyncDefinition {
         updated_at: now(),
         active_since: Some(now()),
         last_synced_at: None,
+        proved_equal_at: None,
         last_run_id: None,
         next: None,
     }

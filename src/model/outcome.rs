@@ -82,14 +82,30 @@ pub fn outcomes(run: &Run, now: Timestamp) -> Vec<Outcome> {
         .collect()
 }
 
-/// Without a proof only a difference is certain: rows that were left as they are.
+/// What was proved, but for rows of the source that the rules left out; without a proof only a difference is certain.
 fn comparison(table: &RunTable) -> Option<Comparison> {
     let done = table.status != RunStatus::Failed;
     let changes = &table.changes;
     let left = table.rows_failed + changes.skipped + changes.moved + changes.conflicts;
     match table.proved_equal {
-        Some(true) => Some(Comparison::Equal),
-        Some(false) => Some(Comparison::Different),
+        Some(true) if left == 0 => Some(Comparison::Equal),
+        Some(_) => Some(Comparison::Different),
         None => (done && left > 0).then_some(Comparison::Different),
     }
 }
+
+/// Since when all tables of `run` are known to have been equal: the oldest of their proofs. `None`: not all of them were
+/// proved.
+#[must_use]
+pub fn proved_equal_at(run: &Run) -> Option<Timestamp> {
+    let ordered = run.order.destinations();
+    let proofs = ordered.iter().map(|name| {
+        let mut tables = run.tables.iter();
+        tables.find(|table| table.table == *name)?.proved_at
+    });
+    // An earlier one is less, but none at all is the least.
+    proofs.min().flatten()
+}
+
+#[cfg(test)]
+mod tests;

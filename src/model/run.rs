@@ -199,6 +199,9 @@ pub struct RunTable {
     pub drift_before: Option<u64>,
     /// `null`: cannot be or is not yet proved.
     pub proved_equal: Option<bool>,
+    /// When it was proved equal.
+    #[serde(default)]
+    pub proved_at: Option<Timestamp>,
     /// The tally's root.
     pub root: Option<String>,
     /// Why it failed.
@@ -220,6 +223,7 @@ impl RunTable {
             bytes_on_wire: 0,
             drift_before: None,
             proved_equal: None,
+            proved_at: None,
             root: None,
             error: None,
         }

@@ -58,6 +58,8 @@ pub struct SyncDefinition {
     pub active_since: Option<Timestamp>,
     /// When a run last came through, though it may have left rows out.
     pub last_synced_at: Option<Timestamp>,
+    /// Since when all its tables are known to have been equal; forgotten when what it pulls is changed.
+    pub proved_equal_at: Option<Timestamp>,
     /// Its newest run.
     pub last_run_id: Option<RunId>,
     /// Its next time; `None` unless it is active and has a schedule.

@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 
 use crate::model::id::ConnectionId;
-use crate::model::outcome::outcomes;
+use crate::model::outcome::{outcomes, proved_equal_at};
 use crate::model::run::{Run, RunError, RunStatus, RunTable};
 use crate::model::sync::Consequence;
 use crate::model::table::TableName;
@@ -70,6 +70,26 @@ macro_rules! follow {
                 .execute(&mut *$tx)
                 .await?;
             }
+        }
+    };
+}
+
+/// Notes with the sync of a run that it proved all its tables; one that a person changed since is another.
+macro_rules! note_proof {
+    ($tx:expr, $run:expr) => {
+        if let (Some(sync), Some(at)) = ($run.sync_id, proved_equal_at($run)) {
+            sqlx::query(
+                "update sync
+                set proved_equal_at = $2
+                where id = $1
+                  and updated_at <= $3
+                  and coalesce(proved_equal_at, $2) <= $2",
+            )
+            .bind(sync.to_string())
+            .bind(micros(at))
+            .bind(micros($run.created_at))
+            .execute(&mut *$tx)
+            .await?;
         }
     };
 }
@@ -207,6 +227,7 @@ impl Store {
                     note_outcome!(outcome, &mut *tx);
                 }
                 follow!(tx, run, consequence, now);
+                note_proof!(tx, run);
             }
             tx.commit().await?;
         });

@@ -23,8 +23,8 @@ use crate::wire::signing::ReceiptKey;
 
 /// Bytes of one receipt's terms: room for 1,600 columns, not for filters without end.
 const MAX_TERMS_BYTES: usize = 128 << 10;
-/// Characters of a read point.
-const MAX_READ_POINT: usize = 200;
+/// Characters of a read point: a server may name thousands of transactions.
+const MAX_READ_POINT: usize = 16 << 10;
 /// Receipts that one session may end with.
 const MAX_RECEIPTS: usize = 1_000;
 /// What one connection may have this site keep within a day: a peer fills no disk with them.
@@ -239,8 +239,13 @@ fn judge(
 /// Whether what a side calls itself and its moment can be shown to people as it is.
 fn is_plain(side: &Side) -> bool {
     let is_named = cleaned(&side.site_name).is_some_and(|name| name == side.site_name);
-    let point = &side.read_point;
-    is_named && point.len() <= MAX_READ_POINT && !point.contains(char::is_control)
+    is_named && plain_point(&side.read_point) == side.read_point
+}
+
+/// A read point on one line, cut to its length.
+fn plain_point(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().take(MAX_READ_POINT).map(plain).collect()
 }
 
 /// The receipt of what was proved, signed by this site alone; for `close-session`. `None`: the sums do not add up, the peer
@@ -273,7 +278,7 @@ pub fn sign_as_destination(
             ctx.identity.id,
             here,
             proved.table,
-            proved.read_point,
+            &plain_point(proved.read_point),
             proved.destination,
         ),
         columns: proved.agreed.columns.clone(),
@@ -346,6 +351,23 @@ fn kept(
         kept_at: now,
         receipt: receipt.clone(),
     }
+}
+
+/// Forgets receipts that were kept for as long as `receipts.keep` says.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget_old(ctx: &Ctx, now: Timestamp) -> Result<(), StoreError> {
+    if let Ok(before) = now.checked_sub(ctx.config.receipts.keep) {
+        let forgotten = ctx.store.forget_receipts(before).await?;
+        if forgotten > 0 {
+            tracing::info!(
+                forgotten,
+                "receipts were kept for as long as receipts.keep says"
+            );
+        }
+    }
+    Ok(())
 }
 
 fn of_side(receipt: Receipt, side: Signer) -> Option<SignedBy> {

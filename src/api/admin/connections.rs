@@ -124,9 +124,42 @@ pub(super) async fn list(
     )))
 }
 
+/// A connection with the keys that receipts of it are signed with; null: the peer does not sign.
+#[derive(Serialize)]
+pub(super) struct ShownConnection {
+    #[serde(flatten)]
+    connection: ConnectionView,
+    receipt_keys: Option<ReceiptKeys>,
+}
+
+#[derive(Serialize)]
+struct ReceiptKeys {
+    source: String,
+    destination: String,
+}
+
 /// GET /connections/{id}
-pub(super) async fn show(State(ctx): State<Arc<Ctx>>, Path(text): Path<String>) -> Answer {
-    Ok(Json(find(&ctx, &text).await?.into()))
+pub(super) async fn show(
+    State(ctx): State<Arc<Ctx>>,
+    Path(text): Path<String>,
+) -> Result<Json<ShownConnection>, Problem> {
+    let connection = find(&ctx, &text).await?;
+    let ours = ctx.receipt_key.public();
+    let peers = ctx.store.peer_receipt_key(connection.id).await?;
+    let receipt_keys = peers.map(|peers| match connection.direction {
+        Direction::Sender => ReceiptKeys {
+            source: ours,
+            destination: peers,
+        },
+        Direction::Receiver => ReceiptKeys {
+            source: peers,
+            destination: ours,
+        },
+    });
+    Ok(Json(ShownConnection {
+        connection: connection.into(),
+        receipt_keys,
+    }))
 }
 
 #[derive(Deserialize)]

@@ -6,6 +6,7 @@ mod audit;
 mod connections;
 mod doctor;
 mod pull;
+mod receipts;
 mod request;
 mod runs;
 mod settings;
@@ -44,6 +45,7 @@ fn viewers() -> Router<Arc<Ctx>> {
         .route("/site", get(site::show))
         .route("/connections", get(connections::list))
         .route("/connections/{id}", get(connections::show))
+        .route("/connections/{id}/receipts", get(receipts::of_connection))
         .route("/connections/{id}/tables", get(tables::list))
         .route(
             "/connections/{id}/tables/{table}/schema",
@@ -60,6 +62,7 @@ fn viewers() -> Router<Arc<Ctx>> {
         .route("/runs", get(runs::list))
         .route("/runs/{id}", get(runs::show))
         .route("/runs/{id}/errors", get(runs::errors))
+        .route("/runs/{id}/receipts", get(receipts::of_run))
         .route("/transfers", get(transfers::list))
         .route("/tokens", get(tokens::list))
         .route("/settings", get(settings::show))

@@ -67,6 +67,7 @@ struct RunTableView {
     bytes_on_wire: u64,
     drift_before: Option<u64>,
     proved_equal: Option<bool>,
+    proved_at: Option<Timestamp>,
     root: Option<String>,
     error: Option<RunError>,
 }
@@ -115,6 +116,7 @@ impl From<RunTable> for RunTableView {
             bytes_on_wire: table.bytes_on_wire,
             drift_before: table.drift_before,
             proved_equal: table.proved_equal,
+            proved_at: table.proved_at,
             root: table.root,
             error: table.error,
         }

@@ -20,6 +20,8 @@ pub(super) struct Site {
     version: &'static str,
     engine: Engine,
     state: &'static str,
+    /// With which receipts of this site are checked; base64.
+    receipt_key: String,
     role: Role,
 }
 
@@ -35,6 +37,7 @@ pub(super) async fn show(
         version: env!("CARGO_PKG_VERSION"),
         engine: ctx.driver.engine(),
         state: kind_of_state(ctx.config.state.url.expose()),
+        receipt_key: ctx.receipt_key.public(),
         role: caller.role,
     })
 }

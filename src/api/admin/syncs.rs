@@ -59,7 +59,7 @@ pub(super) struct SyncView {
     last_synced_at: Option<Timestamp>,
     last_run_id: Option<RunId>,
     next_sync_at: Option<Timestamp>,
-    proved_equal_at: Option<()>,
+    proved_equal_at: Option<Timestamp>,
     /// Since when it is late; null: it is not.
     late_since: Option<Timestamp>,
 }
@@ -100,7 +100,7 @@ impl SyncView {
             last_synced_at: sync.last_synced_at,
             last_run_id: sync.last_run_id,
             next_sync_at: sync.next.map(|next| next.starts_at),
-            proved_equal_at: None,
+            proved_equal_at: sync.proved_equal_at,
             name: sync.name,
             description: sync.description,
             schedule: sync.schedule,

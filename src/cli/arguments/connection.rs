@@ -78,6 +78,18 @@ pub enum ConnectionCommand {
         #[arg(long)]
         unproved: bool,
     },
+    /// Print what both sites signed of its tables, newest first, one JSON object a line
+    #[command(after_help = help::RECEIPTS)]
+    Receipts {
+        /// Its name or id
+        id: String,
+        /// Only of this table, as it is called here
+        #[arg(long)]
+        table: Option<TableName>,
+        /// Receipts at most
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        limit: usize,
+    },
     /// Turn a pending connection down
     Reject {
         /// Its name or id

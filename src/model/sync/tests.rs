@@ -45,6 +45,7 @@ fn sync(schedule: &str, zone: &str, now: Timestamp) -> SyncDefinition {
         updated_at: now,
         active_since: Some(now),
         last_synced_at: None,
+        proved_equal_at: None,
         last_run_id: None,
         next: None,
     }

@@ -45,7 +45,7 @@ macro_rules! select_sync {
         concat!(
             "select id, name, description, connection_id, instructions, schedule, max_age, status,
                 status_error, created_by, created_at, updated_at, active_since, last_synced_at,
-                last_run_id, next_planned_at, next_sync_at
+                last_run_id, next_planned_at, next_sync_at, proved_equal_at
             from sync ",
             $rest
         )
@@ -169,6 +169,9 @@ impl Store {
                     connection_id = $4,
                     instructions = $5,
                     schedule = $6,
+                    proved_equal_at = case
+                        when connection_id = $4 and instructions = $5 then proved_equal_at
+                    end,
                     max_age = $7,
                     status = $8,
                     status_error = $9,
@@ -340,6 +343,7 @@ fn read(row: Row) -> Result<SyncDefinition, StoreError> {
         updated_at: record.time("updated_at")?,
         active_since: record.optional_time("active_since")?,
         last_synced_at: record.optional_time("last_synced_at")?,
+        proved_equal_at: record.optional_time("proved_equal_at")?,
         last_run_id: record.optional_parsed("last_run_id")?,
         next: planned_at
             .zip(starts_at)

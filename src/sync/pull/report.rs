@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::engine::driver::ApplyProgress;
@@ -111,5 +112,8 @@ pub(super) fn edit_table(run: &mut Run, pull: &TablePull, edit: impl FnOnce(&mut
     let of_this = |table: &&mut RunTable| table.table == pull.target.name;
     if let Some(table) = run.tables.iter_mut().find(of_this) {
         edit(table);
+        let is_proved = table.proved_equal == Some(true);
+        let first = || Some(Timestamp::now());
+        table.proved_at = table.proved_at.or_else(first).filter(|_| is_proved);
     }
 }

@@ -151,8 +151,10 @@ impl Work {
             scope: self.scope.clone(),
             left_here: rows(proof.left.here),
             left_there: rows(proof.left.there),
-            skipped: proof.changes.skipped,
-            conflicts: proof.changes.conflicts,
+            // A row that was merged, and is still another than the source's, stays so from now on.
+            skipped: proof.left.there.rows,
+            conflicts: proof.changes.conflicts
+                + proof.left.there.rows.saturating_sub(proof.changes.skipped),
         }
     }
 

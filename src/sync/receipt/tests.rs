@@ -156,7 +156,7 @@ fn nothing_is_signed_that_the_session_did_not_see() {
             terms.destination.read_point = "\u{1b}[2J".to_owned();
         }),
         (other("destination"), &|terms| {
-            terms.destination.read_point = "9".repeat(201);
+            terms.destination.read_point = "9".repeat((16 << 10) + 1);
         }),
         (other("time"), &|terms| {
             terms.proved_at = at("2026-11-21T19:58:59Z");

@@ -93,6 +93,7 @@ pub async fn create(ctx: &Ctx, new: NewSync, actor: &Actor) -> Result<SyncDefini
         updated_at: now,
         active_since: (new.status == SyncStatus::Active).then_some(now),
         last_synced_at: None,
+        proved_equal_at: None,
         last_run_id: None,
         next: None,
     };

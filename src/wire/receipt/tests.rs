@@ -113,6 +113,13 @@ fn sums_that_do_not_add_up_are_told_although_both_signed() {
     round["destination"]["at"]["rows"] = json!(u64::MAX);
     round["left_there"]["rows"] = json!(14);
     assert_eq!(receipt(&round).check([None, None]), Err(ReceiptFault::Sums));
+    let mut hidden = terms();
+    hidden["left_here"] = json!(Rows::of(RowSum { rows: 0, sum: 1 }));
+    hidden["destination"]["at"]["rows"] = json!(9);
+    assert_eq!(
+        receipt(&hidden).check([None, None]),
+        Err(ReceiptFault::Sums)
+    );
     let mut unknown = terms();
     unknown["valid"] = json!(true);
     let fault = receipt(&unknown).check([None, None]).unwrap_err();

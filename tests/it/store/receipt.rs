@@ -4,10 +4,13 @@ use std::slice::from_ref;
 
 use evenkeel::base::secret::Secret;
 use evenkeel::model::id::{ConnectionId, ReceiptId, RunId};
+use evenkeel::model::run::{RunStatus, RunTable, SyncMode};
+use evenkeel::model::sync::{Consequence, SyncDefinition};
 use evenkeel::store::{KeptReceipt, ListPage, ReceiptFilter, Store};
 use evenkeel::wire::receipt::{Receipt, Signer, sign};
 use evenkeel::wire::signing::ReceiptKey;
 
+use super::sync::{read, run_of, stored_sync};
 use super::{State, at, on_both_stores, stored_connection, table};
 
 on_both_stores!(
@@ -15,6 +18,7 @@ on_both_stores!(
     a_receipt_that_is_told_twice_is_kept_once_and_never_replaced,
     receipts_are_forgotten_when_their_time_is_over,
     a_connection_whose_peer_announced_no_key_has_none,
+    a_sync_knows_since_when_all_its_tables_are_equal,
 );
 
 fn receipt(connection: ConnectionId, run: RunId, name: &str, kept: i64) -> KeptReceipt {
@@ -140,4 +144,50 @@ async fn a_connection_whose_peer_announced_no_key_has_none(state: State) {
     assert_eq!(store.peer_receipt_key(berlin).await.unwrap(), None);
     let unknown = ConnectionId::generate();
     assert_eq!(store.peer_receipt_key(unknown).await.unwrap(), None);
+}
+
+async fn a_sync_knows_since_when_all_its_tables_are_equal(state: State) {
+    let store = state.open().await;
+    let sync = stored_sync(&store, "nightly", &["orders", "items"]).await;
+    let known = async || read(&store, sync.id).await.proved_equal_at;
+    let end = async |made: i64, proofs: [Option<i64>; 2]| {
+        let mut run = run_of(&sync, None);
+        (run.order, run.created_at) = (sync.order.clone(), at(made));
+        run.tables = ["orders", "items"]
+            .map(|name| RunTable::waiting(table(name)))
+            .into();
+        for (table, proof) in run.tables.iter_mut().zip(proofs) {
+            (table.proved_at, table.status) = (proof.map(at), RunStatus::Completed);
+        }
+        store.insert_run(&run).await.unwrap();
+        store.start_run(run.id, at(made)).await.unwrap();
+        run.status = RunStatus::Completed;
+        let ended = store.finish_run(&run, Consequence::CameThrough, at(made + 9));
+        ended.await.unwrap();
+    };
+    end(2, [Some(5), None]).await;
+    assert_eq!(known().await, None);
+    end(12, [Some(15), Some(14)]).await;
+    assert_eq!(known().await, Some(at(14)));
+    end(22, [None, Some(25)]).await;
+    assert_eq!(known().await, Some(at(14)));
+
+    let change = async |change: &dyn Fn(&mut SyncDefinition)| {
+        let mut changed = read(&store, sync.id).await;
+        changed.updated_at = at(30);
+        change(&mut changed);
+        assert_eq!(store.update_sync(&changed).await.unwrap(), None);
+    };
+    change(&|sync| sync.name = "every night".to_owned()).await;
+    assert_eq!(known().await, Some(at(14)), "its tables are the same");
+    end(29, [Some(31), Some(31)]).await;
+    assert_eq!(
+        known().await,
+        Some(at(14)),
+        "that run was of the sync before it was changed"
+    );
+    end(32, [Some(33), Some(34)]).await;
+    assert_eq!(known().await, Some(at(33)));
+    change(&|sync| sync.order.sync_mode = SyncMode::Mirror).await;
+    assert_eq!(known().await, None, "other rules prove other things");
 }

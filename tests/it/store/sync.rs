@@ -54,6 +54,7 @@ pub(super) fn new_sync(name: &str, connection: ConnectionId, tables: &[&str]) ->
         updated_at: at(1),
         active_since: Some(at(1)),
         last_synced_at: None,
+        proved_equal_at: None,
         last_run_id: None,
         next: Some(planned(10)),
     }
