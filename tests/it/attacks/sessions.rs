@@ -27,7 +27,7 @@ fn giving() -> (Site, Receiver) {
         .start();
     let grant = json!({
         "tables": ["notes", "people"],
-        "columns": {"people": {"id": "pseudonym", "name": "allow"}},
+        "columns": {"people": {"id": {"pseudonym": "person"}, "name": "allow"}},
         "row_filter": {"people": {"column": "salary", "op": ">", "value": 2000}},
     });
     let taker = Receiver::of(&site, "hamburg", grant);
