@@ -4,8 +4,6 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::Bytes;
-
 use crate::engine::EngineError;
 use crate::engine::driver::{BATCH_BYTES, Flow, RowStream};
 use crate::engine::tally::{Tally, TallyError};
@@ -37,7 +35,7 @@ pub enum ScanError {
         /// From 1.
         field: usize,
         /// The row as it is given to the other side: its key is told where that is known to be its to see.
-        row: Bytes,
+        row: Box<[u8]>,
         /// Why.
         source: InvalidValue,
     },
@@ -113,7 +111,7 @@ impl Scan {
     }
 }
 
-fn nth(batch: &RowBatch, row: usize) -> Bytes {
+fn nth(batch: &RowBatch, row: usize) -> Box<[u8]> {
     let tuple = batch.tuples().nth(row).and_then(Result::ok);
-    tuple.map_or_else(Bytes::new, |tuple| batch.data.slice_ref(tuple))
+    tuple.unwrap_or_default().into()
 }

@@ -81,7 +81,7 @@ impl Sending {
         recipient: Recipient,
     ) -> (Self, mpsc::Receiver<Bytes>) {
         let table = recipient.view.table.name.clone();
-        let transfer = history::begun(&recipient.connection, table);
+        let transfer = history::begun(recipient.connection.id, table, Timestamp::now());
         history::insert(ctx, &transfer).await;
         ctx.usage.begin(recipient.connection.id);
         let (out, pieces) = mpsc::channel(PIECES);

@@ -25,6 +25,7 @@ use crate::base::secret::{SecretError, new_token};
 use crate::model::id::ConnectionId;
 use crate::sync::serve::life::Ending;
 use crate::sync::serve::session_fault::SessionFault;
+use crate::sync::serve::sessions::scan::{Disk, Shared};
 use crate::sync::serve::sessions::session::Session;
 use crate::wire::session::SessionClosed;
 
@@ -49,7 +50,7 @@ const ANSWERS: usize = 2;
 pub struct Sessions {
     entries: Mutex<HashMap<String, Entry>>,
     endings: Mutex<BTreeMap<Ending, u64>>,
-    scans: Arc<Semaphore>,
+    scans: Shared,
     answers: Semaphore,
 }
 
@@ -83,7 +84,10 @@ impl Default for Sessions {
         Self {
             entries: Mutex::default(),
             endings: Mutex::default(),
-            scans: Arc::new(Semaphore::new(SCANS)),
+            scans: Shared {
+                turns: Arc::new(Semaphore::new(SCANS)),
+                disk: Disk::default(),
+            },
             answers: Semaphore::new(ANSWERS),
         }
     }

@@ -38,8 +38,66 @@ pub(super) struct Scan {
 #[derive(Clone, Debug)]
 enum State {
     UnderWay,
-    Done(Arc<Tally>),
+    Done(Arc<Kept>),
     Failed(SessionFault),
+}
+
+/// A tally, and what it takes of the disk.
+#[derive(Debug)]
+struct Kept {
+    tally: Arc<Tally>,
+    _share: DiskShare,
+}
+
+/// What tallies have taken of the disk, all together.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Disk(Arc<AtomicU64>);
+
+/// What one tally may take of it, or has taken; given back when dropped.
+#[derive(Debug)]
+struct DiskShare {
+    of: Disk,
+    bytes: u64,
+}
+
+impl Disk {
+    /// Half of what is left of `all`: so one scan leaves room for another.
+    fn share(&self, all: u64) -> DiskShare {
+        let share = |used: u64| all.saturating_sub(used) / 2;
+        let taken = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                Some(used.saturating_add(share(used)))
+            });
+        DiskShare {
+            of: self.clone(),
+            // It is always taken.
+            bytes: taken.map_or(0, share),
+        }
+    }
+}
+
+impl DiskShare {
+    /// Gives back what was not needed.
+    fn keep(&mut self, bytes: u64) {
+        let back = self.bytes.saturating_sub(bytes);
+        self.of.0.fetch_sub(back, Ordering::Relaxed);
+        self.bytes -= back;
+    }
+}
+
+impl Drop for DiskShare {
+    fn drop(&mut self) {
+        self.keep(0);
+    }
+}
+
+/// What scans share.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    /// So many are made at once.
+    pub(super) turns: Arc<Semaphore>,
+    pub(super) disk: Disk,
 }
 
 /// What a scan needs.
@@ -54,21 +112,21 @@ pub(super) struct Work {
 
 impl Scan {
     /// Begins one; it waits for its turn, and ends when the session does.
-    pub(super) fn begin(ctx: &Arc<Ctx>, turns: &Arc<Semaphore>, work: Work) -> Arc<Self> {
+    pub(super) fn begin(ctx: &Arc<Ctx>, shared: &Shared, work: Work) -> Arc<Self> {
         let scan = Arc::new(Self {
             rows: AtomicU64::new(0),
             state: watch::Sender::new(State::UnderWay),
         });
-        let (owned, turns) = (Arc::clone(&scan), Arc::clone(turns));
-        let budget = budget(ctx.config.compare, ctx.config.folder().to_owned());
+        let (owned, shared) = (Arc::clone(&scan), shared.clone());
+        let (compare, folder) = (ctx.config.compare, ctx.config.folder().to_owned());
         ctx.tasks.spawn("tally", async move {
             let life = work.life.clone();
             let tallied = tokio::select! {
                 ending = life.over() => Err(SessionFault::of(ending)),
-                tallied = owned.work(&turns, work, budget) => tallied,
+                tallied = owned.work(&shared, work, (compare, folder)) => tallied,
             };
             owned.state.send_replace(match tallied {
-                Ok(tally) => State::Done(Arc::new(tally)),
+                Ok(kept) => State::Done(Arc::new(kept)),
                 Err(fault) => State::Failed(fault),
             });
         });
@@ -77,15 +135,21 @@ impl Scan {
 
     async fn work(
         self: &Arc<Self>,
-        turns: &Semaphore,
+        shared: &Shared,
         work: Work,
-        budget: SpoolBudget,
-    ) -> Result<Tally, SessionFault> {
+        (compare, folder): (Compare, PathBuf),
+    ) -> Result<Kept, SessionFault> {
         let failed = || SessionFault::Table {
             code: StreamFaultCode::ReadFailed.as_str(),
             words: read_failed(),
         };
-        let turn = turns.acquire().await.map_err(|_| failed())?;
+        let turn = shared.turns.acquire().await.map_err(|_| failed())?;
+        let mut share = shared.disk.share(compare.spool);
+        let budget = SpoolBudget {
+            memory: compare.memory / SCANS,
+            disk: share.bytes,
+            folder,
+        };
         let Work {
             snapshot,
             selection,
@@ -108,7 +172,12 @@ impl Scan {
         let settled = tokio::task::spawn_blocking(move || tally.settle(KEPT).map(|()| tally));
         let tally = settled.await.map_err(|_| failed())?;
         drop(turn);
-        tally.map_err(|err| tally_fault(&contract, err))
+        let tally = tally.map_err(|err| tally_fault(&contract, err))?;
+        share.keep(tally.on_disk());
+        Ok(Kept {
+            tally: Arc::new(tally),
+            _share: share,
+        })
     }
 
     /// Rows so far.
@@ -128,20 +197,11 @@ impl Scan {
         let is_over = |state: &State| !matches!(state, State::UnderWay);
         let over = tokio::time::timeout(patience, state.wait_for(is_over)).await;
         match over.map(|over| over.map(|state| state.clone())) {
-            Ok(Ok(State::Done(tally))) => Ok(Some(tally)),
+            Ok(Ok(State::Done(kept))) => Ok(Some(Arc::clone(&kept.tally))),
             Ok(Ok(State::Failed(fault))) => Err(fault),
             // The sender cannot be gone: this holds it.
             Ok(Ok(State::UnderWay) | Err(_)) | Err(_) => Ok(None),
         }
-    }
-}
-
-/// A scan's share of what may be taken.
-fn budget(compare: Compare, folder: PathBuf) -> SpoolBudget {
-    SpoolBudget {
-        memory: compare.memory / SCANS,
-        disk: compare.spool,
-        folder,
     }
 }
 
@@ -194,4 +254,22 @@ pub(super) fn tally_fault(contract: &Contract, err: TallyError) -> SessionFault 
     };
     tracing::error!(%err, %table, "a table cannot be compared for a peer");
     SessionFault::Table { code, words }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Disk;
+
+    #[test]
+    fn tallies_never_take_more_of_the_disk_than_there_is_for_all() {
+        let disk = Disk::default();
+        let mut one = disk.share(1_000);
+        let other = disk.share(1_000);
+        assert_eq!((one.bytes, other.bytes), (500, 250));
+        one.keep(100);
+        assert_eq!(disk.share(1_000).bytes, 325);
+        drop((one, other));
+        assert_eq!(disk.share(1_000).bytes, 500);
+        assert_eq!(disk.share(0).bytes, 0);
+    }
 }
