@@ -10,6 +10,7 @@ mod differ;
 mod feed;
 mod found;
 mod meeting;
+mod mirror;
 mod offer;
 mod order;
 mod pages;
@@ -23,13 +24,16 @@ mod table;
 mod whole;
 mod work;
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::connection::{Connection, Direction, Status};
 use crate::model::id::ConnectionId;
+use crate::model::order::TableOrder;
 use crate::model::repair::Repair;
-use crate::model::run::{Apply, Progress, Run, RunStatus, RunTable, SyncMode};
+use crate::model::run::{Apply, ConflictStrategy, Progress, Run, RunStatus, RunTable, SyncMode};
 use crate::remote::{Peer, RemoteError};
 use crate::sync::connections::{existing, heal, note_presence};
 use crate::sync::pull::order::refuse_second_writer;
@@ -39,8 +43,9 @@ use crate::sync::{Actor, Ctx, SyncError};
 use crate::wire::session::AskedTable;
 use crate::wire::signing::{ConnectionKeys, Credentials};
 
+pub(in crate::sync) use mirror::refuse_beside_mirror;
 pub use offer::{OfferedSchema, OfferedTable, offered_records, offered_schema, offered_tables};
-pub use order::{cancel, dismiss, order, plan_creation};
+pub use order::{approve, cancel, dismiss, forget_old, order, plan_creation};
 pub(in crate::sync) use order::{refuse_unclear, stopped, taken};
 
 /// The sender of a run: where to ask, and as whom.
@@ -78,7 +83,7 @@ pub async fn execute(
 ) -> Result<Done, SyncError> {
     let connection = receiver(ctx, run.connection_id).await?;
     // What was ordered when nobody had written yet may come second by now. A sync has claimed its tables.
-    if run.sync_id.is_none() && !run.order.shared {
+    if run.sync_id.is_none() && run.order.apply != Apply::No && !run.order.shared {
         refuse_second_writer(ctx, connection.id, &run.order.destinations()).await?;
     }
     prepare(run);
@@ -109,23 +114,55 @@ async fn proved(
     run: &mut Run,
     keys: &ConnectionKeys,
 ) -> Result<Done, SyncError> {
-    let asked: Vec<AskedTable> = plan::waiting(run)
+    let mut rounds = plan::rounds(run);
+    if rounds.len() > 1 && run.order.apply == Apply::Ask {
+        return Err(refuse_rounds(run));
+    }
+    let mut done = Done::Over;
+    for orders in rounds.drain(..) {
+        done = round(attempt, run, keys, &orders).await?;
+    }
+    Ok(done)
+}
+
+/// The tables of one session.
+async fn round(
+    attempt: &Attempt<'_>,
+    run: &mut Run,
+    keys: &ConnectionKeys,
+    orders: &[TableOrder],
+) -> Result<Done, SyncError> {
+    let (ctx, cancel) = (attempt.ctx, attempt.cancel);
+    let asked: Vec<AskedTable> = orders
+        .iter()
         .map(|order| AskedTable {
             table: order.source_table.clone(),
             filter: order.row_filter.clone(),
         })
         .collect();
-    if asked.is_empty() {
-        return Ok(Done::Over);
-    }
-    let (ctx, cancel) = (attempt.ctx, attempt.cancel);
     let planning = async {
         let session = open(attempt, keys, &asked).await?;
-        let pulls = plan::make(ctx, run, Told::Session(&session)).await?;
+        let pulls = plan::make(ctx, run, orders, Told::Session(&session)).await?;
         Ok((session, pulls))
     };
     let (session, pulls) = or_stopped(ctx, cancel, planning).await?;
     prove::pull(attempt, run, session, pulls).await
+}
+
+/// A person approves one plan of a run.
+fn refuse_rounds(run: &Run) -> SyncError {
+    let mut sources = HashSet::new();
+    let mut orders = run.order.tables.iter();
+    let twice = orders.find(|order| !sources.insert(&order.source_table));
+    let field = "tables";
+    let message = match twice {
+        Some(order) => format!(
+            "{} fills two tables, which are approved one by one: order them apart",
+            order.source_table
+        ),
+        None => "they cannot be approved together".to_owned(),
+    };
+    SyncError::Invalid { field, message }
 }
 
 async fn open<'a>(
@@ -153,7 +190,8 @@ async fn open<'a>(
 async fn unproved(attempt: &Attempt<'_>, run: &mut Run) -> Result<(), SyncError> {
     let (ctx, cancel) = (attempt.ctx, attempt.cancel);
     refuse_what_needs_proof(run)?;
-    let planning = plan::make(ctx, run, Told::Peer(attempt.source));
+    let orders: Vec<TableOrder> = plan::waiting(run).cloned().collect();
+    let planning = plan::make(ctx, run, &orders, Told::Peer(attempt.source));
     let plan = or_stopped(ctx, cancel, planning).await?;
     for pull in &plan {
         table::pull(attempt, run, pull).await?;
@@ -166,6 +204,9 @@ async fn unproved(attempt: &Attempt<'_>, run: &mut Run) -> Result<(), SyncError>
 /// What differs cannot be known of a peer that does not sign, nor may anything be deleted on its word.
 fn refuse_what_needs_proof(run: &Run) -> Result<(), SyncError> {
     let asks = match (run.order.apply, run.order.sync_mode) {
+        (Apply::Yes, _) if run.order.conflict_strategy == ConflictStrategy::Newest => {
+            "which row is newer is told by comparing both"
+        }
         (Apply::Yes, SyncMode::Upsert | SyncMode::Insert | SyncMode::Update) => return Ok(()),
         (Apply::Yes, SyncMode::Mirror) => "a mirror deletes what the peer no longer has",
         (Apply::No | Apply::Ask, _) => "comparing needs the peer's word about all its rows",
