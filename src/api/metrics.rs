@@ -25,6 +25,7 @@ use crate::model::connection::Direction;
 use crate::model::trouble::{Event, Trouble};
 use crate::store::{ListPage, RunFilter, StoreError};
 use crate::sync::healing::Healing;
+use crate::sync::serve::{Ending, Sessions};
 use crate::sync::{Certificates, Ctx, status};
 
 const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -115,6 +116,7 @@ pub(super) async fn show(State(ctx): State<Arc<Ctx>>) -> Response {
     Traffic::of_process().register(&mut registry);
     Healing::of_process().register(&mut registry);
     register_certificates(&ctx.certificates, &mut registry);
+    register_sessions(&ctx.sessions, &mut registry);
     let state = Gauge::<i64>::default();
     match register_state(&ctx, &mut registry, Timestamp::now()).await {
         Ok(()) => drop(state.set(1)),
@@ -144,6 +146,19 @@ fn register_certificates(certificates: &Certificates, registry: &mut Registry) {
         "When the certificate of a listener expires, in seconds since 1970",
         expiry,
     );
+}
+
+/// Every ending is there, so that a rule over one has something to compare with.
+fn register_sessions(sessions: &Sessions, registry: &mut Registry) {
+    let held = Gauge::<i64>::default();
+    held.set(i64::try_from(sessions.held()).unwrap_or(i64::MAX));
+    registry.register("sessions", "Sessions that peers hold", held);
+    let (ended, counted) = (Family::<[Label; 1], Counter>::default(), sessions.endings());
+    for &ending in Ending::ALL {
+        let counter = ended.get_or_create_owned(&[label("ending", ending)]);
+        counter.inc_by(counted.get(&ending).copied().unwrap_or_default());
+    }
+    registry.register("sessions_ended", "Sessions that ended, by why", ended);
 }
 
 async fn register_state(

@@ -12,7 +12,8 @@ use sqlx::{ConnectOptions as _, Connection as _, Database, Pool};
 
 use crate::engine::error::EngineError;
 
-const MAX_CONNECTIONS: u32 = 16;
+/// Eight of streams, eight of sessions and of what they scan, and as many for this site's own work.
+const MAX_CONNECTIONS: u32 = 24;
 const PATIENCE: Duration = Duration::from_secs(8);
 const LONGEST_FAREWELL: Duration = Duration::from_secs(2);
 

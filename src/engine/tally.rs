@@ -88,6 +88,12 @@ impl Tally {
         Ok(self.spool.settle(keep)?)
     }
 
+    /// Bytes that are kept on the disk.
+    #[must_use]
+    pub fn on_disk(&self) -> u64 {
+        self.spool.written()
+    }
+
     /// All rows together.
     #[must_use]
     pub fn total(&self) -> RowSum {

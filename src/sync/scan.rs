@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::engine::EngineError;
-use crate::engine::driver::{Flow, RowStream};
+use crate::engine::driver::{BATCH_BYTES, Flow, RowStream};
 use crate::engine::tally::{Tally, TallyError};
 use crate::model::table::TableName;
 use crate::wire::InvalidValue;
@@ -34,6 +34,8 @@ pub enum ScanError {
         table: TableName,
         /// From 1.
         field: usize,
+        /// The row as it is given to the other side: its key is told where that is known to be its to see.
+        row: Box<[u8]>,
         /// Why.
         source: InvalidValue,
     },
@@ -62,7 +64,7 @@ impl Scan {
         scanned: &AtomicU64,
     ) -> Result<Tally, ScanError> {
         let table = self.table.clone();
-        let mut working = (self, RowWriter::default());
+        let mut working = (self, RowWriter::for_batches_of(BATCH_BYTES));
         loop {
             let batch = match rows.recv().await {
                 Some(Ok(Flow::Rows(batch))) => batch,
@@ -96,9 +98,10 @@ impl Scan {
         let normal = self
             .normal
             .normalise_batch(masked, writer)
-            .map_err(|(_, at, source)| ScanError::Value {
+            .map_err(|(row, at, source)| ScanError::Value {
                 table: self.table.clone(),
                 field: at + 1,
+                row: nth(masked, row),
                 source,
             })?;
         self.tally.add(&normal).map_err(|source| ScanError::Tally {
@@ -106,4 +109,9 @@ impl Scan {
             source,
         })
     }
+}
+
+fn nth(batch: &RowBatch, row: usize) -> Box<[u8]> {
+    let tuple = batch.tuples().nth(row).and_then(Result::ok);
+    tuple.unwrap_or_default().into()
 }

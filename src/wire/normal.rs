@@ -34,7 +34,7 @@ use crate::model::table::{Column, Engine, NeutralType};
 use crate::wire::InvalidValue;
 use crate::wire::convert::{KindMismatch, Sides, conversion, keeps_only_digits_that_count};
 use crate::wire::normal::step::Step;
-use crate::wire::row::{RowBatch, RowWriter, split_tuple};
+use crate::wire::row::{RowBatch, RowWriter, field_count, split_field};
 
 /// What both sides make of a column's values before they hash them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -180,27 +180,32 @@ impl Normal {
         writer: &mut RowWriter,
     ) -> Result<(), (usize, InvalidValue)> {
         let broken = |what: String| (0, InvalidValue::new("row", what));
-        let (fields, rest) = split_tuple(tuple).map_err(|err| (0, err))?;
-        if fields.len() != self.0.len() || !rest.is_empty() {
-            let (found, wanted) = (fields.len(), self.0.len());
+        // Read field by field: a list of them would take memory for every row.
+        let (found, mut rest) = field_count(tuple).map_err(|err| (0, err))?;
+        let wanted = self.0.len();
+        if found != wanted {
             return Err(broken(format!("it has {found} fields instead of {wanted}")));
         }
         let count =
-            u16::try_from(fields.len()).map_err(|_| broken("it has too many fields".to_owned()))?;
+            u16::try_from(found).map_err(|_| broken("it has too many fields".to_owned()))?;
         let before = writer.len();
         writer.begin(count);
-        for (at, (step, field)) in self.0.iter().zip(fields).enumerate() {
-            let put = match field {
-                None => {
-                    writer.field(None);
-                    Ok(())
+        for (at, step) in self.0.iter().enumerate() {
+            let put = match split_field(rest) {
+                Ok((field, after)) => {
+                    rest = after;
+                    put(*step, field, writer).map_err(|err| (at, err))
                 }
-                Some(value) => step.put(value, writer),
+                Err(err) => Err((0, err)),
             };
-            if let Err(err) = put {
+            if put.is_err() {
                 writer.take_back(before);
-                return Err((at, err));
+                return put;
             }
+        }
+        if !rest.is_empty() {
+            writer.take_back(before);
+            return Err(broken("something follows it".to_owned()));
         }
         Ok(())
     }
@@ -240,6 +245,16 @@ impl Normal {
         let step = self.0.get(at);
         step.ok_or_else(|| InvalidValue::new("row", "it has no such field"))?
             .restore(normal)
+    }
+}
+
+fn put(step: Step, field: Option<&[u8]>, writer: &mut RowWriter) -> Result<(), InvalidValue> {
+    match field {
+        None => {
+            writer.field(None);
+            Ok(())
+        }
+        Some(value) => step.put(value, writer),
     }
 }
 

@@ -26,26 +26,41 @@ pub struct RowBatch {
 /// # Errors
 /// When the bytes end early or a length is negative.
 pub fn split_tuple(data: &[u8]) -> Result<(Fields<'_>, &[u8]), InvalidValue> {
-    let (count, mut rest) = data.split_first_chunk::<2>().ok_or_else(cut)?;
-    let count =
-        u16::try_from(i16::from_be_bytes(*count)).map_err(|_| fault("a negative field count"))?;
-    let mut fields = Vec::with_capacity(usize::from(count));
+    let (count, mut rest) = field_count(data)?;
+    let mut fields = Vec::with_capacity(count);
     for _ in 0..count {
-        let (length, after) = rest.split_first_chunk::<4>().ok_or_else(cut)?;
-        rest = match i32::from_be_bytes(*length) {
-            -1 => {
-                fields.push(None);
-                after
-            }
-            length => {
-                let length = usize::try_from(length).map_err(|_| fault("a negative length"))?;
-                let (value, after) = after.split_at_checked(length).ok_or_else(cut)?;
-                fields.push(Some(value));
-                after
-            }
-        };
+        let (field, after) = split_field(rest)?;
+        fields.push(field);
+        rest = after;
     }
     Ok((fields, rest))
+}
+
+/// How many fields the tuple at the front of `data` has, and where they begin.
+///
+/// # Errors
+/// As [`split_tuple`].
+pub fn field_count(data: &[u8]) -> Result<(usize, &[u8]), InvalidValue> {
+    let (count, rest) = data.split_first_chunk::<2>().ok_or_else(cut)?;
+    let count =
+        u16::try_from(i16::from_be_bytes(*count)).map_err(|_| fault("a negative field count"))?;
+    Ok((usize::from(count), rest))
+}
+
+/// Reads one field, of which `None` is NULL, off the front of `data`, and what follows it.
+///
+/// # Errors
+/// As [`split_tuple`].
+pub fn split_field(data: &[u8]) -> Result<(Option<&[u8]>, &[u8]), InvalidValue> {
+    let (length, after) = data.split_first_chunk::<4>().ok_or_else(cut)?;
+    match i32::from_be_bytes(*length) {
+        -1 => Ok((None, after)),
+        length => {
+            let length = usize::try_from(length).map_err(|_| fault("a negative length"))?;
+            let (value, after) = after.split_at_checked(length).ok_or_else(cut)?;
+            Ok((Some(value), after))
+        }
+    }
 }
 
 /// The length in bytes of the tuple at the front of `data`; `None` when it is not all there yet.
@@ -79,27 +94,14 @@ pub fn tuple_length(data: &[u8]) -> Result<Option<usize>, InvalidValue> {
 /// # Errors
 /// When the bytes end early, a length is negative, or there is no such field.
 pub fn field_at(data: &[u8], at: usize) -> Result<Option<&[u8]>, InvalidValue> {
-    let (count, mut rest) = data.split_first_chunk::<2>().ok_or_else(cut)?;
-    if usize::try_from(i16::from_be_bytes(*count)).is_ok_and(|count| at >= count) {
+    let (count, mut rest) = field_count(data)?;
+    if at >= count {
         return Err(fault("it has too few fields"));
     }
-    let mut before = at;
-    loop {
-        let (length, after) = rest.split_first_chunk::<4>().ok_or_else(cut)?;
-        let (value, after) = match i32::from_be_bytes(*length) {
-            -1 => (None, after),
-            length => {
-                let length = usize::try_from(length).map_err(|_| fault("a negative length"))?;
-                let (value, after) = after.split_at_checked(length).ok_or_else(cut)?;
-                (Some(value), after)
-            }
-        };
-        match before.checked_sub(1) {
-            None => return Ok(value),
-            Some(fewer) => before = fewer,
-        }
-        rest = after;
+    for _ in 0..at {
+        rest = split_field(rest)?.1;
     }
+    Ok(split_field(rest)?.0)
 }
 
 fn cut() -> InvalidValue {

@@ -36,6 +36,7 @@ pub async fn decide(
     ctx.store
         .set_local_status(id, status, reason, approved_by, now)
         .await?;
+    ctx.sessions.ask_again(id);
     ctx.audit(
         actor,
         action(decision),
@@ -83,6 +84,7 @@ async fn check_may_be_called(ctx: &Ctx, url: &PeerUrl) -> Result<(), RemoteError
 pub async fn delete(ctx: &Ctx, id: ConnectionId, actor: &Actor) -> Result<(), SyncError> {
     let known = existing(ctx, id).await?;
     ctx.store.mark_deleted(id, Timestamp::now()).await?;
+    ctx.sessions.ask_again(id);
     ctx.audit(
         actor,
         "connection.delete",

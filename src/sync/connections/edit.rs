@@ -60,6 +60,8 @@ pub async fn edit(
             }
             done => done?,
         }
+        // Who reads under a grant that was narrowed must not read on.
+        ctx.sessions.ask_again(id);
         // Another URL has to be proved.
         ctx.janitor.wake();
         ctx.audit(

@@ -255,6 +255,8 @@ fn following(after: u32, root_key: &RootKey, now: Timestamp) -> NextKey {
 }
 
 async fn note_rotated(ctx: &Ctx, known: &Connection, generation: u32, actor: &Actor) {
+    // What they hash with was made of the key before.
+    ctx.sessions.rotate(known.id);
     let detail = Some(format!("generation {generation}"));
     ctx.audit(actor, "connection.rotated", &known.id.to_string(), detail)
         .await;

@@ -165,6 +165,7 @@ async fn follow(
         // What waits for this connection may go on now, or has to end.
         ctx.runner.wake();
         ctx.alerter.wake();
+        ctx.sessions.ask_again(connection.id);
     }
 }
 

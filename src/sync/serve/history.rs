@@ -4,25 +4,24 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::model::connection::Connection;
-use crate::model::id::TransferId;
+use crate::model::id::{ConnectionId, TransferId};
 use crate::model::run::{Changes, RunError, RunStatus, Transfer, TransferDirection};
 use crate::model::table::TableName;
 use crate::sync::Ctx;
 
-/// A transfer to `connection` that begins.
-pub(super) fn begun(connection: &Connection, table: TableName) -> Transfer {
+/// A transfer to the peer of `connection` that began at `started_at`.
+pub(super) fn begun(connection: ConnectionId, table: TableName, started_at: Timestamp) -> Transfer {
     Transfer {
         id: TransferId::generate(),
         direction: TransferDirection::Send,
         run_id: None,
-        connection_id: connection.id,
+        connection_id: connection,
         table,
         status: RunStatus::Running,
         rows: 0,
         bytes_on_wire: 0,
         changes: Changes::default(),
-        started_at: Timestamp::now(),
+        started_at,
         completed_at: None,
         error: None,
     }

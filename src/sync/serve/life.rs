@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::model::word::words;
 use crate::wire::messages::StreamFaultCode;
 
 /// Why a session is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ending {
     /// The peer closed it.
     Closed,
     /// The peer named it no more.
@@ -31,6 +32,13 @@ pub(super) enum Ending {
     Rotated,
     /// This daemon stops.
     Stopping,
+}
+
+words! {
+    Ending {
+        Closed = "closed", Idle = "idle", Held = "held", Yielded = "yielded", Lost = "lost",
+        NotActive = "not_active", GrantChanged = "grant_changed", Rotated = "rotated", Stopping = "stopping",
+    }
 }
 
 impl Ending {

@@ -31,6 +31,7 @@ pub use access::{Admitted, Asking, ClientKind, admit};
 pub use fault::{FilterFault, ServeError};
 pub use filter::{KeyFilter, WantedRows};
 pub use gaps::gaps;
+pub use life::Ending;
 pub use limits::{LimitFault, check_request};
 pub use pull::{PullOrder, PulledRows, pull_rows};
 pub use records::{JsonRows, RecordsPage, given_records, visible_records};

@@ -9,7 +9,7 @@ use crate::sync::serve::fault::ServeError;
 
 /// Of one connection.
 const PER_CONNECTION: usize = 4;
-/// Of all; half of what the site database gives this process.
+/// Of all; a third of what the site database gives this process. Sessions take as much.
 const IN_TOTAL: usize = 8;
 
 /// One entry per running stream.

@@ -58,7 +58,7 @@ pub async fn pull_rows(
 ) -> Result<PulledRows, ServeError> {
     let view = granted_view(ctx, connection, client, name).await?;
     let rows = wanted(&view, order)?;
-    let begun = history::begun(connection, view.table.name.clone());
+    let begun = history::begun(connection.id, view.table.name.clone(), Timestamp::now());
     let read = read(ctx, connection, &view, (rows, form_for(client)), order).await;
     let ended = match &read {
         Ok(pulled) => {

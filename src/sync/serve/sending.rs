@@ -71,6 +71,7 @@ pub(super) struct Sending {
     /// That were sent.
     frames: u32,
     looked_at: Instant,
+    sent_at: Instant,
 }
 
 impl Sending {
@@ -80,7 +81,7 @@ impl Sending {
         recipient: Recipient,
     ) -> (Self, mpsc::Receiver<Bytes>) {
         let table = recipient.view.table.name.clone();
-        let transfer = history::begun(&recipient.connection, table);
+        let transfer = history::begun(recipient.connection.id, table, Timestamp::now());
         history::insert(ctx, &transfer).await;
         ctx.usage.begin(recipient.connection.id);
         let (out, pieces) = mpsc::channel(PIECES);
@@ -93,6 +94,7 @@ impl Sending {
             bytes: 0,
             frames: 0,
             looked_at: Instant::now(),
+            sent_at: Instant::now(),
         };
         (sending, pieces)
     }
@@ -154,24 +156,23 @@ impl Sending {
                 },
                 () = self.out.closed() => return Err(Halt::ClientGone),
                 ending = over(self.recipient.life.as_ref()) => return Err(ended(ending)),
-                () = tokio::time::sleep(EVERY) => None,
+                () = tokio::time::sleep_until(self.sent_at + EVERY) => None,
             };
             if self.looked_at.elapsed() >= EVERY {
                 self.look_at_grant().await?;
             }
-            let pieces = match batch {
-                Some(batch) => {
-                    let pieces = self.gather(framing, batch).await?;
-                    let rows = framing.total().rows.saturating_sub(self.rows);
-                    self.charge(Usage { rows, bytes: 0 }).await?;
-                    self.rows += rows;
-                    pieces
-                }
-                None => {
-                    let payload = json_bytes(&serde_json::json!({"rows": self.rows}));
-                    framing.message(FrameKind::Progress, payload)
-                }
-            };
+            let mut pieces = Vec::new();
+            if let Some(batch) = batch {
+                pieces = self.gather(framing, batch).await?;
+                let rows = framing.total().rows.saturating_sub(self.rows);
+                self.charge(Usage { rows, bytes: 0 }).await?;
+                self.rows += rows;
+            }
+            // Where few of many rows were picked, a long time may pass until a frame is full.
+            if pieces.is_empty() && self.sent_at.elapsed() >= EVERY {
+                let payload = json_bytes(&serde_json::json!({"rows": self.rows}));
+                pieces = framing.message(FrameKind::Progress, payload);
+            }
             self.send(pieces).await?;
         }
     }
@@ -212,12 +213,17 @@ impl Sending {
 
     /// Sends what the day's bounds have room for, or nothing.
     async fn send(&mut self, pieces: Vec<Bytes>) -> Result<(), Halt> {
+        if pieces.is_empty() {
+            return Ok(());
+        }
         let bytes = pieces
             .iter()
             .map(|piece| u64::try_from(piece.len()).unwrap_or(u64::MAX));
         let bytes = bytes.fold(0, u64::saturating_add);
         self.charge(Usage { rows: 0, bytes }).await?;
-        self.pass_on(pieces).await
+        self.pass_on(pieces).await?;
+        self.sent_at = Instant::now();
+        Ok(())
     }
 
     async fn charge(&self, more: Usage) -> Result<(), Halt> {

@@ -58,7 +58,8 @@ impl Contract {
         })
     }
 
-    fn misfit(&self, tuple: &[u8], at: usize, fault: &InvalidValue) -> String {
+    /// A row whose field at `at` has no normal form, told by its key where the peer sees all of the table.
+    pub(super) fn misfit(&self, tuple: &[u8], at: usize, fault: &InvalidValue) -> String {
         let table = &self.table;
         if !self.is_whole {
             return format!(

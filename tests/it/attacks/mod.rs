@@ -9,6 +9,7 @@ mod identity;
 mod introduced;
 mod names;
 mod sender;
+mod sessions;
 mod signing;
 mod state;
 mod stranger;

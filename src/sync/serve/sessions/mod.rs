@@ -15,7 +15,7 @@ mod session;
 mod tally;
 mod watch;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Semaphore;
@@ -25,6 +25,7 @@ use crate::base::secret::{SecretError, new_token};
 use crate::model::id::ConnectionId;
 use crate::sync::serve::life::Ending;
 use crate::sync::serve::session_fault::SessionFault;
+use crate::sync::serve::sessions::scan::{Disk, Shared};
 use crate::sync::serve::sessions::session::Session;
 use crate::wire::session::SessionClosed;
 
@@ -48,7 +49,8 @@ const ANSWERS: usize = 2;
 #[derive(Debug)]
 pub struct Sessions {
     entries: Mutex<HashMap<String, Entry>>,
-    scans: Arc<Semaphore>,
+    endings: Mutex<BTreeMap<Ending, u64>>,
+    scans: Shared,
     answers: Semaphore,
 }
 
@@ -81,7 +83,11 @@ impl Default for Sessions {
     fn default() -> Self {
         Self {
             entries: Mutex::default(),
-            scans: Arc::new(Semaphore::new(SCANS)),
+            endings: Mutex::default(),
+            scans: Shared {
+                turns: Arc::new(Semaphore::new(SCANS)),
+                disk: Disk::default(),
+            },
             answers: Semaphore::new(ANSWERS),
         }
     }
@@ -112,6 +118,16 @@ impl Sessions {
             .values()
             .filter(|entry| !entry.state.is_over())
             .count()
+    }
+
+    /// How many have ended, by why, since the daemon began.
+    #[must_use]
+    pub fn endings(&self) -> BTreeMap<Ending, u64> {
+        self.counted().clone()
+    }
+
+    fn counted(&self) -> MutexGuard<'_, BTreeMap<Ending, u64>> {
+        self.endings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A place for one more of `connection`, that is known until `until`.
@@ -167,9 +183,11 @@ impl Sessions {
     }
 
     fn conclude(&self, session: &Session, ending: Ending, state: State) {
-        if session.end(ending)
-            && let Some(entry) = self.entries().get_mut(&session.name)
-        {
+        if !session.end(ending) {
+            return;
+        }
+        *self.counted().entry(ending).or_default() += 1;
+        if let Some(entry) = self.entries().get_mut(&session.name) {
             entry.state = state;
         }
     }

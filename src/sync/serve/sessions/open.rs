@@ -1,7 +1,7 @@
 //! Opening a session, and keeping it.
 
 use std::collections::HashSet;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
@@ -173,6 +173,7 @@ async fn hold_table(
         agreed: OnceLock::new(),
         scan: OnceLock::new(),
         streamed: OnceLock::new(),
+        told: Mutex::default(),
     };
     Ok((held, words))
 }

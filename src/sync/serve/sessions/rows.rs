@@ -102,6 +102,7 @@ pub async fn open_session_stream(
         life: Some(session.life.clone()),
     };
     let (sending, pieces) = Sending::begin(ctx, recipient).await;
+    held.told().is_streamed = true;
     let name = table.clone();
     ctx.tasks.spawn("send rows", async move {
         let total = sending.run(framing, head, rows).await;

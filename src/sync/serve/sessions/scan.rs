@@ -1,7 +1,6 @@
 //! Scanning a table of a session into its tally, in the background.
 //!
-//! Rows are masked, brought into their normal form and hashed on a thread of their own, a batch at a time. Invariant: a
-//! scan ends as done or failed, whatever happens to it.
+//! Invariant: a scan ends as done or failed, whatever happens to it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,18 +11,18 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::config::Compare;
 use crate::engine::EngineError;
-use crate::engine::driver::{BATCH_BYTES, Flow, RowStream, Selection, Snapshot};
+use crate::engine::driver::{Selection, Snapshot};
 use crate::engine::spool::{SpoolBudget, SpoolError};
 use crate::engine::tally::{Tally, TallyError};
 use crate::sync::Ctx;
+use crate::sync::scan::{Scan as TableScan, ScanError};
 use crate::sync::serve::life::Life;
 use crate::sync::serve::session_fault::SessionFault;
 use crate::sync::serve::sessions::SCANS;
-use crate::sync::serve::sieve::{Contract, Unfit};
+use crate::sync::serve::sieve::Contract;
 use crate::sync::serve::told::{read_failed, told};
 use crate::wire::mask::Mask;
 use crate::wire::messages::StreamFaultCode;
-use crate::wire::row::{RowBatch, RowWriter};
 use crate::wire::tally::TallyKey;
 
 /// What stays in memory of a table that was scanned.
@@ -39,8 +38,66 @@ pub(super) struct Scan {
 #[derive(Clone, Debug)]
 enum State {
     UnderWay,
-    Done(Arc<Tally>),
+    Done(Arc<Kept>),
     Failed(SessionFault),
+}
+
+/// A tally, and what it takes of the disk.
+#[derive(Debug)]
+struct Kept {
+    tally: Arc<Tally>,
+    _share: DiskShare,
+}
+
+/// What tallies have taken of the disk, all together.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Disk(Arc<AtomicU64>);
+
+/// What one tally may take of it, or has taken; given back when dropped.
+#[derive(Debug)]
+struct DiskShare {
+    of: Disk,
+    bytes: u64,
+}
+
+impl Disk {
+    /// Half of what is left of `all`: so one scan leaves room for another.
+    fn share(&self, all: u64) -> DiskShare {
+        let share = |used: u64| all.saturating_sub(used) / 2;
+        let taken = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                Some(used.saturating_add(share(used)))
+            });
+        DiskShare {
+            of: self.clone(),
+            // It is always taken.
+            bytes: taken.map_or(0, share),
+        }
+    }
+}
+
+impl DiskShare {
+    /// Gives back what was not needed.
+    fn keep(&mut self, bytes: u64) {
+        let back = self.bytes.saturating_sub(bytes);
+        self.of.0.fetch_sub(back, Ordering::Relaxed);
+        self.bytes -= back;
+    }
+}
+
+impl Drop for DiskShare {
+    fn drop(&mut self) {
+        self.keep(0);
+    }
+}
+
+/// What scans share.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    /// So many are made at once.
+    pub(super) turns: Arc<Semaphore>,
+    pub(super) disk: Disk,
 }
 
 /// What a scan needs.
@@ -55,21 +112,21 @@ pub(super) struct Work {
 
 impl Scan {
     /// Begins one; it waits for its turn, and ends when the session does.
-    pub(super) fn begin(ctx: &Arc<Ctx>, turns: &Arc<Semaphore>, work: Work) -> Arc<Self> {
+    pub(super) fn begin(ctx: &Arc<Ctx>, shared: &Shared, work: Work) -> Arc<Self> {
         let scan = Arc::new(Self {
             rows: AtomicU64::new(0),
             state: watch::Sender::new(State::UnderWay),
         });
-        let (owned, turns) = (Arc::clone(&scan), Arc::clone(turns));
-        let budget = budget(ctx.config.compare, ctx.config.folder().to_owned());
+        let (owned, shared) = (Arc::clone(&scan), shared.clone());
+        let (compare, folder) = (ctx.config.compare, ctx.config.folder().to_owned());
         ctx.tasks.spawn("tally", async move {
             let life = work.life.clone();
             let tallied = tokio::select! {
                 ending = life.over() => Err(SessionFault::of(ending)),
-                tallied = owned.work(&turns, work, budget) => tallied,
+                tallied = owned.work(&shared, work, (compare, folder)) => tallied,
             };
             owned.state.send_replace(match tallied {
-                Ok(tally) => State::Done(Arc::new(tally)),
+                Ok(kept) => State::Done(Arc::new(kept)),
                 Err(fault) => State::Failed(fault),
             });
         });
@@ -78,44 +135,49 @@ impl Scan {
 
     async fn work(
         self: &Arc<Self>,
-        turns: &Semaphore,
+        shared: &Shared,
         work: Work,
-        budget: SpoolBudget,
-    ) -> Result<Tally, SessionFault> {
+        (compare, folder): (Compare, PathBuf),
+    ) -> Result<Kept, SessionFault> {
         let failed = || SessionFault::Table {
             code: StreamFaultCode::ReadFailed.as_str(),
             words: read_failed(),
         };
-        let turn = turns.acquire().await.map_err(|_| failed())?;
+        let turn = shared.turns.acquire().await.map_err(|_| failed())?;
+        let mut share = shared.disk.share(compare.spool);
+        let budget = SpoolBudget {
+            memory: compare.memory / SCANS,
+            disk: share.bytes,
+            folder,
+        };
         let Work {
             snapshot,
             selection,
             mask,
             contract,
             key,
-            life,
+            ..
         } = work;
         let rows = snapshot.read(selection).await;
         drop(snapshot);
         let rows = rows.map_err(|err| database_fault(&contract, &err))?;
-        let scanned = Arc::clone(self);
-        let worked = tokio::task::spawn_blocking(move || {
-            let tally = Tally::new(key, contract.key_fields(), budget);
-            let scanning = Scanning {
-                mask,
-                contract,
-                life,
-                tally,
-                writer: RowWriter::for_batches_of(BATCH_BYTES),
-            };
-            scanning.run(rows, &scanned.rows)
-        });
-        let tallied = worked.await.unwrap_or_else(|err| {
-            tracing::error!(%err, "a table could not be tallied");
-            Err(failed())
-        });
+        let scan = TableScan {
+            table: contract.table.clone(),
+            mask,
+            normal: contract.normal.clone(),
+            tally: Tally::new(key, contract.key_fields(), budget),
+        };
+        let tallied = scan.run(rows, &self.rows).await;
+        let mut tally = tallied.map_err(|err| scan_fault(&contract, err))?;
+        let settled = tokio::task::spawn_blocking(move || tally.settle(KEPT).map(|()| tally));
+        let tally = settled.await.map_err(|_| failed())?;
         drop(turn);
-        tallied
+        let tally = tally.map_err(|err| tally_fault(&contract, err))?;
+        share.keep(tally.on_disk());
+        Ok(Kept {
+            tally: Arc::new(tally),
+            _share: share,
+        })
     }
 
     /// Rows so far.
@@ -135,7 +197,7 @@ impl Scan {
         let is_over = |state: &State| !matches!(state, State::UnderWay);
         let over = tokio::time::timeout(patience, state.wait_for(is_over)).await;
         match over.map(|over| over.map(|state| state.clone())) {
-            Ok(Ok(State::Done(tally))) => Ok(Some(tally)),
+            Ok(Ok(State::Done(kept))) => Ok(Some(Arc::clone(&kept.tally))),
             Ok(Ok(State::Failed(fault))) => Err(fault),
             // The sender cannot be gone: this holds it.
             Ok(Ok(State::UnderWay) | Err(_)) | Err(_) => Ok(None),
@@ -143,69 +205,25 @@ impl Scan {
     }
 }
 
-/// A scan's share of what may be taken.
-fn budget(compare: Compare, folder: PathBuf) -> SpoolBudget {
-    SpoolBudget {
-        memory: compare.memory / SCANS,
-        disk: compare.spool,
-        folder,
-    }
-}
-
-/// On its thread.
-struct Scanning {
-    mask: Option<Mask>,
-    contract: Arc<Contract>,
-    life: Life,
-    tally: Tally,
-    writer: RowWriter,
-}
-
-impl Scanning {
-    fn run(mut self, mut rows: RowStream, count: &AtomicU64) -> Result<Tally, SessionFault> {
-        loop {
-            if let Some(ending) = self.life.ending() {
-                return Err(SessionFault::of(ending));
-            }
-            match rows.blocking_recv() {
-                Some(Ok(Flow::Rows(batch))) => {
-                    self.add(batch)?;
-                    count.store(self.tally.total().rows, Ordering::Relaxed);
-                }
-                Some(Ok(Flow::End)) => break,
-                Some(Err(err)) => return Err(database_fault(&self.contract, &err)),
-                None => {
-                    let cut = EngineError::Cut(self.contract.table.clone());
-                    return Err(database_fault(&self.contract, &cut));
-                }
-            }
-        }
-        let settled = self.tally.settle(KEPT);
-        settled.map_err(|err| tally_fault(&self.contract, err))?;
-        Ok(self.tally)
-    }
-
-    fn add(&mut self, mut batch: RowBatch) -> Result<(), SessionFault> {
-        let unfit = |err: Unfit| {
-            tracing::error!(%err, table = %self.contract.table, "a table cannot be tallied for a peer");
-            match err {
-                Unfit::Row(words) => table_fault(StreamFaultCode::Unfit, words),
-                Unfit::Broken(_) => table_fault(StreamFaultCode::ReadFailed, read_failed()),
-            }
-        };
-        if let Some(mask) = &self.mask {
-            batch = mask.apply(&batch).map_err(|err| unfit(err.into()))?;
-        }
-        let normal = self.contract.normalised(&batch, &mut self.writer);
-        let added = self.tally.add(&normal.map_err(unfit)?);
-        added.map_err(|err| tally_fault(&self.contract, err))
-    }
-}
-
 fn table_fault(code: StreamFaultCode, words: String) -> SessionFault {
     SessionFault::Table {
         code: code.as_str(),
         words,
+    }
+}
+
+fn scan_fault(contract: &Contract, err: ScanError) -> SessionFault {
+    match err {
+        ScanError::Engine(err) => database_fault(contract, &err),
+        ScanError::Tally { source, .. } => tally_fault(contract, source),
+        ScanError::Value {
+            field, row, source, ..
+        } => {
+            let words = contract.misfit(&row, field.saturating_sub(1), &source);
+            tracing::error!(words, "a table cannot be compared for a peer");
+            table_fault(StreamFaultCode::Unfit, words)
+        }
+        ScanError::Broken(_) => table_fault(StreamFaultCode::ReadFailed, read_failed()),
     }
 }
 
@@ -236,4 +254,22 @@ pub(super) fn tally_fault(contract: &Contract, err: TallyError) -> SessionFault 
     };
     tracing::error!(%err, %table, "a table cannot be compared for a peer");
     SessionFault::Table { code, words }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Disk;
+
+    #[test]
+    fn tallies_never_take_more_of_the_disk_than_there_is_for_all() {
+        let disk = Disk::default();
+        let mut one = disk.share(1_000);
+        let other = disk.share(1_000);
+        assert_eq!((one.bytes, other.bytes), (500, 250));
+        one.keep(100);
+        assert_eq!(disk.share(1_000).bytes, 325);
+        drop((one, other));
+        assert_eq!(disk.share(1_000).bytes, 500);
+        assert_eq!(disk.share(0).bytes, 0);
+    }
 }

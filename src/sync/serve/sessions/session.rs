@@ -54,6 +54,25 @@ pub(super) struct HeldTable {
     pub(super) scan: OnceLock<Arc<Scan>>,
     /// Of all rows, once they were streamed.
     pub(super) streamed: OnceLock<RowSum>,
+    pub(super) told: Mutex<Told>,
+}
+
+/// What a peer was told of a table.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Told {
+    /// When it first asked about it.
+    pub(super) since: Option<Timestamp>,
+    /// In sums and listings.
+    pub(super) bytes: u64,
+    /// Rows went, which are a transfer of their own.
+    pub(super) is_streamed: bool,
+}
+
+impl HeldTable {
+    /// What the peer was told so far.
+    pub(super) fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Who is at work on a session.
@@ -143,7 +162,10 @@ impl Session {
 
     /// Why it must not go on, going by how the connection is now.
     pub(super) fn hindrance(&self, ctx: &Ctx, connection: Option<&Connection>) -> Option<Ending> {
-        let active = connection.filter(|connection| connection.status() == Status::Active);
+        let now = Timestamp::now();
+        let active = connection.filter(|connection| {
+            connection.status() == Status::Active && !connection.grant.is_expired(now)
+        });
         let Some(connection) = active else {
             return Some(Ending::NotActive);
         };

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::engine::driver::{RowFilter, RowOrder, Selection};
 use crate::engine::tally::{ListingBounds, Tally};
 use crate::model::connection::Connection;
+use crate::model::table::TableName;
 use crate::store::Usage;
 use crate::sync::Ctx;
 use crate::sync::serve::fault::ServeError;
@@ -77,6 +78,7 @@ pub async fn answer_tally(
     for asked in order.tables {
         let held = session.table(&asked.table)?;
         let contract = held.contract(asked.agreed.as_ref())?;
+        held.told().since.get_or_insert_with(Timestamp::now);
         let scan = scan(ctx, &session, held, &contract)?;
         scans.push((held, contract, scan, asked));
     }
@@ -109,6 +111,10 @@ pub async fn answer_tally(
     let turn = ctx.sessions.answers.acquire().await;
     let writer = FrameWriter::new(order.compress).sealed_by(order.seal);
     let id = session.name.clone();
+    let asked: Vec<TableName> = questions
+        .iter()
+        .map(|question| question.asked.table.clone())
+        .collect();
     let made = tokio::task::spawn_blocking(move || frames(&id, &questions, writer));
     let frames = made.await.unwrap_or_else(|err| {
         tracing::error!(%err, "a tally could not be told");
@@ -118,11 +124,14 @@ pub async fn answer_tally(
         })
     });
     drop(turn);
-    let frames = frames?;
+    let Told { frames, by_table } = frames?;
     let bytes = u64::try_from(frames.len()).unwrap_or(u64::MAX);
     usage::charge(ctx, connection, Usage { rows: 0, bytes }, Timestamp::now()).await?;
     if let Some(ending) = session.life.ending() {
         return Err(SessionFault::of(ending).into());
+    }
+    for (table, bytes) in asked.iter().zip(by_table) {
+        session.table(table)?.told().bytes += bytes;
     }
     Ok(TallyAnswer::Frames(frames))
 }
@@ -212,13 +221,22 @@ pub(super) fn are_apart(nodes: &[Prefix]) -> bool {
         })
 }
 
+/// An answer, and how much of it is about each question's table.
+struct Told {
+    frames: Bytes,
+    by_table: Vec<u64>,
+}
+
 fn frames(
     session: &str,
     questions: &[Question],
     mut writer: FrameWriter,
-) -> Result<Bytes, SessionFault> {
-    let mut out = BytesMut::new();
-    let mut add = |pieces: Vec<Bytes>| pieces.iter().for_each(|piece| out.extend_from_slice(piece));
+) -> Result<Told, SessionFault> {
+    let (mut out, mut by_table) = (BytesMut::new(), Vec::with_capacity(questions.len()));
+    let mut add = |pieces: Vec<Bytes>| {
+        pieces.iter().for_each(|piece| out.extend_from_slice(piece));
+        u64::try_from(pieces.iter().map(Bytes::len).sum::<usize>()).unwrap_or(u64::MAX)
+    };
     let head = json_bytes(&json!({ "session": session }));
     add(writer.frame(FrameKind::Head, 0, vec![head]));
     let mut left = ListingBounds {
@@ -233,9 +251,10 @@ fn frames(
             for children in tally.children(nodes).map_err(fault)? {
                 write_children(&children, &mut payload);
             }
-            add(writer.frame(FrameKind::Sums, 0, vec![payload.into()]));
+            by_table.push(add(writer.frame(FrameKind::Sums, 0, vec![payload.into()])));
             continue;
         }
+        let mut bytes = 0;
         let listings = tally.listing_within(nodes, left).map_err(fault)?;
         for listing in listings.ok_or_else(too_many_rows)? {
             let rows = read_listing(&listing).count();
@@ -244,11 +263,15 @@ fn frames(
                 .saturating_sub(u64::try_from(rows).unwrap_or(u64::MAX));
             left.bytes = left.bytes.saturating_sub(listing.len());
             let rows = u32::try_from(rows).unwrap_or(u32::MAX);
-            add(writer.frame(FrameKind::Keys, rows, vec![listing.into()]));
+            bytes += add(writer.frame(FrameKind::Keys, rows, vec![listing.into()]));
         }
+        by_table.push(bytes);
     }
     add(writer.end(RowSum::default()));
-    Ok(out.freeze())
+    Ok(Told {
+        frames: out.freeze(),
+        by_table,
+    })
 }
 
 fn too_many_rows() -> SessionFault {

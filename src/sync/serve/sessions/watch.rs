@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::engine::EngineError;
 use crate::engine::driver::Snapshot;
 use crate::sync::Ctx;
+use crate::sync::serve::history;
 use crate::sync::serve::life::Ending;
 use crate::sync::serve::sessions::session::Session;
 
@@ -21,8 +22,27 @@ pub(super) fn watch(ctx: &Arc<Ctx>, session: Arc<Session>, snapshot: Arc<dyn Sna
     ctx.tasks.spawn("session", async move {
         let ending = ending(&owned, &session, snapshot).await;
         owned.sessions.end(&session, ending);
+        note_compared(&owned, &session, ending).await;
         tracing::debug!(connection = %session.connection, ?ending, "a session has ended");
     });
+}
+
+/// Writes down which tables were compared; those of which rows went are written down with these.
+async fn note_compared(ctx: &Arc<Ctx>, session: &Session, ending: Ending) {
+    for held in &session.tables {
+        let told = *held.told();
+        let Some(since) = told.since.filter(|_| !told.is_streamed) else {
+            continue;
+        };
+        let table = held.view.table.name.clone();
+        let begun = history::begun(session.connection, table, since);
+        let fault = (ending != Ending::Closed).then(|| {
+            let words = format!("the session has ended: {}", ending.words());
+            (ending.stream_code().as_str(), words)
+        });
+        let ended = history::ended(begun.clone(), 0, told.bytes, fault);
+        history::record(ctx, begun, ended).await;
+    }
 }
 
 async fn ending(ctx: &Ctx, session: &Session, snapshot: Arc<dyn Snapshot>) -> Ending {
