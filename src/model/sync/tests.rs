@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{AtDue, Consequence, Step, SyncDefinition, SyncStatus, at_due, consequence};
 use crate::model::id::{ConnectionId, SyncId};
 use crate::model::order::TableOrder;
-use crate::model::run::{Run, RunError, RunOrder, RunStatus};
+use crate::model::run::{Apply, Run, RunError, RunOrder, RunStatus};
 use crate::model::schedule::{Planned, Schedule};
 use crate::model::table::TableName;
 
@@ -279,7 +279,35 @@ fn the_end_of_a_run_stops_its_sync_only_when_trying_again_cannot_help() {
             expected,
             "{status} {code:?}"
         );
+        let mut compared = ended;
+        compared.order.apply = Apply::No;
+        let found = consequence(&compared, permanent);
+        assert_eq!(found, Consequence::None, "only compared: {status} {code:?}");
     }
+}
+
+#[test]
+fn the_two_schedules_of_a_sync_come_due_each_for_itself() {
+    let now = at("2026-11-21T10:30Z");
+    let mut sync = sync("hourly", "UTC", now);
+    assert_eq!(sync.look_step(now, JITTER), Step::Rest);
+    sync.compare_schedule = Some("daily@11:00".parse().unwrap());
+    let Step::Plan(look) = sync.look_step(now, JITTER) else {
+        panic!("it has no time yet");
+    };
+    assert_eq!(look.planned_at, at("2026-11-21T11:00Z"));
+    sync.next_look = Some(look);
+    assert_eq!(sync.look_step(now, JITTER), Step::Wait(look.starts_at));
+    // Down for days, it looks once.
+    let later = at("2026-11-24T12:00Z");
+    let next = sync.next_look_after(later, JITTER);
+    assert_eq!(next.unwrap().planned_at, at("2026-11-25T11:00Z"));
+    let begun = Step::Begin { due: look, next };
+    assert_eq!(sync.look_step(later, JITTER), begun);
+    sync.schedule = None;
+    assert_eq!(sync.step(now, JITTER), Step::Rest);
+    sync.status = SyncStatus::Paused;
+    assert_eq!(sync.next_look_after(now, JITTER), None);
 }
 
 #[test]

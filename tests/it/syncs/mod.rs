@@ -3,6 +3,7 @@
 mod api;
 mod commands;
 mod faults;
+mod looks;
 mod missed;
 mod told;
 
