@@ -1,5 +1,6 @@
 //! Sessions: `open-session`, `tally`, `pull-data` within one, `close-session`.
 
+mod receipts;
 mod whole;
 
 use serde_json::{Value, json};
