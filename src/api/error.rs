@@ -57,6 +57,13 @@ impl From<SyncError> for Problem {
             SyncError::RunNotOver { .. } => {
                 Self::conflict("run-not-over", "The run is not over yet", &err)
             }
+            SyncError::NotWaiting { .. } => {
+                Self::conflict("not-waiting", "The run waits for no approval", &err)
+            }
+            SyncError::OtherPlan { run } => {
+                let hint = format!("look at it as it is now: evenkeel runs approve {run}");
+                Self::conflict("other-plan", "The run has another plan", &err).with_hint(hint)
+            }
             SyncError::NeedsSigning { .. } => {
                 Self::conflict("peer_unproved", "The peer signs nothing", &err)
             }

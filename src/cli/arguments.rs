@@ -6,17 +6,20 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::cli::help;
 use crate::model::role::Role;
-use crate::model::run::{ConflictStrategy, SyncMode};
 use crate::model::table::TableName;
 use crate::wire::signing::ReceiptKey;
 
 mod connection;
 mod given;
+mod run;
 mod sync;
 
 pub use connection::{ConnectArguments, ConnectionCommand, RequestArguments};
 pub use given::GivenTables;
-pub use sync::{CreateArguments, EditArguments, NewFilter, NewSchedule, PulledTable, SyncCommand};
+pub use run::{DiffArguments, PullArguments, RunCommand};
+pub use sync::{
+    CreateArguments, EditArguments, NewFilter, NewRepair, NewSchedule, PulledTable, SyncCommand,
+};
 
 /// Synchronizes database tables between sites that trust each other.
 #[derive(Debug, Parser)]
@@ -98,6 +101,9 @@ pub enum Command {
     /// Pull tables once, and wait for the end
     #[command(after_help = help::PULL)]
     Pull(PullArguments),
+    /// What differs between the peer's tables and ours; changes nothing
+    #[command(after_help = help::DIFF)]
+    Diff(DiffArguments),
     /// Tables that are pulled by themselves, on a schedule
     #[command(subcommand)]
     Sync(Box<SyncCommand>),
@@ -153,62 +159,6 @@ pub enum TokenCommand {
     /// Revoke a token
     Revoke {
         /// Its id, which may be shortened, or its name
-        id: String,
-    },
-}
-
-/// `pull …`
-#[derive(Debug, Args)]
-pub struct PullArguments {
-    /// The connection's name or id
-    pub connection: String,
-    /// The tables, separated by spaces; TABLE=DESTINATION where one has another name here
-    #[arg(required = true, value_name = "TABLE[=DEST]")]
-    pub tables: Vec<PulledTable>,
-    /// Which rows may be written: upsert, insert or update
-    #[arg(long, default_value_t, value_name = "MODE")]
-    pub mode: SyncMode,
-    /// What becomes of rows that differ here: overwrite, skip or merge
-    #[arg(long, default_value_t, value_name = "STRATEGY")]
-    pub conflict: ConflictStrategy,
-    /// Make tables that are missing here, after showing the statements and asking
-    #[arg(long)]
-    pub create: bool,
-    /// Write although another connection writes these tables
-    #[arg(long)]
-    pub shared: bool,
-    /// Do not ask before making tables
-    #[arg(long)]
-    pub yes: bool,
-}
-
-/// `runs …`
-#[derive(Debug, Subcommand)]
-pub enum RunCommand {
-    /// Show one run and its tables
-    Show {
-        /// Its id, which may be shortened
-        id: String,
-    },
-    /// Ask a run to stop; what it has committed stays
-    Cancel {
-        /// Its id, which may be shortened
-        id: String,
-    },
-    /// Let `status` tell no more of a run that failed or left rows out
-    Dismiss {
-        /// Its id, which may be shortened
-        id: String,
-    },
-    /// The rows a run could not write, and why
-    Errors {
-        /// Its id, which may be shortened
-        id: String,
-    },
-    /// Print what both sites signed of a run's tables, one JSON object a line
-    #[command(after_help = help::RECEIPTS)]
-    Receipt {
-        /// Its id, which may be shortened
         id: String,
     },
 }
@@ -285,7 +235,13 @@ mod tests {
             "schema hq orders",
             "records hq orders --limit 3",
             "pull hq orders items=hq_items --create --mode insert --conflict skip --shared --yes --json",
+            "pull hq orders --mode mirror --dry-run",
+            "pull hq orders --conflict newest --version-column changed_at",
+            "diff hq orders items=hq_items --rows 100",
             "runs errors 0193",
+            "runs differences 0193",
+            "runs approve 0193",
+            "runs approve 0193 --plan 5f00 --yes",
             "runs dismiss 0193",
             "runs receipt 0193",
             "verify-receipt receipts.json",
@@ -293,6 +249,9 @@ mod tests {
             "connections receipts hq --table orders --limit 5",
             "sync create nightly --from hq --table orders --table items=hq_items --schedule daily@06:00 --timezone Europe/Berlin",
             "sync create week --from hq --table orders --schedule weekly:monday@06:00 --mode insert --conflict skip --shared",
+            "sync create heal --from hq --table orders --mode mirror --compare-schedule daily@04:00 --repair 500 --guard 5%",
+            "sync edit heal --compare-schedule none --repair none --guard 5%,1000",
+            "sync preview heal",
             "sync list --json",
             "sync edit nightly --schedule none --shared=false",
             "sync trigger nightly",
@@ -313,13 +272,16 @@ mod tests {
             "",
             "pull hq",
             "pull hq orders --mode replace",
+            "pull hq orders --dry-run --create",
+            "diff hq",
+            "diff hq orders --rows 0",
+            "sync create nightly --from hq --table orders --guard 101%",
             "connect https://a --all-tables --wait=10",
             "connect https://a --tables x --all-tables",
             "connect https://a --tables x --grant y.json",
             "records hq orders --limit 0",
             "sync create nightly --from hq",
             "sync create nightly --from hq --table orders --schedule yearly",
-            "sync create nightly --from hq --table orders --timezone Europe/Berlin",
             "token create --role root --name x",
             "verify-receipt receipts.json --source-key 11qYAYKxCrfVS",
         ] {

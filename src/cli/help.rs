@@ -2,8 +2,8 @@
 
 /// Below `evenkeel --help`.
 pub(super) const EVENKEEL: &str = "\
-Exit codes: 0 done; 1 a run that did not complete, or status and doctor with something to tell;
-2 wrong usage, configuration or unknown id; 3 the daemon cannot be reached; 4 refused.
+Exit codes: 0 done, or equal; 1 differences found, a run that did not complete, or status and doctor with something
+to tell; 2 wrong usage, configuration or unknown id; 3 the daemon cannot be reached; 4 refused, or needs approval.
 Data goes to stdout (on a pipe: columns separated by tabs, no titles), everything else to stderr.
 Root, the daemon's user and its group may use the socket; --server needs EVENKEEL_TOKEN.";
 
@@ -43,12 +43,27 @@ unknown (nothing proves it).";
 
 /// Below `pull --help`.
 pub(super) const PULL: &str = "\
-Modes: upsert adds missing rows and updates rows that differ; insert only adds; update only updates.
+Modes: upsert adds missing rows and updates rows that differ; insert only adds; update only updates; mirror also
+deletes rows that are only here. A mirror that would delete many waits for approval (evenkeel runs approve).
 Conflicts, where a row differs: overwrite takes the peer's values; skip leaves ours; merge takes the peer's values
-except its NULLs. Rows are never deleted.
+except its NULLs; newest takes the row whose --version-column is later, and leaves ours at a tie.
+--dry-run tells what would be done and changes nothing: exit code 1 when there is something to do.
 Tables named together are written parents first, whatever the order they are named in.
 Ctrl-C ends the waiting, not the run. What cannot be reached is tried again for 15 minutes (runs.give_up_after).
 Example: evenkeel pull berlin customers orders=berlin_orders --create";
+
+/// Below `diff --help`.
+pub(super) const DIFF: &str = "\
++ the row is only there; - it is only here; ~ it is on both sides with other values, followed by the columns that differ
+where they are known. Rows are named by their key; values are never shown. Exit code 0: equal; 1: differences found.
+Example: evenkeel diff berlin customers orders=berlin_orders";
+
+/// Below `runs approve --help`.
+pub(super) const APPROVE_RUN: &str = "\
+Shows what the run would do, by table and key, and asks. What is approved is that plan and nothing else: a row that was
+changed meanwhile, on either side, is left as it is and counted as moved. Without a terminal it needs --yes; with
+--plan it approves only that plan, as `evenkeel --json runs show ID` prints it.
+`evenkeel runs cancel ID` turns it down.";
 
 /// Below `runs receipt --help` and `connections receipts --help`.
 pub(super) const RECEIPTS: &str = "\
@@ -67,6 +82,9 @@ pub(super) const SYNC: &str = "\
 A time of day that the clock skips in spring comes at the moment it jumps, one that it shows twice in autumn comes the
 first time; hourly (and cron with * for its hours) comes every real hour. Times missed while the daemon was down are
 made up for by one run. A scheduled run begins up to a tenth of its interval late, at most runs.jitter.
+--compare-schedule compares without changing anything; rows that differ twice in the same way are repaired by a run of
+their own, up to --repair rows at a time; of more a person decides.
+--guard: a mirror asks before it deletes more than this share of a table within 24 hours, or more than so many rows.
 Modes and conflicts: evenkeel pull --help. Cron has five fields: minute, hour, day of month, month, day of week.
 Example: evenkeel sync create nightly --from berlin --table orders --schedule daily@02:30 --timezone Europe/Berlin";
 

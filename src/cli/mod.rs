@@ -10,6 +10,7 @@ mod connect;
 mod connections;
 mod context;
 mod demo;
+mod differences;
 mod doctor;
 mod exit;
 mod fields;
@@ -82,6 +83,7 @@ async fn dispatch(arguments: Arguments, output: Output) -> anyhow::Result<Exit> 
             limit,
         } => tables::records(&context, &connection, &table, limit).await,
         Command::Pull(arguments) => pull::run(&context, arguments).await,
+        Command::Diff(arguments) => differences::diff(&context, arguments).await,
         Command::Sync(command) => sync::run(&context, *command).await,
         Command::Runs { command } => runs::run(&context, command).await,
         Command::VerifyReceipt(arguments) => receipts::verify(output, &arguments),

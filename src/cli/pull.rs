@@ -8,20 +8,30 @@ use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::fields::{list, shown, text};
 use crate::cli::print::Output;
-use crate::cli::{progress, report, resolve};
-use crate::model::run::RunOrder;
+use crate::cli::{differences, progress, report, resolve};
+use crate::model::order::TableOrder;
+use crate::model::run::{Apply, RunOrder};
 
 /// Pulls and waits for the end.
 pub(super) async fn run(context: &Context, arguments: PullArguments) -> anyhow::Result<Exit> {
     let (client, output) = (context.client()?, context.output);
     let connection = resolve::connection(&client, &arguments.connection).await?;
+    let apply = if arguments.dry_run {
+        Apply::No
+    } else {
+        Apply::Yes
+    };
+    let tables = arguments.tables.into_iter().map(|table| TableOrder {
+        version_column: arguments.version_column.clone(),
+        ..table.0
+    });
     let order = RunOrder {
-        tables: arguments.tables.into_iter().map(|table| table.0).collect(),
         sync_mode: arguments.mode,
         conflict_strategy: arguments.conflict,
-        apply: Default::default(),
+        apply,
         create_missing: arguments.create,
         shared: arguments.shared,
+        ..RunOrder::of(tables.collect())
     };
     let id = text(&connection, "id");
     if order.create_missing {
@@ -32,16 +42,24 @@ pub(super) async fn run(context: &Context, arguments: PullArguments) -> anyhow::
         }
     }
     let run = start(&client, id, &order).await?;
+    if apply == Apply::No {
+        return differences::wait(&client, output, &run).await;
+    }
     wait(&client, output, &run).await
 }
 
 /// Follows a run to its end and reports it.
 pub(super) async fn wait(client: &Client, output: Output, run: &Value) -> anyhow::Result<Exit> {
-    let ended = tokio::select! {
-        ended = progress::follow(client, output, run) => ended?,
-        _ = tokio::signal::ctrl_c() => return Err(Failure::told(left(text(run, "id"))).into()),
-    };
+    let ended = ended(client, output, run).await?;
     report::report(client, output, &ended).await
+}
+
+/// Follows a run until the runner is done with it.
+pub(super) async fn ended(client: &Client, output: Output, run: &Value) -> anyhow::Result<Value> {
+    tokio::select! {
+        ended = progress::follow(client, output, run) => ended,
+        _ = tokio::signal::ctrl_c() => Err(Failure::told(left(text(run, "id"))).into()),
+    }
 }
 
 /// What Ctrl-C leaves behind.
@@ -57,6 +75,7 @@ pub(super) async fn start(client: &Client, id: &str, order: &RunOrder) -> anyhow
         "tables": order.tables,
         "sync_mode": order.sync_mode,
         "conflict_strategy": order.conflict_strategy,
+        "apply": order.apply,
         "create_missing": order.create_missing,
         "shared": order.shared,
     });

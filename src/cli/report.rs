@@ -8,18 +8,18 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::fields::{at, list, number, optional_number, text};
 use crate::cli::print::{Output, grouped, spanned};
 
-const TITLES: [&str; 7] = [
-    "table", "status", "added", "updated", "skipped", "failed", "time",
+const TITLES: [&str; 8] = [
+    "table", "status", "added", "updated", "deleted", "skipped", "failed", "time",
 ];
 
 /// Prints a final run; a run that did not complete is the failure it is told as.
 pub(super) async fn report(client: &Client, output: Output, run: &Value) -> anyhow::Result<Exit> {
     if output.json {
         output.object(run)?;
-        return Ok(if text(run, "status") == "completed" {
-            Exit::Done
-        } else {
-            Exit::Told
+        return Ok(match text(run, "status") {
+            "completed" => Exit::Done,
+            "needs_approval" => Exit::Refused,
+            _ => Exit::Told,
         });
     }
     let transfers = transfers_of(client, run).await;
@@ -32,6 +32,7 @@ pub(super) async fn report(client: &Client, output: Output, run: &Value) -> anyh
             output.note(&proof(run));
             Ok(Exit::Done)
         }
+        "needs_approval" => Err(Failure::refused(verdict(run, "needs_approval")).into()),
         status => Err(Failure::told(verdict(run, status)).into()),
     }
 }
@@ -60,6 +61,7 @@ fn rows(run: &Value, transfers: &[Value]) -> Vec<Vec<String>> {
             text(table, "status").to_owned(),
             count("changes.added"),
             count("changes.updated"),
+            count("changes.deleted"),
             count("changes.skipped"),
             count("rows_failed"),
             time.map(spanned).unwrap_or_default(),
@@ -74,7 +76,7 @@ fn duration(transfer: &Value) -> Option<u64> {
     u64::try_from(span.as_millis()).ok()
 }
 
-fn problems(run: &Value) -> Vec<String> {
+pub(super) fn problems(run: &Value) -> Vec<String> {
     let of_table = |table: &Value| {
         let error = at(table, "error")?;
         Some(format!("{}: {}", text(table, "table"), with_hint(error)))
@@ -89,7 +91,7 @@ fn with_hint(error: &Value) -> String {
     }
 }
 
-fn verdict(run: &Value, status: &str) -> String {
+pub(super) fn verdict(run: &Value, status: &str) -> String {
     let id = text(run, "id");
     match status {
         "completed_with_errors" => format!(
@@ -97,7 +99,15 @@ fn verdict(run: &Value, status: &str) -> String {
             grouped(number(run, "rows_failed"))
         ),
         "cancelled" => "the run was cancelled".to_owned(),
-        "needs_approval" => format!("the run needs approval; see `evenkeel runs show {id}`"),
+        "needs_approval" => {
+            let why = at(run, "error").map_or_else(
+                || "the run waits for approval".to_owned(),
+                |error| text(error, "message").to_owned(),
+            );
+            format!(
+                "{why}\n  look at it and decide: evenkeel runs approve {id} (or: evenkeel runs cancel {id})"
+            )
+        }
         status => match at(run, "error") {
             Some(error) => with_hint(error),
             None => format!("the run ended {status}"),
@@ -137,16 +147,18 @@ mod tests {
     #[test]
     fn each_table_shows_what_moved_and_how_long_it_took() {
         let run = json!({"tables": [{"table": "orders", "status": "completed", "rows_failed": 1,
-            "changes": {"added": 1200, "updated": 3, "skipped": 0}}]});
+            "changes": {"added": 1200, "updated": 3, "deleted": 2, "skipped": 0}}]});
         let transfers = [
             json!({"table": "orders", "started_at": "2026-11-21T10:00:00Z",
             "completed_at": "2026-11-21T10:00:01.5Z"}),
         ];
         assert_eq!(
             rows(&run, &transfers),
-            [["orders", "completed", "1,200", "3", "0", "1", "1.5 s"]
-                .map(str::to_owned)
-                .to_vec()]
+            [
+                ["orders", "completed", "1,200", "3", "2", "0", "1", "1.5 s"]
+                    .map(str::to_owned)
+                    .to_vec()
+            ]
         );
     }
 

@@ -7,11 +7,11 @@ use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::fields::{at, list, moment, number, optional_number, shown, text};
 use crate::cli::print::{Column, grouped, spanned};
-use crate::cli::{connections, receipts, resolve};
+use crate::cli::{connections, differences, receipts, resolve};
 
 const SHOWN: usize = 50;
 
-const RUNS: [Column; 10] = [
+const RUNS: [Column; 11] = [
     ("id", |run| text(run, "id").to_owned()),
     ("status", |run| text(run, "status").to_owned()),
     ("by", |run| text(run, "triggered_by").to_owned()),
@@ -19,6 +19,7 @@ const RUNS: [Column; 10] = [
     ("rows", |run| grouped(number(run, "rows_synced"))),
     ("added", |run| grouped(number(run, "changes.added"))),
     ("updated", |run| grouped(number(run, "changes.updated"))),
+    ("deleted", |run| grouped(number(run, "changes.deleted"))),
     ("created", |run| moment(run, "created_at")),
     ("took", |run| {
         optional_number(run, "duration_ms")
@@ -72,6 +73,14 @@ pub(super) async fn run(context: &Context, command: Option<RunCommand>) -> anyho
             }
             output.note("Asked it to stop; what was committed stays.");
         }
+        Some(RunCommand::Approve { id, plan, yes }) => {
+            let id = resolve::run(&client, &id).await?;
+            return differences::approve(&client, output, &id, (plan.as_deref(), yes)).await;
+        }
+        Some(RunCommand::Differences { id }) => {
+            let id = resolve::run(&client, &id).await?;
+            differences::list(&client, output, &id).await?;
+        }
         Some(RunCommand::Dismiss { id }) => {
             let id = resolve::run(&client, &id).await?;
             let run = client.post(&["runs", &id, "dismiss"], &json!({})).await?;
@@ -108,7 +117,8 @@ fn names(run: &Value) -> String {
     tables.collect::<Vec<_>>().join(", ")
 }
 
-fn key(key: &Value) -> String {
+/// A key as a person reads it.
+pub(super) fn key(key: &Value) -> String {
     match key.as_object() {
         Some(columns) => {
             let parts = columns

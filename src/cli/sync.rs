@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::cli::arguments::{
-    CreateArguments, EditArguments, NewFilter, NewSchedule, PulledTable, SyncCommand,
+    CreateArguments, EditArguments, NewFilter, NewRepair, NewSchedule, PulledTable, SyncCommand,
 };
 use crate::cli::client::Client;
 use crate::cli::context::Context;
@@ -12,6 +12,7 @@ use crate::cli::fields::{at, list, moment, text};
 use crate::cli::print::{Column, Output};
 use crate::cli::{connections, pull, resolve};
 use crate::model::filter::Filter;
+use crate::model::order::TableOrder;
 use crate::model::schedule::Schedule;
 
 const SYNCS: [Column; 7] = [
@@ -53,26 +54,39 @@ pub(super) async fn run(context: &Context, command: SyncCommand) -> anyhow::Resu
         }
         SyncCommand::Pause { id } => set_status(&client, output, &id, "paused").await?,
         SyncCommand::Resume { id } => set_status(&client, output, &id, "active").await?,
-        SyncCommand::Trigger { id } => return trigger(&client, output, &id).await,
+        SyncCommand::Preview { id } => return begin(&client, output, &id, "preview").await,
+        SyncCommand::Trigger { id } => return begin(&client, output, &id, "trigger").await,
     }
     Ok(Exit::Done)
 }
 
 async fn create(client: &Client, output: Output, arguments: CreateArguments) -> anyhow::Result<()> {
     let source = source(client, &arguments.from).await?;
-    let schedule = match (arguments.schedule, arguments.timezone) {
-        (Some(schedule), Some(zone)) => Some(in_zone(schedule, &zone)?),
-        (schedule, _) => schedule,
+    if arguments.schedule.is_none() && arguments.compare_schedule.is_none() {
+        refuse_lone_zone(arguments.timezone.as_deref())?;
+    }
+    let zoned = |schedule: Option<Schedule>| match (schedule, &arguments.timezone) {
+        (Some(schedule), Some(zone)) => in_zone(schedule, zone).map(Some),
+        (schedule, _) => Ok(schedule),
     };
-    let body = json!({
+    let details = Details {
+        filter: arguments.filter.as_ref(),
+        version_column: arguments.version_column.as_deref(),
+    };
+    let mut body = json!({
         "name": arguments.name,
         "source": source,
-        "tables": orders(&arguments.tables, arguments.filter.as_ref()),
+        "tables": orders(&arguments.tables, details),
         "sync_mode": arguments.mode,
         "conflict_strategy": arguments.conflict,
-        "schedule": schedule,
+        "schedule": zoned(arguments.schedule)?,
+        "compare_schedule": zoned(arguments.compare_schedule)?,
+        "guard": arguments.guard,
         "shared": arguments.shared,
     });
+    if let (Some(body), Some(repair)) = (body.as_object_mut(), arguments.repair) {
+        body.insert("repair".to_owned(), written(repair));
+    }
     let sync = client.post(&["syncs"], &body).await?;
     tell(output, &sync)?;
     warn(client, output, &sync).await;
@@ -110,14 +124,27 @@ async fn edit(client: &Client, output: Output, arguments: EditArguments) -> anyh
     if let Some(from) = &arguments.from {
         set("source", Some(source(client, from).await?));
     }
+    let version = arguments.version_column.as_deref();
     let filter = arguments.filter.as_ref();
-    set("tables", new_tables(&sync, &arguments.tables, filter)?);
+    let tables = new_tables(&sync, &arguments.tables, filter, version)?;
+    set("tables", tables);
     set("sync_mode", arguments.mode.map(|mode| json!(mode)));
     let conflict = arguments.conflict.map(|conflict| json!(conflict));
     set("conflict_strategy", conflict);
     let zone = arguments.timezone.as_deref();
-    set("schedule", new_schedule(&sync, arguments.schedule, zone)?);
+    let times = [
+        ("schedule", arguments.schedule),
+        ("compare_schedule", arguments.compare_schedule),
+    ];
+    for (field, asked) in times {
+        set(field, new_schedule(&sync, field, asked, zone)?);
+    }
+    set("repair", arguments.repair.map(written));
+    set("guard", arguments.guard.map(|guard| json!(guard)));
     set("shared", arguments.shared.map(Value::from));
+    if !body.contains_key("schedule") && !body.contains_key("compare_schedule") {
+        refuse_lone_zone(zone)?;
+    }
     let checked = body.contains_key("tables") || body.contains_key("source");
     if body.is_empty() {
         return Err(Failure::usage("say what to change: evenkeel sync edit --help").into());
@@ -142,9 +169,9 @@ async fn put(client: &Client, output: Output, sync: &Value, body: &Value) -> any
     Ok(sync)
 }
 
-async fn trigger(client: &Client, output: Output, id: &str) -> anyhow::Result<Exit> {
+async fn begin(client: &Client, output: Output, id: &str, how: &str) -> anyhow::Result<Exit> {
     let sync = resolve::sync(client, id).await?;
-    let path = ["syncs", text(&sync, "id"), "trigger"];
+    let path = ["syncs", text(&sync, "id"), how];
     let run = client.post(&path, &json!({})).await?;
     pull::wait(client, output, &run).await
 }
@@ -171,39 +198,75 @@ fn in_zone(schedule: Schedule, zone: &str) -> Result<Schedule, Failure> {
     zoned.map_err(|err| Failure::usage(format!("--timezone: {err}")))
 }
 
-/// The tables of a new list, each with the filter.
-fn orders(tables: &[PulledTable], filter: Option<&Filter>) -> Value {
-    let with_filter = |table: &PulledTable| {
-        let mut order = table.0.clone();
-        order.row_filter = filter.cloned();
-        order
-    };
-    json!(tables.iter().map(with_filter).collect::<Vec<_>>())
+fn refuse_lone_zone(zone: Option<&str>) -> Result<(), Failure> {
+    match zone {
+        None => Ok(()),
+        Some(_) => Err(Failure::usage(
+            "a time zone needs a schedule: --schedule daily@06:00",
+        )),
+    }
 }
 
-/// The whole list of tables, when it is to change. A filter without tables goes to those the sync has; tables without a
-/// filter have none.
+fn written(repair: NewRepair) -> Value {
+    match repair {
+        NewRepair::None => Value::Null,
+        NewRepair::Is(budget) => json!(budget),
+    }
+}
+
+/// What is said of all tables at once.
+#[derive(Clone, Copy, Default)]
+struct Details<'a> {
+    filter: Option<&'a Filter>,
+    version_column: Option<&'a str>,
+}
+
+/// The tables of a new list, each with the details.
+fn orders(tables: &[PulledTable], details: Details<'_>) -> Value {
+    let detailed = |table: &PulledTable| TableOrder {
+        row_filter: details.filter.cloned(),
+        version_column: details.version_column.map(str::to_owned),
+        ..table.0.clone()
+    };
+    json!(tables.iter().map(detailed).collect::<Vec<_>>())
+}
+
+/// The whole list of tables, when it is to change. A filter or version column without tables goes to those the sync
+/// has; tables without a filter have none.
 fn new_tables(
     sync: &Value,
     named: &[PulledTable],
     filter: Option<&NewFilter>,
+    version_column: Option<&str>,
 ) -> anyhow::Result<Option<Value>> {
     let wanted = match filter {
         Some(NewFilter::Is(filter)) => Some(filter),
         Some(NewFilter::None) | None => None,
     };
     if !named.is_empty() {
-        return Ok(Some(orders(named, wanted)));
+        let details = Details {
+            filter: wanted,
+            version_column,
+        };
+        return Ok(Some(orders(named, details)));
     }
-    if filter.is_none() {
+    if filter.is_none() && version_column.is_none() {
         return Ok(None);
     }
     let mut tables = list(sync, "tables").to_vec();
     for table in tables.iter_mut().filter_map(Value::as_object_mut) {
-        match wanted {
-            Some(filter) => table.insert("row_filter".to_owned(), serde_json::to_value(filter)?),
-            None => table.remove("row_filter"),
-        };
+        match (filter, wanted) {
+            (None, _) => {}
+            (Some(_), Some(filter)) => {
+                table.insert("row_filter".to_owned(), serde_json::to_value(filter)?);
+            }
+            (Some(_), None) => {
+                table.remove("row_filter");
+            }
+        }
+        if let Some(column) = version_column {
+            table.insert("version_column".to_owned(), column.into());
+        }
     }
     Ok(Some(tables.into()))
 }
@@ -211,6 +274,7 @@ fn new_tables(
 /// The schedule, when it is to change; a zone without a schedule goes to the one the sync has.
 fn new_schedule(
     sync: &Value,
+    field: &str,
     asked: Option<NewSchedule>,
     zone: Option<&str>,
 ) -> anyhow::Result<Option<Value>> {
@@ -218,11 +282,15 @@ fn new_schedule(
         (None, None) => return Ok(None),
         (Some(NewSchedule::None), None) => return Ok(Some(Value::Null)),
         (Some(NewSchedule::Is(schedule)), _) => Some(schedule),
-        (None, Some(_)) => read_schedule(sync),
+        (None, Some(_)) => match read_schedule(sync, field) {
+            None => return Ok(None),
+            found => found,
+        },
         (Some(NewSchedule::None), Some(_)) => None,
     };
     let Some(schedule) = schedule else {
-        return Err(Failure::usage("a time zone needs a schedule: --schedule daily@06:00").into());
+        refuse_lone_zone(zone)?;
+        return Ok(None);
     };
     let schedule = match zone {
         Some(zone) => in_zone(schedule, zone)?,
@@ -231,12 +299,12 @@ fn new_schedule(
     Ok(Some(serde_json::to_value(schedule)?))
 }
 
-fn read_schedule(sync: &Value) -> Option<Schedule> {
-    serde_json::from_value(at(sync, "schedule")?.clone()).ok()
+fn read_schedule(sync: &Value, field: &str) -> Option<Schedule> {
+    serde_json::from_value(at(sync, field)?.clone()).ok()
 }
 
 fn schedule(sync: &Value) -> String {
-    match read_schedule(sync) {
+    match read_schedule(sync, "schedule") {
         Some(schedule) => schedule.to_string(),
         None => "by hand".to_owned(),
     }
@@ -283,7 +351,7 @@ mod tests {
             "row_filter": {"column": "a", "op": "=", "value": 1}}]});
         let times = |asked: Option<&str>, zone: Option<&str>| {
             let asked = asked.map(|text| text.parse::<NewSchedule>().unwrap());
-            new_schedule(&sync, asked, zone).ok()
+            new_schedule(&sync, "schedule", asked, zone).ok()
         };
         assert_eq!(times(None, None), Some(None));
         assert_eq!(times(Some("none"), None), Some(Some(Value::Null)));
@@ -291,8 +359,11 @@ mod tests {
         assert_eq!(times(None, Some("Europe/Berlin")), Some(Some(zoned)));
         assert_eq!(times(Some("none"), Some("Europe/Berlin")), None);
         assert_eq!(times(Some("hourly"), Some("Mars/Base")), None);
-        assert_eq!(new_tables(&sync, &[], None).unwrap(), None);
-        let all = new_tables(&sync, &[], Some(&NewFilter::None)).unwrap();
-        assert_eq!(all, Some(json!([{"source_table": "orders"}])));
+        assert_eq!(new_tables(&sync, &[], None, None).unwrap(), None);
+        let all = new_tables(&sync, &[], Some(&NewFilter::None), Some("at")).unwrap();
+        assert_eq!(
+            all,
+            Some(json!([{"source_table": "orders", "version_column": "at"}]))
+        );
     }
 }

@@ -147,6 +147,7 @@ fn build(mut reader: Reader, files: Files) -> Result<Loaded, ConfigFaults> {
             Ok(none) if none.trim() == "0s" => Ok(Duration::ZERO),
             _ => duration(value),
         }),
+        second_look: span(&mut reader, "runs.second_look"),
     };
     let compare = read_compare(&mut reader);
     let sessions = read_sessions(&mut reader);

@@ -193,6 +193,7 @@ pub struct Runs {
     pub parallel: usize,
     pub give_up_after: Duration,
     pub jitter: Duration,
+    pub second_look: Duration,
 }
 
 /// `[apply]`

@@ -10,7 +10,7 @@ use futures_util::StreamExt as _;
 use jiff::Timestamp;
 
 use crate::base::task::Task;
-use crate::sync::{Ctx, connections, receipt};
+use crate::sync::{Ctx, connections, pull, receipt};
 
 /// Peers asked at the same time.
 const AT_ONCE: usize = 16;
@@ -76,6 +76,9 @@ impl Task for Janitor {
         }
         if let Err(err) = connections::expire_claims(&self.ctx, now).await {
             tracing::error!(%err, "the janitor cannot remove old claims");
+        }
+        if let Err(err) = pull::forget_old(&self.ctx, now).await {
+            tracing::error!(%err, "the janitor cannot remove old differences");
         }
         if let Err(err) = receipt::forget_old(&self.ctx, now).await {
             tracing::error!(%err, "the janitor cannot remove old receipts");

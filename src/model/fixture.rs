@@ -30,27 +30,22 @@ pub(crate) fn connection(local: Status, remote: Status) -> Connection {
 }
 
 /// One that carries rows.
-pub(super) fn active() -> Connection {
+pub(crate) fn active() -> Connection {
     connection(Status::Active, Status::Active)
 }
 
 /// The active, hourly sync `nightly` of these tables, made at [`now`].
-pub(super) fn sync(connection: &Connection, tables: &[&str]) -> SyncDefinition {
+pub(crate) fn sync(connection: &Connection, tables: &[&str]) -> SyncDefinition {
     let tables = tables.iter().map(|name| TableName::bare(*name));
     SyncDefinition {
         id: SyncId::generate(),
         name: "nightly".to_owned(),
         description: None,
         connection_id: connection.id,
-        order: RunOrder {
-            tables: tables.map(TableOrder::of).collect(),
-            sync_mode: Default::default(),
-            conflict_strategy: Default::default(),
-            apply: Default::default(),
-            create_missing: false,
-            shared: false,
-        },
+        order: RunOrder::of(tables.map(TableOrder::of).collect()),
         schedule: Some("hourly".parse().unwrap()),
+        compare_schedule: None,
+        repair: None,
         max_age: None,
         status: SyncStatus::Active,
         status_error: None,
@@ -62,6 +57,8 @@ pub(super) fn sync(connection: &Connection, tables: &[&str]) -> SyncDefinition {
         proved_equal_at: None,
         last_run_id: None,
         next: None,
+        next_look: None,
+        last_look: None,
     }
 }
 

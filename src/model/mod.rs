@@ -4,6 +4,7 @@ pub mod absence;
 pub mod alert;
 pub mod connection;
 pub mod difference;
+pub mod drift;
 pub mod fault;
 pub mod filter;
 pub mod finding;

@@ -30,6 +30,9 @@ pub struct TableOrder {
     /// The rows that travel, by the source's columns; `None`: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub row_filter: Option<Filter>,
+    /// The column here by which [`Newest`](crate::model::run::ConflictStrategy::Newest) tells which row is later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version_column: Option<String>,
 }
 
 /// One column of a mapping.
@@ -55,6 +58,7 @@ impl TableOrder {
             primary_key: None,
             field_mapping: None,
             row_filter: None,
+            version_column: None,
         }
     }
 
@@ -113,9 +117,6 @@ impl<'de> Visitor<'de> for NameOrObject {
 }
 
 fn checked(written: Written) -> Result<TableOrder, String> {
-    if written.version_column.is_some() {
-        return Err("`version_column` is not supported by this version".to_owned());
-    }
     let primary_key = match written.primary_key {
         None => None,
         Some(WrittenKey::One(column)) => Some(vec![column]),
@@ -135,6 +136,7 @@ fn checked(written: Written) -> Result<TableOrder, String> {
         primary_key: primary_key.filter(|columns| !columns.is_empty()),
         field_mapping,
         row_filter: written.row_filter,
+        version_column: written.version_column.filter(|column| !column.is_empty()),
     })
 }
 
@@ -189,7 +191,7 @@ mod tests {
                 {"source_column": "id", "destination_field": "id"},
                 {"source_column": "code", "destination_field": "label", "type_cast": "text"},
             ],
-            "row_filter": {"column": "shop", "op": "=", "value": 3},
+            "row_filter": {"column": "shop", "op": "=", "value": 3}, "version_column": "label",
         });
         let read: TableOrder = serde_json::from_value(written.clone()).unwrap();
         assert_eq!(read.destination().to_string(), "berlin.orders");
@@ -212,10 +214,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unclear_or_comes_later_is_refused_by_name() {
+    fn what_is_unclear_is_refused_by_name() {
         let field = |source: &str, destination: &str| json!({"source_column": source, "destination_field": destination});
         let cases = [
-            (json!({"version_column": "v"}), "`version_column`"),
             (json!({"where": "1=1"}), "unknown field `where`"),
             (json!({"primary_key": ["a", "a"]}), "`primary_key`"),
             (json!({"primary_key": 1}), "a column's name or a list"),

@@ -74,7 +74,7 @@ pub fn outcomes(run: &Run, now: Timestamp) -> Vec<Outcome> {
     let tables = run.tables.iter().filter(|table| speaks(table.status));
     tables
         .map(|table| Outcome {
-            comparison: comparison(table),
+            comparison: comparison(run, table),
             rows: table.rows_destination,
             counted_at: table.rows_destination.map(|_| now),
             ..outcome(&table.table, table.status)
@@ -82,11 +82,15 @@ pub fn outcomes(run: &Run, now: Timestamp) -> Vec<Outcome> {
         .collect()
 }
 
-/// What was proved, but for rows of the source that the rules left out; without a proof only a difference is certain.
-fn comparison(table: &RunTable) -> Option<Comparison> {
+/// What was proved, but for rows of the source that the rules left out; without a proof only a difference is certain: rows
+/// that were left as they are, by a run that compares all of them.
+fn comparison(run: &Run, table: &RunTable) -> Option<Comparison> {
     let done = table.status != RunStatus::Failed;
     let changes = &table.changes;
-    let left = table.rows_failed + changes.skipped + changes.moved + changes.conflicts;
+    let mut left = table.rows_failed + changes.skipped + changes.moved + changes.conflicts;
+    if !run.writes() {
+        left += changes.added + changes.updated + changes.deleted;
+    }
     match table.proved_equal {
         Some(true) if left == 0 => Some(Comparison::Equal),
         Some(_) => Some(Comparison::Different),

@@ -1,14 +1,21 @@
 //! Runs and what they did: one run is one row from its first attempt to its last.
 
+mod order;
+mod progress;
+mod transfer;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::id::{ConnectionId, RunId, SyncId, TransferId};
-use crate::model::order::TableOrder;
+use crate::model::id::{ConnectionId, RunId, SyncId};
 use crate::model::table::TableName;
 use crate::model::word::words;
+
+pub use order::RunOrder;
+pub use progress::Progress;
+pub use transfer::{Transfer, TransferDirection};
 
 /// Which rows a run may write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,15 +76,6 @@ pub enum RunStatus {
     Cancelled,
 }
 
-/// Which side of a transfer this site was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TransferDirection {
-    /// Rows came in.
-    Receive,
-    /// Rows went out.
-    Send,
-}
-
 words! {
     SyncMode { Upsert = "upsert", Insert = "insert", Update = "update", Mirror = "mirror" }
     ConflictStrategy { Overwrite = "overwrite", Skip = "skip", Merge = "merge", Newest = "newest" }
@@ -87,7 +85,6 @@ words! {
         CompletedWithErrors = "completed_with_errors", NeedsApproval = "needs_approval",
         Failed = "failed", Cancelled = "cancelled",
     }
-    TransferDirection { Receive = "receive", Send = "send" }
 }
 
 impl RunStatus {
@@ -125,41 +122,6 @@ impl Changes {
         self.skipped += other.skipped;
         self.moved += other.moved;
         self.conflicts += other.conflicts;
-    }
-}
-
-/// How far a run is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-#[expect(
-    missing_docs,
-    reason = "the names carry their units; estimates are null when unknown"
-)]
-pub struct Progress {
-    pub tables_done: u64,
-    pub tables_total: u64,
-    pub rows: u64,
-    pub rows_total: Option<u64>,
-    pub bytes: u64,
-    pub rows_per_second: Option<u64>,
-    pub eta_seconds: Option<u64>,
-}
-
-impl Progress {
-    /// Sets speed and time left, from `rows` moved in `seconds`.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "figures for people, far inside the exact range"
-    )]
-    pub fn tell_speed(&mut self, rows: u64, seconds: f64) {
-        let speed = rows as f64 / seconds;
-        self.rows_per_second = Some(speed as u64);
-        let left = self.rows_total.map(|total| total.saturating_sub(self.rows));
-        self.eta_seconds = left
-            .filter(|_| speed >= 1.0)
-            .map(|left| (left as f64 / speed).ceil() as u64);
     }
 }
 
@@ -230,24 +192,6 @@ impl RunTable {
     }
 }
 
-/// What to pull and how; fixed when the run is made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunOrder {
-    /// The tables, in the order of the request.
-    pub tables: Vec<TableOrder>,
-    /// Which rows may be written.
-    pub sync_mode: SyncMode,
-    /// What becomes of differing rows.
-    pub conflict_strategy: ConflictStrategy,
-    /// Whether what is found is done.
-    #[serde(default)]
-    pub apply: Apply,
-    /// Make tables that are missing here.
-    pub create_missing: bool,
-    /// Write even where another connection writes.
-    pub shared: bool,
-}
-
 /// One execution.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
@@ -289,17 +233,8 @@ pub struct Run {
     pub tables: Vec<RunTable>,
     /// A person asked for it to stop.
     pub cancel_requested: bool,
-}
-
-impl RunOrder {
-    /// The tables it writes.
-    #[must_use]
-    pub fn destinations(&self) -> Vec<TableName> {
-        self.tables
-            .iter()
-            .map(|table| table.destination().clone())
-            .collect()
-    }
+    /// Its sync's second schedule made it: it compares, beside the sync's other runs.
+    pub looks: bool,
 }
 
 impl Run {
@@ -331,6 +266,17 @@ impl Run {
             approved_plan: None,
             tables: Vec::new(),
             cancel_requested: false,
+            looks: false,
+        }
+    }
+
+    /// Whether it may change rows: one that only compares may not, and one that asks may once a person approved.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        match self.order.apply {
+            Apply::No => false,
+            Apply::Ask => self.approved_plan.is_some(),
+            Apply::Yes => true,
         }
     }
 
@@ -352,35 +298,6 @@ impl Run {
         }
         sum
     }
-}
-
-/// One table moved, as this side saw it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Transfer {
-    /// Its identifier.
-    pub id: TransferId,
-    /// In or out.
-    pub direction: TransferDirection,
-    /// Our run; `None` on the sending side.
-    pub run_id: Option<RunId>,
-    /// With whom.
-    pub connection_id: ConnectionId,
-    /// Its name here.
-    pub table: TableName,
-    /// How it ended.
-    pub status: RunStatus,
-    /// Rows sent or received.
-    pub rows: u64,
-    /// With headers of frames, without those of HTTP.
-    pub bytes_on_wire: u64,
-    /// What it changed here.
-    pub changes: Changes,
-    /// When it began.
-    pub started_at: Timestamp,
-    /// When it ended.
-    pub completed_at: Option<Timestamp>,
-    /// Why it failed.
-    pub error: Option<RunError>,
 }
 
 /// A row that could not be written.

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::model::drift::{Budget, Look};
 use crate::model::fault::FaultCode;
 use crate::model::id::{ConnectionId, RunId, SyncId};
-use crate::model::run::{Run, RunError, RunOrder, RunStatus};
+use crate::model::run::{Apply, Run, RunError, RunOrder, RunStatus};
 use crate::model::schedule::{Planned, Schedule};
 use crate::model::word::words;
 
@@ -42,6 +43,10 @@ pub struct SyncDefinition {
     pub order: RunOrder,
     /// When it runs by itself; `None`: by hand only.
     pub schedule: Option<Schedule>,
+    /// When it compares besides, and repairs what drifted; `None`: never.
+    pub compare_schedule: Option<Schedule>,
+    /// How much of that it repairs by itself; `None`: nothing.
+    pub repair: Option<Budget>,
     /// How old what it wrote may become before it is late; `None`: until two planned times have passed.
     pub max_age: Option<Duration>,
     /// Whether it runs by itself.
@@ -64,39 +69,52 @@ pub struct SyncDefinition {
     pub last_run_id: Option<RunId>,
     /// Its next time; `None` unless it is active and has a schedule.
     pub next: Option<Planned>,
+    /// When it compares next; `None` unless it is active and has a schedule for that.
+    pub next_look: Option<Planned>,
+    /// What it found when it compared last.
+    pub last_look: Option<Look>,
 }
 
 impl SyncDefinition {
     /// Its next time after `after`, when it runs by itself at all.
     #[must_use]
     pub fn next_after(&self, after: Timestamp, jitter: Duration) -> Option<Planned> {
+        self.time_after(self.schedule.as_ref(), after, jitter)
+    }
+
+    /// When it compares next after `after`, when it does so by itself at all.
+    #[must_use]
+    pub fn next_look_after(&self, after: Timestamp, jitter: Duration) -> Option<Planned> {
+        self.time_after(self.compare_schedule.as_ref(), after, jitter)
+    }
+
+    fn time_after(
+        &self,
+        schedule: Option<&Schedule>,
+        after: Timestamp,
+        jitter: Duration,
+    ) -> Option<Planned> {
         if self.status != SyncStatus::Active {
             return None;
         }
-        self.schedule.as_ref()?.plan_after(after, self.id, jitter)
+        schedule?.plan_after(after, self.id, jitter)
     }
 
     /// What the scheduler has to do about it at `now`. However many times were missed while the daemon was down, one
     /// run makes up for them: the next time is the first that still lies ahead.
     #[must_use]
     pub fn step(&self, now: Timestamp, jitter: Duration) -> Step {
-        let Some(due) = self.next else {
-            return match self.next_after(now, jitter) {
-                Some(next) => Step::Plan(next),
-                None => Step::Rest,
-            };
-        };
-        if due.starts_at <= now {
-            let next = self.next_after(due.planned_at.max(now), jitter);
-            return Step::Begin { due, next };
-        }
-        let next = self.next_after(now, jitter);
-        let after_that = next.and_then(|next| self.next_after(next.planned_at, jitter));
-        match (next, after_that) {
-            // Planned while the clock was ahead by more than one of its times.
-            (Some(next), Some(after)) if due.planned_at > after.planned_at => Step::Plan(next),
-            _ => Step::Wait(due.starts_at),
-        }
+        step(self.next, |after| self.next_after(after, jitter), now)
+    }
+
+    /// What the scheduler has to do about its comparing at `now`; missed times are made up for in the same way.
+    #[must_use]
+    pub fn look_step(&self, now: Timestamp, jitter: Duration) -> Step {
+        step(
+            self.next_look,
+            |after| self.next_look_after(after, jitter),
+            now,
+        )
     }
 
     /// The moment from which it is late: it was active since, and no run came through. `None`: it never will be, since
@@ -114,6 +132,30 @@ impl SyncDefinition {
                 schedule.next_after(schedule.next_after(fresh)?)
             }
         }
+    }
+}
+
+fn step(
+    next: Option<Planned>,
+    next_after: impl Fn(Timestamp) -> Option<Planned>,
+    now: Timestamp,
+) -> Step {
+    let Some(due) = next else {
+        return match next_after(now) {
+            Some(next) => Step::Plan(next),
+            None => Step::Rest,
+        };
+    };
+    if due.starts_at <= now {
+        let next = next_after(due.planned_at.max(now));
+        return Step::Begin { due, next };
+    }
+    let next = next_after(now);
+    let after_that = next.and_then(|next| next_after(next.planned_at));
+    match (next, after_that) {
+        // Planned while the clock was ahead by more than one of its times.
+        (Some(next), Some(after)) if due.planned_at > after.planned_at => Step::Plan(next),
+        _ => Step::Wait(due.starts_at),
     }
 }
 
@@ -182,6 +224,8 @@ pub enum Consequence {
 #[must_use]
 pub fn consequence(run: &Run, permanent: bool) -> Consequence {
     match run.status {
+        // What was only compared is as old as it was, and whatever keeps a look from coming through is told as such.
+        _ if run.order.apply == Apply::No => Consequence::None,
         RunStatus::Completed | RunStatus::CompletedWithErrors => Consequence::CameThrough,
         RunStatus::Failed if permanent => match run.error.as_ref().and_then(RunError::known_code) {
             Some(FaultCode::ConnectionNotActive) => Consequence::None,

@@ -46,6 +46,12 @@ pub enum Event {
     RunFailed,
     /// A run left rows out.
     RowsQuarantined,
+    /// A run waits for a person to approve what it would do.
+    ApprovalNeeded,
+    /// Rows drifted, and their sync repairs nothing by itself.
+    DriftFound,
+    /// A sync's tables could not be compared.
+    ComparisonFailed,
     /// A sync did not come through for longer than it may.
     SyncLate,
     /// A fault halted a sync.
@@ -65,6 +71,7 @@ words! {
         ConnectionSevered = "connection_severed", ConnectionUnproved = "connection_unproved",
         PeerUnreachable = "peer_unreachable",
         RunWaiting = "run_waiting", RunFailed = "run_failed", RowsQuarantined = "rows_quarantined",
+        ApprovalNeeded = "approval_needed", DriftFound = "drift_found", ComparisonFailed = "comparison_failed",
         SyncLate = "sync_late", SyncError = "sync_error", AlertsUndelivered = "alerts_undelivered",
         ColumnsUnclassified = "columns_unclassified", GrantMisfit = "grant_misfit",
     }
@@ -156,6 +163,7 @@ pub fn troubles(known: &Known, now: Timestamp) -> Vec<Trouble> {
             known.connection(sync.connection_id),
             now,
         ));
+        told.extend(sync::of_look(sync));
     }
     for run in &known.runs {
         told.extend(of_run(run, known, now));

@@ -56,13 +56,15 @@ impl Store {
         Ok(())
     }
 
-    /// What the run found to differ, by table and in the order given there; at most `limit` after the first `offset`.
+    /// What the run found to differ, in all tables or one, by table and in the order given there; at most `limit` after
+    /// the first `offset`.
     ///
     /// # Errors
     /// When the database fails or what it holds cannot be read.
     pub async fn differences(
         &self,
         run: RunId,
+        table: Option<&TableName>,
         limit: u32,
         offset: u64,
     ) -> Result<Vec<FoundDifference>, StoreError> {
@@ -71,10 +73,12 @@ impl Store {
             "select run_id, table_name, row_key, kind, column_names, mark
             from difference
             where run_id = $1
+              and ($2 is null or table_name = $2)
             order by table_name, position
-            limit $2
-            offset $3",
+            limit $3
+            offset $4",
             run.to_string(),
+            table.map(ToString::to_string),
             i64::from(limit),
             bigint(offset)?
         );

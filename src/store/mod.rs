@@ -4,6 +4,7 @@
 //! nothing. Invariant: nobody migrates without holding the lock, and one daemon holds it for life.
 
 mod alert;
+mod approval;
 mod audit;
 mod connection;
 mod difference;

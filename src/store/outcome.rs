@@ -47,6 +47,42 @@ macro_rules! note_outcome {
 }
 pub(super) use note_outcome;
 
+/// Adds what a run that wrote nothing saw: how a table stands to the peer's. What became of the last run that did
+/// write stays the last word about that.
+macro_rules! note_comparison {
+    ($outcome:expr, $tx:expr) => {
+        if $outcome.comparison.is_some() {
+            sqlx::query(
+                "insert into outcome
+                    (connection_id, table_name, run_id, status, comparison, ended_at, row_count,
+                    counted_at, dismissed_at)
+                values ($1, $2, $3, $4, $5, $6, $7, $8, null)
+                on conflict (connection_id, table_name) do update
+                set comparison = excluded.comparison,
+                    ended_at = excluded.ended_at,
+                    row_count = coalesce(excluded.row_count, outcome.row_count),
+                    counted_at = coalesce(excluded.counted_at, outcome.counted_at)
+                where excluded.run_id >= outcome.run_id",
+            )
+            .bind($outcome.connection_id.to_string())
+            .bind($outcome.table.to_string())
+            .bind($outcome.run_id.to_string())
+            .bind($outcome.status.as_str())
+            .bind(
+                $outcome
+                    .comparison
+                    .map($crate::model::outcome::Comparison::as_str),
+            )
+            .bind($crate::store::record::micros($outcome.ended_at))
+            .bind($crate::store::record::optional_bigint($outcome.rows)?)
+            .bind($crate::store::record::optional_micros($outcome.counted_at))
+            .execute($tx)
+            .await?;
+        }
+    };
+}
+pub(super) use note_comparison;
+
 macro_rules! select_outcome {
     ($rest:literal) => {
         concat!(

@@ -27,17 +27,19 @@ pub struct RunFilter {
     pub since: Option<Timestamp>,
 }
 
+/// The statement that reads runs, ended by `$rest`.
 macro_rules! select_run {
     ($rest:literal) => {
         concat!(
             "select id, connection_id, instructions, status, sync_id, planned_at, give_up_at,
                 triggered_by, attempt, next_attempt_at, created_at, started_at, completed_at,
-                progress, error, plan_hash, approved_plan, tables, cancel_requested
+                progress, error, plan_hash, approved_plan, tables, cancel_requested, looks
             from run ",
             $rest
         )
     };
 }
+pub(super) use select_run;
 
 /// The statement that adds a run, ended by `$end`, with its values.
 macro_rules! insert_run {
@@ -46,8 +48,9 @@ macro_rules! insert_run {
             "insert into run
                 (id, connection_id, instructions, status, sync_id, planned_at, give_up_at,
                 triggered_by, attempt, next_attempt_at, created_at, started_at, completed_at,
-                progress, error, plan_hash, approved_plan, tables, cancel_requested)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) ",
+                progress, error, plan_hash, approved_plan, tables, cancel_requested, looks)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+                $19, $20) ",
             $end
         ))
         .bind($run.id.to_string())
@@ -69,6 +72,7 @@ macro_rules! insert_run {
         .bind(&$run.approved_plan)
         .bind(to_json(&$run.tables)?)
         .bind($run.cancel_requested)
+        .bind($run.looks)
     };
 }
 pub(super) use insert_run;
@@ -79,11 +83,11 @@ macro_rules! request_cancel {
         concat!(
             "update run
             set cancel_requested = true,
-                status = case when status = 'pending' then 'cancelled' else status end,
+                status = case when status = 'running' then status else 'cancelled' end,
                 next_attempt_at = null,
-                completed_at = case when status = 'pending' then $2 else null end ",
+                completed_at = case when status = 'running' then null else $2 end ",
             $rest,
-            " and status in ('pending', 'running')"
+            " and status in ('pending', 'running', 'needs_approval')"
         )
     };
 }
@@ -139,22 +143,27 @@ impl Store {
             .collect()
     }
 
-    /// The run of a sync that is not over, if there is one.
+    /// The run of a sync that the runner has not done with, if there is one: neither one that waits for a person, nor
+    /// one that looks.
     ///
     /// # Errors
     /// When the database fails or what it holds cannot be read.
     pub async fn unfinished_run(&self, sync: SyncId) -> Result<Option<Run>, StoreError> {
         let row = fetch_optional!(
             self,
-            select_run!("where sync_id = $1 and status in ('pending', 'running')"),
+            select_run!(
+                "where sync_id = $1
+                  and status in ('pending', 'running')
+                  and not looks"
+            ),
             sync.to_string()
         );
         row.map(|row| run(&Record::new("run", "id", row)))
             .transpose()
     }
 
-    /// Runs that `status` has something to tell of, newest first: those that wait after a fault, and those whose word
-    /// about a table is the last one, not good, and not dismissed.
+    /// Runs that `status` has something to tell of, newest first: those that wait for a person or after a fault, and
+    /// those whose word about a table is the last one, not good, and not dismissed.
     ///
     /// # Errors
     /// When the database fails or what it holds cannot be read.
@@ -162,7 +171,8 @@ impl Store {
         let rows = fetch_all!(
             self,
             select_run!(
-                "where (status = 'pending' and error is not null)
+                "where status = 'needs_approval'
+                  or (status = 'pending' and error is not null)
                   or id in (
                     select run_id
                     from outcome
@@ -282,7 +292,7 @@ impl Store {
         Ok(())
     }
 
-    /// Asks a run to stop: a pending one is cancelled at once, a running one is marked. False when it is final.
+    /// Asks a run to stop: one that waits is cancelled at once, a running one is marked. False when it is final.
     ///
     /// # Errors
     /// When the database fails.
@@ -314,7 +324,8 @@ impl Store {
     }
 }
 
-fn run(record: &Record) -> Result<Run, StoreError> {
+/// The run that a row of [`select_run`] holds.
+pub(super) fn run(record: &Record) -> Result<Run, StoreError> {
     Ok(Run {
         id: record.parsed("id")?,
         connection_id: record.parsed("connection_id")?,
@@ -335,5 +346,6 @@ fn run(record: &Record) -> Result<Run, StoreError> {
         approved_plan: record.optional_text("approved_plan")?,
         tables: record.json("tables")?,
         cancel_requested: record.flag("cancel_requested")?,
+        looks: record.flag("looks")?,
     })
 }

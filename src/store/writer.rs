@@ -11,7 +11,7 @@ use crate::model::outcome::{outcomes, proved_equal_at};
 use crate::model::run::{Run, RunError, RunStatus, RunTable};
 use crate::model::sync::Consequence;
 use crate::model::table::TableName;
-use crate::store::outcome::note_outcome;
+use crate::store::outcome::{note_comparison, note_outcome};
 use crate::store::pool::{fetch_all, fetch_optional, on_pool};
 use crate::store::record::{Record, micros, optional_json, to_json};
 use crate::store::{Store, StoreError};
@@ -187,8 +187,9 @@ impl Store {
         Ok(())
     }
 
-    /// Writes status, tables, progress and error of a run that became final, notes what it wrote to and what it says
-    /// about its tables, and changes its sync as `consequence` says.
+    /// Writes status, tables, progress and error of a run that became final, or waits for a person from now on, notes
+    /// what it wrote to and what it says about its tables, and changes its sync as `consequence` says. The plan of a
+    /// final run is deleted. One that a person asked to stop does not wait for a person.
     ///
     /// # Errors
     /// When the database fails.
@@ -202,8 +203,8 @@ impl Store {
             let mut tx = db.begin().await?;
             let finished = sqlx::query(
                 "update run
-                set status = $2,
-                    completed_at = $3,
+                set status = case when cancel_requested and $8 then 'cancelled' else $2 end,
+                    completed_at = case when cancel_requested or not $8 then $3 else null end,
                     next_attempt_at = null,
                     progress = $4,
                     tables = $5,
@@ -219,12 +220,23 @@ impl Store {
             .bind(to_json(&run.tables)?)
             .bind(optional_json(run.error.as_ref())?)
             .bind(&run.plan_hash)
+            .bind(run.status == RunStatus::NeedsApproval)
             .execute(&mut *tx)
             .await?;
             if finished.rows_affected() > 0 {
                 note_written!(tx, run);
                 for outcome in outcomes(run, now) {
-                    note_outcome!(outcome, &mut *tx);
+                    if run.writes() {
+                        note_outcome!(outcome, &mut *tx);
+                    } else {
+                        note_comparison!(outcome, &mut *tx);
+                    }
+                }
+                if run.status.is_final() {
+                    sqlx::query("delete from plan where run_id = $1")
+                        .bind(run.id.to_string())
+                        .execute(&mut *tx)
+                        .await?;
                 }
                 follow!(tx, run, consequence, now);
                 note_proof!(tx, run);
@@ -282,7 +294,7 @@ impl Store {
 
 /// The tables a one-off run wrote. Those of a sync are claimed by it.
 fn written_by_one_off(run: &Run) -> impl Iterator<Item = &RunTable> {
-    let one_off = run.sync_id.is_none();
+    let one_off = run.sync_id.is_none() && run.writes();
     let tables = run.tables.iter();
     tables.filter(move |table| one_off && has_written(table))
 }
@@ -290,10 +302,10 @@ fn written_by_one_off(run: &Run) -> impl Iterator<Item = &RunTable> {
 /// A table that came through was written, even where it was equal already; one that failed was, as far as it came.
 fn has_written(table: &RunTable) -> bool {
     let changes = &table.changes;
-    matches!(
-        table.status,
-        RunStatus::Completed | RunStatus::CompletedWithErrors
-    ) || changes.added > 0
-        || changes.updated > 0
-        || changes.deleted > 0
+    match table.status {
+        RunStatus::Completed | RunStatus::CompletedWithErrors => true,
+        // What it counts is what it would do.
+        RunStatus::NeedsApproval => false,
+        _ => changes.added > 0 || changes.updated > 0 || changes.deleted > 0,
+    }
 }

@@ -140,6 +140,20 @@ pub enum SyncError {
         /// Where it is.
         status: RunStatus,
     },
+    /// The run waits for no approval.
+    #[error("run {run} is {status}: there is nothing to approve")]
+    NotWaiting {
+        /// The run.
+        run: RunId,
+        /// Where it is.
+        status: RunStatus,
+    },
+    /// The run is to do something else than what was approved.
+    #[error("run {run} waits with another plan than the one approved")]
+    OtherPlan {
+        /// The run.
+        run: RunId,
+    },
     /// A person stopped it.
     #[error("cancelled")]
     Cancelled,

@@ -91,6 +91,8 @@ pub fn assess(err: &SyncError) -> (RunError, NextStep) {
         SyncError::RunGoesOn { .. } => (FaultCode::RunNotOver, None, NextStep::GiveUp),
         SyncError::RunOver { .. } => (FaultCode::RunOver, None, NextStep::GiveUp),
         SyncError::RunNotOver { .. } => (FaultCode::RunNotOver, None, NextStep::GiveUp),
+        SyncError::NotWaiting { .. } => (FaultCode::NotAllowed, None, NextStep::GiveUp),
+        SyncError::OtherPlan { .. } => (FaultCode::OtherPlan, None, NextStep::GiveUp),
         SyncError::Cancelled => (FaultCode::Cancelled, None, NextStep::GiveUp),
         SyncError::Stopping => (FaultCode::DaemonStopping, None, NextStep::Retry),
     };

@@ -4,6 +4,7 @@
 
 mod audit;
 mod connections;
+mod differences;
 mod doctor;
 mod pull;
 mod receipts;
@@ -62,6 +63,7 @@ fn viewers() -> Router<Arc<Ctx>> {
         .route("/runs", get(runs::list))
         .route("/runs/{id}", get(runs::show))
         .route("/runs/{id}/errors", get(runs::errors))
+        .route("/runs/{id}/differences", get(differences::list))
         .route("/runs/{id}/receipts", get(receipts::of_run))
         .route("/transfers", get(transfers::list))
         .route("/tokens", get(tokens::list))
@@ -76,11 +78,14 @@ fn operators() -> Router<Arc<Ctx>> {
     Router::new()
         .route("/connections/{id}/verify", post(connections::verify))
         .route("/connections/{id}/pull", post(pull::order))
+        .route("/connections/{id}/diff", post(pull::diff))
         .route("/connections/{id}/creation", post(pull::creation))
         .route("/syncs", post(syncs::create))
         .route("/syncs/{id}", put(syncs::edit))
         .route("/syncs/{id}", delete(syncs::delete))
         .route("/syncs/{id}/trigger", post(syncs::trigger))
+        .route("/syncs/{id}/preview", post(syncs::preview))
+        .route("/runs/{id}/approve", post(differences::approve))
         .route("/runs/{id}/cancel", post(runs::cancel))
         .route("/runs/{id}/dismiss", post(runs::dismiss))
         .route_layer(middleware::from_fn_with_state(

@@ -11,56 +11,34 @@ use crate::api::admin::request::{JsonBody, id};
 use crate::api::admin::runs;
 use crate::api::auth::Caller;
 use crate::api::problem::Problem;
+use crate::model::difference::KEPT;
 use crate::model::order::TableOrder;
-use crate::model::run::{ConflictStrategy, RunOrder, SyncMode};
+use crate::model::run::{Apply, ConflictStrategy, RunOrder, SyncMode};
 use crate::sync::{Ctx, pull};
 
-/// What a request may ask for; some of it comes in a later version and is refused by name until then.
+/// What a request may ask for.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PullBody {
     tables: Vec<TableOrder>,
     #[serde(default)]
-    sync_mode: AskedMode,
+    sync_mode: SyncMode,
     #[serde(default)]
-    conflict_strategy: AskedStrategy,
+    conflict_strategy: ConflictStrategy,
     #[serde(default)]
-    apply: AskedApply,
+    apply: Apply,
     #[serde(default)]
     create_missing: bool,
     #[serde(default)]
     shared: bool,
 }
 
-/// A mode by its word, also one that comes in a later version.
-#[derive(Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum AskedMode {
-    #[default]
-    Upsert,
-    Insert,
-    Update,
-    Mirror,
-}
-
-/// A strategy by its word, also one that comes in a later version.
-#[derive(Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum AskedStrategy {
-    #[default]
-    Overwrite,
-    Skip,
-    Merge,
-    Newest,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum AskedApply {
-    #[default]
-    Yes,
-    Ask,
-    No,
+/// What to compare.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DiffBody {
+    tables: Vec<TableOrder>,
+    rows: Option<u32>,
 }
 
 /// POST /connections/{id}/pull
@@ -76,28 +54,17 @@ pub(super) async fn order(
     Ok(runs::made(run))
 }
 
-impl AskedMode {
-    /// The mode, unless it comes later.
-    pub(super) fn known(self) -> Result<SyncMode, Problem> {
-        match self {
-            Self::Upsert => Ok(SyncMode::Upsert),
-            Self::Insert => Ok(SyncMode::Insert),
-            Self::Update => Ok(SyncMode::Update),
-            Self::Mirror => Err(later("sync_mode", "mirror")),
-        }
-    }
-}
-
-impl AskedStrategy {
-    /// The strategy, unless it comes later.
-    pub(super) fn known(self) -> Result<ConflictStrategy, Problem> {
-        match self {
-            Self::Overwrite => Ok(ConflictStrategy::Overwrite),
-            Self::Skip => Ok(ConflictStrategy::Skip),
-            Self::Merge => Ok(ConflictStrategy::Merge),
-            Self::Newest => Err(later("conflict_strategy", "newest")),
-        }
-    }
+/// POST /connections/{id}/diff: what differs, and nothing is changed.
+pub(super) async fn diff(
+    State(ctx): State<Arc<Ctx>>,
+    Extension(caller): Extension<Caller>,
+    Path(text): Path<String>,
+    JsonBody(body): JsonBody<DiffBody>,
+) -> Result<Response, Problem> {
+    let connection = id("connection", &text)?;
+    let order = comparison_of(body)?;
+    let run = pull::order(&ctx, connection, order, &caller.actor).await?;
+    Ok(runs::made(run))
 }
 
 /// The refusal of a word that a later version knows.
@@ -106,20 +73,34 @@ pub(super) fn later(field: &str, word: &str) -> Problem {
 }
 
 fn order_of(body: PullBody) -> Result<RunOrder, Problem> {
-    let sync_mode = body.sync_mode.known()?;
-    let conflict_strategy = body.conflict_strategy.known()?;
-    match body.apply {
-        AskedApply::Yes => {}
-        AskedApply::Ask => return Err(later("apply", "ask")),
-        AskedApply::No => return Err(later("apply", "no")),
+    if body.create_missing && body.apply != Apply::Yes {
+        let message = "makes tables, and this run may not: ask `creation` what it would make";
+        return Err(Problem::invalid("create_missing", message));
     }
     Ok(RunOrder {
-        tables: named(body.tables)?,
-        sync_mode,
-        conflict_strategy,
-        apply: Default::default(),
+        sync_mode: body.sync_mode,
+        conflict_strategy: body.conflict_strategy,
+        apply: body.apply,
         create_missing: body.create_missing,
         shared: body.shared,
+        ..RunOrder::of(named(body.tables)?)
+    })
+}
+
+/// Compared as a mirror would, so that what is only here is told, too.
+fn comparison_of(body: DiffBody) -> Result<RunOrder, Problem> {
+    let most = u32::try_from(KEPT).unwrap_or(u32::MAX);
+    if body.rows.is_some_and(|rows| !(1..=most).contains(&rows)) {
+        return Err(Problem::invalid(
+            "rows",
+            format!("must be a number from 1 to {most}"),
+        ));
+    }
+    Ok(RunOrder {
+        sync_mode: SyncMode::Mirror,
+        apply: Apply::No,
+        keep: body.rows,
+        ..RunOrder::of(named(body.tables)?)
     })
 }
 
@@ -170,35 +151,61 @@ pub(super) fn named(tables: Vec<TableOrder>) -> Result<Vec<TableOrder>, Problem>
 
 #[cfg(test)]
 mod tests {
-    use super::{PullBody, order_of};
-    use crate::model::run::{ConflictStrategy, SyncMode};
+    use super::{DiffBody, PullBody, comparison_of, order_of};
+    use crate::model::run::{Apply, ConflictStrategy, RunOrder, SyncMode};
 
-    fn order(text: &str) -> Result<(SyncMode, ConflictStrategy), String> {
+    fn order(text: &str) -> Result<RunOrder, String> {
         let body: PullBody = serde_json::from_str(text).map_err(|err| err.to_string())?;
-        order_of(body)
-            .map(|order| (order.sync_mode, order.conflict_strategy))
-            .map_err(|problem| problem.errors().first().unwrap().field.clone())
+        order_of(body).map_err(|problem| problem.errors().first().unwrap().field.clone())
     }
 
     #[test]
     fn a_pull_inserts_and_updates_unless_it_says_otherwise() {
-        let expected = Ok((SyncMode::Upsert, ConflictStrategy::Overwrite));
-        assert_eq!(order(r#"{"tables":["orders"]}"#), expected);
+        let plain = order(r#"{"tables":["orders"]}"#).unwrap();
+        assert_eq!(plain, RunOrder::of(plain.tables.clone()));
+        assert_eq!(plain.apply, Apply::Yes);
+        let text = r#"{"tables":["orders"],"sync_mode":"mirror","conflict_strategy":"newest","apply":"ask","shared":true}"#;
+        let full = order(text).unwrap();
+        let found = (full.sync_mode, full.conflict_strategy, full.apply);
+        assert_eq!(
+            found,
+            (SyncMode::Mirror, ConflictStrategy::Newest, Apply::Ask)
+        );
+        assert!(full.shared);
     }
 
     #[test]
-    fn what_a_later_version_can_do_is_refused_by_name() {
-        for (field, word) in [
-            ("sync_mode", "mirror"),
-            ("conflict_strategy", "newest"),
-            ("apply", "ask"),
-            ("apply", "no"),
+    fn what_cannot_be_ordered_is_refused_by_name() {
+        for (text, field) in [
+            (r#"{"tables":[]}"#, "tables"),
+            (r#"{"tables":["a","b","a"]}"#, "tables[2]"),
+            (
+                r#"{"tables":["a"],"apply":"no","create_missing":true}"#,
+                "create_missing",
+            ),
         ] {
-            let text = format!(r#"{{"tables":["orders"],"{field}":"{word}"}}"#);
-            assert_eq!(order(&text), Err(field.to_owned()), "{word}");
+            assert_eq!(order(text), Err(field.to_owned()), "{text}");
         }
-        assert_eq!(order(r#"{"tables":[]}"#), Err("tables".to_owned()));
-        let twice = r#"{"tables":["a","b","a"]}"#;
-        assert_eq!(order(twice), Err("tables[2]".to_owned()));
+        let unknown = order(r#"{"tables":["a"],"apply":"maybe"}"#).unwrap_err();
+        assert!(unknown.contains("maybe"), "{unknown}");
+    }
+
+    #[test]
+    fn a_comparison_changes_nothing_and_tells_what_is_only_here() {
+        let read = |text: &str| {
+            let body: DiffBody = serde_json::from_str(text).unwrap();
+            comparison_of(body)
+        };
+        let order = read(r#"{"tables":["orders"],"rows":20}"#).unwrap();
+        assert_eq!(
+            (order.apply, order.sync_mode),
+            (Apply::No, SyncMode::Mirror)
+        );
+        assert_eq!(order.keep, Some(20));
+        for rows in ["0", "10001"] {
+            let text = format!(r#"{{"tables":["orders"],"rows":{rows}}}"#);
+            let problem = read(&text).unwrap_err();
+            assert_eq!(problem.errors()[0].field, "rows");
+        }
     }
 }

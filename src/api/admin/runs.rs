@@ -18,7 +18,7 @@ use crate::api::auth::Caller;
 use crate::api::problem::Problem;
 use crate::model::id::{ConnectionId, RunId, SyncId};
 use crate::model::run::{
-    Changes, ConflictStrategy, Progress, QuarantinedRow, Run, RunError, RunStatus, RunTable,
+    Apply, Changes, ConflictStrategy, Progress, QuarantinedRow, Run, RunError, RunStatus, RunTable,
     SyncMode,
 };
 use crate::model::table::TableName;
@@ -30,7 +30,7 @@ use crate::sync::{Ctx, pull};
 pub(super) struct RunView {
     id: RunId,
     kind: &'static str,
-    apply: &'static str,
+    apply: Apply,
     sync_mode: SyncMode,
     conflict_strategy: ConflictStrategy,
     sync_id: Option<SyncId>,
@@ -49,8 +49,7 @@ pub(super) struct RunView {
     changes: Changes,
     rows_synced: u64,
     rows_failed: u64,
-    /// Plans come in a later version.
-    plan_hash: Option<()>,
+    plan_hash: Option<String>,
     error: Option<RunError>,
     tables: Vec<RunTableView>,
 }
@@ -78,7 +77,7 @@ impl From<Run> for RunView {
         Self {
             id: run.id,
             kind: "pull",
-            apply: "yes",
+            apply: run.order.apply,
             sync_mode: run.order.sync_mode,
             conflict_strategy: run.order.conflict_strategy,
             sync_id: run.sync_id,
@@ -95,7 +94,7 @@ impl From<Run> for RunView {
             changes: run.changes(),
             rows_synced: sum(|table| table.rows_synced),
             rows_failed: sum(|table| table.rows_failed),
-            plan_hash: None,
+            plan_hash: run.plan_hash,
             triggered_by: run.triggered_by,
             error: run.error,
             tables: run.tables.into_iter().map(RunTableView::from).collect(),

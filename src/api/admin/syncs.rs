@@ -20,6 +20,8 @@ use crate::api::admin::runs::{self, RunView};
 use crate::api::admin::syncs::body::{Changed, Creation};
 use crate::api::auth::Caller;
 use crate::api::problem::Problem;
+use crate::model::drift::{Budget, Look};
+use crate::model::guard::Guard;
 use crate::model::id::{ConnectionId, RunId, SyncId};
 use crate::model::order::TableOrder;
 use crate::model::role::Role;
@@ -43,13 +45,13 @@ pub(super) struct SyncView {
     sync_mode: SyncMode,
     conflict_strategy: ConflictStrategy,
     schedule: Option<Schedule>,
-    /// Comparing on a schedule of its own comes in a later version, as do the next four that are always the same.
-    compare_schedule: Option<()>,
+    compare_schedule: Option<Schedule>,
     /// Seconds; null: two of its times.
     max_age: Option<u64>,
     shared: bool,
-    guard: Option<()>,
-    repair: Option<()>,
+    guard: Guard,
+    /// null: it repairs nothing by itself.
+    repair: Option<Budget>,
     continuous: bool,
     status: SyncStatus,
     status_error: Option<RunError>,
@@ -59,6 +61,9 @@ pub(super) struct SyncView {
     last_synced_at: Option<Timestamp>,
     last_run_id: Option<RunId>,
     next_sync_at: Option<Timestamp>,
+    /// When it compares next, and what it found last time.
+    next_look_at: Option<Timestamp>,
+    last_look: Option<Look>,
     proved_equal_at: Option<Timestamp>,
     /// Since when it is late; null: it is not.
     late_since: Option<Timestamp>,
@@ -89,10 +94,12 @@ impl SyncView {
             conflict_strategy: sync.order.conflict_strategy,
             shared: sync.order.shared,
             tables: sync.order.tables,
-            compare_schedule: None,
+            compare_schedule: sync.compare_schedule,
             max_age: sync.max_age.map(|age| age.as_secs()),
-            guard: None,
-            repair: None,
+            guard: sync.order.guard,
+            repair: sync.repair,
+            next_look_at: sync.next_look.map(|next| next.starts_at),
+            last_look: sync.last_look,
             continuous: false,
             status: sync.status,
             created_at: sync.created_at,
@@ -186,6 +193,18 @@ pub(super) async fn trigger(
     Ok(runs::made(run))
 }
 
+/// POST /syncs/{id}/preview
+pub(super) async fn preview(
+    State(ctx): State<Arc<Ctx>>,
+    Extension(caller): Extension<Caller>,
+    Path(text): Path<String>,
+    JsonBody(Nothing {}): JsonBody<Nothing>,
+) -> Result<Response, Problem> {
+    let sync = own(&ctx, &text, &caller).await?;
+    let run = syncs::preview(&ctx, sync.id, &caller.actor).await?;
+    Ok(runs::made(run))
+}
+
 /// GET /syncs/{id}/runs: its history.
 pub(super) async fn runs(
     State(ctx): State<Arc<Ctx>>,
@@ -219,7 +238,7 @@ async fn find(ctx: &Ctx, text: &str) -> Result<SyncDefinition, Problem> {
 }
 
 /// The sync, if the caller may change and run it.
-async fn own(ctx: &Ctx, text: &str, caller: &Caller) -> Result<SyncDefinition, Problem> {
+pub(super) async fn own(ctx: &Ctx, text: &str, caller: &Caller) -> Result<SyncDefinition, Problem> {
     let sync = find(ctx, text).await?;
     if caller.role >= Role::Admin || sync.created_by == caller.actor.name {
         return Ok(sync);

@@ -5,7 +5,9 @@ use std::str::FromStr;
 use clap::{Args, Subcommand};
 
 use crate::cli::help;
+use crate::model::drift::Budget;
 use crate::model::filter::Filter;
+use crate::model::guard::Guard;
 use crate::model::order::TableOrder;
 use crate::model::run::{ConflictStrategy, SyncMode};
 use crate::model::schedule::Schedule;
@@ -42,6 +44,11 @@ pub enum SyncCommand {
         /// Its name or id
         id: String,
     },
+    /// Find out what running it would do, for somebody to approve
+    Preview {
+        /// Its name or id
+        id: String,
+    },
     /// Run it now, and wait for the end
     Trigger {
         /// Its name or id
@@ -60,17 +67,29 @@ pub struct CreateArguments {
     /// A table, or TABLE=DESTINATION where it has another name here; once for each table
     #[arg(long = "table", value_name = "T[=DEST]", required = true)]
     pub tables: Vec<PulledTable>,
-    /// Which rows may be written: upsert, insert or update
+    /// Which rows may be written: upsert, insert, update or mirror
     #[arg(long, default_value_t, value_name = "MODE")]
     pub mode: SyncMode,
-    /// What becomes of rows that differ here: overwrite, skip or merge
+    /// What becomes of rows that differ here: overwrite, skip, merge or newest
     #[arg(long, default_value_t, value_name = "STRATEGY")]
     pub conflict: ConflictStrategy,
+    /// The column here, of each table, by which newest tells which row is later
+    #[arg(long, value_name = "COLUMN")]
+    pub version_column: Option<String>,
     /// When it runs by itself: hourly, daily@06:00, weekly:monday@06:00, or cron [default: by hand only]
     #[arg(long, value_name = "S")]
     pub schedule: Option<Schedule>,
-    /// The time zone of the schedule, such as Europe/Berlin [default: UTC]
-    #[arg(long, value_name = "ZONE", requires = "schedule")]
+    /// When it compares besides, written like --schedule [default: never]
+    #[arg(long, value_name = "S")]
+    pub compare_schedule: Option<Schedule>,
+    /// How much of what drifted it repairs by itself: rows, or none [default: 1000]
+    #[arg(long, value_name = "ROWS", value_parser = repair)]
+    pub repair: Option<NewRepair>,
+    /// How much a mirror deletes by itself within a day: a share of the table, rows, or both [default: 10%,10000]
+    #[arg(long, value_name = "P%,ROWS", value_parser = guard)]
+    pub guard: Option<Guard>,
+    /// The time zone of both schedules, such as Europe/Berlin [default: UTC]
+    #[arg(long, value_name = "ZONE")]
     pub timezone: Option<String>,
     /// Only rows that pass, of each table: {"column": "branch", "op": "=", "value": 7}
     #[arg(long, value_name = "JSON", value_parser = Filter::from_json)]
@@ -94,16 +113,28 @@ pub struct EditArguments {
     /// A table, or TABLE=DESTINATION; together the whole new list
     #[arg(long = "table", value_name = "T[=DEST]")]
     pub tables: Vec<PulledTable>,
-    /// Which rows may be written: upsert, insert or update
+    /// Which rows may be written: upsert, insert, update or mirror
     #[arg(long, value_name = "MODE")]
     pub mode: Option<SyncMode>,
-    /// What becomes of rows that differ here: overwrite, skip or merge
+    /// What becomes of rows that differ here: overwrite, skip, merge or newest
     #[arg(long, value_name = "STRATEGY")]
     pub conflict: Option<ConflictStrategy>,
+    /// The column here, of each table, by which newest tells which row is later
+    #[arg(long, value_name = "COLUMN")]
+    pub version_column: Option<String>,
     /// When it runs by itself: hourly, daily@06:00, weekly:monday@06:00, cron, or none (by hand only)
     #[arg(long, value_name = "S")]
     pub schedule: Option<NewSchedule>,
-    /// The time zone of the schedule, such as Europe/Berlin
+    /// When it compares besides, written like --schedule, or none (never)
+    #[arg(long, value_name = "S")]
+    pub compare_schedule: Option<NewSchedule>,
+    /// How much of what drifted it repairs by itself: rows, or none
+    #[arg(long, value_name = "ROWS", value_parser = repair)]
+    pub repair: Option<NewRepair>,
+    /// How much a mirror deletes by itself within a day: a share of the table, rows, or both
+    #[arg(long, value_name = "P%,ROWS", value_parser = guard)]
+    pub guard: Option<Guard>,
+    /// The time zone of the schedules, such as Europe/Berlin
     #[arg(long, value_name = "ZONE")]
     pub timezone: Option<String>,
     /// Only rows that pass, of each table, or none (all rows)
@@ -157,6 +188,43 @@ impl FromStr for NewSchedule {
     }
 }
 
+/// How much is repaired, or that nothing is.
+#[derive(Clone, Copy, Debug)]
+pub enum NewRepair {
+    /// Nothing.
+    None,
+    /// As much.
+    Is(Budget),
+}
+
+fn repair(text: &str) -> Result<NewRepair, String> {
+    if text == "none" {
+        return Ok(NewRepair::None);
+    }
+    let rows = text
+        .parse()
+        .map_err(|_| "write a number of rows, or none".to_owned())?;
+    Ok(NewRepair::Is(Budget {
+        rows,
+        ..Budget::default()
+    }))
+}
+
+/// `5%`, `1000` or `5%,1000`; what is not said is as if nothing were.
+fn guard(text: &str) -> Result<Guard, String> {
+    let mut guard = Guard::default();
+    for part in text.split(',') {
+        let read = match part.strip_suffix('%') {
+            Some(share) => share.parse().map(|percent| guard.percent = percent),
+            None => part.parse().map(|rows| guard.rows = rows),
+        };
+        if read.is_err() || guard.percent > 100 {
+            return Err("write 5%, 1000 or 5%,1000".to_owned());
+        }
+    }
+    Ok(guard)
+}
+
 /// A filter, or that there is none.
 #[derive(Clone, Debug)]
 pub enum NewFilter {
@@ -175,7 +243,22 @@ fn new_filter(text: &str) -> Result<NewFilter, crate::model::filter::InvalidFilt
 
 #[cfg(test)]
 mod tests {
-    use super::PulledTable;
+    use super::{Guard, PulledTable, guard};
+
+    #[test]
+    fn a_guard_is_a_share_or_rows_or_both() {
+        let default = Guard::default();
+        for (text, percent, rows) in [
+            ("5%", 5, default.rows),
+            ("0", default.percent, 0),
+            ("100%,7", 100, 7),
+        ] {
+            assert_eq!(guard(text), Ok(Guard { percent, rows }), "{text}");
+        }
+        for wrong in ["", "%", "101%", "5%,", "-1", "5%;7"] {
+            assert!(guard(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_table_may_go_elsewhere() {

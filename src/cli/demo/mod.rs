@@ -20,7 +20,7 @@ use crate::cli::fields::{list, number, text};
 use crate::cli::print::{Output, grouped};
 use crate::cli::{connect, connections, grants, progress, pull, report};
 use crate::model::order::TableOrder;
-use crate::model::run::{ConflictStrategy, RunOrder, SyncMode};
+use crate::model::run::RunOrder;
 use crate::model::table::TableName;
 use data::{Change, TABLES};
 use site::Site;
@@ -196,7 +196,6 @@ impl Stage {
         let names: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
         self.typed("berlin", &format!("pull newyork {}", names.join(" ")))?;
         let order = RunOrder {
-            apply: Default::default(),
             create_missing: false,
             ..order.clone()
         };
@@ -290,16 +289,11 @@ impl Stage {
 }
 
 fn order() -> RunOrder {
+    let tables = TABLES.iter();
+    let named = tables.map(|table| TableOrder::of(TableName::bare(table.name)));
     RunOrder {
-        tables: TABLES
-            .iter()
-            .map(|table| TableOrder::of(TableName::bare(table.name)))
-            .collect(),
-        sync_mode: SyncMode::default(),
-        conflict_strategy: ConflictStrategy::default(),
-        apply: Default::default(),
         create_missing: true,
-        shared: false,
+        ..RunOrder::of(named.collect())
     }
 }
 

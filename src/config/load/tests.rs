@@ -77,6 +77,7 @@ fn the_least_configuration_gives_the_defaults() {
     assert_eq!(config.runs.parallel, 2);
     assert_eq!(config.runs.give_up_after, Duration::from_secs(900));
     assert_eq!(config.runs.jitter, Duration::from_secs(300));
+    assert_eq!(config.runs.second_look, Duration::from_secs(300));
     assert_eq!(
         (config.compare.memory, config.compare.spool),
         (24 << 20, 16 << 30)

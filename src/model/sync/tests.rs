@@ -18,14 +18,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn order() -> RunOrder {
-    RunOrder {
-        tables: vec![TableOrder::of(TableName::bare("orders"))],
-        sync_mode: Default::default(),
-        conflict_strategy: Default::default(),
-        apply: Default::default(),
-        create_missing: false,
-        shared: false,
-    }
+    RunOrder::of(vec![TableOrder::of(TableName::bare("orders"))])
 }
 
 fn sync(schedule: &str, zone: &str, now: Timestamp) -> SyncDefinition {
@@ -37,6 +30,8 @@ fn sync(schedule: &str, zone: &str, now: Timestamp) -> SyncDefinition {
         connection_id: ConnectionId::generate(),
         order: order(),
         schedule: Some(schedule.in_zone(zone).unwrap()),
+        compare_schedule: None,
+        repair: None,
         max_age: None,
         status: SyncStatus::Active,
         status_error: None,
@@ -48,6 +43,8 @@ fn sync(schedule: &str, zone: &str, now: Timestamp) -> SyncDefinition {
         proved_equal_at: None,
         last_run_id: None,
         next: None,
+        next_look: None,
+        last_look: None,
     }
 }
 

@@ -1,4 +1,4 @@
-//! What there is to tell of a run: that it waits, failed, or left rows out.
+//! What there is to tell of a run: that it waits, for a person or for its next attempt, failed, or left rows out.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -34,6 +34,9 @@ impl Case<'_> {
         // Over a connection that ended nothing can be repeated.
         if matches!(self.connection.status(), Status::Revoked | Status::Severed) {
             return Vec::new();
+        }
+        if self.run.status == RunStatus::NeedsApproval {
+            return vec![self.to_approve()];
         }
         let of = |status| {
             let outcomes = outcomes.iter().filter(move |outcome| {
@@ -87,6 +90,24 @@ impl Case<'_> {
                 format!("run waits: {}", error.message),
             )
         })
+    }
+
+    fn to_approve(self) -> Trouble {
+        let (id, changes) = (self.run.id, self.run.changes());
+        let why = self
+            .run
+            .error
+            .as_ref()
+            .map_or_else(String::new, |error| format!(": {}", error.message));
+        let message = format!(
+            "a run waits for approval{why} ({} rows to add, {} to update, {} to delete)",
+            changes.added, changes.updated, changes.deleted
+        );
+        Trouble {
+            since: Some(self.run.created_at),
+            hint: format!("evenkeel runs approve {id} (or: evenkeel runs cancel {id})"),
+            ..self.about(Event::ApprovalNeeded, &destinations(self.run), message)
+        }
     }
 
     /// The peer's absence, where that is what the run met.

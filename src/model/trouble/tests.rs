@@ -48,15 +48,9 @@ pub(super) fn run(connection: &Connection, status: RunStatus, tables: &[&str]) -
         plan_hash: None,
         approved_plan: None,
         tables: tables.iter().map(table).collect(),
-        order: RunOrder {
-            tables: tables.into_iter().map(TableOrder::of).collect(),
-            sync_mode: SyncMode::Upsert,
-            conflict_strategy: Default::default(),
-            apply: Default::default(),
-            create_missing: false,
-            shared: false,
-        },
+        order: RunOrder::of(tables.into_iter().map(TableOrder::of).collect()),
         cancel_requested: false,
+        looks: false,
     }
 }
 
@@ -310,4 +304,19 @@ fn a_name_is_one_word_of_a_command() {
     assert_eq!(shell_word("shop.items"), "shop.items");
     assert_eq!(shell_word("two words"), "'two words'");
     assert_eq!(shell_word("it's"), r"'it'\''s'");
+}
+
+#[test]
+fn a_run_that_waits_for_a_person_says_what_it_would_do_and_what_to_type() {
+    let (hq, over) = (active(), connection(Status::Revoked, Status::Active));
+    let mut waiting = run(&hq, RunStatus::NeedsApproval, &["a"]);
+    waiting.tables[0].changes.deleted = 7;
+    let told = only(&known(&[&hq], &[&waiting]));
+    assert_eq!(told.event.as_str(), "approval_needed");
+    assert!(told.message.contains("7 to delete"), "{told:?}");
+    let command = format!("evenkeel runs approve {}", waiting.id);
+    assert!(told.hint.starts_with(&command), "{told:?}");
+    // Nothing can be done over a connection that ended.
+    let lost = run(&over, RunStatus::NeedsApproval, &["a"]);
+    assert_eq!(messages(&known(&[&over], &[&lost])), [""; 0]);
 }

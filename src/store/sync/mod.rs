@@ -4,12 +4,14 @@
 //! claims are written in one transaction, and no run of a deleted sync goes on.
 
 mod absence;
+mod look;
 mod turn;
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::model::drift::Budget;
 use crate::model::id::{ConnectionId, RunId, SyncId};
 use crate::model::schedule::Planned;
 use crate::model::sync::SyncDefinition;
@@ -34,10 +36,10 @@ pub struct TableTaken {
 }
 
 /// What deleting a sync did besides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeletedSync {
-    /// The run that was not over: cancelled if it waited, else marked to be stopped.
-    pub stopped: Option<RunId>,
+    /// The runs that were not over: cancelled if they waited, else marked to be stopped.
+    pub stopped: Vec<RunId>,
 }
 
 macro_rules! select_sync {
@@ -45,7 +47,8 @@ macro_rules! select_sync {
         concat!(
             "select id, name, description, connection_id, instructions, schedule, max_age, status,
                 status_error, created_by, created_at, updated_at, active_since, last_synced_at,
-                last_run_id, next_planned_at, next_sync_at, proved_equal_at
+                last_run_id, next_planned_at, next_sync_at, compare_schedule, repair,
+                compare_planned_at, compare_starts_at, last_look, proved_equal_at
             from sync ",
             $rest
         )
@@ -114,8 +117,10 @@ impl Store {
                 "insert into sync
                     (id, name, description, connection_id, instructions, schedule, max_age, status,
                     status_error, created_by, created_at, updated_at, active_since, last_synced_at,
-                    last_run_id, next_planned_at, next_sync_at)
-                values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+                    last_run_id, next_planned_at, next_sync_at, compare_schedule, repair,
+                    compare_planned_at, compare_starts_at, last_look)
+                values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+                    $18, $19, $20, $21, $22)",
             )
             .bind(sync.id.to_string())
             .bind(&sync.name)
@@ -134,6 +139,11 @@ impl Store {
             .bind(sync.last_run_id.map(|id| id.to_string()))
             .bind(optional_micros(sync.next.map(|next| next.planned_at)))
             .bind(optional_micros(sync.next.map(|next| next.starts_at)))
+            .bind(optional_json(sync.compare_schedule.as_ref())?)
+            .bind(to_json(&sync.repair)?)
+            .bind(optional_micros(sync.next_look.map(|next| next.planned_at)))
+            .bind(optional_micros(sync.next_look.map(|next| next.starts_at)))
+            .bind(optional_json(sync.last_look.as_ref())?)
             .execute(&mut *tx)
             .await?;
             claim_tables!(tx, sync, sync.created_at);
@@ -178,7 +188,11 @@ impl Store {
                     updated_at = $10,
                     active_since = $11,
                     next_planned_at = $12,
-                    next_sync_at = $13
+                    next_sync_at = $13,
+                    compare_schedule = $14,
+                    repair = $15,
+                    compare_planned_at = $16,
+                    compare_starts_at = $17
                 where id = $1
                   and deleted_at is null",
             )
@@ -195,6 +209,10 @@ impl Store {
             .bind(optional_micros(sync.active_since))
             .bind(optional_micros(sync.next.map(|next| next.planned_at)))
             .bind(optional_micros(sync.next.map(|next| next.starts_at)))
+            .bind(optional_json(sync.compare_schedule.as_ref())?)
+            .bind(to_json(&sync.repair)?)
+            .bind(optional_micros(sync.next_look.map(|next| next.planned_at)))
+            .bind(optional_micros(sync.next_look.map(|next| next.starts_at)))
             .execute(&mut *tx)
             .await?;
             // A sync that was deleted meanwhile claims nothing.
@@ -255,7 +273,7 @@ impl Store {
         rows.into_iter().map(read).collect()
     }
 
-    /// Forgets a sync but for its history, lets go of its tables, and asks its run that is not over to stop, as
+    /// Forgets a sync but for its history, lets go of its tables, and asks its runs that are not over to stop, as
     /// [`Store::request_cancel`] does. `None` when there is no such sync.
     ///
     /// # Errors
@@ -271,7 +289,9 @@ impl Store {
                 "update sync
                 set deleted_at = $2,
                     next_planned_at = null,
-                    next_sync_at = null
+                    next_sync_at = null,
+                    compare_planned_at = null,
+                    compare_starts_at = null
                 where id = $1
                   and deleted_at is null",
             )
@@ -292,11 +312,13 @@ impl Store {
             ))
             .bind(id.to_string())
             .bind(micros(now))
-            .fetch_optional(&mut *tx)
+            .fetch_all(&mut *tx)
             .await?;
             tx.commit().await?;
-            let record = stopped.map(|row| Record::new("run", "id", Row::from(row)));
-            let stopped = record.map(|record| record.parsed("id")).transpose()?;
+            let stopped = stopped
+                .into_iter()
+                .map(|row| Record::new("run", "id", Row::from(row)).parsed("id"))
+                .collect::<Result<_, _>>()?;
             Ok(Some(DeletedSync { stopped }))
         })
     }
@@ -325,8 +347,6 @@ fn name_taken(fault: StoreError, name: &str) -> StoreError {
 
 fn read(row: Row) -> Result<SyncDefinition, StoreError> {
     let record = Record::new("sync", "id", row);
-    let planned_at = record.optional_time("next_planned_at")?;
-    let starts_at = record.optional_time("next_sync_at")?;
     let max_age: Option<u64> = record.optional_count("max_age")?;
     Ok(SyncDefinition {
         id: record.parsed("id")?,
@@ -345,11 +365,28 @@ fn read(row: Row) -> Result<SyncDefinition, StoreError> {
         last_synced_at: record.optional_time("last_synced_at")?,
         proved_equal_at: record.optional_time("proved_equal_at")?,
         last_run_id: record.optional_parsed("last_run_id")?,
-        next: planned_at
-            .zip(starts_at)
-            .map(|(planned_at, starts_at)| Planned {
-                planned_at,
-                starts_at,
-            }),
+        next: planned(&record, "next_planned_at", "next_sync_at")?,
+        compare_schedule: record.optional_json("compare_schedule")?,
+        // A sync of before there were comparisons repairs as much as one that says nothing about it.
+        repair: record
+            .optional_json("repair")?
+            .unwrap_or_else(|| Some(Budget::default())),
+        next_look: planned(&record, "compare_planned_at", "compare_starts_at")?,
+        last_look: record.optional_json("last_look")?,
     })
+}
+
+fn planned(
+    record: &Record,
+    planned_at: &'static str,
+    starts_at: &'static str,
+) -> Result<Option<Planned>, StoreError> {
+    let planned_at = record.optional_time(planned_at)?;
+    let starts_at = record.optional_time(starts_at)?;
+    Ok(planned_at
+        .zip(starts_at)
+        .map(|(planned_at, starts_at)| Planned {
+            planned_at,
+            starts_at,
+        }))
 }

@@ -5,9 +5,10 @@
 
 use jiff::Timestamp;
 
-use crate::model::id::SyncId;
+use crate::model::fault::FaultCode;
+use crate::model::id::{RunId, SyncId};
 use crate::model::outcome::outcomes;
-use crate::model::run::Run;
+use crate::model::run::{Run, RunError};
 use crate::model::schedule::Planned;
 use crate::store::outcome::note_outcome;
 use crate::store::pool::{execute, fetch_all, on_pool};
@@ -41,13 +42,27 @@ pub enum Taken {
     TooLate,
 }
 
-/// Adds a run of a sync, which thereby has a newest run; whether it could be added.
+/// Adds a run of a sync, which thereby has a newest run, and takes the place of one that waits for a person: what that
+/// one is to do is what this one finds anew. Whether it could be added.
 macro_rules! add_run {
     ($tx:expr, $run:expr, $sync:expr) => {{
         let added = insert_run!($run, "on conflict do nothing")
             .execute(&mut *$tx)
             .await?;
         if added.rows_affected() > 0 {
+            sqlx::query(
+                "update run
+                set status = 'cancelled',
+                    completed_at = $2,
+                    error = $3
+                where sync_id = $1
+                  and status = 'needs_approval'",
+            )
+            .bind($sync.to_string())
+            .bind(micros($run.created_at))
+            .bind(to_json(&superseded($run.id))?)
+            .execute(&mut *$tx)
+            .await?;
             sqlx::query("update sync set last_run_id = $2 where id = $1")
                 .bind($sync.to_string())
                 .bind($run.id.to_string())
@@ -70,7 +85,7 @@ impl Store {
             "select id
             from sync
             where status = 'active'
-              and schedule is not null
+              and (schedule is not null or compare_schedule is not null)
               and deleted_at is null
             order by id"
         );
@@ -180,4 +195,11 @@ impl Store {
             Ok(added)
         })
     }
+}
+
+fn superseded(by: RunId) -> RunError {
+    RunError::new(
+        FaultCode::Superseded,
+        format!("run {by} of the same sync took its place before somebody approved it"),
+    )
 }

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::engine::EngineError;
 use crate::model::fault::FaultCode;
-use crate::model::guard::{Deletions, Guard};
+use crate::model::guard::Deletions;
 use crate::model::run::{Run, RunError};
 use crate::store::KeptProof;
 use crate::sync::SyncError;
@@ -51,7 +51,7 @@ pub(super) async fn guarded(
             "which rows are mirrored was changed since the last run, and {planned} would be deleted"
         )),
         _ => {
-            let guarded = Guard::default().check(deletions);
+            let guarded = run.order.guard.check(deletions);
             guarded.err().map(|guarded| guarded.to_string())
         }
     };

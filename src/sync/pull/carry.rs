@@ -88,7 +88,7 @@ impl Carry<'_> {
         let (sink, plan) = mpsc::channel(PIECES_AHEAD);
         let job = EnactJob {
             target: job(self.ctx, run, self.pull),
-            version_column: None,
+            version_column: run.order.version_column(&self.pull.target.name),
             fingerprint: self.meeting.fingerprint(self.session.key()),
             waiting,
             ending,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::engine::EngineError;
 use crate::engine::driver::{Flow, RowFilter};
-use crate::model::difference::{DifferenceKind, DifferentRow, KEPT, mark};
+use crate::model::difference::{DifferenceKind, DifferentRow, mark};
 use crate::sync::SyncError;
 use crate::sync::compare::Difference;
 use crate::sync::pull::carry::{Carry, picks};
@@ -25,17 +25,17 @@ pub(super) enum Columns {
     Unknown,
 }
 
-/// The first rows that differ, as many as are kept.
+/// The first rows that differ, so many at most.
 pub(super) async fn described(
     carry: &Carry<'_>,
     found: &mut Found,
-    columns: Columns,
+    (columns, most): (Columns, usize),
 ) -> Result<Vec<DifferentRow>, SyncError> {
     let mut rows = Vec::new();
     let mut at = 0;
-    while rows.len() < KEPT && at < found.len() {
+    while rows.len() < most && at < found.len() {
         let mut entries = Vec::with_capacity(AT_ONCE);
-        while entries.len() < AT_ONCE.min(KEPT - rows.len())
+        while entries.len() < AT_ONCE.min(most - rows.len())
             && let Some(entry) = found.get(at)?
         {
             at += 1;

@@ -10,6 +10,7 @@ mod differ;
 mod feed;
 mod found;
 mod meeting;
+mod mirror;
 mod offer;
 mod order;
 mod pages;
@@ -29,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::model::connection::{Connection, Direction, Status};
 use crate::model::id::ConnectionId;
 use crate::model::repair::Repair;
-use crate::model::run::{Apply, Progress, Run, RunStatus, RunTable, SyncMode};
+use crate::model::run::{Apply, ConflictStrategy, Progress, Run, RunStatus, RunTable, SyncMode};
 use crate::remote::{Peer, RemoteError};
 use crate::sync::connections::{existing, heal, note_presence};
 use crate::sync::pull::order::refuse_second_writer;
@@ -39,8 +40,9 @@ use crate::sync::{Actor, Ctx, SyncError};
 use crate::wire::session::AskedTable;
 use crate::wire::signing::{ConnectionKeys, Credentials};
 
+pub(in crate::sync) use mirror::refuse_beside_mirror;
 pub use offer::{OfferedSchema, OfferedTable, offered_records, offered_schema, offered_tables};
-pub use order::{cancel, dismiss, order, plan_creation};
+pub use order::{approve, cancel, dismiss, forget_old, order, plan_creation};
 pub(in crate::sync) use order::{refuse_unclear, stopped, taken};
 
 /// The sender of a run: where to ask, and as whom.
@@ -78,7 +80,7 @@ pub async fn execute(
 ) -> Result<Done, SyncError> {
     let connection = receiver(ctx, run.connection_id).await?;
     // What was ordered when nobody had written yet may come second by now. A sync has claimed its tables.
-    if run.sync_id.is_none() && !run.order.shared {
+    if run.sync_id.is_none() && run.order.apply != Apply::No && !run.order.shared {
         refuse_second_writer(ctx, connection.id, &run.order.destinations()).await?;
     }
     prepare(run);
@@ -166,6 +168,9 @@ async fn unproved(attempt: &Attempt<'_>, run: &mut Run) -> Result<(), SyncError>
 /// What differs cannot be known of a peer that does not sign, nor may anything be deleted on its word.
 fn refuse_what_needs_proof(run: &Run) -> Result<(), SyncError> {
     let asks = match (run.order.apply, run.order.sync_mode) {
+        (Apply::Yes, _) if run.order.conflict_strategy == ConflictStrategy::Newest => {
+            "which row is newer is told by comparing both"
+        }
         (Apply::Yes, SyncMode::Upsert | SyncMode::Insert | SyncMode::Update) => return Ok(()),
         (Apply::Yes, SyncMode::Mirror) => "a mirror deletes what the peer no longer has",
         (Apply::No | Apply::Ask, _) => "comparing needs the peer's word about all its rows",

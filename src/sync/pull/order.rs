@@ -5,12 +5,13 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 
 use crate::engine::driver::Creation;
+use crate::model::difference::KEPT_FOR;
 use crate::model::id::{ConnectionId, RunId};
-use crate::model::order::TableOrder;
-use crate::model::run::{Run, RunOrder};
+use crate::model::order::{FieldMapping, TableOrder};
+use crate::model::run::{Apply, ConflictStrategy, Run, RunOrder, RunStatus};
 use crate::model::table::TableName;
 use crate::sync::pull::plan::Told;
-use crate::sync::pull::{Source, plan, receiver};
+use crate::sync::pull::{Source, plan, receiver, refuse_beside_mirror};
 use crate::sync::{Actor, Ctx, SyncError};
 
 /// Makes a run and wakes the runner.
@@ -25,16 +26,17 @@ pub async fn order(
 ) -> Result<Run, SyncError> {
     receiver(ctx, connection).await?;
     refuse_unclear(&asked)?;
-    if !asked.shared {
+    if !asked.shared && asked.apply != Apply::No {
         refuse_second_writer(ctx, connection, &asked.destinations()).await?;
     }
+    refuse_beside_mirror(ctx, connection, &asked).await?;
     let run = Run::new(connection, asked, &actor.name, Timestamp::now());
     ctx.store.insert_run(&run).await?;
     ctx.runner.wake();
     Ok(run)
 }
 
-/// A run writes at least one table, and none of them twice.
+/// A run writes at least one table, none of them twice, and of each it is clear by which rows and values it goes.
 pub(in crate::sync) fn refuse_unclear(asked: &RunOrder) -> Result<(), SyncError> {
     let destinations = asked.destinations();
     let mut seen = HashSet::new();
@@ -42,12 +44,36 @@ pub(in crate::sync) fn refuse_unclear(asked: &RunOrder) -> Result<(), SyncError>
     let message = match repeated {
         Some(table) => format!("{table} would be written twice by one run"),
         None if destinations.is_empty() => "name at least one table".to_owned(),
-        None => return Ok(()),
+        None => match asked.tables.iter().find_map(|table| unclear(asked, table)) {
+            Some(message) => message,
+            None => return Ok(()),
+        },
     };
     Err(SyncError::Invalid {
         field: "tables",
         message,
     })
+}
+
+/// What mode and strategy need to know about a table and are not told.
+fn unclear(asked: &RunOrder, table: &TableOrder) -> Option<String> {
+    let name = table.destination();
+    let newest = asked.conflict_strategy == ConflictStrategy::Newest;
+    let Some(version) = &table.version_column else {
+        return newest.then(|| {
+            format!("{name} needs a `version_column`, by which `newest` tells which row is later")
+        });
+    };
+    let travels = |fields: &Vec<FieldMapping>| {
+        let mut fields = fields.iter();
+        fields.any(|field| field.destination_field == *version)
+    };
+    if !table.field_mapping.as_ref().is_none_or(travels) {
+        return Some(format!(
+            "the `version_column` {version} of {name} is not among the fields of its `field_mapping`"
+        ));
+    }
+    None
 }
 
 /// Two sites that write one table would replace each other's rows.
@@ -141,6 +167,84 @@ pub async fn dismiss(ctx: &Ctx, id: RunId, actor: &Actor) -> Result<Run, SyncErr
     ctx.store.dismiss_run(id, Timestamp::now()).await?;
     ctx.audit(actor, "run.dismiss", &id.to_string(), None).await;
     Ok(run)
+}
+
+/// Has a run that waits for a person go on, with the plan whose hash that person saw.
+///
+/// # Errors
+/// When there is no such run, it does not wait, or has another plan; when its sync runs, or its connection cannot be
+/// pulled by.
+pub async fn approve(
+    ctx: &Ctx,
+    id: RunId,
+    plan_hash: &str,
+    actor: &Actor,
+) -> Result<Run, SyncError> {
+    let run = existing_run(ctx, id).await?;
+    receiver(ctx, run.connection_id).await?;
+    let now = Timestamp::now();
+    // What is approved is done soon, or not at all: what it was made for is long past.
+    let patience = ctx.config.runs.give_up_after;
+    let give_up_at = now.checked_add(patience).unwrap_or(Timestamp::MAX);
+    if !ctx.store.approve_run(id, plan_hash, give_up_at).await? {
+        return Err(not_approved(ctx, id, plan_hash).await?);
+    }
+    ctx.audit(
+        actor,
+        "run.approve",
+        &id.to_string(),
+        Some(plan_hash.to_owned()),
+    )
+    .await;
+    ctx.runner.wake();
+    existing_run(ctx, id).await
+}
+
+/// Why a run could not be approved, as it is now.
+async fn not_approved(ctx: &Ctx, id: RunId, plan_hash: &str) -> Result<SyncError, SyncError> {
+    let run = existing_run(ctx, id).await?;
+    if run.status != RunStatus::NeedsApproval {
+        return Ok(SyncError::NotWaiting {
+            run: id,
+            status: run.status,
+        });
+    }
+    let sync = match run.sync_id {
+        Some(sync) => ctx.store.sync(sync).await?,
+        None => None,
+    };
+    let unfinished = match &sync {
+        Some(sync) => ctx.store.unfinished_run(sync.id).await?,
+        None => None,
+    };
+    match (sync, unfinished) {
+        (Some(sync), Some(unfinished)) if run.plan_hash.as_deref() == Some(plan_hash) => {
+            Ok(SyncError::RunGoesOn {
+                sync: sync.name,
+                run: unfinished.id,
+                status: unfinished.status,
+            })
+        }
+        _ => Ok(SyncError::OtherPlan { run: id }),
+    }
+}
+
+/// Lets go of what is kept of runs for a while: differences, plans of runs that are over, and runs that nobody approved
+/// as long as what they found could be looked at. For the janitor.
+///
+/// # Errors
+/// Only our own state's.
+pub async fn forget_old(ctx: &Ctx, now: Timestamp) -> Result<(), SyncError> {
+    let until = now.checked_sub(KEPT_FOR).unwrap_or(Timestamp::MIN);
+    let expired = ctx.store.expire_approvals(until, now).await?;
+    if expired > 0 {
+        tracing::warn!(
+            runs = expired,
+            "runs that nobody approved for 30 days were cancelled"
+        );
+    }
+    ctx.store.forget_differences(until).await?;
+    Ok(())
 }
 
 async fn existing_run(ctx: &Ctx, id: RunId) -> Result<Run, SyncError> {

@@ -244,6 +244,7 @@ impl Proving<'_> {
     /// What differs, row by row, as far as that is kept.
     async fn tell_differences(&mut self, run: &Run, columns: Columns) -> Result<(), SyncError> {
         let (ctx, session) = (self.attempt.ctx, self.session);
+        let most = run.order.kept();
         for work in self.works.iter_mut() {
             let Stage::Compared(compared) = &mut work.stage else {
                 continue;
@@ -255,7 +256,7 @@ impl Proving<'_> {
                 meeting: &work.meeting,
                 received: &work.received,
             };
-            let rows = described(&carry, &mut compared.found, columns).await?;
+            let rows = described(&carry, &mut compared.found, (columns, most)).await?;
             let (name, now) = (&work.pull.target.name, Timestamp::now());
             let keeping = ctx.store.keep_differences(run.id, name, &rows, now);
             keeping.await?;

@@ -79,6 +79,7 @@ impl Work {
         let ctx = attempt.ctx;
         let meeting = Meeting::of(&pull, ctx.driver.engine())?;
         refuse_unknown_deletes(run, &pull, &meeting)?;
+        refuse_unknown_version(run, &pull)?;
         let before = ctx
             .store
             .proof(attempt.connection.id, &pull.target.name)
@@ -227,5 +228,23 @@ fn refuse_unknown_deletes(run: &Run, pull: &TablePull, meeting: &Meeting) -> Res
         FaultCode::HiddenRows,
         "the peer gives some of its rows, chosen by what this site does not see: which rows were deleted there cannot be told from those that it never gave".to_owned(),
         "use --mode upsert, or ask the peer's administrator to grant the columns of the row filter, too",
+    ))
+}
+
+/// What `newest` goes by has to travel, and to be here.
+fn refuse_unknown_version(run: &Run, pull: &TablePull) -> Result<(), SyncError> {
+    let name = &pull.target.name;
+    let Some(version) = run.order.version_column(name) else {
+        return Ok(());
+    };
+    let mut columns = pull.contract.target.iter();
+    if columns.any(|column| column.name == version) {
+        return Ok(());
+    }
+    Err(refuse(
+        name,
+        FaultCode::UnknownColumn,
+        format!("its version column {version} is not among the columns that come from the peer"),
+        "name a column that both sites have: --version-column",
     ))
 }

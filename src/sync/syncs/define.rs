@@ -7,13 +7,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::model::connection::Direction;
+use crate::model::drift::Budget;
 use crate::model::id::{ConnectionId, SyncId};
 use crate::model::run::RunOrder;
 use crate::model::schedule::Schedule;
 use crate::model::sync::{SyncDefinition, SyncStatus};
 use crate::store::TableTaken;
 use crate::sync::connections::checked_name;
-use crate::sync::pull::{refuse_unclear, stopped, taken};
+use crate::sync::pull::{refuse_beside_mirror, refuse_unclear, stopped, taken};
 use crate::sync::{Actor, Ctx, SyncError};
 
 /// Characters of a description at most.
@@ -32,6 +33,10 @@ pub struct NewSync {
     pub order: RunOrder,
     /// When it runs by itself.
     pub schedule: Option<Schedule>,
+    /// When it compares besides.
+    pub compare_schedule: Option<Schedule>,
+    /// How much of what drifted it repairs by itself; `None`: nothing.
+    pub repair: Option<Budget>,
     /// How old what it wrote may become before it is late.
     pub max_age: Option<Duration>,
     /// Not [`SyncStatus::Error`].
@@ -51,6 +56,10 @@ pub struct Changes {
     pub order: Option<RunOrder>,
     /// When it runs by itself; the inner `None`: by hand only.
     pub schedule: Option<Option<Schedule>>,
+    /// When it compares besides; the inner `None`: never.
+    pub compare_schedule: Option<Option<Schedule>>,
+    /// How much of what drifted it repairs by itself; the inner `None`: nothing.
+    pub repair: Option<Option<Budget>>,
     /// How old what it wrote may become before it is late; the inner `None`: the default.
     pub max_age: Option<Option<Duration>>,
     /// Whether it runs by itself; not [`SyncStatus::Error`].
@@ -85,6 +94,8 @@ pub async fn create(ctx: &Ctx, new: NewSync, actor: &Actor) -> Result<SyncDefini
         connection_id: new.connection_id,
         order: new.order,
         schedule: new.schedule,
+        compare_schedule: new.compare_schedule,
+        repair: new.repair,
         max_age: new.max_age,
         status: new.status,
         status_error: None,
@@ -96,9 +107,11 @@ pub async fn create(ctx: &Ctx, new: NewSync, actor: &Actor) -> Result<SyncDefini
         proved_equal_at: None,
         last_run_id: None,
         next: None,
+        next_look: None,
+        last_look: None,
     };
     check(ctx, &mut sync).await?;
-    sync.next = sync.next_after(now, ctx.config.runs.jitter);
+    plan(&mut sync, None, ctx.config.runs.jitter, now);
     let refused = ctx.store.insert_sync(&sync).await?;
     settle(ctx, refused).await?;
     tell(ctx, actor, "sync.create", &sync, None).await;
@@ -119,10 +132,7 @@ pub async fn edit(
     let now = Timestamp::now();
     let mut sync = changed(known.clone(), changes, now);
     check(ctx, &mut sync).await?;
-    let moved = sync.schedule != known.schedule || sync.status != known.status;
-    if moved || sync.next.is_none() {
-        sync.next = sync.next_after(now, ctx.config.runs.jitter);
-    }
+    plan(&mut sync, Some(&known), ctx.config.runs.jitter, now);
     let refused = ctx.store.update_sync(&sync).await?;
     settle(ctx, refused).await?;
     let status = (sync.status != known.status).then(|| sync.status.to_string());
@@ -140,7 +150,7 @@ pub async fn delete(ctx: &Ctx, id: SyncId, actor: &Actor) -> Result<(), SyncErro
         return Err(unknown(id));
     };
     tell(ctx, actor, "sync.delete", &sync, None).await;
-    if let Some(run) = deleted.stopped {
+    for run in deleted.stopped {
         stopped(ctx, run, actor).await;
     }
     Ok(())
@@ -154,6 +164,8 @@ fn changed(mut sync: SyncDefinition, changes: Changes, now: Timestamp) -> SyncDe
     sync.connection_id = changes.connection_id.unwrap_or(sync.connection_id);
     sync.order = changes.order.unwrap_or(sync.order);
     sync.schedule = changes.schedule.unwrap_or(sync.schedule);
+    sync.compare_schedule = changes.compare_schedule.unwrap_or(sync.compare_schedule);
+    sync.repair = changes.repair.unwrap_or(sync.repair);
     sync.max_age = changes.max_age.unwrap_or(sync.max_age);
     sync.status = changes.status.unwrap_or(match before {
         SyncStatus::Error => SyncStatus::Active,
@@ -165,6 +177,29 @@ fn changed(mut sync: SyncDefinition, changes: Changes, now: Timestamp) -> SyncDe
         sync.active_since = Some(now);
     }
     sync
+}
+
+/// Its next times, where what they follow from is not as `known`.
+fn plan(
+    sync: &mut SyncDefinition,
+    known: Option<&SyncDefinition>,
+    jitter: Duration,
+    now: Timestamp,
+) {
+    let differs = |of: fn(&SyncDefinition) -> Option<&Schedule>| {
+        known.is_none_or(|known| of(known) != of(sync))
+    };
+    let moved = known.is_none_or(|known| known.status != sync.status);
+    let (runs, looks) = (
+        differs(|sync| sync.schedule.as_ref()),
+        differs(|sync| sync.compare_schedule.as_ref()),
+    );
+    if moved || runs || sync.next.is_none() {
+        sync.next = sync.next_after(now, jitter);
+    }
+    if moved || looks || sync.next_look.is_none() {
+        sync.next_look = sync.next_look_after(now, jitter);
+    }
 }
 
 /// Refuses what can be refused without asking the peer.
@@ -183,6 +218,10 @@ async fn check(ctx: &Ctx, sync: &mut SyncDefinition) -> Result<(), SyncError> {
     if sync.max_age.is_some_and(|age| age.is_zero()) {
         return Err(invalid("max_age", "must be at least one second".to_owned()));
     }
+    if sync.order.guard.percent > 100 {
+        let message = "must be at most 100".to_owned();
+        return Err(invalid("guard.percent", message));
+    }
     let source = "source.connection_id";
     match ctx.store.connection(sync.connection_id).await? {
         None => {
@@ -198,7 +237,8 @@ async fn check(ctx: &Ctx, sync: &mut SyncDefinition) -> Result<(), SyncError> {
         }
         Some(_) => {}
     }
-    refuse_unclear(&sync.order)
+    refuse_unclear(&sync.order)?;
+    refuse_beside_mirror(ctx, sync.connection_id, &sync.order).await
 }
 
 async fn settle(ctx: &Ctx, refused: Option<TableTaken>) -> Result<(), SyncError> {

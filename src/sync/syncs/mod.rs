@@ -4,10 +4,11 @@
 
 mod absence;
 mod define;
+mod look;
 mod trigger;
 mod turn;
 
 pub use absence::mind_absences;
 pub use define::{Changes, NewSync, create, delete, edit, existing};
-pub use trigger::trigger;
+pub use trigger::{preview, trigger};
 pub use turn::advance;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::model::id::SyncId;
-use crate::model::run::Run;
+use crate::model::run::{Apply, Run, RunOrder};
 use crate::sync::pull::receiver;
 use crate::sync::syncs::define::existing;
 use crate::sync::{Actor, Ctx, SyncError};
@@ -13,14 +13,25 @@ use crate::sync::{Actor, Ctx, SyncError};
 /// # Errors
 /// [`SyncError::RunGoesOn`] when one is not over; when the connection cannot be pulled by.
 pub async fn trigger(ctx: &Ctx, id: SyncId, actor: &Actor) -> Result<Run, SyncError> {
+    start(ctx, id, Apply::Yes, actor).await
+}
+
+/// Makes a run of the sync that tells what it would do and waits for a person, and wakes the runner.
+///
+/// # Errors
+/// [`SyncError::RunGoesOn`] when one is not over; when the connection cannot be pulled by.
+pub async fn preview(ctx: &Ctx, id: SyncId, actor: &Actor) -> Result<Run, SyncError> {
+    start(ctx, id, Apply::Ask, actor).await
+}
+
+async fn start(ctx: &Ctx, id: SyncId, apply: Apply, actor: &Actor) -> Result<Run, SyncError> {
     let sync = existing(ctx, id).await?;
     receiver(ctx, sync.connection_id).await?;
-    let mut run = Run::new(
-        sync.connection_id,
-        sync.order,
-        &actor.name,
-        Timestamp::now(),
-    );
+    let order = RunOrder {
+        apply,
+        ..sync.order
+    };
+    let mut run = Run::new(sync.connection_id, order, &actor.name, Timestamp::now());
     run.sync_id = Some(id);
     while !ctx.store.insert_run_of_sync(&run, id).await? {
         // Unless the one in the way ended just now.
@@ -33,7 +44,11 @@ pub async fn trigger(ctx: &Ctx, id: SyncId, actor: &Actor) -> Result<Run, SyncEr
         }
     }
     ctx.runner.wake();
-    ctx.audit(actor, "sync.trigger", &id.to_string(), Some(sync.name))
+    let action = match apply {
+        Apply::Yes => "sync.trigger",
+        Apply::Ask | Apply::No => "sync.preview",
+    };
+    ctx.audit(actor, action, &id.to_string(), Some(sync.name))
         .await;
     Ok(run)
 }

@@ -7,6 +7,7 @@ use crate::model::run::{Run, RunStatus};
 use crate::model::schedule::Planned;
 use crate::model::sync::{AtDue, Step, SyncDefinition, at_due};
 use crate::store::{Taken, Turn};
+use crate::sync::syncs::look;
 use crate::sync::{Ctx, SyncError};
 
 /// Who made the runs that nobody asked for.
@@ -24,18 +25,20 @@ pub async fn advance(
     let Some(sync) = ctx.store.sync(id).await? else {
         return Ok(None);
     };
-    match sync.step(now, ctx.config.runs.jitter) {
-        Step::Rest => Ok(None),
-        Step::Wait(until) => Ok(Some(until)),
+    let turn = match sync.step(now, ctx.config.runs.jitter) {
+        Step::Rest => None,
+        Step::Wait(until) => Some(until),
         Step::Plan(next) => {
             ctx.store.plan_sync(id, sync.next, next).await?;
-            Ok(Some(next.starts_at))
+            Some(next.starts_at)
         }
         Step::Begin { due, next } => {
             begin(ctx, &sync, (due, next), now).await?;
-            Ok(next.map(|next| next.starts_at))
+            next.map(|next| next.starts_at)
         }
-    }
+    };
+    let look = look::advance(ctx, &sync, now).await?;
+    Ok(turn.into_iter().chain(look).min())
 }
 
 async fn begin(

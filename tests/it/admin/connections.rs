@@ -101,12 +101,15 @@ fn what_cannot_be_pulled_is_refused_before_anything_happens() {
         (json!({}), "tables"),
         (json!({"tables": []}), "tables"),
         (json!({"tables": ["a", "a"]}), "tables[1]"),
-        (json!({"tables": ["a"], "sync_mode": "mirror"}), "sync_mode"),
+        // By which column a row is newer is not said.
         (
             json!({"tables": ["a"], "conflict_strategy": "newest"}),
-            "conflict_strategy",
+            "tables",
         ),
-        (json!({"tables": ["a"], "apply": "ask"}), "apply"),
+        (
+            json!({"tables": ["a"], "apply": "no", "create_missing": true}),
+            "create_missing",
+        ),
     ] {
         let problem = problem(act(&site, &id, "pull", &body), 422, "invalid");
         assert_eq!(problem["errors"][0]["field"], field, "{body}");

@@ -41,7 +41,7 @@ async fn keep(store: &Store, run: &Run, name: &str, rows: &[DifferentRow], found
 }
 
 async fn all(store: &Store, run: &Run) -> Vec<FoundDifference> {
-    store.differences(run.id, 1_000_000, 0).await.unwrap()
+    store.differences(run.id, None, 1_000_000, 0).await.unwrap()
 }
 
 async fn differences_come_back_by_table_page_by_page(state: State) {
@@ -63,9 +63,12 @@ async fn differences_come_back_by_table_page_by_page(state: State) {
         })
         .collect();
     assert_eq!(all(&store, &run).await, expected);
-    let page = store.differences(run.id, 3, 2).await.unwrap();
+    let page = store.differences(run.id, None, 3, 2).await.unwrap();
     assert_eq!(page, expected[2..5]);
-    assert_eq!(store.differences(run.id, 3, 8).await.unwrap(), []);
+    assert_eq!(store.differences(run.id, None, 3, 8).await.unwrap(), []);
+    let orders = table("orders");
+    let of_one = store.differences(run.id, Some(&orders), 9, 1);
+    assert_eq!(of_one.await.unwrap(), expected[5..]);
 }
 
 async fn what_a_later_attempt_finds_replaces_what_an_earlier_one_found(state: State) {

@@ -14,10 +14,12 @@ use tempfile::TempDir;
 use crate::support::{postgres, sqlite};
 
 mod alert;
+mod approval;
 mod connection;
 mod decision;
 mod difference;
 mod identity;
+mod look;
 mod open;
 mod outcome;
 mod receipt;
@@ -178,15 +180,11 @@ fn new_run(connection: ConnectionId) -> Run {
         id: RunId::generate(),
         connection_id: connection,
         order: RunOrder {
-            tables: vec![
+            create_missing: true,
+            ..RunOrder::of(vec![
                 TableOrder::of(table("orders")),
                 TableOrder::of(table("shop.items")),
-            ],
-            sync_mode: Default::default(),
-            conflict_strategy: Default::default(),
-            apply: Default::default(),
-            create_missing: true,
-            shared: false,
+            ])
         },
         status: RunStatus::Pending,
         sync_id: None,
@@ -204,6 +202,7 @@ fn new_run(connection: ConnectionId) -> Run {
         plan_hash: None,
         approved_plan: None,
         cancel_requested: false,
+        looks: false,
     }
 }
 

@@ -1,9 +1,10 @@
 //! Runs: a queue in which a run has one starter, and a history in which the final stays as it is.
 
 use evenkeel::model::connection::Connection;
+use evenkeel::model::guard::Guard;
 use evenkeel::model::order::TableOrder;
 use evenkeel::model::run::{
-    Changes, ConflictStrategy, Progress, Run, RunOrder, RunStatus, RunTable, SyncMode,
+    Apply, Changes, ConflictStrategy, Progress, Run, RunOrder, RunStatus, RunTable, SyncMode,
 };
 use evenkeel::model::sync::Consequence;
 use evenkeel::store::{RunFilter, RunPage, Store};
@@ -54,9 +55,14 @@ async fn every_field_of_a_run_comes_back(state: State) {
             tables: vec![TableOrder::of(table("\"a.b\"")), mapped()],
             sync_mode: SyncMode::Update,
             conflict_strategy: ConflictStrategy::Merge,
-            apply: Default::default(),
+            apply: Apply::Ask,
             create_missing: false,
             shared: true,
+            guard: Guard {
+                percent: 3,
+                rows: 7,
+            },
+            keep: Some(9),
         },
         status: RunStatus::CompletedWithErrors,
         attempt: 4,
@@ -80,6 +86,9 @@ async fn every_field_of_a_run_comes_back(state: State) {
             ..RunTable::waiting(table("shop.items"))
         }],
         cancel_requested: true,
+        looks: true,
+        plan_hash: Some("a1".to_owned()),
+        approved_plan: Some("b2".to_owned()),
         ..new_run(plain.connection_id)
     };
     store.insert_run(&full).await.unwrap();

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use evenkeel::model::id::{ConnectionId, SyncId};
+use evenkeel::model::drift::{Budget, Finding, Look};
+use evenkeel::model::id::{ConnectionId, RunId, SyncId};
 use evenkeel::model::order::TableOrder;
 use evenkeel::model::run::{ConflictStrategy, Run, RunOrder, RunStatus, SyncMode};
 use evenkeel::model::schedule::Planned;
@@ -37,15 +38,10 @@ pub(super) fn new_sync(name: &str, connection: ConnectionId, tables: &[&str]) ->
         name: name.to_owned(),
         description: None,
         connection_id: connection,
-        order: RunOrder {
-            tables: tables.collect(),
-            sync_mode: SyncMode::Upsert,
-            conflict_strategy: ConflictStrategy::Overwrite,
-            apply: Default::default(),
-            create_missing: false,
-            shared: false,
-        },
+        order: RunOrder::of(tables.collect()),
         schedule: Some("hourly".parse().unwrap()),
+        compare_schedule: None,
+        repair: None,
         max_age: None,
         status: SyncStatus::Active,
         status_error: None,
@@ -57,6 +53,20 @@ pub(super) fn new_sync(name: &str, connection: ConnectionId, tables: &[&str]) ->
         proved_equal_at: None,
         last_run_id: None,
         next: Some(planned(10)),
+        next_look: None,
+        last_look: None,
+    }
+}
+
+pub(super) fn look(run: RunId, finding: Finding) -> Look {
+    Look {
+        run_id: run,
+        at: at(41),
+        finding,
+        rows: 5,
+        drifted: 2,
+        repair_run: Some(run),
+        error: Some(error("no_key")),
     }
 }
 
@@ -115,6 +125,10 @@ async fn every_field_of_a_sync_comes_back(state: State) {
         last_synced_at: Some(at(4)),
         last_run_id: Some(new_run(plain.connection_id).id),
         next: None,
+        compare_schedule: Some("daily@04:00".parse().unwrap()),
+        repair: Some(Budget { rows: 3, bytes: 4 }),
+        next_look: Some(planned(40)),
+        last_look: Some(look(new_run(plain.connection_id).id, Finding::Left)),
         ..new_sync("full", plain.connection_id, &["orders", "\"a.b\""])
     };
     store.insert_sync(&full).await.unwrap();
@@ -138,7 +152,7 @@ async fn a_name_is_taken_only_while_its_sync_exists(state: State) {
     let taken = store.update_sync(&second).await.unwrap_err();
     assert!(matches!(taken, StoreError::SyncNameTaken(_)), "{taken}");
     assert_eq!(read(&store, second.id).await.name, "daily");
-    let deleted = Some(DeletedSync { stopped: None });
+    let deleted = Some(DeletedSync { stopped: vec![] });
     assert_eq!(store.delete_sync(first.id, at(9)).await.unwrap(), deleted);
     assert_eq!(store.delete_sync(first.id, at(9)).await.unwrap(), None);
     assert_eq!(store.sync(first.id).await.unwrap(), None);
@@ -230,7 +244,7 @@ async fn no_run_of_a_deleted_sync_goes_on(state: State) {
         }
         let deleted = store.delete_sync(sync.id, at(2)).await.unwrap();
         let stopped = DeletedSync {
-            stopped: Some(run.id),
+            stopped: vec![run.id],
         };
         assert_eq!(deleted, Some(stopped), "{name}");
         let found = store.run(run.id).await.unwrap().expect("the run is there");

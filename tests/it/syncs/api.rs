@@ -120,7 +120,14 @@ fn what_makes_no_sense_is_refused_by_its_field() {
         ),
         ("max_age", json!({"max_age": 0})),
         ("status", json!({"status": "error"})),
-        ("sync_mode", json!({"sync_mode": "mirror"})),
+        ("sync_mode", json!({"sync_mode": "replace"})),
+        ("tables", json!({"conflict_strategy": "newest"})),
+        (
+            "compare_schedule",
+            json!({"compare_schedule": "0 25 * * *"}),
+        ),
+        ("guard.percent", json!({"guard": {"percent": 101}})),
+        ("repair.rows", json!({"repair": {"rows": -1}})),
         ("continuous", json!({"continuous": true})),
         ("source.kind", json!({"source": {"kind": "site"}})),
         (

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 
-use crate::api::admin::pull::{AskedMode, AskedStrategy, later, named};
+use crate::api::admin::pull::{later, named};
 use crate::api::problem::Problem;
+use crate::model::drift::Budget;
+use crate::model::guard::Guard;
 use crate::model::id::ConnectionId;
 use crate::model::order::TableOrder;
-use crate::model::run::RunOrder;
+use crate::model::run::{ConflictStrategy, RunOrder, SyncMode};
 use crate::model::schedule::Schedule;
 use crate::model::sync::{SyncDefinition, SyncStatus};
 use crate::sync::syncs::{Changes, NewSync};
@@ -23,19 +24,20 @@ pub(in crate::api::admin) struct Creation {
     source: Source,
     tables: Vec<TableOrder>,
     #[serde(default)]
-    sync_mode: AskedMode,
+    sync_mode: SyncMode,
     #[serde(default)]
-    conflict_strategy: AskedStrategy,
+    conflict_strategy: ConflictStrategy,
     schedule: Option<Schedule>,
+    compare_schedule: Option<Schedule>,
     max_age: Option<u64>,
     #[serde(default)]
     shared: bool,
+    guard: Option<Guard>,
+    #[serde(default)]
+    repair: Change<Budget>,
     status: Option<SyncStatus>,
     // What has one value in this version.
     destination: Option<Destination>,
-    compare_schedule: Option<Value>,
-    guard: Option<Value>,
-    repair: Option<Value>,
     continuous: Option<bool>,
 }
 
@@ -48,18 +50,21 @@ pub(in crate::api::admin) struct Changed {
     description: Change<String>,
     source: Option<Source>,
     tables: Option<Vec<TableOrder>>,
-    sync_mode: Option<AskedMode>,
-    conflict_strategy: Option<AskedStrategy>,
+    sync_mode: Option<SyncMode>,
+    conflict_strategy: Option<ConflictStrategy>,
     #[serde(default)]
     schedule: Change<Schedule>,
     #[serde(default)]
+    compare_schedule: Change<Schedule>,
+    #[serde(default)]
     max_age: Change<u64>,
     shared: Option<bool>,
+    #[serde(default)]
+    guard: Change<Guard>,
+    #[serde(default)]
+    repair: Change<Budget>,
     status: Option<SyncStatus>,
     destination: Option<Destination>,
-    compare_schedule: Option<Value>,
-    guard: Option<Value>,
-    repair: Option<Value>,
     continuous: Option<bool>,
 }
 
@@ -128,57 +133,38 @@ enum DestinationKind {
     Destination,
 }
 
-/// The fields that have one value in this version.
-struct Later {
-    destination: Option<Destination>,
-    compare_schedule: Option<Value>,
-    guard: Option<Value>,
-    repair: Option<Value>,
-    continuous: Option<bool>,
-}
-
-impl Later {
-    fn refuse(self) -> Result<(), Problem> {
-        if let Some(DestinationKind::Destination) = self.destination.map(|to| to.kind) {
-            return Err(later("destination.kind", "destination"));
-        }
-        let named = [
-            ("compare_schedule", self.compare_schedule.is_some()),
-            ("guard", self.guard.is_some()),
-            ("repair", self.repair.is_some()),
-            ("continuous", self.continuous == Some(true)),
-        ];
-        match named.into_iter().find(|(_, given)| *given) {
-            Some((field, _)) => Err(later(field, field)),
-            None => Ok(()),
-        }
+/// Refuses what a later version can do.
+fn refuse_later(destination: Option<Destination>, continuous: Option<bool>) -> Result<(), Problem> {
+    if let Some(DestinationKind::Destination) = destination.map(|to| to.kind) {
+        return Err(later("destination.kind", "destination"));
     }
+    if continuous == Some(true) {
+        return Err(later("continuous", "continuous"));
+    }
+    Ok(())
 }
 
 impl Creation {
     /// The sync to make, or what does not fit.
     pub(super) fn checked(self) -> Result<NewSync, Problem> {
-        let later = Later {
-            destination: self.destination,
-            compare_schedule: self.compare_schedule,
-            guard: self.guard,
-            repair: self.repair,
-            continuous: self.continuous,
-        };
-        later.refuse()?;
+        refuse_later(self.destination, self.continuous)?;
         Ok(NewSync {
             name: self.name,
             description: self.description,
             connection_id: self.source.checked()?,
             order: RunOrder {
-                tables: named(self.tables)?,
-                sync_mode: self.sync_mode.known()?,
-                conflict_strategy: self.conflict_strategy.known()?,
-                apply: Default::default(),
-                create_missing: false,
+                sync_mode: self.sync_mode,
+                conflict_strategy: self.conflict_strategy,
                 shared: self.shared,
+                guard: self.guard.unwrap_or_default(),
+                ..RunOrder::of(named(self.tables)?)
             },
             schedule: self.schedule,
+            compare_schedule: self.compare_schedule,
+            repair: self
+                .repair
+                .present()
+                .unwrap_or_else(|| Some(Budget::default())),
             max_age: self.max_age.map(Duration::from_secs),
             status: self.status.unwrap_or(SyncStatus::Active),
         })
@@ -188,23 +174,19 @@ impl Creation {
 impl Changed {
     /// What changes of `sync`, or what does not fit.
     pub(super) fn checked(self, sync: SyncDefinition) -> Result<Changes, Problem> {
-        let later = Later {
-            destination: self.destination,
-            compare_schedule: self.compare_schedule,
-            guard: self.guard,
-            repair: self.repair,
-            continuous: self.continuous,
-        };
-        later.refuse()?;
+        refuse_later(self.destination, self.continuous)?;
         let mut order = sync.order;
         if let Some(tables) = self.tables {
             order.tables = named(tables)?;
         }
         if let Some(mode) = self.sync_mode {
-            order.sync_mode = mode.known()?;
+            order.sync_mode = mode;
         }
         if let Some(strategy) = self.conflict_strategy {
-            order.conflict_strategy = strategy.known()?;
+            order.conflict_strategy = strategy;
+        }
+        if let Some(guard) = self.guard.present() {
+            order.guard = guard.unwrap_or_default();
         }
         order.shared = self.shared.unwrap_or(order.shared);
         let max_age = self.max_age.present();
@@ -214,6 +196,8 @@ impl Changed {
             connection_id: self.source.map(Source::checked).transpose()?,
             order: Some(order),
             schedule: self.schedule.present(),
+            compare_schedule: self.compare_schedule.present(),
+            repair: self.repair.present(),
             max_age: max_age.map(|age| age.map(Duration::from_secs)),
             status: self.status,
         })
@@ -264,12 +248,13 @@ mod tests {
                 json!({"source": {"kind": "connection"}}),
                 "source.connection_id",
             ),
-            (json!({"compare_schedule": "@daily"}), "compare_schedule"),
-            (json!({"guard": {"percent": 5}}), "guard"),
-            (json!({"repair": {}}), "repair"),
+            (
+                json!({"compare_schedule": "daily@04:00", "guard": {"percent": 5}, "repair": {},
+                    "sync_mode": "mirror", "conflict_strategy": "newest"}),
+                "",
+            ),
+            (json!({"repair": null}), ""),
             (json!({"continuous": true}), "continuous"),
-            (json!({"sync_mode": "mirror"}), "sync_mode"),
-            (json!({"conflict_strategy": "newest"}), "conflict_strategy"),
             (json!({"tables": []}), "tables"),
             (
                 json!({"tables": ["a", {"source_table": "b", "destination_table": "a"}]}),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{known, messages, only, run};
+use crate::model::drift::{Finding, Look};
 use crate::model::fixture::{active, now, sync};
 use crate::model::run::{RunError, RunStatus};
 use crate::model::schedule::Planned;
@@ -180,4 +181,40 @@ fn what_a_sync_misses_while_its_peer_is_away_is_told_with_the_peer() {
         told[1].follows, None,
         "nobody repeats a one-off when the peer is back"
     );
+}
+
+#[test]
+fn what_a_look_found_is_told_when_somebody_has_to_act() {
+    let hq = active();
+    for (finding, event) in [
+        (Finding::Equal, None),
+        (Finding::Unsettled, None),
+        (Finding::Repairs, None),
+        (Finding::Asks, None),
+        (Finding::Left, Some("drift_found")),
+        (Finding::Failed, Some("comparison_failed")),
+    ] {
+        let mut sync = sync(&hq, &["a"]);
+        sync.compare_schedule = sync.schedule.clone();
+        let look = run(&hq, RunStatus::Failed, &["a"]);
+        sync.last_look = Some(Look {
+            run_id: look.id,
+            at: now(),
+            finding,
+            rows: 5,
+            drifted: 3,
+            repair_run: None,
+            error: look.error,
+        });
+        let known = |sync: &SyncDefinition| Known {
+            syncs: vec![sync.clone()],
+            connections: vec![hq.clone()],
+            ..Known::default()
+        };
+        let told = troubles(&known(&sync), now());
+        let events: Vec<&str> = told.iter().map(|told| told.event.as_str()).collect();
+        assert_eq!(events, Vec::from_iter(event), "{finding}");
+        sync.status = SyncStatus::Paused;
+        assert_eq!(troubles(&known(&sync), now()), [], "{finding}, paused");
+    }
 }
