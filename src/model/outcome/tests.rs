@@ -22,6 +22,9 @@ fn a_table_is_equal_only_when_it_is_proved_and_nothing_was_left_out() {
         ..Changes::default()
     };
     let (equal, different) = (Some(Comparison::Equal), Some(Comparison::Different));
+    let connection = fixture::active();
+    let order = fixture::sync(&connection, &["orders"]).order;
+    let run = Run::new(connection.id, order, "schedule", fixture::now());
     for (proved, left_out, expected) in [
         (Some(true), false, equal),
         (Some(true), true, different),
@@ -33,7 +36,7 @@ fn a_table_is_equal_only_when_it_is_proved_and_nothing_was_left_out() {
         if left_out {
             table.changes = left;
         }
-        assert_eq!(comparison(&table), expected, "{proved:?} {left_out}");
+        assert_eq!(comparison(&run, &table), expected, "{proved:?} {left_out}");
     }
 }
 

@@ -9,5 +9,6 @@ mod flights;
 mod kill;
 mod mapping;
 mod modes;
+mod receipts;
 mod rights;
 mod runs;
