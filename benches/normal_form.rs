@@ -14,13 +14,14 @@ use evenkeel::base::secret::Secret;
 use evenkeel::model::table::{Column, Engine, NeutralType};
 use evenkeel::wire::convert::Sides;
 use evenkeel::wire::normal::{Normal, NormalForm, normal_form};
-use evenkeel::wire::numeric;
 use evenkeel::wire::row::{RowBatch, RowWriter};
 use evenkeel::wire::signing::{ConnectionKeys, RootKey};
-use evenkeel::wire::tally::TallyKey;
+use evenkeel::wire::tally::{RowHasher, TallyKey};
 
-/// As a reader passes them on.
-const BATCH_BYTES: usize = 256 << 10;
+#[path = "figures/rows.rs"]
+mod rows;
+
+use rows::{BATCH_BYTES, orders, processor};
 
 fn main() {
     let rows: i64 = std::env::args()
@@ -84,24 +85,18 @@ fn measured(batches: &[RowBatch], normal: &Normal, key: &TallyKey) -> f64 {
     let once = || {
         let begun = processor();
         let mut writer = RowWriter::for_batches_of(BATCH_BYTES);
+        let mut hasher = RowHasher::new(key.clone());
         let mut sum = 0_u128;
         for batch in batches {
             let batch = normal.normalise_batch(batch, &mut writer).unwrap();
-            for tuple in batch.tuples() {
-                sum = sum.wrapping_add(key.hash(tuple.unwrap()).0);
+            for hash in hasher.hashes(&batch).unwrap() {
+                sum = sum.wrapping_add(hash.0);
             }
         }
         assert_ne!(std::hint::black_box(sum), 0);
         processor() - begun
     };
     (0..3).map(|_| once()).fold(f64::INFINITY, f64::min)
-}
-
-/// Seconds this thread has run.
-fn processor() -> f64 {
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-    let nanoseconds: f64 = told.split(' ').next().unwrap().parse().unwrap();
-    nanoseconds / 1e9
 }
 
 /// The table `orders`, as it is made after that of a PostgreSQL site.
@@ -135,44 +130,4 @@ fn columns(engine: Engine, jsons: NeutralType, ids: NeutralType) -> Vec<Column> 
         has_default: false,
     };
     kinds.into_iter().map(column).collect()
-}
-
-/// Rows as PostgreSQL's binary COPY gives them, about 152 bytes each.
-fn orders(rows: i64) -> Vec<RowBatch> {
-    let mut writer = RowWriter::default();
-    let mut batches = Vec::new();
-    for i in 1..=rows {
-        let uuid =
-            u128::from(i.unsigned_abs()).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
-        let status = match i % 4 {
-            0 => "new",
-            1 => "paid",
-            2 => "shipped",
-            _ => "cancelled",
-        };
-        let cents = i * 37 % 1_000_000;
-        let total = numeric::encode(&format!("{}.{:02}", cents / 100, cents % 100)).unwrap();
-        let note = format!("leave it with the neighbour, no. {}", i % 100);
-        let tags = format!("\u{1}{{\"gift\": {}, \"lane\": {}}}", i % 2 == 0, i % 12);
-        writer.begin(10);
-        for field in [
-            Some(&i.to_be_bytes()[..]),
-            Some(&i32::try_from(i * 7_919 % 50_000).unwrap().to_be_bytes()[..]),
-            Some(&uuid.to_be_bytes()[..]),
-            Some(status.as_bytes()),
-            Some(&total[..]),
-            (i % 3 > 0).then_some(note.as_bytes()),
-            Some(tags.as_bytes()),
-            Some(&[u8::from(i % 4 > 0)][..]),
-            Some(&(i * 13_000_000).to_be_bytes()[..]),
-            Some(&(i * 17_000_000).to_be_bytes()[..]),
-        ] {
-            writer.field(field);
-        }
-        if writer.len() >= BATCH_BYTES {
-            batches.push(writer.take());
-        }
-    }
-    batches.push(writer.take());
-    batches
 }

@@ -2,7 +2,9 @@
 
 pub mod mariadb;
 
-use std::process::{Command, Stdio};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, Command, Stdio};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -70,6 +72,68 @@ pub struct Took {
     pub cpu: Duration,
 }
 
+/// A moment from which is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Began {
+    at: Instant,
+    cpu: Duration,
+}
+
+impl Began {
+    /// Now.
+    pub fn now() -> Self {
+        Self {
+            at: Instant::now(),
+            cpu: cpu(),
+        }
+    }
+
+    /// What it took until now.
+    pub fn took(self) -> Took {
+        Took {
+            wall: self.at.elapsed(),
+            cpu: cpu() - self.cpu,
+        }
+    }
+}
+
+/// Looks twenty times a second whether the last row of `orders` can be seen, which is once it is committed.
+pub struct Commit {
+    psql: Child,
+    seen: JoinHandle<Option<Took>>,
+}
+
+impl Commit {
+    /// Of a copy of `rows` rows that begins now.
+    pub fn of(url: &str, rows: u64) -> Self {
+        let began = Began::now();
+        let mut command = Command::new(postgres::programs().join("psql"));
+        command.args(["-X", "-q", "-A", "-t", "-d", url]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut psql = command.spawn().expect("psql starts");
+        let mut script = psql.stdin.take().expect("a pipe");
+        let look = format!("select 'there' from orders where id = {rows} \\watch 0.05\n");
+        script.write_all(look.as_bytes()).expect("psql reads");
+        let told = BufReader::new(psql.stdout.take().expect("a pipe"));
+        let seen = thread::spawn(move || {
+            let mut lines = told.lines().map_while(Result::ok);
+            lines.any(|line| line == "there").then(|| began.took())
+        });
+        Self { psql, seen }
+    }
+
+    /// What it took; the copy has ended.
+    pub fn took(mut self) -> Took {
+        wait::until("the commit is seen", Duration::from_secs(10), || {
+            self.seen.is_finished().then_some(())
+        });
+        self.psql.kill().expect("psql ends");
+        self.psql.wait().expect("psql ends");
+        let seen = self.seen.join().expect("a thread");
+        seen.expect("the last row was seen")
+    }
+}
+
 /// The times of one side of a comparison.
 #[derive(Debug)]
 pub struct Side {
@@ -88,12 +152,13 @@ impl Side {
 
     /// Takes one more time, and prints it.
     pub fn measure(&mut self, repetition: u64, copy: impl FnOnce()) {
-        let (begun, before) = (Instant::now(), cpu());
+        let begun = Began::now();
         copy();
-        let took = Took {
-            wall: begun.elapsed(),
-            cpu: cpu() - before,
-        };
+        self.add(repetition, begun.took());
+    }
+
+    /// Adds a time, and prints it.
+    pub fn add(&mut self, repetition: u64, took: Took) {
         let (wall, cpu) = (took.wall.as_secs_f64(), took.cpu.as_secs_f64());
         println!(
             "{repetition}: {:<26} {wall:6.2} s  cpu {cpu:6.2} s",
@@ -117,6 +182,11 @@ impl Side {
         );
     }
 
+    /// The median of the clock.
+    pub fn wall(&self) -> f64 {
+        self.medians().0
+    }
+
     fn medians(&self) -> (f64, f64) {
         let median = |of: fn(&Took) -> Duration| {
             let mut times: Vec<Duration> = self.took.iter().map(of).collect();
@@ -131,8 +201,15 @@ impl Side {
     }
 }
 
-/// Pulls `orders` as a client of the admin API does; returns the run when it has completed.
+/// Pulls `orders` as a client of the admin API does, into an empty table; returns the run when it has completed.
 pub fn pull(pair: &Pair, rows: u64) -> Value {
+    let run = completed(pair);
+    assert_eq!(run["changes"]["added"], rows, "{run:#}");
+    run
+}
+
+/// Pulls `orders` whatever is there; returns the run when it has completed.
+pub fn completed(pair: &Pair) -> Value {
     let id = pair.order(&["orders"]);
     let run = wait::until("the run is over", Duration::from_secs(3600), || {
         let run: Value = pair.run(&id);
@@ -140,7 +217,6 @@ pub fn pull(pair: &Pair, rows: u64) -> Value {
         over.then_some(run)
     });
     assert_eq!(run["status"], "completed", "{run:#}");
-    assert_eq!(run["changes"]["added"], rows, "{run:#}");
     run
 }
 
@@ -156,6 +232,15 @@ pub fn pipe(from: &str, to: &str, format: &str) {
         .status()
         .expect("sh starts");
     assert!(status.success(), "psql | psql");
+}
+
+/// Has psql run this script against the database, and throws away what it prints.
+pub fn discarded(url: &str, script: &str) -> Child {
+    let psql = postgres::programs().join("psql");
+    let mut command = Command::new(psql);
+    command.args(["-X", "-q", "-d", url, "-c", script]);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command.spawn().expect("psql starts")
 }
 
 /// Processor time of this program and of everything it has started, ended or still running.
@@ -177,8 +262,18 @@ fn cpu() -> Duration {
             }
         }
     }
-    // The unit of these figures is a hundredth of a second on every Linux.
+    time_of(ticks)
+}
+
+/// The unit of these figures is a hundredth of a second on every Linux.
+fn time_of(ticks: u64) -> Duration {
     Duration::from_millis(ticks * 10)
+}
+
+/// Processor time of this one process and of its children that have ended.
+pub fn cpu_of(process: u32) -> Duration {
+    let process = Process::read(&process.to_string()).expect("a process that runs");
+    time_of(process.ticks)
 }
 
 /// What the kernel tells of a process (proc(5), `/proc/[pid]/stat`).

@@ -8,8 +8,8 @@ use crate::wire::InvalidValue;
 use crate::wire::frame::RowSum;
 use crate::wire::row::RowBatch;
 use crate::wire::tally::{
-    BRANCHES, Children, KeyFields, LEVELS, Listed, Place, Prefix, TallyKey, read_listing,
-    write_listed,
+    BRANCHES, Children, KeyFields, LEVELS, Listed, Place, Prefix, RowHasher, TallyKey,
+    read_listing, write_listed,
 };
 
 /// Why a table cannot be tallied.
@@ -38,7 +38,7 @@ pub struct ListingBounds {
 /// What is known of a table's rows in one snapshot.
 #[derive(Debug)]
 pub struct Tally {
-    key: TallyKey,
+    hasher: RowHasher,
     fields: KeyFields,
     /// By the first byte of the places.
     sums: Vec<RowSum>,
@@ -52,7 +52,7 @@ impl Tally {
     #[must_use]
     pub fn new(key: TallyKey, fields: KeyFields, budget: SpoolBudget) -> Self {
         Self {
-            key,
+            hasher: RowHasher::new(key),
             fields,
             sums: vec![RowSum::default(); PARTITIONS],
             spool: Spool::new(budget),
@@ -65,12 +65,12 @@ impl Tally {
     /// # Errors
     /// [`TallyError`]; the tally is of no use then.
     pub fn add(&mut self, batch: &RowBatch) -> Result<(), TallyError> {
-        for tuple in batch.tuples() {
-            let tuple = tuple?;
+        let place_of = self.hasher.key().clone();
+        let hashes = self.hasher.hashes(batch)?;
+        for (tuple, hash) in batch.tuples().zip(hashes) {
             self.scratch.clear();
-            self.fields.append(tuple, &mut self.scratch)?;
-            let hash = self.key.hash(tuple);
-            let partition = partition(self.key.place(&self.scratch));
+            self.fields.append(tuple?, &mut self.scratch)?;
+            let partition = partition(place_of.place(&self.scratch));
             if let Some(sum) = self.sums.get_mut(usize::from(partition)) {
                 sum.count(hash.0);
             }
@@ -200,7 +200,7 @@ impl Tally {
             let entries = self.spool.read(*partition)?;
             for listed in read_listing(&entries) {
                 let listed = listed?;
-                let place = self.key.place(listed.key);
+                let place = self.hasher.key().place(listed.key);
                 if let Some(at) = above(asked, place) {
                     see(at, place, listed);
                 }

@@ -7,6 +7,7 @@
 //! Invariant: hashes are added, never XORed, so that equal rows do not cancel out.
 
 mod bitmap;
+mod hasher;
 mod listing;
 mod prefix;
 
@@ -17,8 +18,10 @@ use crate::wire::InvalidValue;
 use crate::wire::frame::RowSum;
 use crate::wire::row::{RowWriter, field_at, split_tuple};
 use crate::wire::signing::MacKey;
+use crate::wire::tally::hasher::{BLOCK, blocks};
 
 pub use bitmap::Bitmap;
+pub use hasher::RowHasher;
 pub use listing::{Listed, Listing, read_listing, write_listed};
 pub use prefix::{BRANCHES, InvalidPrefix, LEVELS, Prefix};
 
@@ -26,7 +29,8 @@ pub use prefix::{BRANCHES, InvalidPrefix, LEVELS, Prefix};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place(pub u64);
 
-/// What a row is: the first 16 bytes, little-endian, of the keyed BLAKE3 of its bytes in the contract's form.
+/// What a row is: the first 16 bytes, little-endian, of the keyed BLAKE3 of its bytes in the contract's form, filled up
+/// with zeros to whole blocks of 64 bytes. (A row tells its own length, so that no two of them become one by that.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RowHash(pub u128);
 
@@ -44,7 +48,9 @@ impl TallyKey {
         let hash = *row_key.expose();
         Self {
             hash,
-            seed: u64::from_le_bytes(first(&blake3::keyed_hash(&hash, b"evenkeel place"))),
+            seed: u64::from_le_bytes(first(
+                blake3::keyed_hash(&hash, b"evenkeel place").as_bytes(),
+            )),
         }
     }
 
@@ -54,18 +60,20 @@ impl TallyKey {
         Place(xxh3_64_with_seed(key, self.seed))
     }
 
-    /// What the row with these bytes is.
+    /// What the row with these bytes is. [`RowHasher`] tells it of many rows at once.
     #[must_use]
     pub fn hash(&self, row: &[u8]) -> RowHash {
-        RowHash(u128::from_le_bytes(first(&blake3::keyed_hash(
-            &self.hash, row,
-        ))))
+        let missing = blocks(row) * BLOCK - row.len();
+        let mut hasher = blake3::Hasher::new_keyed(&self.hash);
+        hasher.update(row);
+        hasher.update([0; BLOCK].get(..missing).unwrap_or_default());
+        RowHash(u128::from_le_bytes(first(hasher.finalize().as_bytes())))
     }
 }
 
-fn first<const N: usize>(hash: &blake3::Hash) -> [u8; N] {
+fn first<const N: usize>(hash: &[u8; blake3::OUT_LEN]) -> [u8; N] {
     let mut head = [0; N];
-    for (to, from) in head.iter_mut().zip(hash.as_bytes()) {
+    for (to, from) in head.iter_mut().zip(hash) {
         *to = *from;
     }
     head

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 use sqlx::postgres::PgPool;
 use tokio::sync::mpsc;
+use tracing::instrument::WithSubscriber as _;
+use tracing::subscriber::NoSubscriber;
 
 use crate::base::task::Tasks;
 use crate::engine::driver::{CHANNEL_BATCHES, Flow, RowStream, Selection};
@@ -135,8 +137,10 @@ impl Reader {
     async fn copy(&self, session: &mut Session, sender: &Sender) -> Result<(), EngineError> {
         let engine = |err| fault(err, &self.table.name);
         let connection = session.raw().map_err(engine)?;
+        // sqlx has the stream enter the span it was begun in anew for every message, which is for every row.
         let mut messages = connection
             .copy_out_raw(self.statement.text())
+            .with_subscriber(NoSubscriber::new())
             .await
             .map_err(engine)?;
         let mut cutter = Cutter::default();

@@ -22,9 +22,8 @@ fn a_table_is_equal_only_when_it_is_proved_and_nothing_was_left_out() {
         ..Changes::default()
     };
     let (equal, different) = (Some(Comparison::Equal), Some(Comparison::Different));
-    let connection = fixture::active();
-    let order = fixture::sync(&connection, &["orders"]).order;
-    let run = Run::new(connection.id, order, "schedule", fixture::now());
+    let sync = fixture::sync(&fixture::active(), &["orders"]);
+    let run = Run::new(fixture::active().id, sync.order, "schedule", fixture::now());
     for (proved, left_out, expected) in [
         (Some(true), false, equal),
         (Some(true), true, different),

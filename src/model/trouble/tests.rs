@@ -10,7 +10,7 @@ use crate::model::fixture::{active, connection, now};
 use crate::model::id::RunId;
 use crate::model::order::TableOrder;
 use crate::model::outcome::outcomes;
-use crate::model::run::{Progress, Run, RunError, RunOrder, RunStatus, RunTable, SyncMode};
+use crate::model::run::{Progress, Run, RunError, RunOrder, RunStatus, RunTable};
 use crate::model::table::TableName;
 
 /// A run over `connection` whose tables all ended as it did.

@@ -24,11 +24,14 @@ mod table;
 mod whole;
 mod work;
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::connection::{Connection, Direction, Status};
 use crate::model::id::ConnectionId;
+use crate::model::order::TableOrder;
 use crate::model::repair::Repair;
 use crate::model::run::{Apply, ConflictStrategy, Progress, Run, RunStatus, RunTable, SyncMode};
 use crate::remote::{Peer, RemoteError};
@@ -111,23 +114,55 @@ async fn proved(
     run: &mut Run,
     keys: &ConnectionKeys,
 ) -> Result<Done, SyncError> {
-    let asked: Vec<AskedTable> = plan::waiting(run)
+    let mut rounds = plan::rounds(run);
+    if rounds.len() > 1 && run.order.apply == Apply::Ask {
+        return Err(refuse_rounds(run));
+    }
+    let mut done = Done::Over;
+    for orders in rounds.drain(..) {
+        done = round(attempt, run, keys, &orders).await?;
+    }
+    Ok(done)
+}
+
+/// The tables of one session.
+async fn round(
+    attempt: &Attempt<'_>,
+    run: &mut Run,
+    keys: &ConnectionKeys,
+    orders: &[TableOrder],
+) -> Result<Done, SyncError> {
+    let (ctx, cancel) = (attempt.ctx, attempt.cancel);
+    let asked: Vec<AskedTable> = orders
+        .iter()
         .map(|order| AskedTable {
             table: order.source_table.clone(),
             filter: order.row_filter.clone(),
         })
         .collect();
-    if asked.is_empty() {
-        return Ok(Done::Over);
-    }
-    let (ctx, cancel) = (attempt.ctx, attempt.cancel);
     let planning = async {
         let session = open(attempt, keys, &asked).await?;
-        let pulls = plan::make(ctx, run, Told::Session(&session)).await?;
+        let pulls = plan::make(ctx, run, orders, Told::Session(&session)).await?;
         Ok((session, pulls))
     };
     let (session, pulls) = or_stopped(ctx, cancel, planning).await?;
     prove::pull(attempt, run, session, pulls).await
+}
+
+/// A person approves one plan of a run.
+fn refuse_rounds(run: &Run) -> SyncError {
+    let mut sources = HashSet::new();
+    let mut orders = run.order.tables.iter();
+    let twice = orders.find(|order| !sources.insert(&order.source_table));
+    let field = "tables";
+    let message = match twice {
+        Some(order) => format!(
+            "{} fills two tables, which are approved one by one: order them apart",
+            order.source_table
+        ),
+        None => "they cannot be approved together".to_owned(),
+    };
+    SyncError::Invalid { field, message }
 }
 
 async fn open<'a>(
@@ -155,7 +190,8 @@ async fn open<'a>(
 async fn unproved(attempt: &Attempt<'_>, run: &mut Run) -> Result<(), SyncError> {
     let (ctx, cancel) = (attempt.ctx, attempt.cancel);
     refuse_what_needs_proof(run)?;
-    let planning = plan::make(ctx, run, Told::Peer(attempt.source));
+    let orders: Vec<TableOrder> = plan::waiting(run).cloned().collect();
+    let planning = plan::make(ctx, run, &orders, Told::Peer(attempt.source));
     let plan = or_stopped(ctx, cancel, planning).await?;
     for pull in &plan {
         table::pull(attempt, run, pull).await?;

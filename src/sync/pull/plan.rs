@@ -53,14 +53,15 @@ pub(super) struct Sides<'a> {
     given: GivenRows,
 }
 
-/// Decides everything that can be decided before rows move. Tables that earlier attempts finished are left out.
+/// Decides everything that can be decided before the rows of `orders`, which are of `run`, move.
 pub(super) async fn make(
     ctx: &Ctx,
     run: &mut Run,
+    orders: &[TableOrder],
     told: Told<'_>,
 ) -> Result<Vec<TablePull>, SyncError> {
     let tables = &run.order.tables;
-    let mut sides = look(ctx, waiting(run), tables, told).await?;
+    let mut sides = look(ctx, orders.iter(), tables, told).await?;
     if run.order.create_missing && run.order.apply == Apply::Yes {
         refuse_before_making(ctx, run, &sides)?;
         create(ctx, &mut sides).await?;
@@ -102,6 +103,22 @@ pub(super) fn waiting(run: &Run) -> impl Iterator<Item = &TableOrder> {
         let mut done = run.tables.iter().filter(|table| is_done(table.status));
         !done.any(|table| table.table == *order.destination())
     })
+}
+
+/// The same, by session: in one of them each of the source's tables stands once.
+pub(super) fn rounds(run: &Run) -> Vec<Vec<TableOrder>> {
+    let mut rounds: Vec<Vec<TableOrder>> = Vec::new();
+    for order in waiting(run) {
+        let has = |round: &&mut Vec<TableOrder>| {
+            let mut others = round.iter();
+            others.all(|other| other.source_table != order.source_table)
+        };
+        match rounds.iter_mut().find(has) {
+            Some(round) => round.push(order.clone()),
+            None => rounds.push(vec![order.clone()]),
+        }
+    }
+    rounds
 }
 
 /// Asks both sides for each of `wanted`, which are among the tables of `run`.

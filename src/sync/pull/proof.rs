@@ -2,6 +2,8 @@
 //!
 //! Invariant: whatever cannot be explained by what was done and what the rules leave in place makes the proof fail.
 
+use jiff::Timestamp;
+
 use crate::engine::plan::LeftInPlace;
 use crate::model::fault::FaultCode;
 use crate::model::run::{Changes, RunError, RunStatus, RunTable};
@@ -64,13 +66,14 @@ impl Proof {
         }
     }
 
-    /// Tells it of `table`.
-    pub(super) fn tell(&self, table: &mut RunTable) {
+    /// Tells it of `table`, at `now`.
+    pub(super) fn tell(&self, table: &mut RunTable, now: Timestamp) {
         table.rows_source = Some(self.source.rows);
         table.rows_destination = Some(self.here.rows);
         table.root = Some(format!("{:032x}", self.source.sum));
         table.drift_before = Some(table.drift_before.unwrap_or(self.source.rows));
         table.proved_equal = Some(self.is_equal);
+        table.proved_at = self.is_equal.then_some(now);
         table.status = match self.is_equal {
             true => RunStatus::Completed,
             false => RunStatus::CompletedWithErrors,

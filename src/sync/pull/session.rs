@@ -1,7 +1,7 @@
 //! One moment of a peer's tables, held open while they are compared and read.
 //!
-//! Invariant: a session that is not closed ends by itself at the peer once nobody renews it any more, which is as soon as
-//! this value is dropped.
+//! Invariant: a session ends at the peer when this value is dropped; where the peer does not hear of that, it ends by
+//! itself because nobody renews it any more.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -12,8 +12,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
+use crate::base::task::Tasks;
 use crate::model::table::TableName;
-use crate::remote::{IncomingRows, SessionRows, Tallied, ToldTable};
+use crate::remote::{IncomingRows, Peer, SessionRows, Tallied, ToldTable};
 use crate::sync::pull::Source;
 use crate::sync::{Ctx, SyncError};
 use crate::wire::frame::RowSum;
@@ -22,7 +23,7 @@ use crate::wire::session::{
     Agreed, AskedTable, AskedTally, PickedLeaf, Scanning, SessionClosed, SessionOpened,
     SessionTable,
 };
-use crate::wire::signing::ConnectionKeys;
+use crate::wire::signing::{ConnectionKeys, Credentials};
 use crate::wire::tally::{Children, Prefix, TallyKey};
 
 /// So often a session is renewed: a third of what the peer waits.
@@ -37,7 +38,8 @@ pub(super) struct Session<'a> {
     key: TallyKey,
     /// Received for sums and listings, by table.
     bytes: Mutex<HashMap<TableName, u64>>,
-    _renewal: Renewal,
+    /// Ends it at the peer, too, unless it was closed.
+    held: Held,
 }
 
 impl<'a> Session<'a> {
@@ -53,21 +55,13 @@ impl<'a> Session<'a> {
     ) -> Result<Self, SyncError> {
         let opened = source.peer.open_session(&source.credentials, tables);
         let opened = opened.await?;
-        let (peer, credentials) = (source.peer.clone(), source.credentials.clone());
-        let id = opened.session.clone();
-        let renewal = ctx.tasks.spawn("renew session", async move {
-            loop {
-                tokio::time::sleep(RENEW_EVERY).await;
-                // What went wrong shows where the session is used next.
-                drop(peer.renew_session(&credentials, &id).await);
-            }
-        });
+        let held = Held::begin(ctx, source, &opened.session);
         Ok(Self {
             source,
             opened,
             key: TallyKey::of(&keys.row()),
             bytes: Mutex::default(),
-            _renewal: Renewal(renewal),
+            held,
         })
     }
 
@@ -191,10 +185,12 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// As [`Self::first_sums`].
-    pub(super) async fn close(self, receipts: &[Receipt]) -> Result<SessionClosed, SyncError> {
+    pub(super) async fn close(mut self, receipts: &[Receipt]) -> Result<SessionClosed, SyncError> {
         let Source { peer, credentials } = self.source;
         let closed = peer.close_session(credentials, &self.opened.session, receipts);
-        Ok(closed.await?)
+        let closed = closed.await?;
+        self.held.session = None;
+        Ok(closed)
     }
 
     async fn rows(
@@ -246,11 +242,47 @@ pub(super) fn total(children: &Children) -> RowSum {
     })
 }
 
-/// Renews until it is dropped.
-struct Renewal(JoinHandle<()>);
+/// Renews a session until it is dropped, and closes it then.
+struct Held {
+    renewal: JoinHandle<()>,
+    tasks: Tasks,
+    peer: Peer,
+    credentials: Credentials,
+    /// None once it was closed.
+    session: Option<String>,
+}
 
-impl Drop for Renewal {
+impl Held {
+    fn begin(ctx: &Ctx, source: &Source, session: &str) -> Self {
+        let (peer, credentials) = (source.peer.clone(), source.credentials.clone());
+        let id = session.to_owned();
+        let renewal = ctx.tasks.spawn("renew session", async move {
+            loop {
+                tokio::time::sleep(RENEW_EVERY).await;
+                // What went wrong shows where the session is used next.
+                drop(peer.renew_session(&credentials, &id).await);
+            }
+        });
+        Self {
+            renewal,
+            tasks: ctx.tasks.clone(),
+            peer: source.peer.clone(),
+            credentials: source.credentials.clone(),
+            session: Some(session.to_owned()),
+        }
+    }
+}
+
+impl Drop for Held {
     fn drop(&mut self) {
-        self.0.abort();
+        self.renewal.abort();
+        let Some(session) = self.session.take() else {
+            return;
+        };
+        let (peer, credentials) = (self.peer.clone(), self.credentials.clone());
+        // What cannot be closed ends by itself.
+        self.tasks.spawn("close session", async move {
+            drop(peer.close_session(&credentials, &session, &[]).await);
+        });
     }
 }

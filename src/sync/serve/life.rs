@@ -19,6 +19,8 @@ pub(super) enum Ending {
     Held,
     /// Somebody who uses the site database waited for its tables.
     Yielded,
+    /// The peer opened another one, and has no room for more.
+    Replaced,
     /// The site database broke off.
     Lost,
     /// The connection is no longer active.
@@ -39,6 +41,7 @@ impl Ending {
             Self::Idle => "nothing was asked of it for too long",
             Self::Held => "it was held for as long as it may be",
             Self::Yielded => "another session of the site database waited for its tables",
+            Self::Replaced => "another one was opened in its place",
             Self::Lost => "the site database broke off",
             Self::NotActive => "the connection is not active any more",
             Self::GrantChanged => "what this connection may see was changed",
@@ -50,9 +53,12 @@ impl Ending {
     /// The code of a stream that ends with it.
     pub(super) fn stream_code(self) -> StreamFaultCode {
         match self {
-            Self::Closed | Self::Idle | Self::Held | Self::Rotated | Self::Stopping => {
-                StreamFaultCode::SessionGone
-            }
+            Self::Closed
+            | Self::Idle
+            | Self::Held
+            | Self::Replaced
+            | Self::Rotated
+            | Self::Stopping => StreamFaultCode::SessionGone,
             Self::Yielded => StreamFaultCode::SessionYielded,
             Self::Lost => StreamFaultCode::DatabaseLost,
             Self::NotActive => StreamFaultCode::ConnectionNotActive,

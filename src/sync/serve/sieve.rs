@@ -11,7 +11,7 @@ use crate::wire::json::field_to_text;
 use crate::wire::mask::Mask;
 use crate::wire::normal::Normal;
 use crate::wire::row::{RowBatch, RowWriter, field_at};
-use crate::wire::tally::{KeyFields, Prefix, TallyKey};
+use crate::wire::tally::{KeyFields, Prefix, RowHasher};
 
 /// How both sides of a session see the rows of one table.
 #[derive(Clone, Debug)]
@@ -117,7 +117,7 @@ pub(super) struct Picked {
 #[derive(Debug)]
 pub(super) struct ByContract {
     pub(super) contract: Contract,
-    pub(super) key: TallyKey,
+    pub(super) hasher: RowHasher,
     /// `None`: all rows.
     pub(super) picked: Option<Picked>,
     pub(super) fields: KeyFields,
@@ -198,20 +198,21 @@ impl Sieve {
 impl ByContract {
     fn pass(&mut self, batch: RowBatch, total: &mut RowSum) -> Result<RowBatch, Unfit> {
         let normal = self.contract.normalised(&batch, &mut self.writer)?;
+        let place_of = self.hasher.key().clone();
+        let hashes = self.hasher.hashes(&normal)?;
         let Some(picked) = &mut self.picked else {
-            for tuple in normal.tuples() {
-                total.count(self.key.hash(tuple?).0);
+            for hash in hashes {
+                total.count(hash.0);
             }
             return Ok(batch);
         };
-        for (tuple, normal) in batch.tuples().zip(normal.tuples()) {
+        for ((tuple, normal), hash) in batch.tuples().zip(normal.tuples()).zip(hashes) {
             let (tuple, normal) = (tuple?, normal?);
-            let hash = self.key.hash(normal);
             let mut is_picked = picked.hashes.remove(&hash.0);
             if !is_picked && !picked.nodes.is_empty() {
                 self.scratch.clear();
                 self.fields.append(normal, &mut self.scratch)?;
-                let place = self.key.place(&self.scratch);
+                let place = place_of.place(&self.scratch);
                 let behind = picked
                     .nodes
                     .partition_point(|node| *node <= Prefix::above(place, u8::MAX));

@@ -32,6 +32,22 @@ struct State {
     changed: Condvar,
     open: Mutex<bool>,
     passed: AtomicU64,
+    asked: Arc<AtomicU64>,
+}
+
+/// A reader that counts what is read.
+struct Counted<R> {
+    from: R,
+    bytes: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.from.read(buffer)?;
+        let more = u64::try_from(read).unwrap_or(0);
+        self.bytes.fetch_add(more, Ordering::Relaxed);
+        Ok(read)
+    }
 }
 
 impl Proxy {
@@ -44,6 +60,7 @@ impl Proxy {
             changed: Condvar::new(),
             open: Mutex::new(true),
             passed: AtomicU64::new(0),
+            asked: Arc::default(),
         });
         let state = Arc::clone(&link);
         thread::spawn(move || {
@@ -69,6 +86,11 @@ impl Proxy {
     /// How many bytes of answers it has passed on, over all connections.
     pub fn passed(&self) -> u64 {
         self.link.passed.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes of requests and answers together it has passed on, headers included.
+    pub fn carried(&self) -> u64 {
+        self.passed() + self.link.asked.load(Ordering::Relaxed)
     }
 
     /// Changes what the link does from now on.
@@ -106,7 +128,11 @@ impl State {
             return client.shutdown(Shutdown::Write);
         }
         let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-        let (mut from, mut to) = (client.try_clone()?, server.try_clone()?);
+        let mut to = server.try_clone()?;
+        let mut from = Counted {
+            from: client.try_clone()?,
+            bytes: Arc::clone(&self.asked),
+        };
         thread::spawn(move || {
             drop(std::io::copy(&mut from, &mut to));
             drop(to.shutdown(Shutdown::Write));

@@ -120,6 +120,7 @@ impl Sessions {
         let now = Instant::now();
         let mut entries = self.entries();
         entries.retain(|_, entry| !entry.state.is_over() || entry.until > now);
+        end_unused(&mut entries, connection);
         let held = |entry: &&Entry| !entry.state.is_over();
         let own = |entry: &&Entry| entry.connection == connection;
         if entries.values().filter(held).filter(own).count() >= PER_CONNECTION
@@ -222,6 +223,30 @@ impl Drop for Reserved<'_> {
         if entries.get(&self.name).is_some_and(is_opening) {
             entries.remove(&self.name);
         }
+    }
+}
+
+/// A receiver that lost its way begins anew: of as many sessions of one connection as there may be, the one that was used
+/// least lately makes room, unless it is being used.
+fn end_unused(entries: &mut HashMap<String, Entry>, connection: ConnectionId) {
+    let now = Instant::now();
+    let own = entries.values_mut();
+    let open: Vec<(Instant, &mut Entry)> = own
+        .filter(|entry| entry.connection == connection)
+        .filter_map(|entry| match &entry.state {
+            State::Open(session) => Some((session.idle_since(now), entry)),
+            State::Opening | State::Ended(_) | State::Closed(_) => None,
+        })
+        .collect();
+    if open.len() < PER_CONNECTION {
+        return;
+    }
+    let unused = open.into_iter().filter(|(since, _)| *since < now);
+    if let Some((_, entry)) = unused.min_by_key(|(since, _)| *since)
+        && let State::Open(session) = &entry.state
+        && session.end(Ending::Replaced)
+    {
+        entry.state = State::Ended(Ending::Replaced);
     }
 }
 

@@ -25,6 +25,7 @@ use crate::sync::serve::told::told;
 use crate::wire::row::RowWriter;
 use crate::wire::session::{Agreed, PickedLeaf};
 use crate::wire::signing::Seal;
+use crate::wire::tally::RowHasher;
 
 /// Which rows of a session's table.
 #[derive(Debug)]
@@ -84,7 +85,7 @@ pub async fn open_session_stream(
     let (picked, rows) = read(ctx, &session, held, selection, picks).await?;
     let counting = ByContract {
         contract: Contract::clone(&contract),
-        key: session.key.clone(),
+        hasher: RowHasher::new(session.key.clone()),
         picked,
         fields: contract.key_fields(),
         writer: RowWriter::for_batches_of(BATCH_BYTES),
