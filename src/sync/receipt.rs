@@ -313,26 +313,33 @@ pub async fn keep_as_destination(
     offered: Vec<Receipt>,
     closed: SessionClosed,
 ) -> Result<Vec<Result<(), ReceiptFault>>, StoreError> {
-    let now = Timestamp::now();
     let peer_key = ctx.store.peer_receipt_key(connection.id).await?;
-    let (peer_key, own_key) = (peer_key.unwrap_or_default(), ctx.receipt_key.public());
-    let answers = closed.signatures.into_iter().chain(std::iter::repeat(None));
+    let keys = [peer_key.unwrap_or_default(), ctx.receipt_key.public()];
+    let now = Timestamp::now();
     let (mut said, mut whole) = (Vec::new(), Vec::new());
-    for (mut receipt, signed) in offered.into_iter().zip(answers) {
-        receipt.signatures.splice(0..0, signed);
-        let checked = receipt.check([Some(&peer_key), Some(&own_key)]);
-        said.push(checked.map(|terms| {
-            whole.push(kept(
-                connection,
-                &receipt,
-                &terms,
-                &terms.destination.table,
-                now,
-            ));
+    for completed in complete(offered, closed, &keys) {
+        said.push(completed.map(|(receipt, terms)| {
+            let table = &terms.destination.table;
+            whole.push(kept(connection, &receipt, &terms, table, now));
         }));
     }
     ctx.store.keep_receipts(&whole).await?;
     Ok(said)
+}
+
+/// Each receipt with the signatures of both, whose keys these are (source, destination), or why it is none.
+fn complete(
+    offered: Vec<Receipt>,
+    closed: SessionClosed,
+    [source, destination]: &[String; 2],
+) -> Vec<Result<(Receipt, Terms), ReceiptFault>> {
+    let answers = closed.signatures.into_iter().chain(std::iter::repeat(None));
+    let complete = |(mut receipt, signed): (Receipt, Option<SignedBy>)| {
+        receipt.signatures.splice(0..0, signed);
+        let terms = receipt.check([Some(source), Some(destination)])?;
+        Ok((receipt, terms))
+    };
+    offered.into_iter().zip(answers).map(complete).collect()
 }
 
 fn kept(

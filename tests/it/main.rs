@@ -21,6 +21,7 @@ mod attacks;
 /// Early in the alphabet, so in the order of tests: these take minutes, in which the others run.
 mod clock;
 mod commands;
+mod drift;
 mod engine;
 mod grants;
 mod harness;

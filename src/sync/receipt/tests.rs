@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{DAILY_BYTES, Parties, Refusal, SessionFacts, TableFacts, sign_all};
+use super::{DAILY_BYTES, Parties, Refusal, SessionFacts, TableFacts, complete, sign_all};
 use crate::base::secret::Secret;
 use crate::model::filter::Filter;
 use crate::model::id::{RunId, SiteId};
@@ -13,7 +13,7 @@ use crate::wire::normal::NormalForm;
 use crate::wire::receipt::{
     Committed, Receipt, ReceiptFault, Rows, Side, SignedBy, Signer, Terms, sign,
 };
-use crate::wire::session::{Agreed, AskedTable};
+use crate::wire::session::{Agreed, AskedTable, SessionClosed};
 use crate::wire::signing::ReceiptKey;
 
 const OPENED: &str = "2026-11-21T20:00:00Z";
@@ -294,4 +294,34 @@ fn clocks_may_be_a_minute_apart() {
         let judged = signed_beside(&[offer(&terms)], 0).pop().unwrap();
         assert!(judged.is_ok(), "{judged:?}");
     }
+}
+
+#[test]
+fn a_receiver_keeps_what_the_peer_signed_under_its_own_key_and_nothing_else() {
+    let keys = [key(1).public(), key(2).public()];
+    let offered = offer(&terms());
+    let mut elsewhere = terms();
+    elsewhere.destination.table = TableName::bare("items");
+    let by = |terms: &str, signer, seed| Some(sign(terms, signer, &key(seed)));
+    let fault = |signed: Option<SignedBy>| {
+        let closed = SessionClosed {
+            signatures: Vec::from([signed]),
+        };
+        let mut completed = complete(vec![offered.clone()], closed, &keys);
+        completed.pop().unwrap().err()
+    };
+    let text = &offered.terms;
+    assert_eq!(fault(by(text, Signer::Source, 1)), None);
+    let unsigned = Some(ReceiptFault::Unsigned("source"));
+    assert_eq!(fault(None), unsigned);
+    assert_eq!(fault(by(text, Signer::Destination, 1)), unsigned);
+    let other = Some(ReceiptFault::OtherKey { side: "source" });
+    assert_eq!(fault(by(text, Signer::Source, 3)), other);
+    assert_eq!(fault(by(text, Signer::Source, 2)), other, "our own");
+    let altered = Some(ReceiptFault::Signature("source"));
+    let of_another = offer(&elsewhere).terms;
+    assert_eq!(fault(by(&of_another, Signer::Source, 1)), altered);
+    let closed = SessionClosed { signatures: vec![] };
+    let told = complete(vec![offered.clone(); 2], closed, &keys);
+    assert_eq!(told.len(), 2, "one for each, however few were answered");
 }

@@ -10,5 +10,6 @@ mod kill;
 mod mapping;
 mod modes;
 mod plans;
+mod receipts;
 mod rights;
 mod runs;

@@ -1,6 +1,7 @@
 //! Sessions: `open-session`, `tally`, `pull-data` within one, `close-session`.
 
 mod ends;
+mod receipts;
 mod whole;
 
 use serde_json::{Value, json};

@@ -11,7 +11,12 @@ use crate::support::database::{Database, KINDS};
 use crate::support::receiver::{Frames, Receiver};
 
 /// The children of each of these nodes.
-fn sums(taker: &Receiver, site: &Site, session: &Value, nodes: &[Prefix]) -> Vec<Children> {
+pub(super) fn sums(
+    taker: &Receiver,
+    site: &Site,
+    session: &Value,
+    nodes: &[Prefix],
+) -> Vec<Children> {
     let level = nodes[0].level() + 1;
     let asked = json!({"table": "items", "agreed": agreed(), "level": level, "prefixes": nodes});
     let asked = json!({"session": session, "tables": [asked]});
@@ -25,7 +30,7 @@ fn sums(taker: &Receiver, site: &Site, session: &Value, nodes: &[Prefix]) -> Vec
     read_children(frames.payloads(FrameKind::Sums)[0]).expect("sums")
 }
 
-fn total(children: &[Children]) -> RowSum {
+pub(super) fn total(children: &[Children]) -> RowSum {
     let mut total = RowSum::default();
     children.iter().flatten().for_each(|sum| total.merge(*sum));
     total
