@@ -9,6 +9,7 @@ mod describe;
 mod differ;
 mod feed;
 mod found;
+mod look;
 mod meeting;
 mod mirror;
 mod offer;

@@ -12,24 +12,22 @@ use tokio::sync::watch;
 
 use crate::engine::driver::{ApplyProgress, Enacted};
 use crate::engine::plan::Ending;
-use crate::engine::tally::Tally;
-use crate::model::run::{Apply, Changes, Run, RunError, RunStatus, SyncMode};
+use crate::model::run::{Apply, Changes, Run, RunError, RunStatus};
 use crate::sync::SyncError;
 use crate::sync::plan::PlanHash;
 use crate::sync::pull::approval::{approved, guarded, packed};
 use crate::sync::pull::carry::{Carry, Which};
 use crate::sync::pull::describe::{Columns, described};
-use crate::sync::pull::differ::{Differ, Rules};
 use crate::sync::pull::feed::Incoming;
+use crate::sync::pull::look::Look;
 use crate::sync::pull::plan::TablePull;
 use crate::sync::pull::proof::Proof;
 use crate::sync::pull::report::{Report, edit_table};
-use crate::sync::pull::session::{Session, total};
+use crate::sync::pull::session::Session;
 use crate::sync::pull::work::{Stage, Work};
 use crate::sync::pull::{Attempt, Done, or_stopped, table};
 use crate::sync::receipt::keep_as_destination;
 use crate::wire::receipt::Receipt;
-use crate::wire::tally::Children;
 
 /// Pulls the tables of `pulls`, parents first.
 pub(super) async fn pull(
@@ -92,9 +90,13 @@ struct Proving<'a> {
 
 impl Proving<'_> {
     async fn run(mut self, run: &mut Run) -> Result<Done, SyncError> {
-        for at in 0..self.works.len() {
-            self.look(run, at).await?;
-        }
+        let (attempt, session) = (self.attempt, self.session);
+        let look = Look {
+            attempt,
+            session,
+            run,
+        };
+        look.at_all(self.works).await?;
         self.tell_found(run);
         self.attempt.ctx.store.save_progress(run).await?;
         if run.order.apply == Apply::No {
@@ -115,56 +117,6 @@ impl Proving<'_> {
             self.conclude(run, at).await?;
         }
         Ok(Done::Over)
-    }
-
-    /// Finds what differs in one table, unless it is empty here and is to be filled.
-    async fn look(&mut self, run: &mut Run, at: usize) -> Result<(), SyncError> {
-        let fills = run.order.sync_mode != SyncMode::Update;
-        let Some(work) = self.works.get_mut(at) else {
-            return Ok(());
-        };
-        let driver = &self.attempt.ctx.driver;
-        if run.order.apply == Apply::Yes && run.approved_plan.is_none() && fills {
-            let here = driver.count(&work.pull.target.name, 1).await?;
-            if here.rows == 0 {
-                return Ok(());
-            }
-        }
-        let scanned = AtomicU64::new(0);
-        let (source, agreed) = (&work.pull.source, &work.meeting.agreed);
-        let there = self.session.first_sums(source, agreed, &scanned);
-        let (root, here) = tokio::try_join!(there, work.scan(self.attempt, self.session))?;
-        self.compare(run, at, root, here).await
-    }
-
-    /// Compares a table both sides of which are tallied.
-    async fn compare(
-        &mut self,
-        run: &mut Run,
-        at: usize,
-        root: Children,
-        here: Arc<Tally>,
-    ) -> Result<(), SyncError> {
-        let Some(work) = self.works.get_mut(at) else {
-            return Ok(());
-        };
-        let differ = Differ {
-            session: self.session,
-            source: &work.pull.source,
-            table: &work.pull.target.name,
-            here,
-            rules: Rules {
-                mode: run.order.sync_mode,
-                conflict: run.order.conflict_strategy,
-                folds: work.meeting.folds,
-            },
-        };
-        let compared = match work.as_before(total(&root), differ.here.total()) {
-            Some(compared) => compared,
-            None => differ.run(root).await?,
-        };
-        work.stage = Stage::Compared(Box::new(compared));
-        Ok(())
     }
 
     /// What was found, in the run's words.
@@ -381,7 +333,12 @@ impl Proving<'_> {
         }
         let scanned = AtomicU64::new(0);
         let root = session.first_sums(source, agreed, &scanned).await?;
-        self.compare(run, at, root, here).await
+        let look = Look {
+            attempt,
+            session,
+            run,
+        };
+        look.compare(work, root, here).await
     }
 
     /// What was done to a table, and whether it is proved.

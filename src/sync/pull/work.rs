@@ -34,6 +34,9 @@ use crate::wire::receipt::Receipt;
 use crate::wire::session::AskedTable;
 use crate::wire::tally::TallyKey;
 
+/// Tables that are looked at together: as many as a peer scans at once. They share what comparing may take of the memory.
+pub(super) const AT_ONCE: usize = 2;
+
 /// One table of the run.
 pub(super) struct Work {
     pub(super) pull: TablePull,
@@ -114,15 +117,13 @@ impl Work {
         let ctx = attempt.ctx;
         let selection = self.meeting.selection(&self.pull, RowFilter::All);
         let rows = ctx.driver.read(selection).await?;
+        let mut budget = spool_budget(ctx);
+        budget.memory /= AT_ONCE;
         let scan = Scan {
             table: self.pull.target.name.clone(),
             mask: None,
             normal: self.meeting.ours.clone(),
-            tally: Tally::new(
-                session.key().clone(),
-                self.meeting.key_fields(),
-                spool_budget(ctx),
-            ),
+            tally: Tally::new(session.key().clone(), self.meeting.key_fields(), budget),
         };
         let scanned = AtomicU64::new(0);
         Ok(Arc::new(scan.run(rows, &scanned).await?))

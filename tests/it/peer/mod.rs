@@ -6,6 +6,7 @@ mod list_tables;
 mod published;
 mod pull_data;
 mod pull_data_frames;
+pub(crate) mod receiver;
 mod register_connection;
 mod sessions;
 mod status;

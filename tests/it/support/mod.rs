@@ -14,7 +14,6 @@ pub mod ports;
 pub mod postgres;
 pub mod program;
 pub mod proxy;
-pub mod receiver;
 pub mod signer;
 pub mod sqlite;
 pub mod tls;

@@ -6,9 +6,9 @@ use evenkeel::wire::tally::{Bitmap, Children, Prefix, read_children, read_listin
 use serde_json::{Value, json};
 
 use super::{ROWS, agreed, items};
+use crate::peer::receiver::{Frames, Receiver};
 use crate::support::daemon::Site;
 use crate::support::database::{Database, KINDS};
-use crate::support::receiver::{Frames, Receiver};
 
 /// The children of each of these nodes.
 pub(super) fn sums(

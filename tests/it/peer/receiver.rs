@@ -9,11 +9,11 @@ use evenkeel::wire::signing::{Nonce, Proof, Seal};
 use evenkeel::wire::tally::TallyKey;
 use serde_json::{Value, json};
 
-use super::daemon::Site;
-use super::http::{Answer, Request};
-use super::signer::Key;
-use super::wait;
 use crate::peer::stranger::Stranger;
+use crate::support::daemon::Site;
+use crate::support::http::{Answer, Request};
+use crate::support::signer::Key;
+use crate::support::wait;
 
 /// Takes what a site gives it.
 pub struct Receiver {

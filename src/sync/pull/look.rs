@@ -1,0 +1,84 @@
+//! Finding what differs: both sides of a table read at once, and some tables at a time.
+//!
+//! Changes nothing in either database. Invariant: once it succeeded, each table is compared, or empty and to be filled.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use futures_util::stream::{self, TryStreamExt as _};
+
+use crate::engine::tally::Tally;
+use crate::model::run::{Apply, Run, SyncMode};
+use crate::sync::SyncError;
+use crate::sync::pull::Attempt;
+use crate::sync::pull::differ::{Differ, Rules};
+use crate::sync::pull::session::{Session, total};
+use crate::sync::pull::work::{AT_ONCE, Stage, Work};
+use crate::wire::tally::Children;
+
+/// How the tables of one run are looked at.
+#[derive(Clone, Copy)]
+pub(super) struct Look<'a> {
+    pub(super) attempt: &'a Attempt<'a>,
+    pub(super) session: &'a Session<'a>,
+    pub(super) run: &'a Run,
+}
+
+impl Look<'_> {
+    /// Finds what differs in each of `works`.
+    ///
+    /// # Errors
+    /// The first fault; the others are looked at no further then.
+    pub(super) async fn at_all(self, works: &mut [Work]) -> Result<(), SyncError> {
+        let works = stream::iter(works.iter_mut().map(Ok));
+        works
+            .try_for_each_concurrent(AT_ONCE, |work| self.at(work))
+            .await
+    }
+
+    /// Finds what differs in one table, unless it is empty here and is to be filled.
+    async fn at(self, work: &mut Work) -> Result<(), SyncError> {
+        let (run, driver) = (self.run, &self.attempt.ctx.driver);
+        let fills = run.order.sync_mode != SyncMode::Update;
+        if run.order.apply == Apply::Yes && run.approved_plan.is_none() && fills {
+            let here = driver.count(&work.pull.target.name, 1).await?;
+            if here.rows == 0 {
+                return Ok(());
+            }
+        }
+        let scanned = AtomicU64::new(0);
+        let (source, agreed) = (&work.pull.source, &work.meeting.agreed);
+        let there = self.session.first_sums(source, agreed, &scanned);
+        let (root, here) = tokio::try_join!(there, work.scan(self.attempt, self.session))?;
+        self.compare(work, root, here).await
+    }
+
+    /// Compares a table both sides of which are tallied.
+    ///
+    /// # Errors
+    /// The peer's refusals, and where a tally cannot be read.
+    pub(super) async fn compare(
+        self,
+        work: &mut Work,
+        root: Children,
+        here: Arc<Tally>,
+    ) -> Result<(), SyncError> {
+        let differ = Differ {
+            session: self.session,
+            source: &work.pull.source,
+            table: &work.pull.target.name,
+            here,
+            rules: Rules {
+                mode: self.run.order.sync_mode,
+                conflict: self.run.order.conflict_strategy,
+                folds: work.meeting.folds,
+            },
+        };
+        let compared = match work.as_before(total(&root), differ.here.total()) {
+            Some(compared) => compared,
+            None => differ.run(root).await?,
+        };
+        work.stage = Stage::Compared(Box::new(compared));
+        Ok(())
+    }
+}
