@@ -55,11 +55,7 @@ impl Meeting {
     ///
     /// # Errors
     /// When the contract has no normal form, which it was refused for before.
-    pub(super) fn of(
-        pull: &TablePull,
-        engine: Engine,
-        mode: SyncMode,
-    ) -> Result<Self, SyncError> {
+    pub(super) fn of(pull: &TablePull, engine: Engine, mode: SyncMode) -> Result<Self, SyncError> {
         let (contract, name) = (&pull.contract, &pull.target.name);
         let sides = Sides::between(pull.engine, engine);
         let unfit = |message: String| {

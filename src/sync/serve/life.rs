@@ -36,7 +36,7 @@ pub enum Ending {
 
 words! {
     Ending {
-        Closed = "closed", Idle = "idle", Held = "held", Yielded = "yielded", Lost = "lost",
+        Closed = "closed", Idle = "idle", Held = "held", Replaced = "replaced", Yielded = "yielded", Lost = "lost",
         NotActive = "not_active", GrantChanged = "grant_changed", Rotated = "rotated", Stopping = "stopping",
     }
 }
