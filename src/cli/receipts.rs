@@ -66,7 +66,8 @@ fn read(file: &std::path::Path) -> Result<Vec<Receipt>, Failure> {
     }
 }
 
-fn tell(
+/// What one receipt says, given whether it holds.
+pub(super) fn tell(
     output: Output,
     receipt: &Receipt,
     checked: Result<Terms, ReceiptFault>,

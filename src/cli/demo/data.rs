@@ -162,6 +162,8 @@ pub(super) struct Change {
     pub added: u64,
     /// Rows that are different.
     pub updated: u64,
+    /// Rows that are no more.
+    pub deleted: u64,
 }
 
 /// Changes the data as an application would: delays, a refitted fleet, and a new airline with its first flights.
@@ -194,22 +196,56 @@ pub(super) fn change(db: &mut Connection) -> anyhow::Result<[Change; 3]> {
         [],
     )?;
     tx.commit()?;
+    let of = |table, added, updated| Change {
+        table,
+        added,
+        updated,
+        deleted: 0,
+    };
     Ok([
-        Change {
-            table: "airlines",
-            added: airlines,
-            updated: 0,
-        },
-        Change {
-            table: "planes",
-            added: 0,
-            updated: planes,
-        },
-        Change {
-            table: "flights",
-            added: new,
-            updated: delayed,
-        },
+        of("airlines", airlines, 0),
+        of("planes", 0, planes),
+        of("flights", new, delayed),
+    ])
+}
+
+/// Breaks the copy as no application would: rows go, come and change in ways that are hard to see; tells what it takes to
+/// mend that.
+pub(super) fn break_rows(db: &mut Connection) -> anyhow::Result<[Change; 4]> {
+    let tx = db.transaction()?;
+    let extra = execute(&tx, "insert into airlines values ('ZZ', 'Nobody')", [])?;
+    let padded = execute(
+        &tx,
+        "update airports set name = name || ' ' where faa in ('JFK', 'LGA', 'EWR')",
+        [],
+    )?;
+    let emptied = execute(
+        &tx,
+        "update planes set type = '' where tailnum in (select tailnum from planes order by tailnum limit 2)",
+        [],
+    )?;
+    let gone = execute(
+        &tx,
+        "delete from flights where day = 3 and carrier = 'HA'",
+        [],
+    )?;
+    let moved = execute(
+        &tx,
+        "update flights set time_hour = replace(time_hour, '.000000Z', '.000001Z') where day = 4 and carrier = 'HA'",
+        [],
+    )?;
+    tx.commit()?;
+    let of = |table, [added, updated, deleted]: [u64; 3]| Change {
+        table,
+        added,
+        updated,
+        deleted,
+    };
+    Ok([
+        of("airlines", [0, 0, extra]),
+        of("airports", [0, padded, 0]),
+        of("planes", [0, emptied, 0]),
+        of("flights", [gone, moved, 0]),
     ])
 }
 

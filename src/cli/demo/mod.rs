@@ -5,6 +5,7 @@
 
 mod compare;
 mod data;
+mod repair;
 mod site;
 
 use std::time::Duration;
@@ -86,6 +87,7 @@ impl Stage {
         let order = order();
         self.pull_first(&connection, &order).await?;
         self.pull_changes(&connection, &order).await?;
+        self.repair(&connection).await?;
         self.compare()
     }
 
@@ -316,7 +318,11 @@ async fn active(client: &Client, id: &str) -> anyhow::Result<()> {
 }
 
 fn described(change: &Change) -> String {
-    let counts = [(change.added, "new"), (change.updated, "changed")];
+    let counts = [
+        (change.added, "new"),
+        (change.updated, "changed"),
+        (change.deleted, "gone"),
+    ];
     let told: Vec<String> = counts
         .iter()
         .filter(|(count, _)| *count > 0)
@@ -330,14 +336,17 @@ fn unexpected(run: &Value, changes: &[Change]) -> Vec<String> {
     let tables = list(run, "tables").iter().filter_map(|table| {
         let name = text(table, "table");
         let expected = changes.iter().find(|change| change.table == name);
-        let expected = expected.map_or((0, 0), |change| (change.added, change.updated));
-        let moved = (
-            number(table, "changes.added"),
-            number(table, "changes.updated"),
-        );
+        let expected = expected.map_or([0; 3], |change| {
+            [change.added, change.updated, change.deleted]
+        });
+        let paths = ["changes.added", "changes.updated", "changes.deleted"];
+        let moved = paths.map(|path| number(table, path));
+        let in_words = |[added, updated, deleted]: [u64; 3]| {
+            format!("{added} added, {updated} updated, {deleted} deleted")
+        };
         (moved != expected).then(|| {
-            let ((added, updated), (new, changed)) = (moved, expected);
-            format!("{name}: {added} added and {updated} updated instead of {new} and {changed}")
+            let (moved, expected) = (in_words(moved), in_words(expected));
+            format!("{name}: {moved} instead of {expected}")
         })
     });
     tables.collect()
@@ -353,6 +362,7 @@ mod tests {
             table: "planes",
             added: 0,
             updated: 3,
+            deleted: 0,
         }];
         let run = |planes: u64, airlines: u64| {
             json!({"tables": [
@@ -363,7 +373,7 @@ mod tests {
         assert_eq!(unexpected(&run(3, 0), &changes), Vec::<String>::new());
         assert_eq!(
             unexpected(&run(2, 0), &changes),
-            ["planes: 0 added and 2 updated instead of 0 and 3"]
+            ["planes: 0 added, 2 updated, 0 deleted instead of 0 added, 3 updated, 0 deleted"]
         );
         assert_eq!(unexpected(&run(3, 1), &changes).len(), 1);
         assert_eq!(described(&changes[0]), "planes 3 changed");

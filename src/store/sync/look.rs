@@ -124,8 +124,7 @@ impl Store {
             .transpose()
     }
 
-    /// Writes down what came of the newest look, unless one that was made later is judged already; with `sooner` the
-    /// next one comes then, if it would come later. Whether it was written.
+    /// Writes down what came of the newest look; with `sooner` the next one comes then, if it would come later.
     ///
     /// # Errors
     /// When the database fails.
@@ -133,30 +132,26 @@ impl Store {
         &self,
         sync: SyncId,
         look: &Look,
-        known: Option<&Look>,
         sooner: Option<Timestamp>,
-    ) -> Result<bool, StoreError> {
-        let known = known.map(to_json).transpose()?;
-        let noted = execute!(
+    ) -> Result<(), StoreError> {
+        execute!(
             self,
             "update sync
             set last_look = $2,
                 compare_planned_at = case
-                    when compare_starts_at > $4 then $4
+                    when compare_starts_at > $3 then $3
                     else compare_planned_at
                 end,
                 compare_starts_at = case
-                    when compare_starts_at > $4 then $4
+                    when compare_starts_at > $3 then $3
                     else compare_starts_at
                 end
             where id = $1
-              and deleted_at is null
-              and coalesce(last_look, '') = $3",
+              and deleted_at is null",
             sync.to_string(),
             to_json(look)?,
-            known.unwrap_or_default(),
             optional_micros(sooner)
         );
-        Ok(noted > 0)
+        Ok(())
     }
 }

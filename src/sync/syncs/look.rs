@@ -104,10 +104,9 @@ async fn conclude(ctx: &Ctx, sync: &SyncDefinition, now: Timestamp) -> Result<()
     let sooner = again
         .then(|| now.checked_add(ctx.config.runs.second_look).ok())
         .flatten();
-    if ctx.store.note_look(sync.id, &look, known, sooner).await? {
-        tracing::info!(sync = sync.name, run = %run.id, finding = %look.finding, rows = look.rows,
-            drifted = look.drifted, "a sync was compared");
-    }
+    ctx.store.note_look(sync.id, &look, sooner).await?;
+    tracing::info!(sync = sync.name, run = %run.id, finding = %look.finding, rows = look.rows,
+        drifted = look.drifted, "a sync was compared");
     ctx.alerter.wake();
     Ok(())
 }

@@ -11,7 +11,7 @@ use super::{State, at, on_both_stores};
 on_both_stores!(
     a_look_stands_beside_the_other_runs_of_its_sync,
     a_look_has_one_run_whoever_makes_it,
-    the_newest_look_that_is_over_is_judged_once,
+    what_came_of_the_newest_look_that_is_over_is_kept,
     a_second_look_comes_sooner_but_never_later,
     a_sync_that_only_compares_runs_by_itself,
 );
@@ -82,7 +82,7 @@ async fn a_look_has_one_run_whoever_makes_it(state: State) {
     assert_eq!(moved, Some(planned(60)));
 }
 
-async fn the_newest_look_that_is_over_is_judged_once(state: State) {
+async fn what_came_of_the_newest_look_that_is_over_is_kept(state: State) {
     let store = state.open().await;
     let sync = looking(&store, "nightly").await;
     assert_eq!(store.newest_look(sync.id).await.unwrap(), None);
@@ -97,17 +97,15 @@ async fn the_newest_look_that_is_over_is_judged_once(state: State) {
     let newest = store.newest_look(sync.id).await.unwrap().unwrap();
     assert_eq!(newest.id, run.id);
 
-    let found = look(run.id, Finding::Unsettled);
-    assert!(store.note_look(sync.id, &found, None, None).await.unwrap());
-    // Somebody else has judged it meanwhile.
-    let other = look(run.id, Finding::Left);
-    assert!(!store.note_look(sync.id, &other, None, None).await.unwrap());
-    assert_eq!(read(&store, sync.id).await.last_look, Some(found.clone()));
-    let noted = store.note_look(sync.id, &other, Some(&found), None);
-    assert!(noted.await.unwrap());
+    for finding in [Finding::Unsettled, Finding::Left] {
+        let found = look(run.id, finding);
+        store.note_look(sync.id, &found, None).await.unwrap();
+        assert_eq!(read(&store, sync.id).await.last_look, Some(found));
+    }
     // What a person changes leaves it alone.
     store.update_sync(&sync).await.unwrap();
-    assert_eq!(read(&store, sync.id).await.last_look, Some(other));
+    let kept = read(&store, sync.id).await.last_look;
+    assert_eq!(kept, Some(look(run.id, Finding::Left)));
 }
 
 async fn a_second_look_comes_sooner_but_never_later(state: State) {
@@ -118,10 +116,9 @@ async fn a_second_look_comes_sooner_but_never_later(state: State) {
         ("later", Some(at(24)), (20, 23)),
     ] {
         let sync = looking(&store, name).await;
-        let (_, run) = (0, look_of(&sync, 5));
+        let run = look_of(&sync, 5);
         let found = look(run.id, Finding::Unsettled);
-        let noted = store.note_look(sync.id, &found, None, sooner);
-        assert!(noted.await.unwrap(), "{name}");
+        store.note_look(sync.id, &found, sooner).await.unwrap();
         let next = read(&store, sync.id).await.next_look.unwrap();
         let expected = (at(expected.0), at(expected.1));
         assert_eq!((next.planned_at, next.starts_at), expected, "{name}");

@@ -9,7 +9,7 @@ use super::{agreed, items};
 use crate::support::daemon::{Site, SiteBuilder};
 use crate::support::database::{Database, Kind};
 use crate::support::http::{Answer, Request};
-use crate::support::receiver::Receiver;
+use crate::peer::receiver::Receiver;
 use crate::support::wait;
 
 fn site(database: &Database) -> SiteBuilder {

@@ -12,7 +12,7 @@ use super::whole::{sums, total};
 use super::{agreed, items};
 use crate::support::daemon::Site;
 use crate::support::database::{Database, Kind};
-use crate::support::receiver::Receiver;
+use crate::peer::receiver::Receiver;
 
 /// The key that the receiver announced (RFC 8032, section 7.1, test 1).
 fn key() -> ReceiptKey {
