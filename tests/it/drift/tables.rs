@@ -34,7 +34,7 @@ pub(super) const TABLES: [Table; 2] = [
 ];
 
 /// A text with its spaces, told from NULL.
-const WORD: &str = "coalesce(concat('\"', word, '\"'), 'null')";
+const WORD: &str = "case when word is null then 'null' else concat('\"', word, '\"') end";
 
 impl Table {
     /// Exactly as they are stored.
