@@ -22,7 +22,7 @@ pub enum SyncError {
     Engine(#[from] EngineError),
     /// A table that cannot be tallied.
     #[error(transparent)]
-    Scan(#[from] ScanError),
+    Scan(Box<ScanError>),
     /// The peer.
     #[error(transparent)]
     Remote(#[from] RemoteError),
@@ -160,4 +160,10 @@ pub enum SyncError {
     /// The daemon is stopping.
     #[error("the daemon is stopping")]
     Stopping,
+}
+
+impl From<ScanError> for SyncError {
+    fn from(err: ScanError) -> Self {
+        Self::Scan(Box::new(err))
+    }
 }

@@ -87,7 +87,7 @@ impl Differ<'_> {
         while !nodes.is_empty() {
             let mut deeper = Vec::new();
             for asked in nodes.chunks(MAX_NODES) {
-                let here = self.here_of(asked, |tally, nodes| tally.children(nodes));
+                let here = self.here_of(asked, Tally::children);
                 let (here, there) = match known.take() {
                     Some(there) => (here.await?, there),
                     None => tokio::try_join!(here, self.session.sums(self.source, asked))?,
@@ -124,7 +124,7 @@ impl Differ<'_> {
             let (asked, behind) = rest.split_at(at_once(rest));
             rest = behind;
             let nodes: Vec<Prefix> = asked.iter().map(|(node, _)| *node).collect();
-            let here = self.here_of(&nodes, |tally, nodes| tally.listing(nodes));
+            let here = self.here_of(&nodes, Tally::listing);
             let there = self.session.listing(self.source, &nodes);
             let (here, there) = tokio::try_join!(here, there)?;
             for ((leaf, here), there) in nodes.iter().zip(&here).zip(&there) {

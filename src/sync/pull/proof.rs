@@ -23,6 +23,8 @@ pub(super) struct Proof {
     /// Rows that were refused.
     pub(super) failed: u64,
     pub(super) is_equal: bool,
+    /// Rows here, also where it is not known which they are.
+    rows_here: u64,
 }
 
 impl Proof {
@@ -35,6 +37,7 @@ impl Proof {
             changes,
             failed: 0,
             is_equal: true,
+            rows_here: rows.rows,
         }
     }
 
@@ -55,6 +58,7 @@ impl Proof {
             here: found.left.here.plus(done.here),
             there: found.left.there.plus(done.there),
         };
+        let rows_here = compared.here.rows.saturating_add(changes.added);
         let is_whole = failed == 0 && changes.moved == 0;
         Self {
             source: compared.source,
@@ -63,13 +67,14 @@ impl Proof {
             changes,
             failed,
             is_equal: is_whole && left.proves(compared.source, here),
+            rows_here: rows_here.saturating_sub(changes.deleted),
         }
     }
 
     /// Tells it of `table`, at `now`.
     pub(super) fn tell(&self, table: &mut RunTable, now: Timestamp) {
         table.rows_source = Some(self.source.rows);
-        table.rows_destination = Some(self.here.rows);
+        table.rows_destination = Some(self.rows_here);
         table.root = Some(format!("{:032x}", self.source.sum));
         table.drift_before = Some(table.drift_before.unwrap_or(self.source.rows));
         table.proved_equal = Some(self.is_equal);

@@ -46,7 +46,7 @@ pub(super) async fn pull(
         session: &session,
         works: &mut works,
     };
-    let done = or_stopped(ctx, attempt.cancel, working.run(run)).await;
+    let done = Box::pin(or_stopped(ctx, attempt.cancel, working.run(run))).await;
     let fault = done.as_ref().err();
     let mut receipts = Vec::new();
     for work in works {
@@ -324,7 +324,7 @@ impl Proving<'_> {
         let rows = Incoming::Frames(Box::new(rows));
         let received = Arc::clone(&work.received);
         let outcome = table::stream(attempt, run, &work.pull, rows, received).await?;
-        work.changes.add(&outcome.changes);
+        work.copied.add(&outcome.changes);
         let here = work.scan(attempt, session).await?;
         let declared = work.received.declared().unwrap_or_default();
         if declared == here.total() {
@@ -352,9 +352,11 @@ impl Proving<'_> {
         let failed = u64::try_from(rejected.len()).unwrap_or(u64::MAX);
         let proof = match &work.stage {
             Stage::Empty => return Ok(()),
-            Stage::Copied(rows) => Proof::of_copy(*rows, work.changes),
+            Stage::Copied(rows) => Proof::of_copy(*rows, work.copied),
             Stage::Compared(compared) => {
-                Proof::of_changes(compared, work.changes, work.left, failed)
+                let mut proof = Proof::of_changes(compared, work.changes, work.left, failed);
+                proof.changes.add(&work.copied);
+                proof
             }
         };
         work.proof = Some(proof);

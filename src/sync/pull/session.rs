@@ -26,8 +26,8 @@ use crate::wire::session::{
 use crate::wire::signing::{ConnectionKeys, Credentials};
 use crate::wire::tally::{Children, Prefix, TallyKey};
 
-/// So often a session is renewed: a third of what the peer waits.
-const RENEW_EVERY: Duration = Duration::from_secs(20);
+/// So often a session is renewed: what is quiet for longer may have to make room for another of this site's.
+const RENEW_EVERY: Duration = Duration::from_secs(5);
 /// After the peer said that it still reads.
 const ASK_AGAIN: Duration = Duration::from_millis(250);
 

@@ -49,7 +49,9 @@ pub(super) struct Work {
     /// What this one depends on.
     pub(super) basis: String,
     pub(super) scope: String,
-    /// What was done so far.
+    /// What was copied into the empty table.
+    pub(super) copied: Changes,
+    /// What was done so far of what was found.
     pub(super) changes: Changes,
     pub(super) left: LeftInPlace,
     pub(super) rejected: Vec<QuarantinedRow>,
@@ -100,6 +102,7 @@ impl Work {
             before,
             basis,
             scope,
+            copied: Changes::default(),
             changes: Changes::default(),
             left: LeftInPlace::default(),
             rejected: Vec::new(),
@@ -210,7 +213,8 @@ impl Work {
             }
             transfer.status = table.status;
             transfer.error.clone_from(&table.error);
-            transfer.changes = self.changes;
+            transfer.changes = self.copied;
+            transfer.changes.add(&self.changes);
             transfer.bytes_on_wire = table.bytes_on_wire;
             transfer.rows = self.received.rows();
         });

@@ -48,18 +48,18 @@ fn whoever_sits_between_two_sites_changes_nothing() {
         assert_eq!(site.get("/connections")["items"][0]["auth"], "signed");
     }
     let attacks: [(&str, &'static str, Alteration); 9] = [
-        ("an altered answer", "table-schema", |answer| {
+        ("an altered answer", "open-session", |answer| {
             let text = String::from_utf8(answer.body.clone()).unwrap();
             answer.body = text.replace("\"body\"", "\"Body\"").into_bytes();
         }),
         (
             "an answer without its signature",
-            "table-schema",
+            "open-session",
             |answer| {
                 answer.headers.retain(|(name, _)| name != "signature-input");
             },
         ),
-        ("a refusal of his own", "table-schema", |answer| {
+        ("a refusal of his own", "open-session", |answer| {
             answer.status = 403;
             answer
                 .headers
@@ -68,7 +68,7 @@ fn whoever_sits_between_two_sites_changes_nothing() {
         }),
         (
             "another status on the same answer",
-            "table-schema",
+            "open-session",
             |answer| answer.status = 201,
         ),
         ("an altered row", "pull-data", |answer| {
@@ -101,7 +101,7 @@ fn whoever_sits_between_two_sites_changes_nothing() {
             }
             answer.body = frames.concat();
         }),
-        ("rows as JSON instead", "table-schema", |answer| {
+        ("rows as JSON instead", "open-session", |answer| {
             answer.headers.retain(|(name, _)| name != "content-digest");
         }),
     ];

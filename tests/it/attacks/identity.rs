@@ -108,9 +108,10 @@ fn nobody_passes_for_another_site() {
             !approves(&taker, stranger, &json!({})),
         );
     }
-    // Its own peer says how it stands now and then.
+    // Its own peer says how it stands now and then; a list leaves the keys out.
     let but_contact = |mut row: Value| {
         row["last_contact_at"] = Value::Null;
+        row["receipt_keys"] = Value::Null;
         row
     };
     tries.attack(

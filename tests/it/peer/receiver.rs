@@ -64,7 +64,7 @@ impl Receiver {
         let mut reader = FrameReader::sealed_by(Some(seal));
         reader.push(&answer.body);
         let mut frames = Vec::new();
-        while let Some(frame) = reader.next_frame().expect("frames") {
+        while let Some(frame) = reader.next_frame().unwrap() {
             frames.push(frame);
         }
         assert!(!reader.is_inside_frame());
@@ -149,12 +149,12 @@ impl Frames {
 
     /// What the last frame declares; the words of an error frame otherwise.
     pub fn end(&self) -> Result<RowSum, Value> {
-        let last = self.0.last().expect("frames");
+        let last = self.0.last().unwrap();
         match last.kind {
-            FrameKind::End => Ok(RowSum::from_end(&last.payload).expect("an end")),
+            FrameKind::End => Ok(RowSum::from_end(&last.payload).unwrap()),
             kind => {
                 assert_eq!(kind, FrameKind::Error);
-                Err(serde_json::from_slice(&last.payload).expect("JSON"))
+                Err(serde_json::from_slice(&last.payload).unwrap())
             }
         }
     }

@@ -76,7 +76,7 @@ pub(super) async fn prepare(
         };
         let found = finding.find(may_read_by_key);
         found.map_err(|fault| match fault {
-            Fault::Tally(err) => tally_fault(&contract, err),
+            Fault::Tally(err) => tally_fault(&contract, &err),
             Fault::TooMany => too_many(),
         })
     });

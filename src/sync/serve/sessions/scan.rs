@@ -172,7 +172,7 @@ impl Scan {
         let settled = tokio::task::spawn_blocking(move || tally.settle(KEPT).map(|()| tally));
         let tally = settled.await.map_err(|_| failed())?;
         drop(turn);
-        let tally = tally.map_err(|err| tally_fault(&contract, err))?;
+        let tally = tally.map_err(|err| tally_fault(&contract, &err))?;
         share.keep(tally.on_disk());
         Ok(Kept {
             tally: Arc::new(tally),
@@ -215,7 +215,7 @@ fn table_fault(code: StreamFaultCode, words: String) -> SessionFault {
 fn scan_fault(contract: &Contract, err: ScanError) -> SessionFault {
     match err {
         ScanError::Engine(err) => database_fault(contract, &err),
-        ScanError::Tally { source, .. } => tally_fault(contract, source),
+        ScanError::Tally { source, .. } => tally_fault(contract, &source),
         ScanError::Value {
             field, row, source, ..
         } => {
@@ -234,9 +234,9 @@ fn database_fault(contract: &Contract, err: &EngineError) -> SessionFault {
 }
 
 /// What a peer is told of a tally that cannot be made or read.
-pub(super) fn tally_fault(contract: &Contract, err: TallyError) -> SessionFault {
+pub(super) fn tally_fault(contract: &Contract, err: &TallyError) -> SessionFault {
     let table = &contract.table;
-    let (code, words) = match &err {
+    let (code, words) = match err {
         TallyError::KeyTwice(key) => (StreamFaultCode::Unfit.as_str(), contract.twice(key)),
         TallyError::Row(_) => {
             let words = format!("table {table}: a row has no key; the sender's log says more");

@@ -245,7 +245,7 @@ fn frames(
     };
     for question in questions {
         let (tally, nodes) = (&question.tally, &question.asked.prefixes);
-        let fault = |err| tally_fault(&question.contract, err);
+        let fault = |err| tally_fault(&question.contract, &err);
         if question.asked.level.is_some() {
             let mut payload = Vec::new();
             for children in tally.children(nodes).map_err(fault)? {

@@ -97,7 +97,7 @@ async fn more_snapshots_than_connections_are_refused_and_do_not_block_each_other
     let driver = open(&database.url()).await;
     let all = everything(&table(&*driver, "t").await);
     let mut held = Vec::new();
-    for _ in 0..16 {
+    for _ in 0..24 {
         held.push(driver.snapshot(&names(&["t"])).await.unwrap());
     }
     let Err(err) = driver.snapshot(&names(&["t"])).await else {
