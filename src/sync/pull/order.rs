@@ -24,8 +24,8 @@ pub async fn order(
     asked: RunOrder,
     actor: &Actor,
 ) -> Result<Run, SyncError> {
-    receiver(ctx, connection).await?;
     refuse_unclear(&asked)?;
+    receiver(ctx, connection).await?;
     if !asked.shared && asked.apply != Apply::No {
         refuse_second_writer(ctx, connection, &asked.destinations()).await?;
     }
