@@ -39,11 +39,12 @@ fn a_sync_is_made_shown_changed_and_deleted() {
         "destination": {"kind": "site"}, "tables": [{"source_table": "stock", "primary_key": ["id"]}],
         "sync_mode": "insert", "conflict_strategy": "skip",
         "schedule": {"frequency": "daily", "sync_time": "02:30", "timezone": "Europe/Berlin"},
-        "compare_schedule": null, "max_age": 100_000, "shared": false, "guard": null, "repair": null,
+        "compare_schedule": null, "max_age": 100_000, "shared": false, 
+        "guard": {"percent": 10, "rows": 10_000}, "repair": {"rows": 1_000, "bytes": 16_777_216},
         "continuous": false, "status": "active", "status_error": null, "created_by": "token:test",
         "created_at": made["created_at"], "updated_at": made["updated_at"], "last_synced_at": null,
         "last_run_id": null, "next_sync_at": made["next_sync_at"], "proved_equal_at": null,
-        "late_since": null,
+        "late_since": null, "next_look_at": null, "last_look": null,
     });
     assert_eq!(made, expected);
     assert!(made["next_sync_at"].is_string());
