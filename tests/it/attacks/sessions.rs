@@ -3,10 +3,10 @@
 use evenkeel::wire::session::{MAX_LISTED, MAX_NODES};
 use serde_json::{Value, json};
 
+use crate::peer::receiver::Receiver;
 use crate::peer::stranger::Stranger;
 use crate::support::daemon::Site;
 use crate::support::http::{Answer, Request};
-use crate::peer::receiver::Receiver;
 use crate::support::sqlite;
 
 /// A site with a table of 70,000 rows, one whose columns and rows are granted in part, and one that is not granted.

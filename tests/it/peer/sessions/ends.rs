@@ -6,10 +6,10 @@ use evenkeel::wire::frame::FrameKind;
 use serde_json::{Value, json};
 
 use super::{agreed, items};
+use crate::peer::receiver::Receiver;
 use crate::support::daemon::{Site, SiteBuilder};
 use crate::support::database::{Database, Kind};
 use crate::support::http::{Answer, Request};
-use crate::peer::receiver::Receiver;
 use crate::support::wait;
 
 fn site(database: &Database) -> SiteBuilder {

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use super::whole::{sums, total};
 use super::{agreed, items};
+use crate::peer::receiver::Receiver;
 use crate::support::daemon::Site;
 use crate::support::database::{Database, Kind};
-use crate::peer::receiver::Receiver;
 
 /// The key that the receiver announced (RFC 8032, section 7.1, test 1).
 fn key() -> ReceiptKey {
