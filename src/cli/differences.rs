@@ -8,9 +8,9 @@ use crate::cli::arguments::DiffArguments;
 use crate::cli::client::Client;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::fields::{at, list as items, number, shown, text};
+use crate::cli::fields::{at, key, list as items, number, shown, text};
 use crate::cli::print::{Column, Output, grouped};
-use crate::cli::{pull, report, resolve, runs};
+use crate::cli::{progress, report, resolve};
 
 /// Rows shown of each table, where nobody said how many.
 const SHOWN: usize = 20;
@@ -18,9 +18,7 @@ const SHOWN: usize = 20;
 const DIFFERENCES: [Column; 4] = [
     ("table", |row| text(row, "table").to_owned()),
     ("", |row| sign(text(row, "kind")).to_owned()),
-    ("key", |row| {
-        at(row, "key").map(runs::key).unwrap_or_default()
-    }),
+    ("key", |row| at(row, "key").map(key).unwrap_or_default()),
     ("columns", |row| {
         at(row, "columns").map(shown).unwrap_or_default()
     }),
@@ -49,7 +47,7 @@ async fn compared(
     run: &Value,
     most: usize,
 ) -> anyhow::Result<Exit> {
-    let ended = pull::ended(client, output, run).await?;
+    let ended = progress::ended(client, output, run).await?;
     show(client, output, &ended, most).await?;
     if output.json {
         output.object(&ended)?;
@@ -114,7 +112,7 @@ pub(super) async fn approve(
     let plan_hash = plan.unwrap_or_else(|| text(&run, "plan_hash"));
     let path = ["runs", id, "approve"];
     let run = client.post(&path, &json!({"plan_hash": plan_hash})).await?;
-    pull::wait(client, output, &run).await
+    report::wait(client, output, &run).await
 }
 
 /// The rows that a run found, at most so many of each table, and how many there are of each kind.

@@ -51,6 +51,19 @@ pub(super) fn shown(value: &Value) -> String {
     }
 }
 
+/// A key as a person reads it.
+pub(super) fn key(key: &Value) -> String {
+    match key.as_object() {
+        Some(columns) => {
+            let parts = columns
+                .iter()
+                .map(|(name, value)| format!("{name}={}", shown(value)));
+            parts.collect::<Vec<_>>().join(", ")
+        }
+        None => shown(key),
+    }
+}
+
 /// The tables of a grant, as a person reads them.
 pub(super) fn granted(grant: &Value) -> String {
     match at(grant, "tables") {

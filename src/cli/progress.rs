@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::cli::client::Client;
+use crate::cli::exit::Failure;
 use crate::cli::fields::{at, moment, number, optional_number, text};
 use crate::cli::print::{Output, grouped, sized, spanned};
 use crate::model::fault::FaultCode;
@@ -13,6 +14,21 @@ use crate::model::fault::FaultCode;
 const POLL: Duration = Duration::from_millis(300);
 /// Without a terminal a line now and then is enough.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
+
+/// Follows a run until the runner is done with it.
+pub(super) async fn ended(client: &Client, output: Output, run: &Value) -> anyhow::Result<Value> {
+    tokio::select! {
+        ended = follow(client, output, run) => ended,
+        _ = tokio::signal::ctrl_c() => Err(Failure::told(left(text(run, "id"))).into()),
+    }
+}
+
+/// What Ctrl-C leaves behind.
+fn left(id: &str) -> String {
+    format!(
+        "the run goes on in the daemon; `evenkeel runs show {id}` tells how it ends, `evenkeel runs cancel {id}` stops it"
+    )
+}
 
 /// Waits until the run is final and gives it.
 pub(super) async fn follow(client: &Client, output: Output, run: &Value) -> anyhow::Result<Value> {

@@ -8,7 +8,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::fields::{list, shown, text};
 use crate::cli::print::Output;
-use crate::cli::{differences, progress, report, resolve};
+use crate::cli::{differences, report, resolve};
 use crate::model::order::TableOrder;
 use crate::model::run::{Apply, RunOrder};
 
@@ -45,28 +45,7 @@ pub(super) async fn run(context: &Context, arguments: PullArguments) -> anyhow::
     if apply == Apply::No {
         return differences::wait(&client, output, &run).await;
     }
-    wait(&client, output, &run).await
-}
-
-/// Follows a run to its end and reports it.
-pub(super) async fn wait(client: &Client, output: Output, run: &Value) -> anyhow::Result<Exit> {
-    let ended = ended(client, output, run).await?;
-    report::report(client, output, &ended).await
-}
-
-/// Follows a run until the runner is done with it.
-pub(super) async fn ended(client: &Client, output: Output, run: &Value) -> anyhow::Result<Value> {
-    tokio::select! {
-        ended = progress::follow(client, output, run) => ended,
-        _ = tokio::signal::ctrl_c() => Err(Failure::told(left(text(run, "id"))).into()),
-    }
-}
-
-/// What Ctrl-C leaves behind.
-fn left(id: &str) -> String {
-    format!(
-        "the run goes on in the daemon; `evenkeel runs show {id}` tells how it ends, `evenkeel runs cancel {id}` stops it"
-    )
+    report::wait(&client, output, &run).await
 }
 
 /// Starts the run.

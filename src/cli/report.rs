@@ -7,10 +7,17 @@ use crate::cli::client::Client;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::fields::{at, list, number, optional_number, text};
 use crate::cli::print::{Output, grouped, spanned};
+use crate::cli::progress;
 
 const TITLES: [&str; 8] = [
     "table", "status", "added", "updated", "deleted", "skipped", "failed", "time",
 ];
+
+/// Follows a run to its end and reports it.
+pub(super) async fn wait(client: &Client, output: Output, run: &Value) -> anyhow::Result<Exit> {
+    let ended = progress::ended(client, output, run).await?;
+    report(client, output, &ended).await
+}
 
 /// Prints a final run; a run that did not complete is the failure it is told as.
 pub(super) async fn report(client: &Client, output: Output, run: &Value) -> anyhow::Result<Exit> {

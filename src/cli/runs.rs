@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::cli::arguments::RunCommand;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::fields::{at, list, moment, number, optional_number, shown, text};
+use crate::cli::fields::{at, key, list, moment, number, optional_number, text};
 use crate::cli::print::{Column, grouped, spanned};
 use crate::cli::{connections, differences, receipts, resolve};
 
@@ -115,17 +115,4 @@ fn taken(value: &mut Value, name: &str) -> Option<Value> {
 fn names(run: &Value) -> String {
     let tables = list(run, "tables").iter().map(|table| text(table, "table"));
     tables.collect::<Vec<_>>().join(", ")
-}
-
-/// A key as a person reads it.
-pub(super) fn key(key: &Value) -> String {
-    match key.as_object() {
-        Some(columns) => {
-            let parts = columns
-                .iter()
-                .map(|(name, value)| format!("{name}={}", shown(value)));
-            parts.collect::<Vec<_>>().join(", ")
-        }
-        None => shown(key),
-    }
 }

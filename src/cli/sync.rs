@@ -10,7 +10,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::fields::{at, list, moment, text};
 use crate::cli::print::{Column, Output};
-use crate::cli::{connections, pull, resolve};
+use crate::cli::{connections, report, resolve};
 use crate::model::filter::Filter;
 use crate::model::order::TableOrder;
 use crate::model::schedule::Schedule;
@@ -173,7 +173,7 @@ async fn begin(client: &Client, output: Output, id: &str, how: &str) -> anyhow::
     let sync = resolve::sync(client, id).await?;
     let path = ["syncs", text(&sync, "id"), how];
     let run = client.post(&path, &json!({})).await?;
-    pull::wait(client, output, &run).await
+    report::wait(client, output, &run).await
 }
 
 /// The sync as it now is, and when it runs.

@@ -37,7 +37,7 @@ pub enum ScanError {
         /// The row as it is given to the other side: its key is told where that is known to be its to see.
         row: Box<[u8]>,
         /// Why.
-        source: InvalidValue,
+        source: Box<InvalidValue>,
     },
     /// The daemon stops, or hashing panicked, which was logged.
     #[error("table {0}: the scan was broken off")]
@@ -102,7 +102,7 @@ impl Scan {
                 table: self.table.clone(),
                 field: at + 1,
                 row: nth(masked, row),
-                source,
+                source: Box::new(source),
             })?;
         self.tally.add(&normal).map_err(|source| ScanError::Tally {
             table: self.table.clone(),

@@ -231,7 +231,7 @@ pub(super) fn break_rows(db: &mut Connection) -> anyhow::Result<[Change; 4]> {
     )?;
     let moved = execute(
         &tx,
-        "update flights set time_hour = replace(time_hour, '.000000Z', '.000001Z') where day = 4 and carrier = 'HA'",
+        "update flights set minute = minute + 1 where day = 4 and carrier = 'HA'",
         [],
     )?;
     tx.commit()?;

@@ -36,8 +36,9 @@ pub enum Ending {
 
 words! {
     Ending {
-        Closed = "closed", Idle = "idle", Held = "held", Replaced = "replaced", Yielded = "yielded", Lost = "lost",
-        NotActive = "not_active", GrantChanged = "grant_changed", Rotated = "rotated", Stopping = "stopping",
+        Closed = "closed", Idle = "idle", Held = "held", Yielded = "yielded", Lost = "lost",
+        NotActive = "not_active", GrantChanged = "grant_changed", Replaced = "replaced", Rotated = "rotated",
+        Stopping = "stopping",
     }
 }
 

@@ -136,7 +136,9 @@ impl Sessions {
         let now = Instant::now();
         let mut entries = self.entries();
         entries.retain(|_, entry| !entry.state.is_over() || entry.until > now);
-        end_unused(&mut entries, connection);
+        if end_unused(&mut entries, connection) {
+            *self.counted().entry(Ending::Replaced).or_default() += 1;
+        }
         let held = |entry: &&Entry| !entry.state.is_over();
         let own = |entry: &&Entry| entry.connection == connection;
         if entries.values().filter(held).filter(own).count() >= PER_CONNECTION
@@ -245,8 +247,8 @@ impl Drop for Reserved<'_> {
 }
 
 /// A receiver that lost its way begins anew: of as many sessions of one connection as there may be, the one that was used
-/// least lately makes room, unless it is being used.
-fn end_unused(entries: &mut HashMap<String, Entry>, connection: ConnectionId) {
+/// least lately makes room, unless it is being used. Whether one did.
+fn end_unused(entries: &mut HashMap<String, Entry>, connection: ConnectionId) -> bool {
     let now = Instant::now();
     let own = entries.values_mut();
     let open: Vec<(Instant, &mut Entry)> = own
@@ -257,14 +259,19 @@ fn end_unused(entries: &mut HashMap<String, Entry>, connection: ConnectionId) {
         })
         .collect();
     if open.len() < PER_CONNECTION {
-        return;
+        return false;
     }
     let unused = open.into_iter().filter(|(since, _)| *since < now);
-    if let Some((_, entry)) = unused.min_by_key(|(since, _)| *since)
-        && let State::Open(session) = &entry.state
-        && session.end(Ending::Replaced)
-    {
-        entry.state = State::Ended(Ending::Replaced);
+    match unused.min_by_key(|(since, _)| *since) {
+        Some((_, entry)) => {
+            let State::Open(session) = &entry.state else {
+                return false;
+            };
+            let is_ended = session.end(Ending::Replaced);
+            entry.state = State::Ended(Ending::Replaced);
+            is_ended
+        }
+        None => false,
     }
 }
 
