@@ -10,10 +10,8 @@ use crate::model::table::TableName;
 use crate::model::url::PeerUrl;
 use crate::remote::catalogue::excess;
 use crate::remote::error::RemoteError;
-use crate::remote::frames::Frames;
 use crate::remote::rows::{EndSum, IncomingRows};
 use crate::remote::transport::{MAX_BYTES, Transport};
-use crate::wire::frame::MEDIA_TYPE;
 use crate::wire::messages::{Catalogue, EvenkeelHello, ListedTable, Registered, StandingWord};
 use crate::wire::signing::Credentials;
 
@@ -361,35 +359,6 @@ impl Peer {
                 .nonsense("it does not keep to the row filter; is it of an older version?"));
         }
         Ok(rows)
-    }
-
-    /// Asks for an answer in frames.
-    pub(super) async fn frames(
-        &self,
-        endpoint: &str,
-        credentials: &Credentials,
-        body: &Value,
-    ) -> Result<Frames, RemoteError> {
-        let exchange = self
-            .transport
-            .ask(endpoint, body, Some(credentials), Some(MEDIA_TYPE))
-            .await?;
-        if !exchange.response.status().is_success() {
-            return Err(self.transport.refused(exchange).await);
-        }
-        let seal = exchange.seal();
-        let response = exchange.response;
-        let is_frames = response
-            .headers()
-            .get("content-type")
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| value.starts_with(MEDIA_TYPE));
-        if !is_frames {
-            return Err(self
-                .transport
-                .nonsense("it sends no frames; is it an Evenkeel?"));
-        }
-        Ok(Frames::of(self.host(), response, seal))
     }
 }
 

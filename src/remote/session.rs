@@ -172,6 +172,35 @@ impl Peer {
         IncomingRows::begin(frames, EndSum::NormalForms).await
     }
 
+    /// Asks for an answer in frames.
+    pub(super) async fn frames(
+        &self,
+        endpoint: &str,
+        credentials: &Credentials,
+        body: &Value,
+    ) -> Result<Frames, RemoteError> {
+        let exchange = self
+            .transport
+            .ask(endpoint, body, Some(credentials), Some(MEDIA_TYPE))
+            .await?;
+        if !exchange.response.status().is_success() {
+            return Err(self.transport.refused(exchange).await);
+        }
+        let seal = exchange.seal();
+        let response = exchange.response;
+        let is_frames = response
+            .headers()
+            .get("content-type")
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| value.starts_with(MEDIA_TYPE));
+        if !is_frames {
+            return Err(self
+                .transport
+                .nonsense("it sends no frames; is it an Evenkeel?"));
+        }
+        Ok(Frames::of(self.host(), response, seal))
+    }
+
     async fn session_call<T: DeserializeOwned>(
         &self,
         endpoint: &str,

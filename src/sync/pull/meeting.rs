@@ -7,7 +7,6 @@ use std::sync::Arc;
 use crate::engine::driver::{RowFilter, RowOrder, Selection};
 use crate::engine::plan::Fingerprint;
 use crate::model::fault::FaultCode;
-use crate::model::filter::Filter;
 use crate::model::run::{Run, SyncMode};
 use crate::model::table::Engine;
 use crate::sync::SyncError;
@@ -21,15 +20,6 @@ use crate::wire::row::{RowWriter, split_tuple};
 use crate::wire::scope::Scope;
 use crate::wire::session::Agreed;
 use crate::wire::tally::{KeyFields, TallyKey};
-
-/// What the source says of the rows that there are for this site.
-#[derive(Clone, Debug, Default)]
-pub(super) struct GivenRows {
-    /// Only those that pass this, by its own names.
-    pub(super) scope: Option<Filter>,
-    /// Others are left out by what this site cannot see.
-    pub(super) hides_rows: bool,
-}
 
 /// One table as both sides see it.
 #[derive(Clone, Debug)]

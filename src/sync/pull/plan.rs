@@ -9,7 +9,6 @@ use crate::model::table::{Engine, Table, TableName, parents_first};
 use crate::remote::RemoteError;
 use crate::sync::contract::{Contract, refuse};
 use crate::sync::mapping::MappedSource;
-use crate::sync::pull::meeting::GivenRows;
 use crate::sync::pull::published::{Counts, Sends, catalogue_of};
 use crate::sync::pull::session::Session;
 use crate::sync::pull::{Source, is_done};
@@ -33,6 +32,15 @@ pub(super) struct TablePull {
     pub(super) engine: Engine,
     /// Which of its rows there are for this site, as a session tells.
     pub(super) given: GivenRows,
+}
+
+/// What the source says of the rows that there are for this site.
+#[derive(Clone, Debug, Default)]
+pub(super) struct GivenRows {
+    /// Only those that pass this, by its own names.
+    pub(super) scope: Option<Filter>,
+    /// Others are left out by what this site cannot see.
+    pub(super) hides_rows: bool,
 }
 
 /// Who says what the source's tables are like.

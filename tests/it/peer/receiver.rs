@@ -54,6 +54,10 @@ impl Receiver {
     }
 
     /// Asks for frames; what is no 200 is returned as it came.
+    #[expect(
+        clippy::unwrap_in_result,
+        reason = "what is no frame fails the test; an answer does not"
+    )]
     pub fn frames(&self, site: &Site, endpoint: &str, fields: Value) -> Result<Frames, Answer> {
         let (answer, nonce) = self.send(site, endpoint, fields);
         if answer.status != 200 {
@@ -148,6 +152,10 @@ impl Frames {
     }
 
     /// What the last frame declares; the words of an error frame otherwise.
+    #[expect(
+        clippy::unwrap_in_result,
+        reason = "what is no frame fails the test; an answer does not"
+    )]
     pub fn end(&self) -> Result<RowSum, Value> {
         let last = self.0.last().unwrap();
         match last.kind {
