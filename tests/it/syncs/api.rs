@@ -39,7 +39,7 @@ fn a_sync_is_made_shown_changed_and_deleted() {
         "destination": {"kind": "site"}, "tables": [{"source_table": "stock", "primary_key": ["id"]}],
         "sync_mode": "insert", "conflict_strategy": "skip",
         "schedule": {"frequency": "daily", "sync_time": "02:30", "timezone": "Europe/Berlin"},
-        "compare_schedule": null, "max_age": 100_000, "shared": false, 
+        "compare_schedule": null, "max_age": 100_000, "shared": false,
         "guard": {"percent": 10, "rows": 10_000}, "repair": {"rows": 1_000, "bytes": 16_777_216},
         "continuous": false, "status": "active", "status_error": null, "created_by": "token:test",
         "created_at": made["created_at"], "updated_at": made["updated_at"], "last_synced_at": null,
