@@ -27,7 +27,7 @@ pub struct RunOrder {
     /// How many rows it may delete before a person has to look.
     #[serde(default)]
     pub guard: Guard,
-    /// Of each table so many differences are kept at most; `None`: [`KEPT`](crate::model::difference::KEPT).
+    /// Of each table so many differences are kept at most; `None`: [`KEPT`].
     #[serde(default)]
     pub keep: Option<u32>,
 }
