@@ -1,8 +1,6 @@
 //! Receipts: printing those that the daemon keeps, and `verify-receipt`, which checks some offline, without a daemon, a
 //! database or settings.
 
-use std::io::Read as _;
-
 use serde_json::{Value, json};
 
 use crate::cli::arguments::VerifyReceiptArguments;
@@ -47,13 +45,12 @@ pub(super) fn verify(output: Output, arguments: &VerifyReceiptArguments) -> anyh
 /// The receipts of a file: one object, or several one after the other.
 fn read(file: &std::path::Path) -> Result<Vec<Receipt>, Failure> {
     let fault = |words: String| Failure::usage(format!("{}: {words}", file.display()));
-    let mut text = String::new();
     let read = if file.as_os_str() == "-" {
-        std::io::stdin().lock().read_to_string(&mut text)
+        std::io::read_to_string(std::io::stdin())
     } else {
-        std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text))
+        std::fs::read_to_string(file)
     };
-    read.map_err(|err| fault(err.to_string()))?;
+    let text = read.map_err(|err| fault(err.to_string()))?;
     let receipts: Result<Vec<Receipt>, _> = serde_json::Deserializer::from_str(&text)
         .into_iter()
         .collect();

@@ -50,7 +50,7 @@ fn what_was_proved_is_signed_and_kept_by_both_sites() {
             json!({"added": 2, "updated": 1, "deleted": 0})
         );
 
-        let printed = pair.taker.cli(&["runs", "receipt", &run[..]]);
+        let printed = pair.taker.cli(&["runs", "receipt", run]);
         assert_eq!(printed.code, 0, "{printed:#?}");
         let file = pair.taker.folder().join("receipts.json");
         std::fs::write(&file, &printed.stdout).unwrap();

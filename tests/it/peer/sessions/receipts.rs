@@ -29,6 +29,8 @@ fn other_key() -> ReceiptKey {
 struct Scene {
     site: Site,
     taker: Receiver,
+    /// Removed with this.
+    _database: Database,
 }
 
 impl Scene {
@@ -36,8 +38,11 @@ impl Scene {
         let database = Database::with(Kind::Sqlite, &items());
         let site = Site::builder("berlin").database(&database.url()).start();
         let taker = Receiver::of(&site, "hamburg", json!({"tables": ["items", "empty"]}));
-        std::mem::forget(database);
-        Self { site, taker }
+        Self {
+            site,
+            taker,
+            _database: database,
+        }
     }
 
     /// A new session of both tables, the first of which was tallied, and true terms about that one.
@@ -128,19 +133,19 @@ fn nothing_else_is_signed_whoever_asks_for_it() {
             }
         }),
         ("a table that is not granted", &|terms| {
-            terms["source"]["table"] = json!("users")
+            terms["source"]["table"] = json!("users");
         }),
         ("fewer columns", &|terms| {
-            terms["columns"] = json!(["id", "name"])
+            terms["columns"] = json!(["id", "name"]);
         }),
         ("a filter", &|terms| {
             terms["filter"] = json!({"column": "id", "op": "=", "value": 1});
         }),
         ("another moment", &|terms| {
-            terms["source"]["read_point"] = json!("now")
+            terms["source"]["read_point"] = json!("now");
         }),
         ("another site's name", &|terms| {
-            terms["source"]["site_name"] = json!("bank")
+            terms["source"]["site_name"] = json!("bank");
         }),
         ("for somebody else", &|terms| {
             terms["destination"]["site_id"] = json!("0192d1c8-3b7e-7000-8000-000000000003");
