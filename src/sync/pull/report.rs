@@ -113,8 +113,9 @@ pub(super) fn edit_table(run: &mut Run, pull: &TablePull, edit: impl FnOnce(&mut
     if let Some(table) = run.tables.iter_mut().find(of_this) {
         edit(table);
         let is_proved = table.proved_equal == Some(true);
-        // To the microsecond, as the state keeps it where it is kept beside.
-        let first = || Timestamp::from_microsecond(Timestamp::now().as_microsecond()).ok();
-        table.proved_at = table.proved_at.or_else(first).filter(|_| is_proved);
+        let at = table.proved_at.unwrap_or_else(Timestamp::now);
+        // To the microsecond, as the state keeps the oldest of them.
+        let at = Timestamp::from_microsecond(at.as_microsecond()).ok();
+        table.proved_at = at.filter(|_| is_proved);
     }
 }

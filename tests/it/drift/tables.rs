@@ -149,8 +149,13 @@ pub(super) fn log(kind: Kind) -> String {
                 .fold(key.to_owned(), |key, column| {
                     key.replace(column, &format!("{row}.{column}"))
                 });
+            // PostgreSQL's triggers fire without a search path.
+            let schema = match kind {
+                Kind::Postgres => "public.",
+                Kind::Sqlite | Kind::Mariadb => "",
+            };
             let note = format!(
-                "insert into touched (what, of_table, of_key) values ('{what}', '{name}', {key})"
+                "insert into {schema}touched (what, of_table, of_key) values ('{what}', '{name}', {key})"
             );
             let begin =
                 format!("create trigger {name}_{event} after {event} on {name} for each row");

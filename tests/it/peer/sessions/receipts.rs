@@ -27,10 +27,10 @@ fn other_key() -> ReceiptKey {
 }
 
 struct Scene {
-    /// Lives as long as the site.
-    _database: Database,
     site: Site,
     taker: Receiver,
+    /// Removed with this.
+    _database: Database,
 }
 
 impl Scene {
@@ -39,9 +39,9 @@ impl Scene {
         let site = Site::builder("berlin").database(&database.url()).start();
         let taker = Receiver::of(&site, "hamburg", json!({"tables": ["items", "empty"]}));
         Self {
-            _database: database,
             site,
             taker,
+            _database: database,
         }
     }
 
