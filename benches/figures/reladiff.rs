@@ -66,7 +66,7 @@ impl Reladiff {
         for column in COLUMNS {
             command.args(["--columns", column]);
         }
-        // Of 1, 2 and 4 the fastest on two cores.
+        // One for each core.
         command.args(["--threads", "2"]);
         let told = ran(&mut command).unwrap_or_else(|words| panic!("reladiff: {words}"));
         let lines = told.lines().filter(|line| line.starts_with(['+', '-']));
