@@ -45,6 +45,9 @@ pub(in crate::engine) trait Target {
     const LONGEST: Duration;
     /// How long an open transaction may wait for changes.
     const PATIENCE: Duration;
+    /// Changes that are done together: as many as make the statements' own time small beside the rows', and a kibibyte of
+    /// memory for each.
+    const PIECE_ROWS: usize;
 
     /// What is worked on.
     fn job(&self) -> &ApplyJob;

@@ -16,10 +16,8 @@ use crate::engine::transaction::Transaction;
 use crate::model::run::Changes;
 use crate::wire::InvalidValue;
 
-/// Changes that are done together.
-const PIECE_ROWS: usize = 500;
-/// Bytes of them, unless a single row has more.
-const PIECE_BYTES: usize = 512 << 10;
+/// Bytes of changes that are done together, for each of them; a single one may have more.
+const BYTES_OF_ONE: usize = 1 << 10;
 
 /// What some changes did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -161,14 +159,14 @@ impl<'t, T: Target> Work<'t, T> {
     async fn take(&mut self, changes: Vec<Change>) -> Result<(), EngineError> {
         let budget = self.target.job().budget;
         let most = usize::try_from(budget.transaction_rows).unwrap_or(usize::MAX);
-        let most = most.clamp(1, PIECE_ROWS);
+        let most = most.clamp(1, T::PIECE_ROWS);
         for change in changes {
             self.enacted.rows += 1;
             if matches!(change, Change::Delete { .. }) {
                 self.keep_delete(&change)?;
                 continue;
             }
-            if self.piece_bytes + change.size() > PIECE_BYTES {
+            if self.piece_bytes + change.size() > T::PIECE_ROWS * BYTES_OF_ONE {
                 self.flush().await?;
             }
             self.piece_bytes += change.size();
@@ -270,7 +268,8 @@ impl<'t, T: Target> Work<'t, T> {
             }
             bytes += change.size();
             piece.push(change);
-            if piece.len() >= most.clamp(1, PIECE_ROWS) || bytes >= PIECE_BYTES {
+            if piece.len() >= most.clamp(1, T::PIECE_ROWS) || bytes >= T::PIECE_ROWS * BYTES_OF_ONE
+            {
                 self.step(std::mem::take(&mut piece)).await?;
                 bytes = 0;
             }

@@ -61,6 +61,7 @@ struct MysqlTarget {
 impl Target for MysqlTarget {
     const LONGEST: Duration = LONGEST;
     const PATIENCE: Duration = LONGEST;
+    const PIECE_ROWS: usize = 4_000;
 
     fn job(&self) -> &ApplyJob {
         &self.writer.job

@@ -202,6 +202,7 @@ fn placed(tuple: &[u8]) -> Result<(usize, Bytes), InvalidValue> {
 impl Target for PostgresTarget {
     const LONGEST: Duration = LONGEST;
     const PATIENCE: Duration = LONGEST;
+    const PIECE_ROWS: usize = 4_000;
 
     fn job(&self) -> &ApplyJob {
         &self.job

@@ -252,6 +252,7 @@ impl Target for SqliteTarget<'_> {
     const LONGEST: Duration = TRANSACTION_TIME;
     // The application can write nothing meanwhile.
     const PATIENCE: Duration = Duration::ZERO;
+    const PIECE_ROWS: usize = 500;
 
     fn job(&self) -> &ApplyJob {
         self.writer.job
