@@ -11,8 +11,8 @@ use crate::support::pair::Pair;
 use crate::support::postgres::{self, Postgres};
 use crate::support::wait;
 
-const ROWS: u64 = 100_000;
-const TRANSACTION: u64 = 5_000;
+const ROWS: u64 = 50_000;
+const TRANSACTION: u64 = 2_500;
 const TRIALS: u64 = 10;
 
 const EMPTY: &str = "create table ledger (
