@@ -1,6 +1,6 @@
 //! Rows that wait for others: in memory while they are few, else in a temporary file without a name.
 //!
-//! Invariant: eight bytes of memory per row and [`IN_MEMORY`] in all, however large the rows.
+//! Invariant: eight bytes of memory per row and some mebibytes in all, however large the rows.
 
 use std::io::{Read, Seek, SeekFrom, Write};
 
