@@ -160,9 +160,15 @@ pub struct LeftInPlace {
 
 impl LeftInPlace {
     /// Counts `other` in.
-    pub(super) fn add(&mut self, other: &Self) {
+    pub fn add(&mut self, other: &Self) {
         self.here.merge(other.here);
         self.there.merge(other.there);
+    }
+
+    /// Whether the source's rows are exactly the destination's, less what is left, plus what that hides.
+    #[must_use]
+    pub fn proves(&self, source: RowSum, destination: RowSum) -> bool {
+        source.plus(self.here) == destination.plus(self.there)
     }
 }
 

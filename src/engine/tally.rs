@@ -97,10 +97,7 @@ impl Tally {
     /// All rows together.
     #[must_use]
     pub fn total(&self) -> RowSum {
-        self.sums.iter().fold(RowSum::default(), |mut total, sum| {
-            total.merge(*sum);
-            total
-        })
+        self.sums.iter().copied().sum()
     }
 
     /// The children of each node, in the order asked.

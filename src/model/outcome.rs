@@ -89,7 +89,7 @@ fn comparison(run: &Run, table: &RunTable) -> Option<Comparison> {
     let changes = &table.changes;
     let mut left = table.rows_failed + changes.skipped + changes.moved + changes.conflicts;
     if !run.writes() {
-        left += changes.added + changes.updated + changes.deleted;
+        left += changes.written();
     }
     match table.proved_equal {
         Some(true) if left == 0 => Some(Comparison::Equal),

@@ -114,6 +114,12 @@ pub struct Changes {
 }
 
 impl Changes {
+    /// Rows that were inserted, changed or deleted.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.added + self.updated + self.deleted
+    }
+
     /// Adds `other` to this.
     pub fn add(&mut self, other: &Self) {
         self.added += other.added;

@@ -11,24 +11,23 @@ use crate::store::pool::{execute, fetch_all};
 use crate::store::record::{Record, micros};
 use crate::store::{Store, StoreError};
 
-/// Adds an [`Outcome`] in a transaction, or lets it replace the one of an earlier run.
-macro_rules! note_outcome {
-    ($outcome:expr, $tx:expr) => {
-        sqlx::query(
+/// Adds an outcome in a transaction, or has `$change` happen to that of an earlier run.
+macro_rules! upsert_outcome {
+    ($outcome:expr, $tx:expr, $change:literal) => {
+        sqlx::query(concat!(
             "insert into outcome
                 (connection_id, table_name, run_id, status, comparison, ended_at, row_count,
                 counted_at, dismissed_at)
             values ($1, $2, $3, $4, $5, $6, $7, $8, null)
             on conflict (connection_id, table_name) do update
-            set run_id = excluded.run_id,
-                status = excluded.status,
-                comparison = excluded.comparison,
+            set comparison = excluded.comparison,
                 ended_at = excluded.ended_at,
                 row_count = coalesce(excluded.row_count, outcome.row_count),
-                counted_at = coalesce(excluded.counted_at, outcome.counted_at),
-                dismissed_at = null
-            where excluded.run_id >= outcome.run_id",
-        )
+                counted_at = coalesce(excluded.counted_at, outcome.counted_at)",
+            $change,
+            "
+            where excluded.run_id >= outcome.run_id"
+        ))
         .bind($outcome.connection_id.to_string())
         .bind($outcome.table.to_string())
         .bind($outcome.run_id.to_string())
@@ -45,6 +44,21 @@ macro_rules! note_outcome {
         .await?
     };
 }
+pub(super) use upsert_outcome;
+
+/// Adds an [`Outcome`] in a transaction, or lets it replace the one of an earlier run.
+macro_rules! note_outcome {
+    ($outcome:expr, $tx:expr) => {
+        $crate::store::outcome::upsert_outcome!(
+            $outcome,
+            $tx,
+            ",
+                run_id = excluded.run_id,
+                status = excluded.status,
+                dismissed_at = null"
+        )
+    };
+}
 pub(super) use note_outcome;
 
 /// Adds what a run that wrote nothing saw: how a table stands to the peer's. What became of the last run that did
@@ -52,32 +66,7 @@ pub(super) use note_outcome;
 macro_rules! note_comparison {
     ($outcome:expr, $tx:expr) => {
         if $outcome.comparison.is_some() {
-            sqlx::query(
-                "insert into outcome
-                    (connection_id, table_name, run_id, status, comparison, ended_at, row_count,
-                    counted_at, dismissed_at)
-                values ($1, $2, $3, $4, $5, $6, $7, $8, null)
-                on conflict (connection_id, table_name) do update
-                set comparison = excluded.comparison,
-                    ended_at = excluded.ended_at,
-                    row_count = coalesce(excluded.row_count, outcome.row_count),
-                    counted_at = coalesce(excluded.counted_at, outcome.counted_at)
-                where excluded.run_id >= outcome.run_id",
-            )
-            .bind($outcome.connection_id.to_string())
-            .bind($outcome.table.to_string())
-            .bind($outcome.run_id.to_string())
-            .bind($outcome.status.as_str())
-            .bind(
-                $outcome
-                    .comparison
-                    .map($crate::model::outcome::Comparison::as_str),
-            )
-            .bind($crate::store::record::micros($outcome.ended_at))
-            .bind($crate::store::record::optional_bigint($outcome.rows)?)
-            .bind($crate::store::record::optional_micros($outcome.counted_at))
-            .execute($tx)
-            .await?;
+            $crate::store::outcome::upsert_outcome!($outcome, $tx, "");
         }
     };
 }

@@ -68,6 +68,16 @@ impl Difference {
     pub const ONLY_THERE: Self = Self::OnlyThere(RowHash(0));
     /// Some row that is only here.
     pub const ONLY_HERE: Self = Self::OnlyHere(RowHash(0));
+
+    /// Counts the row in as it is on each side.
+    pub fn count_in(self, here: &mut RowSum, there: &mut RowSum) {
+        if let Self::OnlyThere(hash) | Self::Differs { there: hash, .. } = self {
+            there.count(hash.0);
+        }
+        if let Self::OnlyHere(hash) | Self::Differs { here: hash, .. } = self {
+            here.count(hash.0);
+        }
+    }
 }
 
 /// The rows of one node that differ, by their keys: those of the other side first, in its order.

@@ -6,7 +6,6 @@
 use crate::model::run::{ConflictStrategy, SyncMode};
 use crate::model::table::TableName;
 use crate::sync::compare::Difference;
-use crate::wire::frame::RowSum;
 use crate::wire::tally::RowHash;
 
 /// What becomes of one row.
@@ -93,44 +92,10 @@ impl PlanHash {
     }
 }
 
-/// What a run leaves in place, and which rows of the source are hidden by it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Left {
-    /// Here.
-    pub here: RowSum,
-    /// There.
-    pub there: RowSum,
-}
-
-impl Left {
-    /// Counts a row in that stays as it is here, or is not inserted.
-    pub fn add(&mut self, difference: Difference) {
-        match difference {
-            Difference::OnlyThere(RowHash(there)) => self.there.count(there),
-            Difference::OnlyHere(RowHash(here)) => self.here.count(here),
-            Difference::Differs {
-                here: RowHash(here),
-                there: RowHash(there),
-            } => {
-                self.here.count(here);
-                self.there.count(there);
-            }
-        }
-    }
-
-    /// Whether the source's rows are exactly the destination's, less what is left, plus what that hides.
-    #[must_use]
-    pub fn proves(&self, source: RowSum, destination: RowSum) -> bool {
-        let (mut one, mut other) = (source, destination);
-        one.merge(self.here);
-        other.merge(self.there);
-        one == other
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Effect, Left, PlanHash, effect};
+    use super::{Effect, PlanHash, effect};
+    use crate::engine::plan::LeftInPlace;
     use crate::model::run::{ConflictStrategy, SyncMode};
     use crate::sync::compare::Difference;
     use crate::wire::frame::RowSum;
@@ -188,9 +153,9 @@ mod tests {
     #[test]
     fn what_is_left_is_counted_on_both_sides() {
         let sum = |rows, sum| RowSum { rows, sum };
-        let mut left = Left::default();
-        left.add(HERE);
-        left.add(BOTH);
+        let mut left = LeftInPlace::default();
+        HERE.count_in(&mut left.here, &mut left.there);
+        BOTH.count_in(&mut left.here, &mut left.there);
         // One equal row of hash 9, the one that differs, and one that is only here.
         assert!(left.proves(sum(2, 11), sum(3, 17)));
         assert!(!left.proves(sum(2, 11), sum(3, 18)));

@@ -6,6 +6,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::engine::plan::LeftInPlace;
 use crate::model::connection::Connection;
 use crate::model::id::{ReceiptId, RunId, SiteId};
 use crate::model::run::{Changes, SyncMode};
@@ -13,7 +14,6 @@ use crate::model::table::TableName;
 use crate::store::{KeptReceipt, StoreError};
 use crate::sync::Ctx;
 use crate::sync::connections::cleaned;
-use crate::sync::plan::Left;
 use crate::wire::frame::RowSum;
 use crate::wire::receipt::{
     Committed, Receipt, ReceiptFault, Rows, Side, SignedBy, Signer, Terms, sign,
@@ -78,7 +78,7 @@ pub struct Proved<'a> {
     pub destination: RowSum,
     pub sync_mode: SyncMode,
     pub changes: Changes,
-    pub left: Left,
+    pub left: LeftInPlace,
     pub proved_at: Timestamp,
 }
 

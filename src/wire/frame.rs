@@ -5,6 +5,8 @@
 //! against limits before anything is allocated, authenticators before anything is decompressed, and a stream without an
 //! `end` frame is cut, never complete.
 
+use std::iter::Sum;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::wire::buffer::Buffers;
@@ -359,6 +361,12 @@ impl RowSum {
             rows: payload.get_u64_le(),
             sum: payload.get_u128_le(),
         })
+    }
+}
+
+impl Sum for RowSum {
+    fn sum<I: Iterator<Item = Self>>(sums: I) -> Self {
+        sums.fold(Self::default(), Self::plus)
     }
 }
 

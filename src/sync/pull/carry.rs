@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use crate::engine::EngineError;
 use crate::engine::driver::{ApplyProgress, EnactJob, Enacted};
 use crate::engine::plan::{Change, Ending, Planned, Waiting};
-use crate::model::run::{QuarantinedRow, Run};
+use crate::model::run::{QuarantinedRow, RunOrder};
 use crate::sync::compare::Difference;
 use crate::sync::plan::Effect;
 use crate::sync::pull::feed::{Received, misfit_row, nonsense};
@@ -79,7 +79,7 @@ impl Carry<'_> {
     /// Carries out `which` of what was found.
     pub(super) async fn run(
         &self,
-        run: &Run,
+        order: &RunOrder,
         found: &mut Found,
         (which, ending): (Which, Ending),
         waiting: Waiting,
@@ -87,8 +87,8 @@ impl Carry<'_> {
     ) -> Result<Carried, SyncError> {
         let (sink, plan) = mpsc::channel(PIECES_AHEAD);
         let job = EnactJob {
-            target: job(self.ctx, run, self.pull),
-            version_column: run.order.version_column(&self.pull.target.name),
+            target: job(self.ctx, order, self.pull),
+            version_column: order.version_column(&self.pull.target.name),
             fingerprint: self.meeting.fingerprint(self.session.key()),
             waiting,
             ending,

@@ -12,7 +12,7 @@ use crate::sync::SyncError;
 use crate::sync::compare::{Difference, compare, compare_rows};
 use crate::sync::plan::{Effect, effect};
 use crate::sync::pull::found::{Entry, Found};
-use crate::sync::pull::session::{Session, total};
+use crate::sync::pull::session::Session;
 use crate::sync::scan::ScanError;
 use crate::wire::frame::RowSum;
 use crate::wire::session::{MAX_LISTED, MAX_NODES};
@@ -66,7 +66,7 @@ type Leaf = (Prefix, u64);
 impl Differ<'_> {
     /// Everything that differs, given what the source says of the root.
     pub(super) async fn run(self, root: Children) -> Result<Compared, SyncError> {
-        let (source, here) = (total(&root), self.here.total());
+        let (source, here) = (root.iter().copied().sum(), self.here.total());
         let mut found = Found::default();
         if source != here {
             let leaves = self.descend(root, &mut found).await?;

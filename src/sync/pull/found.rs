@@ -6,9 +6,10 @@ use bytes::BufMut;
 
 use crate::engine::EngineError;
 use crate::engine::held::Held;
+use crate::engine::plan::LeftInPlace;
 use crate::model::run::Changes;
 use crate::sync::compare::Difference;
-use crate::sync::plan::{Effect, Left, PlanHash};
+use crate::sync::plan::{Effect, PlanHash};
 use crate::wire::frame::RowSum;
 use crate::wire::tally::{Place, Prefix, RowHash};
 
@@ -42,7 +43,7 @@ pub(super) struct Found {
     /// What would be done, and what stays.
     pub(super) changes: Changes,
     /// That the rules leave as it is, of what is not among the entries.
-    pub(super) left: Left,
+    pub(super) left: LeftInPlace,
     /// The entries' rows, on both sides.
     pub(super) here: RowSum,
     pub(super) there: RowSum,
@@ -68,7 +69,7 @@ impl Found {
     }
 
     /// What an earlier run left as it is, where nothing has changed since.
-    pub(super) fn as_before(left: Left, skipped: u64, conflicts: u64) -> Self {
+    pub(super) fn as_before(left: LeftInPlace, skipped: u64, conflicts: u64) -> Self {
         let changes = Changes {
             skipped,
             conflicts,
@@ -93,12 +94,13 @@ impl Found {
             Effect::Leave => {
                 self.changes.skipped += 1;
                 self.changes.conflicts += u64::from(both);
-                self.left.add(entry.difference);
+                let LeftInPlace { here, there } = &mut self.left;
+                entry.difference.count_in(here, there);
                 return Ok(());
             }
         }
         self.hash.add(entry.effect, &entry.key, entry.difference);
-        count(&mut self.here, &mut self.there, entry.difference);
+        entry.difference.count_in(&mut self.here, &mut self.there);
         self.entries.push(&packed(entry))
     }
 
@@ -129,10 +131,9 @@ impl Found {
             deleted,
             ..
         } = self.changes;
-        let done = added + updated + deleted;
         let stays = u64::try_from(self.entries.len())
             .unwrap_or(u64::MAX)
-            .saturating_sub(done);
+            .saturating_sub(self.changes.written());
         [
             (Effect::Insert, added),
             (Effect::Update, updated),
@@ -150,27 +151,7 @@ impl Found {
 
     /// Whether there is anything to do.
     pub(super) fn is_nothing(&self) -> bool {
-        let Changes {
-            added,
-            updated,
-            deleted,
-            ..
-        } = self.changes;
-        added + updated + deleted == 0
-    }
-}
-
-fn count(here: &mut RowSum, there: &mut RowSum, difference: Difference) {
-    match difference {
-        Difference::OnlyThere(hash) => there.count(hash.0),
-        Difference::OnlyHere(hash) => here.count(hash.0),
-        Difference::Differs {
-            here: ours,
-            there: theirs,
-        } => {
-            here.count(ours.0);
-            there.count(theirs.0);
-        }
+        self.changes.written() == 0
     }
 }
 

@@ -3,7 +3,6 @@
 //! Changes nothing in either database. Invariant: once it succeeded, each table is compared, or empty and to be filled.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use futures_util::stream::{self, TryStreamExt as _};
 
@@ -12,7 +11,7 @@ use crate::model::run::{Apply, Run, SyncMode};
 use crate::sync::SyncError;
 use crate::sync::pull::Attempt;
 use crate::sync::pull::differ::{Differ, Rules};
-use crate::sync::pull::session::{Session, total};
+use crate::sync::pull::session::Session;
 use crate::sync::pull::work::{AT_ONCE, Stage, Work};
 use crate::wire::tally::Children;
 
@@ -46,9 +45,8 @@ impl Look<'_> {
                 return Ok(());
             }
         }
-        let scanned = AtomicU64::new(0);
         let (source, agreed) = (&work.pull.source, &work.meeting.agreed);
-        let there = self.session.first_sums(source, agreed, &scanned);
+        let there = self.session.first_sums(source, agreed);
         let (root, here) = tokio::try_join!(there, work.scan(self.attempt, self.session))?;
         self.compare(work, root, here).await
     }
@@ -74,7 +72,7 @@ impl Look<'_> {
                 folds: work.meeting.folds,
             },
         };
-        let compared = match work.as_before(total(&root), differ.here.total()) {
+        let compared = match work.as_before(root.iter().copied().sum(), differ.here.total()) {
             Some(compared) => compared,
             None => differ.run(root).await?,
         };

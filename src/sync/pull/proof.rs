@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use crate::engine::plan::LeftInPlace;
 use crate::model::fault::FaultCode;
 use crate::model::run::{Changes, RunError, RunStatus, RunTable};
-use crate::sync::plan::Left;
 use crate::sync::pull::differ::Compared;
 use crate::wire::frame::RowSum;
 
@@ -18,7 +17,7 @@ pub(super) struct Proof {
     pub(super) source: RowSum,
     /// After the last commit.
     pub(super) here: RowSum,
-    pub(super) left: Left,
+    pub(super) left: LeftInPlace,
     pub(super) changes: Changes,
     /// Rows that were refused.
     pub(super) failed: u64,
@@ -33,7 +32,7 @@ impl Proof {
         Self {
             source: rows,
             here: rows,
-            left: Left::default(),
+            left: LeftInPlace::default(),
             changes,
             failed: 0,
             is_equal: true,
@@ -54,10 +53,8 @@ impl Proof {
         // Each row that was looked at again is what it was to become, or stayed.
         let here = compared.here.less(found.here).plus(found.there);
         let here = here.plus(done.here).less(done.there);
-        let left = Left {
-            here: found.left.here.plus(done.here),
-            there: found.left.there.plus(done.there),
-        };
+        let mut left = found.left;
+        left.add(&done);
         let rows_here = compared.here.rows.saturating_add(changes.added);
         let is_whole = failed == 0 && changes.moved == 0;
         Self {

@@ -5,14 +5,13 @@
 //! every difference between the two sides.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::engine::driver::{ApplyProgress, Enacted};
 use crate::engine::plan::Ending;
-use crate::model::run::{Apply, Changes, Run, RunError, RunStatus};
+use crate::model::run::{Apply, Run, RunError, RunStatus};
 use crate::sync::SyncError;
 use crate::sync::plan::PlanHash;
 use crate::sync::pull::approval::{approved, guarded, packed};
@@ -126,20 +125,14 @@ impl Proving<'_> {
             let Stage::Compared(compared) = &work.stage else {
                 continue;
             };
-            let Changes {
-                added,
-                updated,
-                deleted,
-                skipped,
-                ..
-            } = compared.found.changes;
+            let changes = compared.found.changes;
             plan.add_table(&work.pull.target.name, compared.found.hash());
             let bytes = self.session.bytes(&work.pull.source);
             run.progress.bytes += bytes;
             edit_table(run, &work.pull, |table| {
                 table.rows_source = Some(compared.source.rows);
                 table.rows_destination = Some(compared.here.rows);
-                table.drift_before = Some(added + updated + deleted + skipped);
+                table.drift_before = Some(changes.written() + changes.skipped);
                 table.bytes_on_wire = bytes;
                 table.root = Some(format!("{:032x}", compared.source.sum));
             });
@@ -281,7 +274,7 @@ impl Proving<'_> {
         let bytes = session.bytes(&work.pull.source);
         let received = Arc::clone(&work.received);
         let report = Report::begin(run, &work.pull, received, watched).of_some(bytes);
-        let order = run.clone();
+        let order = run.order.clone();
         let carry = Carry {
             ctx,
             session,
@@ -302,8 +295,7 @@ impl Proving<'_> {
             ..
         } = carried.enacted;
         work.changes.add(&changes);
-        work.left.here.merge(left.here);
-        work.left.there.merge(left.there);
+        work.left.add(&left);
         work.rejected.extend(carried.misfits);
         work.rejected.extend(rejected);
         work.waiting = waiting;
@@ -331,8 +323,7 @@ impl Proving<'_> {
             work.stage = Stage::Copied(declared);
             return Ok(());
         }
-        let scanned = AtomicU64::new(0);
-        let root = session.first_sums(source, agreed, &scanned).await?;
+        let root = session.first_sums(source, agreed).await?;
         let look = Look {
             attempt,
             session,

@@ -4,9 +4,7 @@
 //! itself because nobody renews it any more.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,11 +15,9 @@ use crate::model::table::TableName;
 use crate::remote::{IncomingRows, Peer, SessionRows, Tallied, ToldTable};
 use crate::sync::pull::Source;
 use crate::sync::{Ctx, SyncError};
-use crate::wire::frame::RowSum;
 use crate::wire::receipt::Receipt;
 use crate::wire::session::{
-    Agreed, AskedTable, AskedTally, PickedLeaf, Scanning, SessionClosed, SessionOpened,
-    SessionTable,
+    Agreed, AskedTable, AskedTally, PickedLeaf, SessionClosed, SessionOpened, SessionTable,
 };
 use crate::wire::signing::{ConnectionKeys, Credentials};
 use crate::wire::tally::{Children, Prefix, TallyKey};
@@ -86,7 +82,7 @@ impl<'a> Session<'a> {
         bytes.get(table).copied().unwrap_or_default()
     }
 
-    /// The children of the root, once the peer has read the table; `scanned` hears how far it is.
+    /// The children of the root, once the peer has read the table.
     ///
     /// # Errors
     /// The peer's refusal, or why it could not be asked.
@@ -94,24 +90,10 @@ impl<'a> Session<'a> {
         &self,
         table: &TableName,
         agreed: &Agreed,
-        scanned: &AtomicU64,
     ) -> Result<Children, SyncError> {
-        let asked = AskedTally {
-            table: table.clone(),
-            agreed: Some(agreed.clone()),
-            level: Some(1),
-            prefixes: vec![Prefix::ROOT],
-        };
-        let told = self.told(asked, |scanning| {
-            scanned.store(scanning.rows_scanned, Ordering::Relaxed);
-        });
-        match told.await? {
-            ToldTable::Sums(children) => children
-                .into_iter()
-                .next()
-                .ok_or_else(|| self.nonsense("it tells no sums")),
-            ToldTable::Rows(_) => Err(self.nonsense("it lists rows instead of sums")),
-        }
+        let children = self.sums_below(table, Some(agreed), &[Prefix::ROOT]);
+        let first = children.await?.into_iter().next();
+        first.ok_or_else(|| self.nonsense("it tells no sums"))
     }
 
     /// The children of `nodes`, which are of one level.
@@ -123,13 +105,22 @@ impl<'a> Session<'a> {
         table: &TableName,
         nodes: &[Prefix],
     ) -> Result<Vec<Children>, SyncError> {
+        self.sums_below(table, None, nodes).await
+    }
+
+    async fn sums_below(
+        &self,
+        table: &TableName,
+        agreed: Option<&Agreed>,
+        nodes: &[Prefix],
+    ) -> Result<Vec<Children>, SyncError> {
         let asked = AskedTally {
             table: table.clone(),
-            agreed: None,
+            agreed: agreed.cloned(),
             level: nodes.first().map(|node| node.level().saturating_add(1)),
             prefixes: nodes.to_vec(),
         };
-        match self.told(asked, |_| {}).await? {
+        match self.told(asked).await? {
             ToldTable::Sums(children) => Ok(children),
             ToldTable::Rows(_) => Err(self.nonsense("it lists rows instead of sums")),
         }
@@ -150,7 +141,7 @@ impl<'a> Session<'a> {
             level: None,
             prefixes: nodes.to_vec(),
         };
-        match self.told(asked, |_| {}).await? {
+        match self.told(asked).await? {
             ToldTable::Rows(listings) => Ok(listings),
             ToldTable::Sums(_) => Err(self.nonsense("it tells sums instead of rows")),
         }
@@ -205,25 +196,16 @@ impl<'a> Session<'a> {
         Ok(rows.await?)
     }
 
-    async fn told(
-        &self,
-        asked: AskedTally,
-        mut waits: impl FnMut(Scanning),
-    ) -> Result<ToldTable, SyncError> {
+    async fn told(&self, asked: AskedTally) -> Result<ToldTable, SyncError> {
         let Source { peer, credentials } = self.source;
-        let asked = std::slice::from_ref(&asked);
         loop {
-            let told = peer.tally(credentials, &self.opened.session, asked);
-            match told.await? {
-                Tallied::Scanning(scanning) => waits(scanning),
-                Tallied::Told { tables, bytes } => {
-                    for AskedTally { table, .. } in asked {
-                        let mut all = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
-                        *all.entry(table.clone()).or_default() += bytes;
-                    }
-                    let told = tables.into_iter().next();
-                    return told.ok_or_else(|| self.nonsense("it tells of no table"));
-                }
+            let asking = std::slice::from_ref(&asked);
+            let told = peer.tally(credentials, &self.opened.session, asking);
+            if let Tallied::Told { tables, bytes } = told.await? {
+                let mut all = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+                *all.entry(asked.table).or_default() += bytes;
+                let told = tables.into_iter().next();
+                return told.ok_or_else(|| self.nonsense("it tells of no table"));
             }
             tokio::time::sleep(ASK_AGAIN).await;
         }
@@ -232,14 +214,6 @@ impl<'a> Session<'a> {
     fn nonsense(&self, reason: &str) -> SyncError {
         self.source.host_error(reason)
     }
-}
-
-/// All rows below a node's children.
-pub(super) fn total(children: &Children) -> RowSum {
-    children.iter().fold(RowSum::default(), |mut total, child| {
-        total.merge(*child);
-        total
-    })
 }
 
 /// Renews a session until it is dropped, and closes it then.

@@ -11,7 +11,7 @@ use crate::engine::error::EngineError;
 use crate::model::connection::Connection;
 use crate::model::id::TransferId;
 use crate::model::run::{
-    Changes, QuarantinedRow, Run, RunStatus, RunTable, Transfer, TransferDirection,
+    Changes, QuarantinedRow, Run, RunOrder, RunStatus, RunTable, Transfer, TransferDirection,
 };
 use crate::remote::RowsRequest;
 use crate::sync::pull::decode::Decoder;
@@ -165,7 +165,9 @@ pub(super) async fn stream(
     let feeding = AbortOnDrop(ctx.tasks.spawn("feed", feed.run(rows)));
     let (progress, watched) = watch::channel(ApplyProgress::default());
     let report = Report::begin(run, pull, Arc::clone(&received), watched);
-    let applying = ctx.driver.apply(job(ctx, run, pull), taken, progress);
+    let applying = ctx
+        .driver
+        .apply(job(ctx, &run.order, pull), taken, progress);
     let applied = report.during(ctx, run, applying, |applied| applied.changes);
     let applied = applied.await;
     settle(applied, feeding.join().await, &received)
@@ -200,13 +202,13 @@ async fn opened(source: &Source, run: &Run, pull: &TablePull) -> Result<Incoming
     Ok(Incoming::Frames(Box::new(rows)))
 }
 
-pub(super) fn job(ctx: &Ctx, run: &Run, pull: &TablePull) -> ApplyJob {
+pub(super) fn job(ctx: &Ctx, order: &RunOrder, pull: &TablePull) -> ApplyJob {
     ApplyJob {
         table: pull.target.clone(),
         columns: pull.contract.target.clone(),
         key: pull.contract.key.clone(),
-        mode: run.order.sync_mode,
-        conflict: run.order.conflict_strategy,
+        mode: order.sync_mode,
+        conflict: order.conflict_strategy,
         budget: ApplyBudget {
             transaction_rows: ctx.config.apply.transaction_rows,
             transaction_bytes: ctx.config.apply.transaction_bytes,

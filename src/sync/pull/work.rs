@@ -11,11 +11,9 @@ use crate::engine::driver::RowFilter;
 use crate::engine::plan::{LeftInPlace, Waiting};
 use crate::engine::tally::Tally;
 use crate::model::fault::FaultCode;
-use crate::model::run::RunStatus;
-use crate::model::run::{Changes, QuarantinedRow, Run, SyncMode, Transfer};
+use crate::model::run::{Changes, QuarantinedRow, Run, RunStatus, SyncMode, Transfer};
 use crate::store::KeptProof;
 use crate::sync::contract::refuse;
-use crate::sync::plan::Left;
 use crate::sync::pull::differ::Compared;
 use crate::sync::pull::feed::Received;
 use crate::sync::pull::found::Found;
@@ -136,7 +134,7 @@ impl Work {
     pub(super) fn as_before(&self, source: RowSum, here: RowSum) -> Option<Compared> {
         let before = self.before.as_ref()?;
         let rows = |(rows, sum)| RowSum { rows, sum };
-        let left = Left {
+        let left = LeftInPlace {
             here: rows(before.left_here),
             there: rows(before.left_there),
         };

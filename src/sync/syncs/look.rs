@@ -140,7 +140,7 @@ async fn judged(
         None => None,
     };
     let changes = run.changes();
-    look.rows = changes.added + changes.updated + changes.deleted;
+    look.rows = changes.written();
     let seen = Seen {
         rows: look.rows,
         bytes: weight(ctx, run).await,
