@@ -74,7 +74,7 @@ fn whatever_is_killed_or_cut_what_is_there_is_whole_and_the_next_run_completes_i
     let mut shown = Vec::new();
     let numbers: Vec<usize> = (0..wanted).collect();
     for (turn, numbers) in numbers.chunks(TURN).enumerate() {
-        let kinds = PAIRS[turn % pairs];
+        let kinds = PAIRS[(first + turn) % pairs];
         let mut ground = servers.ground(kinds);
         for (at, number) in numbers.iter().enumerate() {
             // A little further each round, so that no pair meets the same again before it has met all.
