@@ -253,7 +253,7 @@ impl Proving<'_> {
             let connection = self.attempt.connection.id;
             store.keep_proof(connection, name, &kept, now).await?;
         }
-        edit_table(run, &work.pull, |table| proof.tell(table, now));
+        work.tell(run, &proof, now);
         run.progress.tables_done += 1;
         Ok(())
     }
