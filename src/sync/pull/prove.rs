@@ -271,6 +271,7 @@ impl Proving<'_> {
         }
         let (ctx, session) = (self.attempt.ctx, self.session);
         let (progress, watched) = watch::channel(ApplyProgress::default());
+        work.under_way = Some(watched.clone());
         let bytes = session.bytes(&work.pull.source);
         let received = Arc::clone(&work.received);
         let report = Report::begin(run, &work.pull, received, watched).of_some(bytes);
@@ -287,6 +288,7 @@ impl Proving<'_> {
         let carried = report
             .during(ctx, run, carrying, |carried| carried.enacted.changes)
             .await?;
+        work.under_way = None;
         let Enacted {
             changes,
             left,

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 
-use crate::engine::driver::RowFilter;
+use crate::engine::driver::{ApplyProgress, RowFilter};
 use crate::engine::plan::{LeftInPlace, Waiting};
 use crate::engine::tally::Tally;
 use crate::model::fault::FaultCode;
@@ -54,6 +55,8 @@ pub(super) struct Work {
     pub(super) left: LeftInPlace,
     pub(super) rejected: Vec<QuarantinedRow>,
     pub(super) waiting: Waiting,
+    /// A pass that has not ended, or ended before its end: what it committed counts.
+    pub(super) under_way: Option<watch::Receiver<ApplyProgress>>,
     /// Once it is over.
     pub(super) proof: Option<Proof>,
 }
@@ -105,6 +108,7 @@ impl Work {
             left: LeftInPlace::default(),
             rejected: Vec::new(),
             waiting: Waiting::default(),
+            under_way: None,
             proof: None,
         })
     }
@@ -213,6 +217,9 @@ impl Work {
             transfer.error.clone_from(&table.error);
             transfer.changes = self.copied;
             transfer.changes.add(&self.changes);
+            if let Some(progress) = &self.under_way {
+                transfer.changes.add(&progress.borrow().changes);
+            }
             transfer.bytes_on_wire = table.bytes_on_wire;
             transfer.rows = self.received.rows();
         });
