@@ -64,6 +64,7 @@ pub(super) struct Report<'a, 'run> {
     table_bytes_before: u64,
     /// What is received are all rows of the source.
     is_whole: bool,
+    is_over: bool,
 }
 
 impl<'a, 'run> Report<'a, 'run> {
@@ -85,6 +86,7 @@ impl<'a, 'run> Report<'a, 'run> {
             watched,
             table_bytes_before: 0,
             is_whole: true,
+            is_over: false,
         }
     }
 
@@ -109,6 +111,7 @@ impl<'a, 'run> Report<'a, 'run> {
                 done = &mut applying => {
                     let committed = self.watched.borrow().changes;
                     self.tell(&done.as_ref().map_or(committed, &changes));
+                    self.is_over = true;
                     return done;
                 }
                 _ = ticks.tick() => {
@@ -140,6 +143,16 @@ impl<'a, 'run> Report<'a, 'run> {
                 table.changes.add(changes);
             });
         });
+    }
+}
+
+impl Drop for Report<'_, '_> {
+    /// Of work that was broken off what it had committed is told.
+    fn drop(&mut self) {
+        if !self.is_over {
+            let committed = self.watched.borrow().changes;
+            self.tell(&committed);
+        }
     }
 }
 

@@ -230,7 +230,7 @@ impl Work {
             transfer.changes = self.copied;
             transfer.changes.add(&self.changes);
             if fault.is_some() {
-                // What was committed of a pass that broke off only the run tells.
+                // What was committed of a pass that broke off was told of the run.
                 transfer.changes = table.changes.less(&self.earlier);
             }
             transfer.bytes_on_wire = table.bytes_on_wire;
