@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::model::fault::FaultCode;
 use crate::model::id::{ConnectionId, TransferId};
-use crate::model::run::{Changes, RunError, RunStatus, Transfer};
+use crate::model::run::{Changes, RunError, RunStatus, RunTable, Transfer};
 use crate::model::table::TableName;
 use crate::store::pool::{execute, fetch_all, on_pool};
 use crate::store::record::{Record, bigint, micros, optional_json, optional_micros, to_json};
@@ -150,11 +150,22 @@ impl Store {
         Ok(deleted)
     }
 
-    /// At start: transfers found running were interrupted and are marked failed.
+    /// At start: transfers found running were interrupted and are marked failed. What they wrote is what their runs had
+    /// noted, without what their runs' other transfers tell.
     ///
     /// # Errors
-    /// When the database fails.
+    /// When the database fails or what it holds cannot be read.
     pub async fn fail_open_transfers(&self, now: Timestamp) -> Result<(), StoreError> {
+        for (id, changes) in self.noted_of_open().await? {
+            execute!(
+                self,
+                "update transfer
+                set changes = $2
+                where id = $1",
+                id,
+                to_json(&changes)?
+            );
+        }
         let interrupted = RunError::new(
             FaultCode::Interrupted,
             "the daemon stopped before this transfer ended",
@@ -171,6 +182,45 @@ impl Store {
             to_json(&interrupted)?
         );
         Ok(())
+    }
+
+    /// What the runs of transfers that have not ended noted of them, by the transfers' ids.
+    async fn noted_of_open(&self) -> Result<Vec<(String, Changes)>, StoreError> {
+        let open = fetch_all!(
+            self,
+            "select transfer.id, transfer.table_name, transfer.run_id, run.tables
+            from transfer
+            join run on run.id = transfer.run_id
+            where transfer.completed_at is null
+              and transfer.direction = 'receive'"
+        );
+        let mut noted = Vec::with_capacity(open.len());
+        for row in open {
+            let record = Record::new("transfer", "id", row);
+            let (name, run) = (record.text("table_name")?, record.text("run_id")?);
+            let tables: Vec<RunTable> = record.json("tables")?;
+            let ended = fetch_all!(
+                self,
+                "select id, changes
+                from transfer
+                where run_id = $1
+                  and table_name = $2
+                  and completed_at is not null",
+                run,
+                name.clone()
+            );
+            let mut told = Changes::default();
+            for row in ended {
+                told.add(&Record::new("transfer", "id", row).json("changes")?);
+            }
+            // What only was to be done, and waited for a person, was not written.
+            let is_begun = |table: &&RunTable| table.status != RunStatus::NeedsApproval;
+            let mut tables = tables.iter().filter(is_begun);
+            if let Some(table) = tables.find(|table| table.table.to_string() == name) {
+                noted.push((record.text("id")?, table.changes.less(&told)));
+            }
+        }
+        Ok(noted)
     }
 }
 

@@ -173,6 +173,11 @@ impl Trial {
         let (sent, _) = between(&ground.pair.taker, &struck, LATER);
         let again = sent - left.sent();
         assert_eq!(again, 0, "{note}");
+        if self.alone {
+            // A run is what its attempts were, so that what it deleted counts once.
+            let (_, written) = between(&ground.pair.taker, &ordered, LATER);
+            assert_eq!(told(&run), written, "{note}: {run:#}");
+        }
         Shown {
             victim,
             todo,

@@ -3,7 +3,9 @@
 use evenkeel::base::secret::token_hash;
 use evenkeel::model::id::TransferId;
 use evenkeel::model::role::Role;
-use evenkeel::model::run::{Changes, QuarantinedRow, RunStatus, Transfer, TransferDirection};
+use evenkeel::model::run::{
+    Changes, QuarantinedRow, RunStatus, RunTable, Transfer, TransferDirection,
+};
 use evenkeel::store::{AuditEntry, ListPage, NewAdminToken};
 
 use super::{State, at, error, new_run, on_both_stores, stored_connection, table};
@@ -14,6 +16,7 @@ on_both_stores!(
     a_token_works_until_it_expires_or_is_revoked,
     a_transfer_ends_once_and_counts_once,
     an_interrupted_transfer_is_marked_failed,
+    what_an_interrupted_transfer_deleted_is_what_its_run_noted,
     what_a_run_quarantines_of_a_table_is_replaced,
     the_newest_decision_comes_first,
     many_that_write_at_once_all_get_through,
@@ -206,6 +209,39 @@ async fn an_interrupted_transfer_is_marked_failed(state: State) {
             .unwrap(),
         [ended]
     );
+}
+
+async fn what_an_interrupted_transfer_deleted_is_what_its_run_noted(state: State) {
+    let store = state.open().await;
+    let mut first = begun(&store, "berlin").await;
+    let id = first.run_id.unwrap();
+    let deleting = |deleted| Changes {
+        deleted,
+        ..Changes::default()
+    };
+    (first.status, first.completed_at) = (RunStatus::Failed, Some(at(2)));
+    first.changes = deleting(4);
+    store.finish_transfer(&first).await.unwrap();
+    let second = Transfer {
+        id: TransferId::generate(),
+        status: RunStatus::Running,
+        completed_at: None,
+        changes: Changes::default(),
+        ..first.clone()
+    };
+    store.insert_transfer(&second).await.unwrap();
+    assert!(store.start_run(id, at(2)).await.unwrap());
+    let mut run = store.run(id).await.unwrap().unwrap();
+    run.tables = vec![RunTable::waiting(first.table.clone())];
+    run.tables[0].changes = deleting(11);
+    store.save_progress(&run).await.unwrap();
+
+    store.fail_open_transfers(at(3)).await.unwrap();
+    let deleted = store.deleted_since(first.connection_id, &first.table, at(0));
+    assert_eq!(deleted.await.unwrap(), 11);
+    let found = store.transfers(None, ALL).await.unwrap();
+    let deleted: Vec<u64> = found.iter().map(|found| found.changes.deleted).collect();
+    assert_eq!(deleted, [7, 4]);
 }
 
 async fn what_a_run_quarantines_of_a_table_is_replaced(state: State) {

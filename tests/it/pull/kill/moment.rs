@@ -29,7 +29,7 @@ impl Moment {
         let now = ground.pair.destination.count("ledger");
         // What has come is written also when nobody sends any more.
         let of_sending = match victim {
-            Victim::Giver | Victim::Link | Victim::SourceDatabase => 6,
+            Victim::Giver | Victim::Link | Victim::SourceDatabase => 8,
             Victim::Taker | Victim::DestinationDatabase => 2,
         };
         match random.below(10) {
