@@ -39,6 +39,15 @@ pub(in crate::engine) enum Effect {
     Park,
 }
 
+/// What rows are looked at for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) enum Look {
+    /// To decide about them: nobody else changes them from then on, until the transaction ends.
+    Decide,
+    /// To see what has become of rows that were decided about, and written, in this transaction.
+    ReadBack,
+}
+
 /// One table of one engine.
 pub(in crate::engine) trait Target {
     /// An application that wants a row of an open transaction waits no longer than this and one piece.
@@ -73,10 +82,10 @@ pub(in crate::engine) trait Target {
         statements: &'static str,
     ) -> impl Future<Output = Result<(), EngineError>> + Send;
 
-    /// The rows that have the keys of `rows` by the database's own `=`, one answer for each; nobody else changes them until
-    /// the transaction ends.
+    /// The rows that have the keys of `rows` by the database's own `=`, one answer for each.
     fn look(
         &mut self,
+        why: Look,
         rows: &[Bytes],
     ) -> impl Future<Output = Result<Vec<Option<Local>>, Fault>> + Send;
 

@@ -276,6 +276,15 @@ impl Statements {
         statement
     }
 
+    /// Inserts what the stage holds and the destination does not.
+    pub(super) fn insert_absent(&self) -> Sql {
+        let mut statement = self.insert();
+        statement.push(" where ");
+        self.absent(&mut statement);
+        statement
+    }
+
+    /// Inserts what the stage holds.
     pub(super) fn insert(&self) -> Sql {
         let names = || self.columns.iter().map(|column| column.name.as_str());
         let mut statement = sql();
@@ -286,8 +295,7 @@ impl Statements {
             .idents(names());
         statement.push(") overriding system value select ");
         statement.list(names(), ", ", |sql, name| self.incoming(sql, name));
-        statement.push(" from ").push(STAGE).push(" s where ");
-        self.absent(&mut statement);
+        statement.push(" from ").push(STAGE).push(" s");
         statement
     }
 

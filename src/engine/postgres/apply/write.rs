@@ -277,7 +277,7 @@ impl Writer {
         changes.conflicts = differing.saturating_sub(changes.updated);
         changes.skipped = changes.conflicts;
         if self.destination.statements.inserts() {
-            let insert = self.destination.statements.insert();
+            let insert = self.destination.statements.insert_absent();
             changes.added = self.touch(&insert).await?;
             self.refuse_left_out().await?;
         } else {
