@@ -277,7 +277,7 @@ impl Target for PostgresTarget {
             Effect::Delete => {
                 let delete = statements.delete();
                 self.stage_keys(rows).await?;
-                return match self.session.execute(&delete).await {
+                return match self.session.write(&delete).await {
                     Ok(_) => Ok(()),
                     Err(err) if is_still_referenced(&err) => {
                         Err(still_referenced(writing(err, &self.job.table.name)))
@@ -287,7 +287,10 @@ impl Target for PostgresTarget {
             }
         };
         self.stage(rows).await?;
-        self.touch(&statement).await
+        let written = self.session.write(&statement).await;
+        written
+            .map(drop)
+            .map_err(|err| writing(err, &self.job.table.name))
     }
 
     async fn pointing(&mut self, rows: &[Bytes]) -> Result<Vec<(usize, Pointer)>, Fault> {

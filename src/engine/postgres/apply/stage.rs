@@ -2,12 +2,13 @@
 //!
 //! `t` is the destination, `s` the stage: a temporary table with the destination's own column types, text for types
 //! without a neutral form. Invariant: each statement does one thing to rows it chooses itself by key; none lets the
-//! database choose between inserting and updating.
+//! database choose between inserting and updating. Those that write mean the same under any search path.
 
 mod keys;
 
 use crate::engine::driver::ApplyJob;
 use crate::engine::postgres::connect::sql;
+use crate::engine::postgres::types::anywhere;
 use crate::engine::sql::Sql;
 use crate::model::run::{ConflictStrategy, SyncMode};
 use crate::model::table::{Column, NeutralType, TableName};
@@ -340,7 +341,7 @@ impl Statements {
     }
 
     fn image_differs(&self, statement: &mut Sql, right: fn(&Self, &mut Sql, &str)) {
-        statement.push("record_image_ne(row(");
+        statement.push("pg_catalog.record_image_ne(row(");
         statement.list(&self.compared, ", ", |sql, column| {
             sql.push("t.").ident(&column.name);
         });
@@ -356,7 +357,7 @@ impl Statements {
         statement.push("s.").ident(name);
         let other = |column: &&Column| column.name == name && column.kind == NeutralType::Other;
         if let Some(column) = self.columns.iter().find(other) {
-            statement.push("::").native_type(&column.native);
+            statement.push("::").native_type(&anywhere(&column.native));
         }
     }
 
