@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 
-use crate::engine::enact::target::{Effect, Local, Look, Pointer, Target};
+use crate::engine::enact::target::{ALTERED, Effect, Local, Look, Pointer, Target};
 use crate::engine::enact::verdict::{Meant, Verdict};
 use crate::engine::enact::work::{Outcome, Work};
 use crate::engine::error::EngineError;
@@ -336,7 +336,7 @@ impl<T: Target> Work<'_, T> {
         };
         Refusal {
             column,
-            reason: format!("altered_by_destination: {what}{why}"),
+            reason: format!("{ALTERED}{what}{why}"),
             may_fit_later: false,
         }
     }

@@ -11,6 +11,9 @@ use crate::engine::driver::ApplyJob;
 use crate::engine::error::EngineError;
 use crate::engine::fault::Fault;
 
+/// What reasons begin with that are about rows of which the database made something else.
+pub(in crate::engine) const ALTERED: &str = "altered_by_destination: ";
+
 /// A row as it is here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::engine) struct Local {

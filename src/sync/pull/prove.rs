@@ -14,6 +14,7 @@ use crate::engine::plan::Ending;
 use crate::model::run::{Apply, Run, RunError, RunStatus};
 use crate::sync::SyncError;
 use crate::sync::plan::PlanHash;
+use crate::sync::pull::altered::{altered, pass_over, pass_over_all, remember};
 use crate::sync::pull::approval::{approved, guarded, packed};
 use crate::sync::pull::carry::{Carry, Which};
 use crate::sync::pull::describe::{Columns, described};
@@ -102,6 +103,7 @@ impl Proving<'_> {
             self.end_unchanged(run, RunStatus::Completed).await?;
             return Ok(Done::Over);
         }
+        pass_over_all(self.attempt, self.works).await?;
         if run.approved_plan.is_some() {
             self.keep_to_the_plan(run).await?;
         } else if let Some(reason) = self.reason_to_ask(run).await? {
@@ -200,6 +202,7 @@ impl Proving<'_> {
                 pull: &work.pull,
                 meeting: &work.meeting,
                 received: &work.received,
+                refused: 0,
             };
             let rows = described(&carry, &mut compared.found, (columns, most)).await?;
             let (name, now) = (&work.pull.target.name, Timestamp::now());
@@ -281,12 +284,14 @@ impl Proving<'_> {
             pull: &work.pull,
             meeting: &work.meeting,
             received: &work.received,
+            refused: work.rejected.len(),
         };
         let waiting = std::mem::take(&mut work.waiting);
         let carrying = carry.run(&order, found, (which, ending), waiting, progress);
         let carried = report
             .during(ctx, run, carrying, |carried| carried.enacted.changes)
             .await?;
+        work.altered.extend(altered(&carried.enacted));
         let Enacted {
             changes,
             left,
@@ -329,7 +334,8 @@ impl Proving<'_> {
             session,
             run,
         };
-        look.compare(work, root, here).await
+        look.compare(work, root, here).await?;
+        pass_over(attempt, work).await
     }
 
     /// What was done to a table, and whether it is proved.
@@ -340,6 +346,7 @@ impl Proving<'_> {
         let (name, store) = (&work.pull.target.name, &self.attempt.ctx.store);
         let (rejected, now) = (std::mem::take(&mut work.rejected), Timestamp::now());
         store.set_quarantine(run.id, name, &rejected, now).await?;
+        remember(self.attempt, work, now).await?;
         let failed = u64::try_from(rejected.len()).unwrap_or(u64::MAX);
         let proof = match &work.stage {
             Stage::Empty => return Ok(()),
