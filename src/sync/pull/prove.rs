@@ -234,13 +234,20 @@ impl Proving<'_> {
         if count == 1 {
             return self.carry(run, 0, (Which::All, Ending::Refuse)).await;
         }
-        for at in 0..count {
-            self.carry(run, at, (Which::Writes, Ending::GiveBack))
-                .await?;
+        // Where keys fold, a row may have to take the place of one that is deleted: such a table's changes are done
+        // together, and deletes that rows of other tables are in the way of wait.
+        let folds: Vec<bool> = self.works.iter().map(|work| work.meeting.folds).collect();
+        for (at, folds) in folds.iter().enumerate() {
+            let which = if *folds { Which::All } else { Which::Writes };
+            self.carry(run, at, (which, Ending::GiveBack)).await?;
         }
-        for at in (0..count).rev() {
-            self.carry(run, at, (Which::Deletes, Ending::GiveBack))
-                .await?;
+        for (at, folds) in folds.iter().enumerate().rev() {
+            let which = if *folds {
+                Which::Waiting
+            } else {
+                Which::Deletes
+            };
+            self.carry(run, at, (which, Ending::GiveBack)).await?;
         }
         for at in 0..count {
             self.carry(run, at, (Which::Waiting, Ending::Refuse))
