@@ -3,6 +3,7 @@
 
 mod altered;
 mod committed;
+mod keys;
 mod overwritten;
 mod vanished;
 
