@@ -36,9 +36,9 @@ pub struct ListingBounds {
 }
 
 /// Levels of the tree whose sums are in memory; those below are summed up from the spool when they are asked for.
-const SUMMED: u8 = 3;
-/// Nodes on the last of them.
-const SUMS: usize = BRANCHES.pow(3);
+const SUMMED: u8 = 4;
+/// Nodes on the last of them: 2 MiB.
+const SUMS: usize = BRANCHES.pow(4);
 
 /// What is known of a table's rows in one snapshot.
 #[derive(Debug)]
@@ -211,11 +211,12 @@ impl Tally {
             by_partition.extend((first..=last).map(|partition| (partition, node, at)));
         }
         by_partition.sort_unstable();
+        let mut entries = Vec::new();
         for asked in by_partition.chunk_by(|one, other| one.0 == other.0) {
             let Some((partition, _, _)) = asked.first() else {
                 continue;
             };
-            let entries = self.spool.read(*partition)?;
+            self.spool.read(*partition, &mut entries)?;
             for listed in read_listing(&entries) {
                 let listed = listed?;
                 let place = self.hasher.key().place(listed.key);

@@ -90,19 +90,22 @@ pub(super) fn packed(found: &mut Found) -> Result<Vec<u8>, EngineError> {
     Ok(packed)
 }
 
-/// Of what was found now what was approved then; and how many rows of the plan are something else by now.
+/// Of what was found now what was approved then; and how many rows of the plan are something else by now. What an attempt
+/// that broke off has done already no longer differs, and is not among them.
 pub(super) fn approved(mut found: Found, plan: &[u8]) -> Result<(Found, u64), EngineError> {
     let (marks, _) = plan.as_chunks::<16>();
     let marks: HashSet<&[u8; 16]> = marks.iter().collect();
     let mut kept = found.without_entries();
-    let mut matched = 0_u64;
+    let (mut matched, mut others) = (0_u64, 0_u64);
     for at in 0..found.len() {
         let Some(entry) = found.get(at)? else { break };
         if marks.contains(&entry.mark()) {
             kept.add(&entry)?;
             matched += 1;
+        } else {
+            others += 1;
         }
     }
     let all = u64::try_from(marks.len()).unwrap_or(u64::MAX);
-    Ok((kept, all.saturating_sub(matched)))
+    Ok((kept, all.saturating_sub(matched).min(others)))
 }

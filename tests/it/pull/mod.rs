@@ -13,3 +13,4 @@ mod plans;
 mod receipts;
 mod rights;
 mod runs;
+mod side_by_side;
