@@ -25,18 +25,13 @@ mod figures;
 #[path = "../tests/it/support/mod.rs"]
 mod support;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
+use figures::sqlite::{empty, file_of, fill, open, remove};
 use figures::{Side, numbers, pull};
-use rusqlite::Connection;
 use support::database::{Database, Kind};
 use support::pair::Pair;
-
-/// As `--create` makes it from the same table of a PostgreSQL site.
-const ORDERS: &str = "create table orders (
-    id integer primary key, customer_id integer, ref uuid text, status text, total decimal(12,2), note text,
-    tags json text, paid boolean, created_at timestamptz text, updated_at timestamptz text)";
 
 fn main() {
     let numbers = numbers();
@@ -75,55 +70,6 @@ fn compare(pair: &Pair, (from, to): (&Path, &Path), mode: &str, rows: u64, repet
         side.print(&attached);
     }
     println!("to reach: at most 3 times\n");
-}
-
-/// The file that a URL names.
-fn file_of(url: &str) -> PathBuf {
-    url.strip_prefix("sqlite://").expect("a SQLite file").into()
-}
-
-fn open(path: &Path) -> Connection {
-    Connection::open(path).expect("a SQLite file")
-}
-
-fn remove(path: &Path) {
-    for suffix in ["", "-wal", "-shm", "-journal"] {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        drop(std::fs::remove_file(name));
-    }
-}
-
-/// Makes the file anew, with the empty table.
-fn empty(path: &Path, mode: &str) {
-    remove(path);
-    let file = open(path);
-    file.pragma_update(None, "journal_mode", mode)
-        .expect("the journal mode");
-    file.execute_batch(ORDERS).expect("the table");
-}
-
-/// Makes the file anew with so many rows, always the same, of the values that the other figures have.
-fn fill(path: &Path, mode: &str, rows: u64) {
-    empty(path, mode);
-    let moment = |first: u32, step: u32| {
-        format!("strftime('%Y-%m-%d %H:%M:%S', {first} + i * {step}, 'unixepoch') || '.000000Z'")
-    };
-    let statement = format!(
-        "insert into orders
-         with recursive n(i) as (select 1 union all select i + 1 from n where i < {rows})
-         select i, i * 7919 % 50000,
-             printf('%08x-%04x-%04x-%04x-%012x', i * 2654435761 % 4294967296, i % 65536, i * 7 % 65536,
-                 i * 13 % 65536, i * 11400714819 % 281474976710656),
-             case i % 4 when 0 then 'new' when 1 then 'paid' when 2 then 'shipped' else 'cancelled' end,
-             (i * 37 % 1000000) / 100.0,
-             case when i % 3 > 0 then 'leave it with the neighbour, no. ' || i % 100 end,
-             json_object('gift', json(iif(i % 2 = 0, 'true', 'false')), 'lane', i % 12), i % 4 > 0, {}, {}
-         from n",
-        moment(1_356_998_400, 13),
-        moment(1_357_084_800, 17)
-    );
-    open(path).execute_batch(&statement).expect("the rows");
 }
 
 fn attach(from: &Path, to: &Path) {

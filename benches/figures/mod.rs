@@ -1,6 +1,7 @@
 //! What the figures share: the table `orders`, servers as an operator would run them, and how results are printed.
 
 pub mod mariadb;
+pub mod sqlite;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};

@@ -14,6 +14,7 @@ use crate::model::run::{Changes, ConflictStrategy, QuarantinedRow, SyncMode};
 use crate::model::table::{Column, Engine, NeutralType, Table, TableName};
 use crate::wire::row::RowBatch;
 use crate::wire::scope::Scope;
+use crate::wire::tally::RowHash;
 
 /// A reader passes its rows on once it has so many bytes of them: a quarter of a frame, so that little waits in memory.
 pub const BATCH_BYTES: usize = 256 << 10;
@@ -264,8 +265,21 @@ pub struct Enacted {
     pub left: LeftInPlace,
     /// Changes that were refused, by the database or for what it made of them.
     pub rejected: Vec<QuarantinedRow>,
+    /// Those of them that read back as something else than was written.
+    pub altered: Vec<Altered>,
     /// With [`Ending::GiveBack`]: what did not fit yet.
     pub waiting: Waiting,
+}
+
+/// A change of whose row the database makes something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Altered {
+    /// Where its row stands among those that were rejected.
+    pub place: usize,
+    /// What the row is here; `None` where it is not.
+    pub here: Option<RowHash>,
+    /// What it is in the source; `None` where it is not.
+    pub there: Option<RowHash>,
 }
 
 /// A table to make here after one of a peer: names, neutral types, keys; nothing else is taken from a stranger.

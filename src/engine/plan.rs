@@ -61,6 +61,22 @@ impl Change {
         }
     }
 
+    /// The row as it is there.
+    pub(super) fn row(&self) -> Option<&Bytes> {
+        match self {
+            Self::Insert { row } | Self::Update { row, .. } => Some(row),
+            Self::Delete { .. } => None,
+        }
+    }
+
+    /// What the row is here.
+    pub(super) fn here(&self) -> Option<RowHash> {
+        match self {
+            Self::Insert { .. } => None,
+            Self::Update { here, .. } | Self::Delete { here, .. } => Some(*here),
+        }
+    }
+
     /// In one piece, to be held.
     fn pack(&self) -> Vec<u8> {
         let (kind, here) = match self {

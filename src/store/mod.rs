@@ -4,6 +4,7 @@
 //! nothing. Invariant: nobody migrates without holding the lock, and one daemon holds it for life.
 
 mod alert;
+mod altered;
 mod approval;
 mod audit;
 mod connection;
@@ -31,6 +32,7 @@ use crate::store::lock::Lock;
 use crate::store::open::Address;
 use crate::store::pool::{Pool, on_pool};
 
+pub use altered::AlteredRow;
 pub use audit::AuditEntry;
 pub use connection::{
     AcceptedKeys, ConnectionEdit, ExpiredClaim, Kept, NextKey, RegistrationAnswer, SecondKey,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 
-use crate::engine::enact::target::{Effect, Local, Pointer, Target};
+use crate::engine::enact::target::{ALTERED, Effect, Local, Look, Pointer, Target};
 use crate::engine::enact::verdict::{Meant, Verdict};
 use crate::engine::enact::work::{Outcome, Work};
 use crate::engine::error::EngineError;
@@ -140,7 +140,7 @@ impl<T: Target> Work<'_, T> {
             .map(|change| self.rules.row_of(change))
             .collect();
         let rows = rows.map_err(|err| self.malformed(&err))?;
-        let locals = self.target.look(&rows).await?;
+        let locals = self.target.look(Look::Decide, &rows).await?;
         let mut sorted = Sorted::default();
         for (at, ((change, row), local)) in changes.iter().zip(rows).zip(&locals).enumerate() {
             let verdict = self.rules.judge(change, local.as_ref(), &self.doomed);
@@ -290,7 +290,7 @@ impl<T: Target> Work<'_, T> {
         if rows.is_empty() {
             return Ok(Faults::new());
         }
-        let mut found = self.target.look(&rows).await?;
+        let mut found = self.target.look(Look::ReadBack, &rows).await?;
         let after = found.split_off(written.len().min(found.len()));
         let mut faults = Faults::new();
         for ((at, meant), found) in written.into_iter().zip(&found) {
@@ -336,7 +336,7 @@ impl<T: Target> Work<'_, T> {
         };
         Refusal {
             column,
-            reason: format!("altered_by_destination: {what}{why}"),
+            reason: format!("{ALTERED}{what}{why}"),
             may_fit_later: false,
         }
     }

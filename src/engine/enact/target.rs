@@ -11,6 +11,9 @@ use crate::engine::driver::ApplyJob;
 use crate::engine::error::EngineError;
 use crate::engine::fault::Fault;
 
+/// What reasons begin with that are about rows of which the database made something else.
+pub(in crate::engine) const ALTERED: &str = "altered_by_destination: ";
+
 /// A row as it is here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::engine) struct Local {
@@ -37,6 +40,15 @@ pub(in crate::engine) enum Effect {
     Delete,
     /// Empties what other rows may be waiting for.
     Park,
+}
+
+/// What rows are looked at for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) enum Look {
+    /// To decide about them: nobody else changes them from then on, until the transaction ends.
+    Decide,
+    /// To see what has become of rows that were decided about, and written, in this transaction.
+    ReadBack,
 }
 
 /// One table of one engine.
@@ -73,10 +85,10 @@ pub(in crate::engine) trait Target {
         statements: &'static str,
     ) -> impl Future<Output = Result<(), EngineError>> + Send;
 
-    /// The rows that have the keys of `rows` by the database's own `=`, one answer for each; nobody else changes them until
-    /// the transaction ends.
+    /// The rows that have the keys of `rows` by the database's own `=`, one answer for each.
     fn look(
         &mut self,
+        why: Look,
         rows: &[Bytes],
     ) -> impl Future<Output = Result<Vec<Option<Local>>, Fault>> + Send;
 

@@ -6,8 +6,8 @@
 use tokio::sync::watch;
 
 use crate::engine::chunk::{Chunk, Room};
-use crate::engine::driver::{ApplyProgress, EnactJob, Enacted};
-use crate::engine::enact::target::Target;
+use crate::engine::driver::{Altered, ApplyProgress, EnactJob, Enacted};
+use crate::engine::enact::target::{ALTERED, Target};
 use crate::engine::enact::verdict::{Doomed, Rules};
 use crate::engine::error::EngineError;
 use crate::engine::fault::Refusal;
@@ -352,6 +352,13 @@ impl<'t, T: Target> Work<'t, T> {
             .rules
             .row_of(change)
             .map_err(|err| self.malformed(&err))?;
+        if refusal.reason.starts_with(ALTERED) {
+            self.enacted.altered.push(Altered {
+                place: self.enacted.rejected.len(),
+                here: change.here(),
+                there: change.row().and_then(|row| self.rules.hash(row).ok()),
+            });
+        }
         let job = self.target.job();
         job.reject(&mut self.enacted.rejected, &row, refusal)
     }

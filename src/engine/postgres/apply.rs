@@ -6,6 +6,7 @@
 mod copying;
 mod destination;
 pub(super) mod enact;
+mod path;
 mod stage;
 mod straight;
 mod write;

@@ -72,19 +72,44 @@ fn kind(code: &str) -> Kind {
 
 fn refusal(err: &sqlx::Error) -> Option<Refusal> {
     let database = database(err)?;
-    (kind(database.code()) == Kind::Data).then(|| Refusal {
+    let context = database.r#where().unwrap_or_default();
+    let mut reason = words(database);
+    // `raise` takes any code.
+    let is_raised = database.routine() == Some("exec_stmt_raise");
+    match kind(database.code()) {
+        Kind::Data => {}
+        // Not this program's statement, but one of a function that the row fires.
+        Kind::Changed | Kind::Other if is_raised || is_within_function(context) => {
+            reason.push_str(&place(context));
+        }
+        _ if is_raised => {}
+        _ => return None,
+    }
+    Some(Refusal {
         column: database
             .column()
             .map(str::to_owned)
-            .or_else(|| copy_column(database.r#where()?)),
-        reason: words(database),
+            .or_else(|| copy_column(context)),
+        reason,
         may_fit_later: may_fit_later(database.code()),
     })
 }
 
-/// All but values that fit no column, and what a constraint says of a row alone.
+/// Statements of this program stand in no context but that of a COPY.
+fn is_within_function(context: &str) -> bool {
+    context.lines().any(|line| !line.starts_with("COPY "))
+}
+
+/// The function that failed, as far as that is told without a statement of it, which may hold values.
+fn place(context: &str) -> String {
+    let mut lines = context.lines();
+    let line = lines.find(|line| line.starts_with("PL/pgSQL "));
+    line.map(|line| format!(" ({line})")).unwrap_or_default()
+}
+
+/// All but values that fit no column, what a constraint says of a row alone, and functions that cannot run.
 fn may_fit_later(code: &str) -> bool {
-    !(code.starts_with("22") || matches!(code, "23502" | "23514"))
+    !(code.starts_with("22") || code.starts_with("42") || matches!(code, "23502" | "23514"))
 }
 
 fn database(err: &sqlx::Error) -> Option<&PgDatabaseError> {
@@ -133,7 +158,7 @@ fn copy_column(context: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, copy_column, describe, kind};
+    use super::{Kind, copy_column, describe, is_within_function, kind, place};
 
     #[test]
     fn a_reason_names_the_constraint_but_no_value() {
@@ -190,6 +215,24 @@ mod tests {
             Some("a")
         );
         assert_eq!(copy_column("PL/pgSQL function f() line 3"), None);
+    }
+
+    #[test]
+    fn a_function_is_told_from_a_statement_of_ours_and_named_without_its_statements() {
+        let trigger = "SQL statement \"insert into gone values ('secret')\"\nPL/pgSQL function note_it() line 2 at SQL statement";
+        for (context, within, named) in [
+            ("", false, ""),
+            ("COPY t, line 3, column a: \"x\"", false, ""),
+            (
+                trigger,
+                true,
+                " (PL/pgSQL function note_it() line 2 at SQL statement)",
+            ),
+            ("SQL function \"f\" statement 1\nCOPY t, line 3", true, ""),
+        ] {
+            assert_eq!(is_within_function(context), within, "{context}");
+            assert_eq!(place(context), named, "{context}");
+        }
     }
 
     #[test]

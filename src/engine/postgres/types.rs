@@ -2,6 +2,8 @@
 //!
 //! Identifiers and modifiers are those of `pg_type` and `pg_attribute.atttypmod`; built-in types have fixed ones.
 
+use std::borrow::Cow;
+
 use crate::model::table::{Column, NeutralType};
 
 /// A type as the catalogue has it, domains already followed to their base.
@@ -147,9 +149,37 @@ pub(super) fn created_as(column: &Column) -> Option<String> {
     })
 }
 
+/// Types whose names are the grammar's own words: they are never looked up.
+const SPELLED: [&str; 12] = [
+    "bigint",
+    "bit",
+    "boolean",
+    "character",
+    "double",
+    "integer",
+    "interval",
+    "numeric",
+    "real",
+    "smallint",
+    "time",
+    "timestamp",
+];
+
+/// A type that the catalogue printed where no search path was in force, in words that mean it under any.
+pub(super) fn anywhere(native: &str) -> Cow<'_, str> {
+    let is_letter = |character: char| character.is_ascii_lowercase();
+    let word = native.split(|character| !is_letter(character)).next();
+    // Only what is built in has no schema there.
+    if native.contains('.') || word.is_some_and(|word| SPELLED.contains(&word)) {
+        Cow::Borrowed(native)
+    } else {
+        Cow::Owned(format!("pg_catalog.{native}"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{BPCHAR, NUMERIC, NativeType, VARCHAR, Width, created_as};
+    use super::{BPCHAR, NUMERIC, NativeType, VARCHAR, Width, anywhere, created_as};
     use crate::model::table::Column;
     use crate::model::table::NeutralType;
 
@@ -237,5 +267,23 @@ mod tests {
         assert_eq!(created_as(&column).as_deref(), Some("varchar(40)"));
         column.kind = NeutralType::Other;
         assert_eq!(created_as(&column), None);
+    }
+
+    #[test]
+    fn types_that_are_looked_up_say_where() {
+        for (native, expected) in [
+            ("inet", "pg_catalog.inet"),
+            ("int4range", "pg_catalog.int4range"),
+            ("text[]", "pg_catalog.text[]"),
+            ("\"char\"", "pg_catalog.\"char\""),
+            ("integer[]", "integer[]"),
+            ("bit varying(5)", "bit varying(5)"),
+            ("time(3) with time zone", "time(3) with time zone"),
+            ("double precision", "double precision"),
+            ("public.mood", "public.mood"),
+            ("\"My types\".\"T\"[]", "\"My types\".\"T\"[]"),
+        ] {
+            assert_eq!(anywhere(native), expected);
+        }
     }
 }

@@ -66,6 +66,8 @@ pub(super) struct Carry<'a> {
     pub(super) pull: &'a TablePull,
     pub(super) meeting: &'a Meeting,
     pub(super) received: &'a Received,
+    /// Rows of the table that were refused before.
+    pub(super) refused: usize,
 }
 
 /// What was carried out.
@@ -86,8 +88,11 @@ impl Carry<'_> {
         progress: watch::Sender<ApplyProgress>,
     ) -> Result<Carried, SyncError> {
         let (sink, plan) = mpsc::channel(PIECES_AHEAD);
+        let mut target = job(self.ctx, order, self.pull);
+        let most = &mut target.budget.quarantine_rows;
+        *most = most.saturating_sub(self.refused);
         let job = EnactJob {
-            target: job(self.ctx, order, self.pull),
+            target,
             version_column: order.version_column(&self.pull.target.name),
             fingerprint: self.meeting.fingerprint(self.session.key()),
             waiting,

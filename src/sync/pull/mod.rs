@@ -2,6 +2,7 @@
 //!
 //! Whatever starts work inserts a run and wakes the runner; [`execute`] is what the runner then does.
 
+mod altered;
 mod approval;
 mod carry;
 mod decode;

@@ -13,6 +13,7 @@ use crate::engine::driver::{ApplyProgress, Enacted};
 use crate::engine::plan::Ending;
 use crate::model::table::{Engine, Table, generations};
 use crate::sync::SyncError;
+use crate::sync::pull::altered::{altered, pass_over};
 use crate::sync::pull::carry::{Carry, Which};
 use crate::sync::pull::feed::Incoming;
 use crate::sync::pull::look::Look;
@@ -101,12 +102,14 @@ impl Passes<'_, '_> {
             pull: &work.pull,
             meeting: &work.meeting,
             received: &work.received,
+            refused: work.rejected.len(),
         };
         let waiting = std::mem::take(&mut work.waiting);
         let carrying = carry.run(order, found, (which, ending), waiting, progress);
         let carried = report
             .during(ctx, carrying, |carried| carried.enacted.changes)
             .await?;
+        work.altered.extend(altered(&carried.enacted));
         let Enacted {
             changes,
             left,
@@ -146,6 +149,7 @@ impl Passes<'_, '_> {
             session,
             order: self.ledger.order(),
         };
-        look.compare(work, root, here).await
+        look.compare(work, root, here).await?;
+        pass_over(attempt, work).await
     }
 }

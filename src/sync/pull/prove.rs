@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use crate::model::run::{Apply, Run, RunError, RunStatus};
 use crate::sync::SyncError;
 use crate::sync::plan::PlanHash;
+use crate::sync::pull::altered::{pass_over_all, remember};
 use crate::sync::pull::approval::{approved, guarded, packed};
 use crate::sync::pull::carry::Carry;
 use crate::sync::pull::describe::{Columns, described};
@@ -98,6 +99,7 @@ impl Proving<'_> {
             self.end_unchanged(run, RunStatus::Completed).await?;
             return Ok(Done::Over);
         }
+        pass_over_all(self.attempt, self.works).await?;
         if run.approved_plan.is_some() {
             self.keep_to_the_plan(run).await?;
         } else if let Some(reason) = self.reason_to_ask(run).await? {
@@ -201,6 +203,7 @@ impl Proving<'_> {
                 pull: &work.pull,
                 meeting: &work.meeting,
                 received: &work.received,
+                refused: 0,
             };
             let rows = described(&carry, &mut compared.found, (columns, most)).await?;
             let (name, now) = (&work.pull.target.name, Timestamp::now());
@@ -237,6 +240,7 @@ impl Proving<'_> {
         let (name, store) = (&work.pull.target.name, &self.attempt.ctx.store);
         let (rejected, now) = (std::mem::take(&mut work.rejected), Timestamp::now());
         store.set_quarantine(run.id, name, &rejected, now).await?;
+        remember(self.attempt, work, now).await?;
         let failed = u64::try_from(rejected.len()).unwrap_or(u64::MAX);
         let proof = match &work.stage {
             Stage::Empty => return Ok(()),

@@ -12,7 +12,7 @@ use crate::engine::plan::{LeftInPlace, Waiting};
 use crate::engine::tally::Tally;
 use crate::model::fault::FaultCode;
 use crate::model::run::{Changes, QuarantinedRow, Run, RunStatus, RunTable, SyncMode, Transfer};
-use crate::store::KeptProof;
+use crate::store::{AlteredRow, KeptProof};
 use crate::sync::contract::refuse;
 use crate::sync::pull::differ::Compared;
 use crate::sync::pull::feed::Received;
@@ -55,6 +55,8 @@ pub(super) struct Work {
     pub(super) changes: Changes,
     pub(super) left: LeftInPlace,
     pub(super) rejected: Vec<QuarantinedRow>,
+    /// Those of them of which this database makes something else.
+    pub(super) altered: Vec<AlteredRow>,
     pub(super) waiting: Waiting,
     /// Once it is over.
     pub(super) proof: Option<Proof>,
@@ -112,6 +114,7 @@ impl Work {
             changes: Changes::default(),
             left: LeftInPlace::default(),
             rejected: Vec::new(),
+            altered: Vec::new(),
             waiting: Waiting::default(),
             proof: None,
         })

@@ -1,5 +1,6 @@
 //! `POST /connections/{id}/pull` and the command `pull`: real tables between real sites.
 
+mod altered;
 mod bad_input;
 mod bad_peer;
 mod bad_store;

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use crate::support::{postgres, sqlite};
 
 mod alert;
+mod altered;
 mod approval;
 mod connection;
 mod decision;

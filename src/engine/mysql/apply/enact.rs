@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::engine::driver::{ApplyJob, ApplyProgress, EnactJob, Enacted};
 use crate::engine::enact;
-use crate::engine::enact::target::{Effect, Local, Pointer, Target};
+use crate::engine::enact::target::{Effect, Local, Look, Pointer, Target};
 use crate::engine::error::EngineError;
 use crate::engine::fault::{Fault, Refusal};
 use crate::engine::mysql::apply::open;
@@ -87,7 +87,11 @@ impl Target for MysqlTarget {
         self.writer.run(statements).await
     }
 
-    async fn look(&mut self, rows: &[Bytes]) -> Result<Vec<Option<Local>>, Fault> {
+    async fn look(&mut self, why: Look, rows: &[Bytes]) -> Result<Vec<Option<Local>>, Fault> {
+        let lock = match why {
+            Look::Decide => Lock::Update,
+            Look::ReadBack => Lock::None,
+        };
         let pieces: Vec<Vec<Bytes>> = self
             .writer
             .pieces(rows)
@@ -96,7 +100,7 @@ impl Target for MysqlTarget {
             .collect();
         let mut found = Vec::with_capacity(rows.len());
         for piece in pieces {
-            let images = self.writer.look(&piece, Lock::Update).await?;
+            let images = self.writer.look(&piece, lock).await?;
             found.extend(images.into_iter().map(|image| image.map(Into::into)));
         }
         Ok(found)

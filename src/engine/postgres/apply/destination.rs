@@ -28,6 +28,8 @@ pub(super) struct Destination {
     pub(super) statements: Statements,
     /// Straight COPY may be used: nothing is there to be compared with.
     pub(super) straight: bool,
+    /// COPY can write its rows, whatever it holds.
+    pub(super) copies: bool,
     /// It held no rows.
     pub(super) began_empty: bool,
     /// Triggers or rules may leave a row out without an error.
@@ -121,12 +123,13 @@ async fn look(
         .and_then(|row| row.try_get(0))
         .map_err(engine)?;
     let has_rules = has_rules(session, table).await?;
-    let straight =
-        began_empty && statements.inserts() && statements.fit_binary_copy() && !has_rules;
+    // Rules do not see what COPY writes.
+    let copies = statements.fit_binary_copy() && !has_rules;
     Ok(Destination {
         parkable: parkable(session, table, job).await?,
+        straight: began_empty && statements.inserts() && copies,
         statements,
-        straight,
+        copies,
         began_empty,
         has_triggers: has_rules || !table.triggers.is_empty(),
         folded,

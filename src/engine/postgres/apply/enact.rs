@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::engine::driver::{ApplyJob, ApplyProgress, EnactJob, Enacted};
 use crate::engine::enact;
-use crate::engine::enact::target::{Effect, Local, Pointer, Target};
+use crate::engine::enact::target::{Effect, Local, Look, Pointer, Target};
 use crate::engine::error::EngineError;
 use crate::engine::fault::{Fault, Refusal};
 use crate::engine::plan::PlanStream;
@@ -54,6 +54,7 @@ pub(in crate::engine::postgres) async fn enact(
         pointing,
         stage_litter: 0,
         keys_litter: 0,
+        staged_keys: Bytes::new(),
     };
     match enact::enact(&mut target, job, plan, progress).await {
         Ok(enacted) => {
@@ -89,6 +90,8 @@ struct PostgresTarget {
     pointing: Vec<Pointing>,
     stage_litter: usize,
     keys_litter: usize,
+    /// What the temporary table of keys holds; nothing where that is not known.
+    staged_keys: Bytes,
 }
 
 impl PostgresTarget {
@@ -108,16 +111,23 @@ impl PostgresTarget {
                 writer.field(at.and_then(|at| fields.get(at).copied().flatten()));
             }
         }
+        let keys = writer.take().data;
+        // Most rows that are read back were just looked at.
+        if keys == self.staged_keys {
+            return Ok(());
+        }
         let (clear, copy) = if self.keys_litter > LITTER_BYTES {
             self.keys_litter = 0;
             (statements.renew_keys(), statements.copy_keys())
         } else {
             (statements.clear_keys(), statements.copy_keys())
         };
-        let keys = writer.take().data;
         self.keys_litter += keys.len();
+        self.staged_keys = Bytes::new();
         self.touch(&clear).await?;
-        self.copy(&copy, &[keys]).await
+        self.copy(&copy, std::slice::from_ref(&keys)).await?;
+        self.staged_keys = keys;
+        Ok(())
     }
 
     async fn stage(&mut self, rows: &[Bytes]) -> Result<(), Fault> {
@@ -235,13 +245,15 @@ impl Target for PostgresTarget {
     }
 
     async fn run(&mut self, statements: &'static str) -> Result<(), EngineError> {
+        // What is undone takes the keys with it that were put there meanwhile, and a commit takes all.
+        self.staged_keys = Bytes::new();
         let outcome = self.session.run(statements).await;
         outcome.map_err(|err| fault(err, &self.job.table.name))
     }
 
-    async fn look(&mut self, rows: &[Bytes]) -> Result<Vec<Option<Local>>, Fault> {
+    async fn look(&mut self, why: Look, rows: &[Bytes]) -> Result<Vec<Option<Local>>, Fault> {
         self.stage_keys(rows).await?;
-        let statement = self.destination.statements.copy_found();
+        let statement = self.destination.statements.copy_found(why);
         let mut found: Vec<Option<Local>> = vec![None; rows.len()];
         for (place, tuple) in self.placed_rows(&statement).await? {
             if let Some(found) = found.get_mut(place) {
@@ -257,6 +269,10 @@ impl Target for PostgresTarget {
     async fn write(&mut self, effect: Effect, rows: &[Bytes]) -> Result<(), Fault> {
         let statements = &self.destination.statements;
         let statement = match effect {
+            Effect::Insert if self.destination.copies => {
+                let copy = statements.copy_into_table();
+                return self.copy(&copy, rows).await;
+            }
             Effect::Insert => statements.insert(),
             Effect::Update if !statements.updates() => return Ok(()),
             Effect::Update => statements.update(),
@@ -264,7 +280,7 @@ impl Target for PostgresTarget {
             Effect::Delete => {
                 let delete = statements.delete();
                 self.stage_keys(rows).await?;
-                return match self.session.execute(&delete).await {
+                return match self.session.write(&delete).await {
                     Ok(_) => Ok(()),
                     Err(err) if is_still_referenced(&err) => {
                         Err(still_referenced(writing(err, &self.job.table.name)))
@@ -274,7 +290,10 @@ impl Target for PostgresTarget {
             }
         };
         self.stage(rows).await?;
-        self.touch(&statement).await
+        let written = self.session.write(&statement).await;
+        written
+            .map(drop)
+            .map_err(|err| writing(err, &self.job.table.name))
     }
 
     async fn pointing(&mut self, rows: &[Bytes]) -> Result<Vec<(usize, Pointer)>, Fault> {

@@ -2,12 +2,13 @@
 //!
 //! `t` is the destination, `s` the stage: a temporary table with the destination's own column types, text for types
 //! without a neutral form. Invariant: each statement does one thing to rows it chooses itself by key; none lets the
-//! database choose between inserting and updating.
+//! database choose between inserting and updating. Those that write mean the same under any search path.
 
 mod keys;
 
 use crate::engine::driver::ApplyJob;
 use crate::engine::postgres::connect::sql;
+use crate::engine::postgres::types::anywhere;
 use crate::engine::sql::Sql;
 use crate::model::run::{ConflictStrategy, SyncMode};
 use crate::model::table::{Column, NeutralType, TableName};
@@ -276,6 +277,15 @@ impl Statements {
         statement
     }
 
+    /// Inserts what the stage holds and the destination does not.
+    pub(super) fn insert_absent(&self) -> Sql {
+        let mut statement = self.insert();
+        statement.push(" where ");
+        self.absent(&mut statement);
+        statement
+    }
+
+    /// Inserts what the stage holds.
     pub(super) fn insert(&self) -> Sql {
         let names = || self.columns.iter().map(|column| column.name.as_str());
         let mut statement = sql();
@@ -286,8 +296,7 @@ impl Statements {
             .idents(names());
         statement.push(") overriding system value select ");
         statement.list(names(), ", ", |sql, name| self.incoming(sql, name));
-        statement.push(" from ").push(STAGE).push(" s where ");
-        self.absent(&mut statement);
+        statement.push(" from ").push(STAGE).push(" s");
         statement
     }
 
@@ -332,7 +341,7 @@ impl Statements {
     }
 
     fn image_differs(&self, statement: &mut Sql, right: fn(&Self, &mut Sql, &str)) {
-        statement.push("record_image_ne(row(");
+        statement.push("pg_catalog.record_image_ne(row(");
         statement.list(&self.compared, ", ", |sql, column| {
             sql.push("t.").ident(&column.name);
         });
@@ -348,7 +357,7 @@ impl Statements {
         statement.push("s.").ident(name);
         let other = |column: &&Column| column.name == name && column.kind == NeutralType::Other;
         if let Some(column) = self.columns.iter().find(other) {
-            statement.push("::").native_type(&column.native);
+            statement.push("::").native_type(&anywhere(&column.native));
         }
     }
 

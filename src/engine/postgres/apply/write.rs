@@ -4,6 +4,7 @@
 
 mod held;
 mod settle;
+mod straight;
 
 use bytes::Bytes;
 use sqlx::Row;
@@ -30,8 +31,6 @@ const LITTER_BYTES: usize = 1 << 20;
 
 const SAVE: &str = "savepoint evenkeel";
 const KEEP: &str = "release savepoint evenkeel";
-/// In one go: the server has nothing to do until the answer has come and gone.
-const KEEP_AND_SAVE: &str = "release savepoint evenkeel; savepoint evenkeel";
 const UNDO: &str = "rollback to savepoint evenkeel; release savepoint evenkeel";
 
 /// Writes the rows of one job.
@@ -123,6 +122,7 @@ impl Writer {
 
     /// Writes whole tuples; rows that do not fit are held back.
     pub(super) async fn write(&mut self, parts: &[Bytes]) -> Result<(), EngineError> {
+        self.leave_straight().await?;
         self.ready_stage().await?;
         match self.attempt(parts).await {
             Ok(changes) => {
@@ -138,38 +138,6 @@ impl Writer {
                     .quarantine_rows
                     .saturating_sub(self.applied.rejected.len());
                 self.halve(&tuples, Some(limit)).await
-            }
-        }
-    }
-
-    /// Makes ready to undo the next piece that goes straight: every one has the last thing before it to go back to.
-    pub(super) async fn ready_straight(&mut self) -> Result<(), EngineError> {
-        if !self.saved {
-            self.run(SAVE).await?;
-            self.saved = true;
-        }
-        Ok(())
-    }
-
-    /// Whether the `sent` rows that went straight are in; if not, nothing of them is.
-    pub(super) async fn keep_straight(
-        &mut self,
-        copied: Result<u64, sqlx::Error>,
-        sent: u64,
-    ) -> Result<bool, EngineError> {
-        match copied.map_err(|err| writing(err, self.table())) {
-            Ok(rows) if rows == sent => {
-                self.run(KEEP_AND_SAVE).await?;
-                self.applied.changes.added += rows;
-                Ok(true)
-            }
-            Err(Fault::Engine(err)) => Err(err),
-            // A row does not fit, or a trigger left some out.
-            Ok(_) | Err(Fault::Row(_)) => {
-                self.run(UNDO).await?;
-                self.saved = false;
-                self.straight_failures += 1;
-                Ok(false)
             }
         }
     }
@@ -277,8 +245,8 @@ impl Writer {
         changes.conflicts = differing.saturating_sub(changes.updated);
         changes.skipped = changes.conflicts;
         if self.destination.statements.inserts() {
-            let insert = self.destination.statements.insert();
-            changes.added = self.touch(&insert).await?;
+            let insert = self.destination.statements.insert_absent();
+            changes.added = self.put(&insert).await?;
             self.refuse_left_out().await?;
         } else {
             let query = self.destination.statements.count_absent();
@@ -310,7 +278,7 @@ impl Writer {
         } else {
             0
         };
-        let updated = self.touch(&update).await?;
+        let updated = self.put(&update).await?;
         if updated < due {
             return Err(left_out());
         }
@@ -359,6 +327,14 @@ impl Writer {
         copy_in(&mut self.session, &statement, rows)
             .await
             .map(drop)
+            .map_err(|err| writing(err, self.table()))
+    }
+
+    /// Writes rows.
+    async fn put(&mut self, statement: &Sql) -> Result<u64, Fault> {
+        self.session
+            .write(statement)
+            .await
             .map_err(|err| writing(err, self.table()))
     }
 

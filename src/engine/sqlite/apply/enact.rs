@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use crate::engine::driver::{ApplyJob, ApplyProgress, EnactJob, Enacted};
-use crate::engine::enact::target::{Effect, Local, Pointer, Target};
+use crate::engine::enact::target::{Effect, Local, Look, Pointer, Target};
 use crate::engine::error::EngineError;
 use crate::engine::fault::{Fault, Refusal};
 use crate::engine::plan::PlanStream;
@@ -283,6 +283,7 @@ impl Target for SqliteTarget<'_> {
 
     fn look(
         &mut self,
+        _: Look,
         rows: &[Bytes],
     ) -> impl Future<Output = Result<Vec<Option<Local>>, Fault>> + Send {
         ready(self.look_now(rows))

@@ -4,6 +4,7 @@ mod apply;
 mod catalogue;
 mod create;
 mod faults;
+mod paths;
 mod read;
 mod straight;
 

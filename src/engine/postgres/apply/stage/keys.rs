@@ -2,6 +2,7 @@
 //!
 //! `s` is here a temporary table of keys, each with its place among those that were asked about.
 
+use crate::engine::enact::target::Look;
 use crate::engine::postgres::apply::stage::Statements;
 use crate::engine::postgres::connect::sql;
 use crate::engine::sql::Sql;
@@ -65,19 +66,25 @@ impl Statements {
         statement
     }
 
-    /// Places and rows, as they are read, of the keys that are there; nobody else changes them from here on.
-    pub(in crate::engine::postgres::apply) fn copy_found(&self) -> Sql {
+    /// Places and rows, as they are read, of the keys that are there. Each is looked up by its own: `offset 0` keeps the
+    /// planner from reading the whole table for them.
+    pub(in crate::engine::postgres::apply) fn copy_found(&self, why: Look) -> Sql {
         let mut statement = sql();
         statement.push("copy (select s.evenkeel_place");
         self.push_read(&mut statement, "t");
-        self.push_keyed(&mut statement);
-        // Rows that are only updated may be pointed to meanwhile.
-        statement.push(if self.mode == SyncMode::Mirror {
-            " for update of t"
-        } else {
-            " for no key update of t"
+        statement.push(" from ").push(KEYS);
+        statement
+            .push(" s cross join lateral (select * from ")
+            .table(&self.table)
+            .push(" t where ");
+        self.matches(&mut statement);
+        statement.push(match (why, self.mode) {
+            (Look::ReadBack, _) => " offset 0",
+            (Look::Decide, SyncMode::Mirror) => " offset 0 for update",
+            // Rows that are only updated may be pointed to meanwhile.
+            (Look::Decide, _) => " offset 0 for no key update",
         });
-        statement.push(") to stdout (format binary)");
+        statement.push(") t) to stdout (format binary)");
         statement
     }
 

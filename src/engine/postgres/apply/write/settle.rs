@@ -40,6 +40,7 @@ impl Writer {
 
     /// Tries held rows as long as some of them go in; those that never do are refused.
     pub(in crate::engine::postgres::apply) async fn settle(&mut self) -> Result<(), EngineError> {
+        self.leave_straight().await?;
         let mut before = usize::MAX;
         while !self.held.rows.is_empty() && self.held.rows.len() < before {
             before = self.held.rows.len();
@@ -128,7 +129,7 @@ impl Writer {
     async fn park(&mut self, tuples: &[Bytes], columns: &[String]) -> Result<(), Fault> {
         self.stage(tuples).await?;
         let park = self.destination.statements.park(columns);
-        self.touch(&park).await?;
+        self.put(&park).await?;
         self.clear_stage().await
     }
 
