@@ -74,6 +74,13 @@ impl Passes<'_, '_> {
 
     /// One pass over one table.
     async fn pass(self, work: &mut Work, (which, ending): Pass) -> Result<(), SyncError> {
+        // Where keys fold, a row may have to take the place of one that is deleted: such a table's changes are made in one
+        // pass, and deletes that other tables' rows are in the way of wait.
+        let which = match which {
+            Which::Writes if work.meeting.folds => Which::All,
+            Which::Deletes if work.meeting.folds => Which::Waiting,
+            which => which,
+        };
         if matches!(which, Which::All | Which::Writes) {
             self.copy_into_empty(work).await?;
         }

@@ -3,6 +3,7 @@
 
 mod altered;
 mod committed;
+mod keys;
 mod overwritten;
 mod vanished;
 
@@ -29,6 +30,11 @@ fn triggered(pair: &Pair, sync: &str) -> String {
         .post(&format!("/syncs/{sync}/trigger"), &json!({}));
     let run = made.expect(201).json();
     run["id"].as_str().expect("an id").to_owned()
+}
+
+/// Whether what differs little from what is tested anyway is to be tested, too.
+fn is_thorough() -> bool {
+    std::env::var_os("EVENKEEL_ALL_PAIRS").is_some()
 }
 
 /// Whether nothing more becomes of a run.

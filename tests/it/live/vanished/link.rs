@@ -43,7 +43,7 @@ fn a_session_that_is_cut_at_any_byte_deletes_nothing() {
         );
         assert!(run["error"]["hint"].is_string(), "{run:#}");
         cuts += 1;
-        bytes += 700;
+        bytes += 1_500;
     }
     completes(pair, sync);
     assert_eq!(rows_of(&pair.destination), rows_of(&pair.source));
