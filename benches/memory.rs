@@ -1,7 +1,7 @@
-//! The memory that the first copy of `orders` takes in both daemons, small table and large.
+//! The memory that `orders` takes in both daemons, small table and large: copied, then compared and repaired.
 //!
-//! `cargo bench --bench memory [-- ROWS...]`; 100,000 and 10,000,000 rows. Each size gets fresh daemons; the figure is
-//! the kernel's own high-water mark of resident memory (`VmHWM`). Starts and stops everything by itself.
+//! `cargo bench --bench memory [-- ROWS...]`; 2,000,000 and 10,000,000 rows. Each size gets fresh daemons; the figures
+//! are the kernel's own high-water mark of resident memory (`VmHWM`). Starts and stops everything by itself.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -23,17 +23,19 @@ mod figures;
 #[path = "../tests/it/support/mod.rs"]
 mod support;
 
-use std::time::Instant;
-
-use figures::{fill, make, numbers, pull, server};
+use figures::{completed, fill, make, numbers, pull, server};
 use support::daemon::Site;
 use support::database::Database;
 use support::pair::Pair;
+use support::postgres;
+
+/// Rows that differ when both sides are compared.
+const CHANGED: u64 = 200;
 
 fn main() {
     let mut sizes = numbers();
     if sizes.is_empty() {
-        sizes = vec![100_000, 10_000_000];
+        sizes = vec![2_000_000, 10_000_000];
     }
     let server = server();
     let mut peaks = Vec::new();
@@ -41,32 +43,31 @@ fn main() {
         let (from, to) = (server.database(), server.database());
         fill(&from, rows);
         make(&to);
-        let pair = Pair::builder(Database::Postgres(from), Database::Postgres(to))
+        let pair = Pair::builder(Database::Postgres(from.clone()), Database::Postgres(to))
             .direct()
             .start();
-        let idle = (peak(&pair.giver), peak(&pair.taker));
-        let begun = Instant::now();
+        print(&pair, rows, "idle");
         pull(&pair, rows);
-        let took = begun.elapsed();
-        let busy = (peak(&pair.giver), peak(&pair.taker));
-        println!(
-            "{rows:>10} rows in {:6.1} s: peak resident memory of the sender {:5.1} MiB (idle {:.1}), of the receiver {:5.1} MiB (idle {:.1})",
-            took.as_secs_f64(),
-            busy.0,
-            idle.0,
-            busy.1,
-            idle.1
-        );
-        peaks.push(busy);
+        print(&pair, rows, "copied and proved");
+        let every = rows / CHANGED;
+        let change = format!("update orders set total = total + 1 where id % {every} = 0");
+        postgres::query(&from, &change);
+        let run = completed(&pair);
+        assert_eq!(run["changes"]["updated"], CHANGED, "{run:#}");
+        peaks.push(print(&pair, rows, "compared and repaired"));
     }
     if let [first, .., last] = peaks.as_slice() {
-        println!(
-            "large beside small: sender {:.2} times, receiver {:.2} times",
-            last.0 / first.0,
-            last.1 / first.1
-        );
+        let [sender, receiver] = [last[0] / first[0], last[1] / first[1]];
+        println!("large beside small: sender {sender:.2} times, receiver {receiver:.2} times");
         println!("to reach: at most 96 MiB each, within 10 % of each other; idle at most 32 MiB");
     }
+}
+
+/// Prints and returns the peaks so far.
+fn print(pair: &Pair, rows: u64, what: &str) -> [f64; 2] {
+    let [sender, receiver] = [&pair.giver, &pair.taker].map(peak);
+    println!("{rows:>10} rows, {what:<22} sender {sender:5.1} MiB, receiver {receiver:5.1} MiB");
+    [sender, receiver]
 }
 
 /// The high-water mark of a daemon's resident memory in MiB.

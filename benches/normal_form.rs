@@ -89,7 +89,7 @@ fn measured(batches: &[RowBatch], normal: &Normal, key: &TallyKey) -> f64 {
         let mut sum = 0_u128;
         for batch in batches {
             let batch = normal.normalise_batch(batch, &mut writer).unwrap();
-            for hash in hasher.hashes(&batch).unwrap() {
+            for hash in hasher.hashes(batch.tuples()).unwrap() {
                 sum = sum.wrapping_add(hash.0);
             }
         }

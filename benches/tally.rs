@@ -44,7 +44,7 @@ fn main() {
     let many_at_a_time = || {
         let (mut sum, mut hasher) = (RowSum::default(), RowHasher::new(key.clone()));
         for batch in &batches {
-            for hash in hasher.hashes(batch).unwrap() {
+            for hash in hasher.hashes(batch.tuples()).unwrap() {
                 sum.count(hash.0);
             }
         }

@@ -87,16 +87,15 @@ impl Spool {
         Ok(())
     }
 
-    /// All entries of a partition.
+    /// Puts all entries of a partition in `entries`, in place of what is there.
     ///
     /// # Errors
     /// [`SpoolError::Io`] when the file cannot be read.
-    pub fn read(&self, partition: u8) -> Result<Vec<u8>, SpoolError> {
+    pub fn read(&self, partition: u8, entries: &mut Vec<u8>) -> Result<(), SpoolError> {
         let at = usize::from(partition);
         let parts = self.on_disk.get(at).map_or(&[][..], Vec::as_slice);
         let memory = self.in_memory.get(at).map_or(&[][..], Vec::as_slice);
-        let stored: usize = parts.iter().map(|part| part.length).sum();
-        let mut entries = vec![0; stored];
+        entries.resize(parts.iter().map(|part| part.length).sum(), 0);
         let mut rest = entries.as_mut_slice();
         for part in parts {
             let Some((into, behind)) = rest.split_at_mut_checked(part.length) else {
@@ -109,7 +108,7 @@ impl Spool {
             rest = behind;
         }
         entries.extend_from_slice(memory);
-        Ok(entries)
+        Ok(())
     }
 
     /// Nothing more is pushed: what is in memory goes to the file, but for `keep` bytes at most, and the memory is free.
@@ -202,8 +201,10 @@ mod tests {
                 expected[usize::from(*partition)].extend_from_slice(entry);
                 prop_assert!(spool.in_memory.iter().map(Vec::len).sum::<usize>() <= memory);
             }
+            let mut read = vec![7; 9];
             for (partition, expected) in (0..=u8::MAX).zip(&expected) {
-                prop_assert_eq!(&spool.read(partition).unwrap(), expected);
+                spool.read(partition, &mut read).unwrap();
+                prop_assert_eq!(&read, expected);
             }
         }
     }

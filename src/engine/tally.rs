@@ -3,7 +3,7 @@
 //! The same for every engine: rows come in the row layout, in the contract's form. Invariant: memory and disk stay within
 //! the spool's budget, whatever the table.
 
-use crate::engine::spool::{PARTITIONS, Spool, SpoolBudget, SpoolError};
+use crate::engine::spool::{Spool, SpoolBudget, SpoolError};
 use crate::wire::InvalidValue;
 use crate::wire::frame::RowSum;
 use crate::wire::row::RowBatch;
@@ -35,16 +35,27 @@ pub struct ListingBounds {
     pub bytes: usize,
 }
 
+/// Levels of the tree whose sums are in memory; those below are summed up from the spool when they are asked for.
+const SUMMED: u8 = 4;
+/// Nodes on the last of them: 2 MiB.
+const SUMS: usize = BRANCHES.pow(4);
+
 /// What is known of a table's rows in one snapshot.
 #[derive(Debug)]
 pub struct Tally {
     hasher: RowHasher,
     fields: KeyFields,
-    /// By the first byte of the places.
+    /// Of the nodes of level [`SUMMED`].
     sums: Vec<RowSum>,
     spool: Spool,
-    /// The key of the row at hand.
-    scratch: Vec<u8>,
+    keys: Keys,
+}
+
+/// The keys of the rows at hand, one after the other, and where each ends.
+#[derive(Debug, Default)]
+struct Keys {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
 }
 
 impl Tally {
@@ -54,9 +65,9 @@ impl Tally {
         Self {
             hasher: RowHasher::new(key),
             fields,
-            sums: vec![RowSum::default(); PARTITIONS],
+            sums: vec![RowSum::default(); SUMS],
             spool: Spool::new(budget),
-            scratch: Vec::new(),
+            keys: Keys::default(),
         }
     }
 
@@ -65,17 +76,21 @@ impl Tally {
     /// # Errors
     /// [`TallyError`]; the tally is of no use then.
     pub fn add(&mut self, batch: &RowBatch) -> Result<(), TallyError> {
-        let place_of = self.hasher.key().clone();
-        let hashes = self.hasher.hashes(batch)?;
-        for (tuple, hash) in batch.tuples().zip(hashes) {
-            self.scratch.clear();
-            self.fields.append(tuple?, &mut self.scratch)?;
-            let partition = partition(place_of.place(&self.scratch));
-            if let Some(sum) = self.sums.get_mut(usize::from(partition)) {
+        let (place_of, keys) = (self.hasher.key().clone(), &mut self.keys);
+        keys.clear();
+        // Each row is gone through once: to find its end takes as long as to hash it.
+        let rows = batch.tuples().map(|tuple| {
+            let tuple = tuple?;
+            keys.add(tuple, &self.fields).map(|()| tuple)
+        });
+        let hashes = self.hasher.hashes(rows)?;
+        for (key, hash) in keys.iter().zip(hashes) {
+            let place = place_of.place(key);
+            if let Some(sum) = self.sums.get_mut(summed(place)) {
                 sum.count(hash.0);
             }
-            self.spool
-                .push(partition, [&self.scratch, &hash.0.to_le_bytes()])?;
+            let entry = [key, &hash.0.to_le_bytes()];
+            self.spool.push(partition(place), entry)?;
         }
         Ok(())
     }
@@ -107,12 +122,12 @@ impl Tally {
     pub fn children(&self, nodes: &[Prefix]) -> Result<Vec<Children>, TallyError> {
         let mut answers = vec![[RowSum::default(); BRANCHES]; nodes.len()];
         for (node, answer) in nodes.iter().zip(&mut answers) {
-            if node.level() < 2 {
+            if node.level() < SUMMED {
                 *answer = self.upper(*node);
             }
         }
         let lower = nodes.iter().copied().enumerate();
-        let lower = lower.filter(|(_, node)| node.level() >= 2).collect();
+        let lower = lower.filter(|(_, node)| node.level() >= SUMMED).collect();
         self.visit(lower, |at, place, listed| {
             let node = nodes.get(at).copied().unwrap_or(Prefix::ROOT);
             let child = answers
@@ -196,11 +211,12 @@ impl Tally {
             by_partition.extend((first..=last).map(|partition| (partition, node, at)));
         }
         by_partition.sort_unstable();
+        let mut entries = Vec::new();
         for asked in by_partition.chunk_by(|one, other| one.0 == other.0) {
             let Some((partition, _, _)) = asked.first() else {
                 continue;
             };
-            let entries = self.spool.read(*partition)?;
+            self.spool.read(*partition, &mut entries)?;
             for listed in read_listing(&entries) {
                 let listed = listed?;
                 let place = self.hasher.key().place(listed.key);
@@ -212,18 +228,37 @@ impl Tally {
         Ok(())
     }
 
-    /// The children of one of the nodes whose sums are in memory.
+    /// The children of a node above those whose sums are in memory.
     fn upper(&self, node: Prefix) -> Children {
+        let below = SUMMED.saturating_sub(node.level() + 1);
+        let sums = self.sums.get(summed(node.first_place())..);
+        let by_child = sums
+            .unwrap_or_default()
+            .chunks(BRANCHES.pow(u32::from(below)));
         let mut children = Children::default();
-        for (first, sum) in (0_u64..).zip(&self.sums) {
-            let place = Place(first << 56);
-            if node.contains(place)
-                && let Some(child) = children.get_mut(node.branch_of(place))
-            {
-                child.merge(*sum);
-            }
+        for (child, sums) in children.iter_mut().zip(by_child) {
+            *child = sums.iter().copied().sum();
         }
         children
+    }
+}
+
+impl Keys {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    fn add(&mut self, row: &[u8], fields: &KeyFields) -> Result<(), InvalidValue> {
+        fields.append(row, &mut self.bytes)?;
+        self.ends.push(self.bytes.len());
+        Ok(())
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let begins = std::iter::once(0).chain(self.ends.iter().copied());
+        let ranges = begins.zip(&self.ends);
+        ranges.map(|(begin, end)| self.bytes.get(begin..*end).unwrap_or_default())
     }
 }
 
@@ -270,6 +305,11 @@ fn above(asked: &[(u8, Prefix, usize)], place: Place) -> Option<usize> {
     let behind = asked.partition_point(|(_, node, _)| *node <= Prefix::above(place, LEVELS));
     let (_, node, at) = asked.get(behind.checked_sub(1)?)?;
     node.contains(place).then_some(*at)
+}
+
+/// Which of the sums in memory a row at `place` belongs to.
+fn summed(place: Place) -> usize {
+    usize::try_from(place.0 >> (64 - 4 * u32::from(SUMMED))).unwrap_or_default()
 }
 
 fn partition(place: Place) -> u8 {

@@ -120,6 +120,19 @@ impl Changes {
         self.added + self.updated + self.deleted
     }
 
+    /// Without `other`, which is a part of this.
+    #[must_use]
+    pub fn less(&self, other: &Self) -> Self {
+        Self {
+            added: self.added.saturating_sub(other.added),
+            updated: self.updated.saturating_sub(other.updated),
+            deleted: self.deleted.saturating_sub(other.deleted),
+            skipped: self.skipped.saturating_sub(other.skipped),
+            moved: self.moved.saturating_sub(other.moved),
+            conflicts: self.conflicts.saturating_sub(other.conflicts),
+        }
+    }
+
     /// Adds `other` to this.
     pub fn add(&mut self, other: &Self) {
         self.added += other.added;

@@ -303,10 +303,13 @@ pub fn parents_first(tables: &[Table]) -> Vec<usize> {
     let mut order = Vec::with_capacity(tables.len());
     let mut waiting: Vec<usize> = (0..tables.len()).collect();
     while !waiting.is_empty() {
+        let points = |child: usize, parent: usize| match (tables.get(child), tables.get(parent)) {
+            (Some(child), Some(parent)) => points_to(child, parent),
+            _ => false,
+        };
         let free = waiting.iter().position(|&candidate| {
-            !waiting
-                .iter()
-                .any(|&other| other != candidate && points_to(tables, candidate, other))
+            let mut others = waiting.iter().filter(|&&other| other != candidate);
+            !others.any(|&other| points(candidate, other))
         });
         // A cycle has no free member: its first goes next, and its rows are held back until they fit.
         order.push(waiting.remove(free.unwrap_or(0)));
@@ -314,19 +317,29 @@ pub fn parents_first(tables: &[Table]) -> Vec<usize> {
     order
 }
 
-fn points_to(tables: &[Table], child: usize, parent: usize) -> bool {
-    match (tables.get(child), tables.get(parent)) {
-        (Some(child), Some(parent)) => child
-            .foreign_keys
-            .iter()
-            .any(|key| key.table == parent.name),
-        _ => false,
+/// For tables that stand parents first, which can be written side by side: those with the same number, from 0, do not
+/// point to each other, and point to lower numbers but for cycles.
+#[must_use]
+pub fn generations(tables: &[&Table]) -> Vec<usize> {
+    let mut generations: Vec<usize> = Vec::with_capacity(tables.len());
+    for table in tables {
+        let earlier = tables.iter().zip(&generations);
+        let related =
+            earlier.filter(|(other, _)| points_to(table, other) || points_to(other, table));
+        let behind = related.map(|(_, generation)| generation + 1).max();
+        generations.push(behind.unwrap_or(0));
     }
+    generations
+}
+
+fn points_to(child: &Table, parent: &Table) -> bool {
+    let mut keys = child.foreign_keys.iter();
+    keys.any(|key| key.table == parent.name)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ForeignKey, Table, TableName, parents_first};
+    use super::{ForeignKey, Table, TableName, generations, parents_first};
 
     #[test]
     fn a_table_name_is_read_as_it_is_written() {
@@ -370,5 +383,18 @@ mod tests {
         assert_eq!(parents_first(&tables), [2, 1, 0]);
         let cycle = [table("x", &["y"]), table("y", &["x"])];
         assert_eq!(parents_first(&cycle), [0, 1]);
+    }
+
+    #[test]
+    fn tables_of_one_generation_do_not_point_to_each_other() {
+        let tables = [
+            table("a", &["d"]),
+            table("b", &[]),
+            table("c", &["a", "b"]),
+            table("d", &["a"]),
+            table("e", &["b", "e"]),
+        ];
+        let tables: Vec<&Table> = tables.iter().collect();
+        assert_eq!(generations(&tables), [0, 0, 1, 1, 1]);
     }
 }

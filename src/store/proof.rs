@@ -20,7 +20,7 @@ pub struct KeptProof {
     pub run: RunId,
     /// What all of it depends on: columns, key, normal forms, scope, rules and the key of the hashes.
     pub basis: String,
-    /// Which rows were compared.
+    /// Which rows were compared, and by what grant.
     pub scope: String,
     /// Rows here that the rules left as they were.
     pub left_here: KeptRows,

@@ -269,10 +269,10 @@ fn remote(err: &RemoteError) -> (RunError, NextStep) {
 }
 
 /// A peer's refusal passes when it says so (429), when it is the peer's own trouble (5xx), or when the fault lay in the
-/// middle of a stream (200) and its code names one of the passing kinds.
+/// middle of a stream (200) or of a scan (409) and its code names one of the passing kinds.
 fn refusal(status: u16, code: Option<&str>) -> (Option<&'static str>, NextStep) {
     match status {
-        200 => code
+        200 | 409 => code
             .and_then(|code| code.parse().ok())
             .map_or((None, NextStep::GiveUp), of_stream),
         401 => code
@@ -293,7 +293,12 @@ fn refusal(status: u16, code: Option<&str>) -> (Option<&'static str>, NextStep) 
             Some("the peer limits how often it is asked"),
             NextStep::Retry,
         ),
-        500..=599 => (None, NextStep::Retry),
+        500..=599 => (
+            Some(
+                "the run goes on by itself once the peer's site serves again; its log says why it does not",
+            ),
+            NextStep::Retry,
+        ),
         _ => (None, NextStep::GiveUp),
     }
 }

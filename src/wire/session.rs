@@ -56,6 +56,10 @@ pub struct SessionTable {
     /// was deleted, so that nothing may be.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hides_rows: bool,
+    /// Stands for what the grant makes of the table's rows and columns: another one once that was changed. Nothing else can
+    /// be told from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<String>,
 }
 
 /// How both sides see the rows of one table: the columns, the key, and each column's normal form.

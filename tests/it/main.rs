@@ -27,6 +27,7 @@ mod grants;
 mod harness;
 mod healing;
 mod identity;
+mod live;
 mod peer;
 mod phoenix;
 mod pull;

@@ -161,10 +161,10 @@ impl Reader {
     fn uncut(&self, err: CutFault) -> EngineError {
         match err {
             CutFault::Malformed(err) => EngineError::Lost(err.to_string()),
-            CutFault::TooLarge { bytes, tuple } => EngineError::RowTooLarge {
+            CutFault::TooLarge(tuple) => EngineError::RowTooLarge {
                 table: self.table.name.clone(),
                 key: describe_key(&self.table, &self.selection.columns, &tuple),
-                bytes,
+                bytes: tuple.len(),
                 limit: MAX_ROW_BYTES,
             },
         }

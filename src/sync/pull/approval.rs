@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::engine::EngineError;
 use crate::model::fault::FaultCode;
 use crate::model::guard::Deletions;
-use crate::model::run::{Run, RunError};
+use crate::model::run::{Changes, Run, RunError, SyncMode};
 use crate::store::KeptProof;
 use crate::sync::SyncError;
 use crate::sync::pull::Attempt;
@@ -21,7 +21,7 @@ use crate::sync::pull::plan::TablePull;
 /// Deletions of so long ago count.
 const GUARDED: SignedDuration = SignedDuration::from_hours(24);
 
-/// Why a person has to look at one table's deletions first; `None`: there is no need.
+/// Why a person has to look first at what would be done to one table; `None`: there is no need.
 pub(super) async fn guarded(
     attempt: &Attempt<'_>,
     run: &Run,
@@ -29,8 +29,14 @@ pub(super) async fn guarded(
     compared: &Compared,
     (before, scope): (Option<&KeptProof>, &str),
 ) -> Result<Option<RunError>, SyncError> {
-    let planned = compared.found.changes.deleted;
-    if planned == 0 {
+    let Changes {
+        deleted: planned,
+        updated,
+        ..
+    } = compared.found.changes;
+    let shows_other = before.is_some_and(|before| is_of_another_grant(&before.scope, scope));
+    let rewrites = run.order.sync_mode == SyncMode::Mirror && shows_other && updated > 0;
+    if planned == 0 && !rewrites {
         return Ok(None);
     }
     let name = &pull.target.name;
@@ -47,6 +53,9 @@ pub(super) async fn guarded(
             .await?,
     };
     let reason = match before {
+        Some(_) if shows_other => Some(format!(
+            "what the peer grants of it was changed since the last run, and {updated} rows would be updated, {planned} deleted"
+        )),
         Some(before) if before.scope != scope => Some(format!(
             "which rows are mirrored was changed since the last run, and {planned} would be deleted"
         )),
@@ -64,6 +73,12 @@ pub(super) async fn guarded(
     }))
 }
 
+/// Whether both tell of a grant, and not of the same one.
+fn is_of_another_grant(before: &str, now: &str) -> bool {
+    let (before, now) = (before.split_once(' '), now.split_once(' '));
+    matches!((before, now), (Some((_, before)), Some((_, now))) if before != now)
+}
+
 /// A plan as it waits: what becomes of each row, in 16 bytes.
 pub(super) fn packed(found: &mut Found) -> Result<Vec<u8>, EngineError> {
     let mut packed = Vec::with_capacity(found.len() * 16);
@@ -75,19 +90,22 @@ pub(super) fn packed(found: &mut Found) -> Result<Vec<u8>, EngineError> {
     Ok(packed)
 }
 
-/// Of what was found now what was approved then; and how many rows of the plan are something else by now.
+/// Of what was found now what was approved then; and how many rows of the plan are something else by now. What an attempt
+/// that broke off has done already no longer differs, and is not among them.
 pub(super) fn approved(mut found: Found, plan: &[u8]) -> Result<(Found, u64), EngineError> {
     let (marks, _) = plan.as_chunks::<16>();
     let marks: HashSet<&[u8; 16]> = marks.iter().collect();
     let mut kept = found.without_entries();
-    let mut matched = 0_u64;
+    let (mut matched, mut others) = (0_u64, 0_u64);
     for at in 0..found.len() {
         let Some(entry) = found.get(at)? else { break };
         if marks.contains(&entry.mark()) {
             kept.add(&entry)?;
             matched += 1;
+        } else {
+            others += 1;
         }
     }
     let all = u64::try_from(marks.len()).unwrap_or(u64::MAX);
-    Ok((kept, all.saturating_sub(matched)))
+    Ok((kept, all.saturating_sub(matched).min(others)))
 }

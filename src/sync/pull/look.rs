@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::stream::{self, TryStreamExt as _};
 
 use crate::engine::tally::Tally;
-use crate::model::run::{Apply, Run, SyncMode};
+use crate::model::run::{Apply, RunOrder, SyncMode};
 use crate::sync::SyncError;
 use crate::sync::pull::Attempt;
 use crate::sync::pull::differ::{Differ, Rules};
@@ -20,26 +20,30 @@ use crate::wire::tally::Children;
 pub(super) struct Look<'a> {
     pub(super) attempt: &'a Attempt<'a>,
     pub(super) session: &'a Session<'a>,
-    pub(super) run: &'a Run,
+    pub(super) order: &'a RunOrder,
 }
 
 impl Look<'_> {
-    /// Finds what differs in each of `works`.
+    /// Finds what differs in each of `works`. What was planned before is found again, also where a table is empty.
     ///
     /// # Errors
     /// The first fault; the others are looked at no further then.
-    pub(super) async fn at_all(self, works: &mut [Work]) -> Result<(), SyncError> {
+    pub(super) async fn at_all(
+        self,
+        works: &mut [Work],
+        is_planned: bool,
+    ) -> Result<(), SyncError> {
         let works = stream::iter(works.iter_mut().map(Ok));
         works
-            .try_for_each_concurrent(AT_ONCE, |work| self.at(work))
+            .try_for_each_concurrent(AT_ONCE, |work| self.at(work, is_planned))
             .await
     }
 
     /// Finds what differs in one table, unless it is empty here and is to be filled.
-    async fn at(self, work: &mut Work) -> Result<(), SyncError> {
-        let (run, driver) = (self.run, &self.attempt.ctx.driver);
-        let fills = run.order.sync_mode != SyncMode::Update;
-        if run.order.apply == Apply::Yes && run.approved_plan.is_none() && fills {
+    async fn at(self, work: &mut Work, is_planned: bool) -> Result<(), SyncError> {
+        let (order, driver) = (self.order, &self.attempt.ctx.driver);
+        let fills = order.sync_mode != SyncMode::Update;
+        if order.apply == Apply::Yes && !is_planned && fills {
             let here = driver.count(&work.pull.target.name, 1).await?;
             if here.rows == 0 {
                 return Ok(());
@@ -67,8 +71,8 @@ impl Look<'_> {
             table: &work.pull.target.name,
             here,
             rules: Rules {
-                mode: self.run.order.sync_mode,
-                conflict: self.run.order.conflict_strategy,
+                mode: self.order.sync_mode,
+                conflict: self.order.conflict_strategy,
                 folds: work.meeting.folds,
             },
         };

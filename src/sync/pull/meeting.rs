@@ -110,7 +110,8 @@ impl Meeting {
         }
     }
 
-    /// What a proof depends on: the first for all of it, the second for its scope.
+    /// What a proof depends on: the first for all of it, the second for which rows and columns the source shows, in words
+    /// of scope and grant.
     pub(super) fn basis(&self, pull: &TablePull, run: &Run, key: &TallyKey) -> (String, String) {
         let scope = serde_json::json!([pull.given.scope, pull.given.hides_rows]).to_string();
         let order = &run.order;
@@ -122,7 +123,11 @@ impl Meeting {
         ]);
         let hash = |text: &str| format!("{:032x}", key.hash(text.as_bytes()).0);
         let plain = blake3::hash(scope.as_bytes()).to_hex().to_string();
-        (hash(&all.to_string()), plain)
+        let shown = match &pull.given.grant {
+            Some(grant) => format!("{plain} {grant}"),
+            None => plain,
+        };
+        (hash(&all.to_string()), shown)
     }
 
     /// The fields of a place's key.

@@ -16,6 +16,7 @@ mod mirror;
 mod offer;
 mod order;
 mod pages;
+mod passes;
 mod plan;
 mod proof;
 mod prove;

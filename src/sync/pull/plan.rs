@@ -41,6 +41,8 @@ pub(super) struct GivenRows {
     pub(super) scope: Option<Filter>,
     /// Others are left out by what this site cannot see.
     pub(super) hides_rows: bool,
+    /// Another one once what is granted of the table was changed; an earlier version tells none.
+    pub(super) grant: Option<String>,
 }
 
 /// Who says what the source's tables are like.
@@ -152,6 +154,7 @@ pub(super) async fn look<'a>(
                 let given = GivenRows {
                     scope: table.scope.clone(),
                     hides_rows: table.hides_rows,
+                    grant: table.grant.clone(),
                 };
                 (table.evenkeel.clone(), Sends::Frames, given)
             }

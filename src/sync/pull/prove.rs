@@ -4,28 +4,23 @@
 //! that foreign keys allow. Invariant: a table is proved only when what was done and what the rules leave in place explain
 //! every difference between the two sides.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
-use tokio::sync::watch;
 
-use crate::engine::driver::{ApplyProgress, Enacted};
-use crate::engine::plan::Ending;
 use crate::model::run::{Apply, Run, RunError, RunStatus};
 use crate::sync::SyncError;
 use crate::sync::plan::PlanHash;
-use crate::sync::pull::altered::{altered, pass_over, pass_over_all, remember};
+use crate::sync::pull::altered::{pass_over_all, remember};
 use crate::sync::pull::approval::{approved, guarded, packed};
-use crate::sync::pull::carry::{Carry, Which};
+use crate::sync::pull::carry::Carry;
 use crate::sync::pull::describe::{Columns, described};
-use crate::sync::pull::feed::Incoming;
 use crate::sync::pull::look::Look;
+use crate::sync::pull::passes::Passes;
 use crate::sync::pull::plan::TablePull;
 use crate::sync::pull::proof::Proof;
-use crate::sync::pull::report::{Report, edit_table};
+use crate::sync::pull::report::{Ledger, edit_table};
 use crate::sync::pull::session::Session;
 use crate::sync::pull::work::{Stage, Work};
-use crate::sync::pull::{Attempt, Done, or_stopped, table};
+use crate::sync::pull::{Attempt, Done, or_stopped};
 use crate::sync::receipt::keep_as_destination;
 use crate::wire::receipt::Receipt;
 
@@ -94,9 +89,10 @@ impl Proving<'_> {
         let look = Look {
             attempt,
             session,
-            run,
+            order: &run.order,
         };
-        look.at_all(self.works).await?;
+        let is_planned = run.approved_plan.is_some();
+        look.at_all(self.works, is_planned).await?;
         self.tell_found(run);
         self.attempt.ctx.store.save_progress(run).await?;
         if run.order.apply == Apply::No {
@@ -113,7 +109,12 @@ impl Proving<'_> {
             return Ok(Done::NeedsApproval);
         }
         self.tell_differences(run, Columns::Unknown).await?;
-        self.carry_out(run).await?;
+        let passes = Passes {
+            attempt,
+            session,
+            ledger: &Ledger::new(run),
+        };
+        passes.over(self.works).await?;
         for at in 0..self.works.len() {
             self.conclude(run, at).await?;
         }
@@ -231,113 +232,6 @@ impl Proving<'_> {
         Ok(())
     }
 
-    /// Parents are written first, their rows deleted last; what waited for either comes at the end.
-    async fn carry_out(&mut self, run: &mut Run) -> Result<(), SyncError> {
-        let count = self.works.len();
-        if count == 1 {
-            return self.carry(run, 0, (Which::All, Ending::Refuse)).await;
-        }
-        for at in 0..count {
-            self.carry(run, at, (Which::Writes, Ending::GiveBack))
-                .await?;
-        }
-        for at in (0..count).rev() {
-            self.carry(run, at, (Which::Deletes, Ending::GiveBack))
-                .await?;
-        }
-        for at in 0..count {
-            self.carry(run, at, (Which::Waiting, Ending::Refuse))
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// One pass over one table.
-    async fn carry(
-        &mut self,
-        run: &mut Run,
-        at: usize,
-        (which, ending): (Which, Ending),
-    ) -> Result<(), SyncError> {
-        if matches!(which, Which::All | Which::Writes) {
-            self.copy_into_empty(run, at).await?;
-        }
-        let Some(work) = self.works.get_mut(at) else {
-            return Ok(());
-        };
-        let Stage::Compared(compared) = &mut work.stage else {
-            return Ok(());
-        };
-        let found = &mut compared.found;
-        if work.waiting.is_empty() && !found.has(|effect| which.is(effect)) {
-            return Ok(());
-        }
-        let (ctx, session) = (self.attempt.ctx, self.session);
-        let (progress, watched) = watch::channel(ApplyProgress::default());
-        let bytes = session.bytes(&work.pull.source);
-        let received = Arc::clone(&work.received);
-        let report = Report::begin(run, &work.pull, received, watched).of_some(bytes);
-        let order = run.order.clone();
-        let carry = Carry {
-            ctx,
-            session,
-            pull: &work.pull,
-            meeting: &work.meeting,
-            received: &work.received,
-            refused: work.rejected.len(),
-        };
-        let waiting = std::mem::take(&mut work.waiting);
-        let carrying = carry.run(&order, found, (which, ending), waiting, progress);
-        let carried = report
-            .during(ctx, run, carrying, |carried| carried.enacted.changes)
-            .await?;
-        work.altered.extend(altered(&carried.enacted));
-        let Enacted {
-            changes,
-            left,
-            rejected,
-            waiting,
-            ..
-        } = carried.enacted;
-        work.changes.add(&changes);
-        work.left.add(&left);
-        work.rejected.extend(carried.misfits);
-        work.rejected.extend(rejected);
-        work.waiting = waiting;
-        Ok(())
-    }
-
-    /// Fills a table that was empty, and proves it by reading it; what is not as it was sent is then compared.
-    async fn copy_into_empty(&mut self, run: &mut Run, at: usize) -> Result<(), SyncError> {
-        let Some(work) = self.works.get_mut(at) else {
-            return Ok(());
-        };
-        if !matches!(work.stage, Stage::Empty) {
-            return Ok(());
-        }
-        let (attempt, session) = (self.attempt, self.session);
-        let (source, agreed) = (&work.pull.source, &work.meeting.agreed);
-        let rows = session.all(source, agreed).await?;
-        let rows = Incoming::Frames(Box::new(rows));
-        let received = Arc::clone(&work.received);
-        let outcome = table::stream(attempt, run, &work.pull, rows, received).await?;
-        work.copied.add(&outcome.changes);
-        let here = work.scan(attempt, session).await?;
-        let declared = work.received.declared().unwrap_or_default();
-        if declared == here.total() {
-            work.stage = Stage::Copied(declared);
-            return Ok(());
-        }
-        let root = session.first_sums(source, agreed).await?;
-        let look = Look {
-            attempt,
-            session,
-            run,
-        };
-        look.compare(work, root, here).await?;
-        pass_over(attempt, work).await
-    }
-
     /// What was done to a table, and whether it is proved.
     async fn conclude(&mut self, run: &mut Run, at: usize) -> Result<(), SyncError> {
         let Some(work) = self.works.get_mut(at) else {
@@ -363,7 +257,7 @@ impl Proving<'_> {
             let connection = self.attempt.connection.id;
             store.keep_proof(connection, name, &kept, now).await?;
         }
-        edit_table(run, &work.pull, |table| proof.tell(table, now));
+        work.tell(run, &proof, now);
         run.progress.tables_done += 1;
         Ok(())
     }

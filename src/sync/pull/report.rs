@@ -2,56 +2,91 @@
 //!
 //! Decides nothing. Invariant: what earlier tables and earlier attempts did stays counted, once.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::engine::driver::ApplyProgress;
-use crate::model::run::{Changes, Run, RunTable};
+use crate::model::run::{Changes, Run, RunOrder, RunTable};
 use crate::sync::Ctx;
 use crate::sync::pull::feed::Received;
 use crate::sync::pull::plan::TablePull;
 
 const EVERY: Duration = Duration::from_millis(500);
 
-/// The figures of a run before one of its tables began, and those of that table now.
-pub(super) struct Report<'a> {
+/// A run, of which several tables that are worked on side by side tell.
+pub(super) struct Ledger<'a> {
+    run: Mutex<&'a mut Run>,
+    order: RunOrder,
+    begun: Instant,
+    rows_before: u64,
+}
+
+impl<'a> Ledger<'a> {
+    pub(super) fn new(run: &'a mut Run) -> Self {
+        Self {
+            order: run.order.clone(),
+            begun: Instant::now(),
+            rows_before: run.progress.rows,
+            run: Mutex::new(run),
+        }
+    }
+
+    pub(super) fn order(&self) -> &RunOrder {
+        &self.order
+    }
+
+    /// Looks at the run, or changes it.
+    fn with<T>(&self, work: impl FnOnce(&mut Run) -> T) -> T {
+        work(&mut self.run.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn save(&self, ctx: &Ctx) {
+        let run = self.with(|run| run.clone());
+        if let Err(err) = ctx.store.save_progress(&run).await {
+            tracing::warn!(run = %run.id, %err, "progress was not written down");
+        }
+    }
+}
+
+/// The figures of one table of a run: what earlier attempts and passes did, and what this one does.
+pub(super) struct Report<'a, 'run> {
+    ledger: &'a Ledger<'run>,
     pull: &'a TablePull,
     received: Arc<Received>,
     watched: watch::Receiver<ApplyProgress>,
-    begun: Instant,
-    rows_before: u64,
-    bytes_before: u64,
+    /// Counted into the run so far.
+    rows: u64,
+    bytes: u64,
     changes_before: Changes,
-    /// Of this table alone.
     table_bytes_before: u64,
     /// What is received are all rows of the source.
     is_whole: bool,
+    is_over: bool,
 }
 
-impl<'a> Report<'a> {
+impl<'a, 'run> Report<'a, 'run> {
     pub(super) fn begin(
-        run: &Run,
+        ledger: &'a Ledger<'run>,
         pull: &'a TablePull,
         received: Arc<Received>,
         watched: watch::Receiver<ApplyProgress>,
     ) -> Self {
-        let table = run
-            .tables
-            .iter()
-            .find(|table| table.table == pull.target.name);
+        let of_this = |table: &&RunTable| table.table == pull.target.name;
+        let changes = |run: &mut Run| run.tables.iter().find(of_this).map(|table| table.changes);
         Self {
+            changes_before: ledger.with(changes).unwrap_or_default(),
+            rows: 0,
+            bytes: received.bytes(),
+            ledger,
             pull,
             received,
             watched,
-            begun: Instant::now(),
-            rows_before: run.progress.rows,
-            bytes_before: run.progress.bytes,
-            changes_before: table.map(|table| table.changes).unwrap_or_default(),
             table_bytes_before: 0,
             is_whole: true,
+            is_over: false,
         }
     }
 
@@ -62,11 +97,10 @@ impl<'a> Report<'a> {
         self
     }
 
-    /// Writes down the figures for as long as `applying` works, and a last time into `run` alone.
+    /// Writes down the figures for as long as `applying` works, and tells them a last time.
     pub(super) async fn during<T, E>(
-        &self,
+        mut self,
         ctx: &Ctx,
-        run: &mut Run,
         applying: impl Future<Output = Result<T, E>>,
         changes: impl Fn(&T) -> Changes,
     ) -> Result<T, E> {
@@ -76,34 +110,49 @@ impl<'a> Report<'a> {
             tokio::select! {
                 done = &mut applying => {
                     let committed = self.watched.borrow().changes;
-                    self.tell(run, &done.as_ref().map_or(committed, &changes));
+                    self.tell(&done.as_ref().map_or(committed, &changes));
+                    self.is_over = true;
                     return done;
                 }
                 _ = ticks.tick() => {
                     let committed = self.watched.borrow().changes;
-                    self.tell(run, &committed);
-                    if let Err(err) = ctx.store.save_progress(run).await {
-                        tracing::warn!(run = %run.id, %err, "progress was not written down");
-                    }
+                    self.tell(&committed);
+                    self.ledger.save(ctx).await;
                 }
             }
         }
     }
 
-    fn tell(&self, run: &mut Run, changes: &Changes) {
-        let taken = self.watched.borrow().rows_taken;
-        run.progress.rows = self.rows_before + taken;
-        run.progress.bytes = self.bytes_before + self.received.bytes();
-        let seconds = self.begun.elapsed().as_secs_f64().max(0.001);
-        run.progress.tell_speed(taken, seconds);
-        edit_table(run, self.pull, |table| {
-            if self.is_whole {
-                table.rows_source = Some(self.received.rows());
-            }
-            table.bytes_on_wire = self.table_bytes_before + self.received.bytes();
-            table.changes = self.changes_before;
-            table.changes.add(changes);
+    fn tell(&mut self, changes: &Changes) {
+        let (taken, received) = (self.watched.borrow().rows_taken, self.received.bytes());
+        let rows = taken.saturating_sub(std::mem::replace(&mut self.rows, taken));
+        let bytes = received.saturating_sub(std::mem::replace(&mut self.bytes, received));
+        let seconds = self.ledger.begun.elapsed().as_secs_f64().max(0.001);
+        let rows_before = self.ledger.rows_before;
+        self.ledger.with(|run| {
+            run.progress.rows += rows;
+            run.progress.bytes += bytes;
+            let since = run.progress.rows.saturating_sub(rows_before);
+            run.progress.tell_speed(since, seconds);
+            edit_table(run, self.pull, |table| {
+                if self.is_whole {
+                    table.rows_source = Some(self.received.rows());
+                }
+                table.bytes_on_wire = self.table_bytes_before + received;
+                table.changes = self.changes_before;
+                table.changes.add(changes);
+            });
         });
+    }
+}
+
+impl Drop for Report<'_, '_> {
+    /// Of work that was broken off what it had committed is told.
+    fn drop(&mut self) {
+        if !self.is_over {
+            let committed = self.watched.borrow().changes;
+            self.tell(&committed);
+        }
     }
 }
 

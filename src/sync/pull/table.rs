@@ -18,7 +18,7 @@ use crate::sync::pull::decode::Decoder;
 use crate::sync::pull::feed::{Feed, Incoming, Received};
 use crate::sync::pull::plan::TablePull;
 use crate::sync::pull::published::Sends;
-use crate::sync::pull::report::{Report, edit_table};
+use crate::sync::pull::report::{Ledger, Report, edit_table};
 use crate::sync::pull::whole::{JsonSource, WholeTable};
 use crate::sync::pull::{Attempt, Source, or_stopped};
 use crate::sync::retry::assess;
@@ -41,7 +41,7 @@ pub(super) async fn pull(
     edit_table(run, pull, |table| table.status = RunStatus::Running);
     let streaming = async {
         let rows = opened(attempt.source, run, pull).await?;
-        stream(attempt, run, pull, rows, Arc::default()).await
+        stream(attempt, &Ledger::new(run), pull, rows, Arc::default()).await
     };
     let done = match or_stopped(ctx, attempt.cancel, streaming).await {
         Ok(outcome) => outcome.write_down(ctx, run, pull).await,
@@ -144,7 +144,7 @@ pub(super) fn begin(run: &Run, connection: &Connection, pull: &TablePull) -> Tra
 /// Applies `rows` as they come.
 pub(super) async fn stream(
     attempt: &Attempt<'_>,
-    run: &mut Run,
+    ledger: &Ledger<'_>,
     pull: &TablePull,
     rows: Incoming,
     received: Arc<Received>,
@@ -164,11 +164,10 @@ pub(super) async fn stream(
     // On a task of its own, so that checking and converting overlap with the database's work.
     let feeding = AbortOnDrop(ctx.tasks.spawn("feed", feed.run(rows)));
     let (progress, watched) = watch::channel(ApplyProgress::default());
-    let report = Report::begin(run, pull, Arc::clone(&received), watched);
-    let applying = ctx
-        .driver
-        .apply(job(ctx, &run.order, pull), taken, progress);
-    let applied = report.during(ctx, run, applying, |applied| applied.changes);
+    let report = Report::begin(ledger, pull, Arc::clone(&received), watched);
+    let job = job(ctx, ledger.order(), pull);
+    let applying = ctx.driver.apply(job, taken, progress);
+    let applied = report.during(ctx, applying, |applied| applied.changes);
     let applied = applied.await;
     settle(applied, feeding.join().await, &received)
 }

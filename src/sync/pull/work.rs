@@ -11,7 +11,7 @@ use crate::engine::driver::RowFilter;
 use crate::engine::plan::{LeftInPlace, Waiting};
 use crate::engine::tally::Tally;
 use crate::model::fault::FaultCode;
-use crate::model::run::{Changes, QuarantinedRow, Run, RunStatus, SyncMode, Transfer};
+use crate::model::run::{Changes, QuarantinedRow, Run, RunStatus, RunTable, SyncMode, Transfer};
 use crate::store::{AlteredRow, KeptProof};
 use crate::sync::contract::refuse;
 use crate::sync::pull::differ::Compared;
@@ -47,6 +47,8 @@ pub(super) struct Work {
     /// What this one depends on.
     pub(super) basis: String,
     pub(super) scope: String,
+    /// Rows that attempts before this one wrote.
+    earlier: Changes,
     /// What was copied into the empty table.
     pub(super) copied: Changes,
     /// What was done so far of what was found.
@@ -91,7 +93,12 @@ impl Work {
             .await?;
         let transfer = table::begin(run, attempt.connection, &pull);
         ctx.store.insert_transfer(&transfer).await?;
-        edit_table(run, &pull, |table| table.status = RunStatus::Running);
+        let mut earlier = Changes::default();
+        edit_table(run, &pull, |table| {
+            earlier = written_before(table);
+            table.changes = earlier;
+            table.status = RunStatus::Running;
+        });
         let (basis, scope) = meeting.basis(&pull, run, key);
         Ok(Self {
             pull,
@@ -102,6 +109,7 @@ impl Work {
             before,
             basis,
             scope,
+            earlier,
             copied: Changes::default(),
             changes: Changes::default(),
             left: LeftInPlace::default(),
@@ -194,6 +202,14 @@ impl Work {
         sign_as_destination(attempt.ctx, attempt.connection, &proved)
     }
 
+    /// Tells the proof of the run's table.
+    pub(super) fn tell(&self, run: &mut Run, proof: &Proof, now: Timestamp) {
+        edit_table(run, &self.pull, |table| {
+            proof.tell(table, now);
+            table.changes.add(&self.earlier);
+        });
+    }
+
     /// Writes down what became of the table and of its transfer.
     ///
     /// # Errors
@@ -216,11 +232,34 @@ impl Work {
             transfer.error.clone_from(&table.error);
             transfer.changes = self.copied;
             transfer.changes.add(&self.changes);
+            if fault.is_some() {
+                // What was committed of a pass that broke off was told of the run.
+                transfer.changes = table.changes.less(&self.earlier);
+            }
             transfer.bytes_on_wire = table.bytes_on_wire;
             transfer.rows = self.received.rows();
         });
         transfer.completed_at = Some(now);
         Ok(attempt.ctx.store.finish_transfer(transfer).await?)
+    }
+}
+
+/// What attempts that broke off committed; what only was to be done, and waited for a person, is none of it.
+fn written_before(table: &RunTable) -> Changes {
+    let Changes {
+        added,
+        updated,
+        deleted,
+        ..
+    } = table.changes;
+    match table.status {
+        RunStatus::NeedsApproval => Changes::default(),
+        _ => Changes {
+            added,
+            updated,
+            deleted,
+            ..Changes::default()
+        },
     }
 }
 

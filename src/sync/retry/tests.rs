@@ -4,7 +4,7 @@ use super::{NextStep, assess};
 use crate::remote::RemoteError;
 
 #[test]
-fn a_fault_in_the_middle_of_a_peers_stream_is_tried_again_when_it_may_pass() {
+fn a_fault_in_the_middle_of_a_peers_stream_or_scan_is_tried_again_when_it_may_pass() {
     let cases = [
         ("table_changed", NextStep::Retry),
         ("table_locked", NextStep::Retry),
@@ -13,10 +13,14 @@ fn a_fault_in_the_middle_of_a_peers_stream_is_tried_again_when_it_may_pass() {
         ("table_not_granted", NextStep::GiveUp),
         ("of_a_later_version", NextStep::GiveUp),
     ];
-    for (code, expected) in cases {
+    let statuses = [200, 409];
+    let cases = cases
+        .iter()
+        .flat_map(|case| statuses.map(|status| (status, *case)));
+    for (status, (code, expected)) in cases {
         let refused = RemoteError::Refused {
             host: "hq.example.com".to_owned(),
-            status: 200,
+            status,
             message: String::new(),
             code: Some(code.to_owned()),
             retry_after: None,

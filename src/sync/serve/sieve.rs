@@ -200,7 +200,7 @@ impl ByContract {
     fn pass(&mut self, batch: RowBatch, total: &mut RowSum) -> Result<RowBatch, Unfit> {
         let normal = self.contract.normalised(&batch, &mut self.writer)?;
         let place_of = self.hasher.key().clone();
-        let hashes = self.hasher.hashes(&normal)?;
+        let hashes = self.hasher.hashes(normal.tuples())?;
         let Some(picked) = &mut self.picked else {
             for hash in hashes {
                 total.count(hash.0);

@@ -9,7 +9,6 @@ use blake3::IncrementCounter;
 use blake3::platform::Platform;
 
 use crate::wire::InvalidValue;
-use crate::wire::row::RowBatch;
 use crate::wire::tally::{RowHash, TallyKey, first};
 
 /// Bytes of a block of BLAKE3.
@@ -68,16 +67,19 @@ impl RowHasher {
         &self.key
     }
 
-    /// The hashes of the rows of `batch`, in their order.
+    /// The hashes of `rows`, in their order.
     ///
     /// # Errors
-    /// When the bytes are no rows.
-    pub fn hashes(&mut self, batch: &RowBatch) -> Result<&[RowHash], InvalidValue> {
+    /// The first among the rows.
+    pub fn hashes<'a>(
+        &mut self,
+        rows: impl Iterator<Item = Result<&'a [u8], InvalidValue>>,
+    ) -> Result<&[RowHash], InvalidValue> {
         self.hashes.clear();
         for gathered in &mut self.gathered {
             gathered.clear();
         }
-        for (at, tuple) in batch.tuples().enumerate() {
+        for (at, tuple) in rows.enumerate() {
             let tuple = tuple?;
             let blocks = blocks(tuple);
             let Some(gathered) = self.gathered.get_mut(blocks - 1) else {
@@ -199,7 +201,7 @@ mod tests {
         let mut hasher = hasher();
         let batch = rows(0..2_100);
         let alone = one_by_one(&hasher.key, &batch);
-        assert_eq!(hasher.hashes(&batch).unwrap(), alone);
+        assert_eq!(hasher.hashes(batch.tuples()).unwrap(), alone);
     }
 
     proptest! {
@@ -212,7 +214,7 @@ mod tests {
             for lengths in [lengths, again] {
                 let batch = rows(lengths);
                 let alone = one_by_one(&hasher.key, &batch);
-                prop_assert_eq!(hasher.hashes(&batch).unwrap(), alone);
+                prop_assert_eq!(hasher.hashes(batch.tuples()).unwrap(), alone);
             }
         }
 
@@ -223,10 +225,10 @@ mod tests {
             let mut hasher = hasher();
             let broken = RowBatch { rows: 0, data: data.into() };
             let is_broken = broken.tuples().any(|row| row.is_err());
-            prop_assert_eq!(hasher.hashes(&broken).is_err(), is_broken);
+            prop_assert_eq!(hasher.hashes(broken.tuples()).is_err(), is_broken);
             let batch = rows([3, 70, 3]);
             let alone = one_by_one(&hasher.key, &batch);
-            prop_assert_eq!(hasher.hashes(&batch).unwrap(), alone);
+            prop_assert_eq!(hasher.hashes(batch.tuples()).unwrap(), alone);
         }
     }
 }

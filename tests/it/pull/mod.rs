@@ -14,3 +14,4 @@ mod plans;
 mod receipts;
 mod rights;
 mod runs;
+mod side_by_side;

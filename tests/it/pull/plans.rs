@@ -136,6 +136,27 @@ fn what_is_approved_is_done_and_rows_that_moved_are_left() {
 }
 
 #[test]
+fn what_is_done_already_of_what_was_approved_has_not_moved() {
+    for kind in KINDS {
+        let pair = pair(kind);
+        let run = asked(&pair, "mirror");
+        // As by an attempt that was killed in the middle of it.
+        pair.destination.execute(
+            "insert into prices values (3, 'only there', 1); delete from prices where id = 9",
+        );
+        let hash = run["plan_hash"].as_str().expect("a hash");
+        approve(&pair, &run, hash).expect(200);
+        let id = run["id"].as_str().unwrap();
+        let done = pair.run_until(id, "the run is over", |run| run["completed_at"].is_string());
+        assert_eq!(done["status"], "completed", "{kind:?}: {done:#}");
+        assert_eq!(done["tables"][0]["proved_equal"], true, "{done:#}");
+        let changes = ["added", "updated", "deleted", "moved"].map(|what| &done["changes"][what]);
+        assert_eq!(changes, [0, 2, 0, 0], "{done:#}");
+        assert_eq!(rows(&pair.destination), rows(&pair.source), "{kind:?}");
+    }
+}
+
+#[test]
 fn nothing_waits_where_there_is_nothing_to_do() {
     let pair = pair(Kind::Sqlite);
     pair.pull(&["prices"]).completed();

@@ -79,13 +79,13 @@ impl PairBuilder {
     /// Starts both sites and connects them.
     pub fn start(self) -> Pair {
         let link = Proxy::to(self.giver.port());
-        let mut giver = self.giver.database(&self.source.url());
+        let mut giver = self.giver;
         if !self.direct {
             giver = giver.with("site.url", link.url().replacen("http", self.scheme, 1));
         }
         let pair = Pair {
             giver: giver.start(),
-            taker: self.taker.database(&self.destination.url()).start(),
+            taker: self.taker.start(),
             source: self.source,
             destination: self.destination,
             link,
@@ -99,8 +99,8 @@ impl Pair {
     /// A pair over these databases; everything is granted.
     pub fn builder(source: Database, destination: Database) -> PairBuilder {
         PairBuilder {
-            giver: Site::builder("berlin"),
-            taker: Site::builder("paris"),
+            giver: Site::builder("berlin").database(&source.url()),
+            taker: Site::builder("paris").database(&destination.url()),
             source,
             destination,
             grant: json!({"tables": "*"}),

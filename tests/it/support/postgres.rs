@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use rustix::process::{Signal, geteuid};
+use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tempfile::TempDir;
 
 use super::program::{end, fed, give_away, unprivileged};
@@ -171,7 +171,13 @@ impl Postgres {
     pub fn kill9(&self) {
         let mut server = self.server();
         if let Some(child) = server.take() {
+            // Those that serve a client would otherwise go on until they look for their parent.
+            let serving = children(&child);
             end(child, Signal::KILL);
+            for process in serving {
+                // It may have ended by itself.
+                let _ = kill_process(process, Signal::KILL);
+            }
         }
     }
 
@@ -266,6 +272,17 @@ impl Drop for Postgres {
             end(child, Signal::QUIT);
         }
     }
+}
+
+/// The processes that `parent` has started and that live.
+fn children(parent: &Child) -> Vec<Pid> {
+    let parent = parent.id();
+    let listed = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
+    let listed = listed.expect("Linux tells a process's children");
+    let numbers = listed.split_whitespace().map(str::parse);
+    numbers
+        .filter_map(|number| Pid::from_raw(number.expect("a process id")))
+        .collect()
 }
 
 /// The newest installed server's programs: Debian keeps them out of the path.

@@ -17,6 +17,9 @@ pub enum Link {
     CutAfter(usize),
     /// Passes on so many bytes of what is answered on a connection, then falls silent until the link is set otherwise.
     StallAfter(usize),
+    /// Passes everything on until it has passed on so many bytes of answers over all connections since it was made, then
+    /// falls silent on all of them until the link is set otherwise.
+    StallAt(u64),
     /// Answers each new connection with these bytes, and closes it; closes the older ones.
     Answer(Vec<u8>),
 }
@@ -175,7 +178,11 @@ impl State {
                 Link::Whole => return usize::MAX,
                 Link::CutAfter(bytes) => return bytes.saturating_sub(passed),
                 Link::StallAfter(bytes) if passed < *bytes => return bytes - passed,
-                Link::StallAfter(_) => {
+                Link::StallAt(bytes) if self.passed.load(Ordering::Relaxed) < *bytes => {
+                    let rest = *bytes - self.passed.load(Ordering::Relaxed).min(*bytes);
+                    return usize::try_from(rest).unwrap_or(usize::MAX).max(1);
+                }
+                Link::StallAfter(_) | Link::StallAt(_) => {
                     link = self
                         .changed
                         .wait(link)

@@ -165,9 +165,12 @@ impl PostgresTarget {
         let (mut cutter, mut batches) = (Cutter::default(), Vec::new());
         let uncut = |err| match err {
             CutFault::Malformed(err) => EngineError::Lost(err.to_string()),
-            CutFault::TooLarge { bytes, .. } => EngineError::of_table(
+            CutFault::TooLarge(tuple) => EngineError::of_table(
                 table,
-                format!("a row here has {bytes} bytes, more than any may have"),
+                format!(
+                    "a row here has {} bytes, more than any may have",
+                    tuple.len()
+                ),
             ),
         };
         while let Some(message) = messages

@@ -10,7 +10,7 @@ use crate::engine::EngineError;
 use crate::engine::driver::Snapshot;
 use crate::model::connection::Connection;
 use crate::model::filter::Filter;
-use crate::model::table::TableName;
+use crate::model::table::{NeutralType, TableName};
 use crate::sync::Ctx;
 use crate::sync::receipt::own_name;
 use crate::sync::serve::access::{ClientKind, is_visible, view_of};
@@ -161,6 +161,7 @@ async fn hold_table(
     let granted = connection.grant.row_filter.get(&table);
     let (scope, hides_rows) = told_scope(&view, granted, filter.as_ref())?;
     let words = SessionTable {
+        grant: grant_mark(ctx, connection, &table),
         table,
         evenkeel: catalogue(ctx.driver.engine(), view.table.clone()),
         scope,
@@ -176,6 +177,17 @@ async fn hold_table(
         told: Mutex::default(),
     };
     Ok((held, words))
+}
+
+/// What tells what is granted of a table from what was granted before. Keyed, since a filter's values could be guessed; under
+/// a name that no grant gives its pseudonyms.
+fn grant_mark(ctx: &Ctx, connection: &Connection, table: &TableName) -> Option<String> {
+    let grant = &connection.grant;
+    let rules = serde_json::json!([grant.columns.get(table), grant.row_filter.get(table)]);
+    let key = ctx.store.pseudonym_key(connection.id);
+    let mark = key.pseudonym("", NeutralType::Text);
+    let mark = mark.of(rules.to_string().as_bytes()).ok()?;
+    Some(hex::encode(mark))
 }
 
 /// Which rows the peer is told that there are, and whether there are more conditions that it cannot be told.

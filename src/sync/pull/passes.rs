@@ -1,0 +1,148 @@
+//! What is done to the tables of a run, in the passes that foreign keys allow.
+//!
+//! Rows that others point to are written before those, and deleted after them; what waited for either comes at the end.
+//! Tables that do not point to each other are worked on side by side where the engine has more than one writer.
+//! Invariant: of a table there is never more than one pass under way.
+
+use std::sync::Arc;
+
+use futures_util::stream::{self, TryStreamExt as _};
+use tokio::sync::watch;
+
+use crate::engine::driver::{ApplyProgress, Enacted};
+use crate::engine::plan::Ending;
+use crate::model::table::{Engine, Table, generations};
+use crate::sync::SyncError;
+use crate::sync::pull::altered::{altered, pass_over};
+use crate::sync::pull::carry::{Carry, Which};
+use crate::sync::pull::feed::Incoming;
+use crate::sync::pull::look::Look;
+use crate::sync::pull::report::{Ledger, Report};
+use crate::sync::pull::session::Session;
+use crate::sync::pull::work::{AT_ONCE, Stage, Work};
+use crate::sync::pull::{Attempt, table};
+
+/// Which changes, and what becomes of those that cannot be made yet.
+type Pass = (Which, Ending);
+
+/// The passes over the tables of one run.
+#[derive(Clone, Copy)]
+pub(super) struct Passes<'a, 'run> {
+    pub(super) attempt: &'a Attempt<'a>,
+    pub(super) session: &'a Session<'a>,
+    pub(super) ledger: &'a Ledger<'run>,
+}
+
+impl Passes<'_, '_> {
+    /// Does what was found, to all of `works`, which stand parents first.
+    ///
+    /// # Errors
+    /// The first fault; the others are worked on no further then.
+    pub(super) async fn over(self, works: &mut [Work]) -> Result<(), SyncError> {
+        if let [only] = works {
+            return self.pass(only, (Which::All, Ending::Refuse)).await;
+        }
+        let tables: Vec<&Table> = works.iter().map(|work| &work.pull.target).collect();
+        let generations = generations(&tables);
+        let last = generations.iter().copied().max().unwrap_or(0);
+        let writes = (0..=last).map(|one| (one, (Which::Writes, Ending::GiveBack)));
+        let deletes = (0..=last).map(|one| (one, (Which::Deletes, Ending::GiveBack)));
+        for (generation, pass) in writes.chain(deletes.rev()) {
+            let works = works.iter_mut().zip(&generations);
+            let works = works.filter(|(_, of)| **of == generation);
+            self.side_by_side(works.map(|(work, _)| work), pass).await?;
+        }
+        for work in works {
+            self.pass(work, (Which::Waiting, Ending::Refuse)).await?;
+        }
+        Ok(())
+    }
+
+    async fn side_by_side(
+        self,
+        works: impl Iterator<Item = &mut Work>,
+        pass: Pass,
+    ) -> Result<(), SyncError> {
+        let at_once = match self.attempt.ctx.driver.engine() {
+            Engine::Sqlite => 1,
+            Engine::Postgres | Engine::Mysql => AT_ONCE,
+        };
+        stream::iter(works.map(Ok))
+            .try_for_each_concurrent(at_once, |work| self.pass(work, pass))
+            .await
+    }
+
+    /// One pass over one table.
+    async fn pass(self, work: &mut Work, (which, ending): Pass) -> Result<(), SyncError> {
+        if matches!(which, Which::All | Which::Writes) {
+            self.copy_into_empty(work).await?;
+        }
+        let Stage::Compared(compared) = &mut work.stage else {
+            return Ok(());
+        };
+        let found = &mut compared.found;
+        if work.waiting.is_empty() && !found.has(|effect| which.is(effect)) {
+            return Ok(());
+        }
+        let (ctx, session, order) = (self.attempt.ctx, self.session, self.ledger.order());
+        let (progress, watched) = watch::channel(ApplyProgress::default());
+        let bytes = session.bytes(&work.pull.source);
+        let received = Arc::clone(&work.received);
+        let report = Report::begin(self.ledger, &work.pull, received, watched).of_some(bytes);
+        let carry = Carry {
+            ctx,
+            session,
+            pull: &work.pull,
+            meeting: &work.meeting,
+            received: &work.received,
+            refused: work.rejected.len(),
+        };
+        let waiting = std::mem::take(&mut work.waiting);
+        let carrying = carry.run(order, found, (which, ending), waiting, progress);
+        let carried = report
+            .during(ctx, carrying, |carried| carried.enacted.changes)
+            .await?;
+        work.altered.extend(altered(&carried.enacted));
+        let Enacted {
+            changes,
+            left,
+            rejected,
+            waiting,
+            ..
+        } = carried.enacted;
+        work.changes.add(&changes);
+        work.left.add(&left);
+        work.rejected.extend(carried.misfits);
+        work.rejected.extend(rejected);
+        work.waiting = waiting;
+        Ok(())
+    }
+
+    /// Fills a table that was empty, and proves it by reading it; what is not as it was sent is then compared.
+    async fn copy_into_empty(self, work: &mut Work) -> Result<(), SyncError> {
+        if !matches!(work.stage, Stage::Empty) {
+            return Ok(());
+        }
+        let (attempt, session) = (self.attempt, self.session);
+        let (source, agreed) = (&work.pull.source, &work.meeting.agreed);
+        let rows = session.all(source, agreed).await?;
+        let rows = Incoming::Frames(Box::new(rows));
+        let received = Arc::clone(&work.received);
+        let outcome = table::stream(attempt, self.ledger, &work.pull, rows, received).await?;
+        work.copied.add(&outcome.changes);
+        let here = work.scan(attempt, session).await?;
+        let declared = work.received.declared().unwrap_or_default();
+        if declared == here.total() {
+            work.stage = Stage::Copied(declared);
+            return Ok(());
+        }
+        let root = session.first_sums(source, agreed).await?;
+        let look = Look {
+            attempt,
+            session,
+            order: self.ledger.order(),
+        };
+        look.compare(work, root, here).await?;
+        pass_over(attempt, work).await
+    }
+}
