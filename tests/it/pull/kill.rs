@@ -174,9 +174,10 @@ impl Trial {
         let again = sent - left.sent();
         assert_eq!(again, 0, "{note}");
         if self.alone {
-            // A run is what its attempts were, so that what it deleted counts once.
+            // What it deleted counts, once; what the run itself was told last it had perhaps no time to note.
             let (_, written) = between(&ground.pair.taker, &ordered, LATER);
-            assert_eq!(told(&run), written, "{note}: {run:#}");
+            let is_between = told(&run).is_within(written) && written.is_within(todo);
+            assert!(is_between, "{note}: {written:?}, {run:#}");
         }
         Shown {
             victim,
