@@ -74,12 +74,10 @@ impl Spool {
     ///
     /// # Errors
     /// [`SpoolError`] when it can be kept neither in memory nor on disk.
-    pub fn push(&mut self, partition: u8, pieces: [&[u8]; 2]) -> Result<(), SpoolError> {
+    pub fn push(&mut self, partition: u8, entry: &[u8]) -> Result<(), SpoolError> {
         if let Some(memory) = self.in_memory.get_mut(usize::from(partition)) {
-            for piece in pieces {
-                memory.extend_from_slice(piece);
-                self.held += piece.len();
-            }
+            memory.extend_from_slice(entry);
+            self.held += entry.len();
         }
         if self.held > self.budget.memory {
             self.write_out()?;
@@ -87,28 +85,26 @@ impl Spool {
         Ok(())
     }
 
-    /// Puts all entries of a partition in `entries`, in place of what is there.
+    /// Shows all entries of a partition in their order, some at a time; the file's by way of `buffer`.
     ///
     /// # Errors
-    /// [`SpoolError::Io`] when the file cannot be read.
-    pub fn read(&self, partition: u8, entries: &mut Vec<u8>) -> Result<(), SpoolError> {
+    /// [`SpoolError::Io`] when the file cannot be read, and what `see` says.
+    pub fn read<E: From<SpoolError>>(
+        &self,
+        partition: u8,
+        buffer: &mut Vec<u8>,
+        mut see: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
         let at = usize::from(partition);
-        let parts = self.on_disk.get(at).map_or(&[][..], Vec::as_slice);
-        let memory = self.in_memory.get(at).map_or(&[][..], Vec::as_slice);
-        entries.resize(parts.iter().map(|part| part.length).sum(), 0);
-        let mut rest = entries.as_mut_slice();
-        for part in parts {
-            let Some((into, behind)) = rest.split_at_mut_checked(part.length) else {
-                break;
-            };
-            if let Some(file) = &self.file {
-                file.read_exact_at(into, part.at)
+        if let (Some(parts), Some(file)) = (self.on_disk.get(at), &self.file) {
+            for part in parts {
+                buffer.resize(part.length, 0);
+                file.read_exact_at(buffer, part.at)
                     .map_err(|source| self.io(source))?;
+                see(buffer)?;
             }
-            rest = behind;
         }
-        entries.extend_from_slice(memory);
-        Ok(())
+        self.in_memory.get(at).map_or(Ok(()), |memory| see(memory))
     }
 
     /// Nothing more is pushed: what is in memory goes to the file, but for `keep` bytes at most, and the memory is free.
@@ -196,14 +192,18 @@ mod tests {
             let mut spool = spool(memory, 1 << 20);
             let mut expected = vec![Vec::new(); PARTITIONS];
             for (partition, entry) in &entries {
-                let (head, tail) = entry.split_at(entry.len() / 2);
-                spool.push(*partition, [head, tail]).unwrap();
+                spool.push(*partition, entry).unwrap();
                 expected[usize::from(*partition)].extend_from_slice(entry);
                 prop_assert!(spool.in_memory.iter().map(Vec::len).sum::<usize>() <= memory);
             }
-            let mut read = vec![7; 9];
+            let mut buffer = vec![7; 9];
             for (partition, expected) in (0..=u8::MAX).zip(&expected) {
-                spool.read(partition, &mut read).unwrap();
+                let mut read = Vec::new();
+                let see = |entries: &[u8]| {
+                    read.extend_from_slice(entries);
+                    Ok::<_, SpoolError>(())
+                };
+                spool.read(partition, &mut buffer, see).unwrap();
                 prop_assert_eq!(&read, expected);
             }
         }
@@ -213,17 +213,12 @@ mod tests {
     fn what_would_take_more_of_the_disk_than_allowed_is_refused() {
         let mut spool = spool(100, 250);
         let entry = [7_u8; 60];
-        let outcomes: Vec<bool> = (0..8)
-            .map(|at| spool.push(at, [&entry, &[]]).is_ok())
-            .collect();
+        let outcomes: Vec<bool> = (0..8).map(|at| spool.push(at, &entry).is_ok()).collect();
         assert_eq!(
             outcomes,
             [true, true, true, true, true, false, false, false]
         );
         assert!(spool.written() <= 250);
-        assert!(matches!(
-            spool.push(0, [&entry, &[]]),
-            Err(SpoolError::Full(250))
-        ));
+        assert!(matches!(spool.push(0, &entry), Err(SpoolError::Full(250))));
     }
 }

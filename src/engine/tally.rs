@@ -8,7 +8,7 @@ use crate::wire::InvalidValue;
 use crate::wire::frame::RowSum;
 use crate::wire::row::RowBatch;
 use crate::wire::tally::{
-    BRANCHES, Children, KeyFields, LEVELS, Listed, Place, Prefix, RowHasher, TallyKey,
+    BRANCHES, Children, HASH_BYTES, KeyFields, LEVELS, Listed, Place, Prefix, RowHasher, TallyKey,
     read_listing, write_listed,
 };
 
@@ -51,11 +51,11 @@ pub struct Tally {
     keys: Keys,
 }
 
-/// The keys of the rows at hand, one after the other, and where each ends.
+/// The keys of the rows at hand, each with room for the row's hash behind it, and how long each is with that.
 #[derive(Debug, Default)]
 struct Keys {
     bytes: Vec<u8>,
-    ends: Vec<usize>,
+    lengths: Vec<usize>,
 }
 
 impl Tally {
@@ -84,12 +84,15 @@ impl Tally {
             keys.add(tuple, &self.fields).map(|()| tuple)
         });
         let hashes = self.hasher.hashes(rows)?;
-        for (key, hash) in keys.iter().zip(hashes) {
+        for (entry, hash) in keys.entries().zip(hashes) {
+            let Some((key, room)) = entry.split_last_chunk_mut::<HASH_BYTES>() else {
+                continue;
+            };
             let place = place_of.place(key);
             if let Some(sum) = self.sums.get_mut(summed(place)) {
                 sum.count(hash.0);
             }
-            let entry = [key, &hash.0.to_le_bytes()];
+            *room = hash.0.to_le_bytes();
             self.spool.push(partition(place), entry)?;
         }
         Ok(())
@@ -178,7 +181,7 @@ impl Tally {
         let asked = nodes.iter().copied().enumerate().collect();
         self.visit(asked, |at, place, listed| {
             rows += 1;
-            bytes = bytes.saturating_add(listed.key.len() + 16);
+            bytes = bytes.saturating_add(listed.key.len() + HASH_BYTES);
             if let Some(found) = found.get_mut(at).filter(|_| is_within(rows, bytes)) {
                 found.push(Row::of(place, listed));
             }
@@ -211,19 +214,21 @@ impl Tally {
             by_partition.extend((first..=last).map(|partition| (partition, node, at)));
         }
         by_partition.sort_unstable();
-        let mut entries = Vec::new();
+        let mut buffer = Vec::new();
         for asked in by_partition.chunk_by(|one, other| one.0 == other.0) {
             let Some((partition, _, _)) = asked.first() else {
                 continue;
             };
-            self.spool.read(*partition, &mut entries)?;
-            for listed in read_listing(&entries) {
-                let listed = listed?;
-                let place = self.hasher.key().place(listed.key);
-                if let Some(at) = above(asked, place) {
-                    see(at, place, listed);
+            self.spool.read(*partition, &mut buffer, |entries| {
+                for listed in read_listing(entries) {
+                    let listed = listed?;
+                    let place = self.hasher.key().place(listed.key);
+                    if let Some(at) = above(asked, place) {
+                        see(at, place, listed);
+                    }
                 }
-            }
+                Ok::<_, TallyError>(())
+            })?;
         }
         Ok(())
     }
@@ -246,19 +251,24 @@ impl Tally {
 impl Keys {
     fn clear(&mut self) {
         self.bytes.clear();
-        self.ends.clear();
+        self.lengths.clear();
     }
 
     fn add(&mut self, row: &[u8], fields: &KeyFields) -> Result<(), InvalidValue> {
+        let before = self.bytes.len();
         fields.append(row, &mut self.bytes)?;
-        self.ends.push(self.bytes.len());
+        self.bytes.extend_from_slice(&[0; HASH_BYTES]);
+        self.lengths.push(self.bytes.len() - before);
         Ok(())
     }
 
-    fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let begins = std::iter::once(0).chain(self.ends.iter().copied());
-        let ranges = begins.zip(&self.ends);
-        ranges.map(|(begin, end)| self.bytes.get(begin..*end).unwrap_or_default())
+    fn entries(&mut self) -> impl Iterator<Item = &mut [u8]> {
+        let mut rest = self.bytes.as_mut_slice();
+        self.lengths.iter().map_while(move |length| {
+            let (entry, behind) = std::mem::take(&mut rest).split_at_mut_checked(*length)?;
+            rest = behind;
+            Some(entry)
+        })
     }
 }
 
@@ -272,7 +282,7 @@ struct Row {
 
 impl Row {
     fn of(place: Place, listed: Listed<'_>) -> Self {
-        let mut bytes = Vec::with_capacity(listed.key.len() + 16);
+        let mut bytes = Vec::with_capacity(listed.key.len() + HASH_BYTES);
         write_listed(listed, &mut bytes);
         Self {
             place,

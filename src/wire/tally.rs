@@ -22,7 +22,7 @@ use crate::wire::tally::hasher::{BLOCK, blocks};
 
 pub use bitmap::Bitmap;
 pub use hasher::RowHasher;
-pub use listing::{Listed, Listing, read_listing, write_listed};
+pub use listing::{HASH_BYTES, Listed, Listing, read_listing, write_listed};
 pub use prefix::{BRANCHES, InvalidPrefix, LEVELS, Prefix};
 
 /// Where a row stands in the tree: XXH3-64 of its key.

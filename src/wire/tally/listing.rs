@@ -13,7 +13,8 @@ pub struct Listed<'a> {
     pub hash: RowHash,
 }
 
-const HASH_BYTES: usize = 16;
+/// Bytes of a row's hash, behind its key.
+pub const HASH_BYTES: usize = 16;
 
 /// Adds a row to the payload of a `keys` frame.
 pub fn write_listed(listed: Listed<'_>, payload: &mut Vec<u8>) {
