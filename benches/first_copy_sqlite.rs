@@ -27,11 +27,14 @@ mod support;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use figures::sqlite::{empty, file_of, fill, open, remove};
-use figures::{Side, numbers, pull};
+use figures::{Began, Side, Took, numbers, pull};
 use support::database::{Database, Kind};
 use support::pair::Pair;
+use support::wait;
 
 fn main() {
     let numbers = numbers();
@@ -49,7 +52,8 @@ fn main() {
 fn compare(pair: &Pair, (from, to): (&Path, &Path), mode: &str, rows: u64, repetitions: u64) {
     let mut attached = Side::new("attach, insert ... select");
     let mut dumped = Side::new(".dump | sqlite3");
-    let mut ours = Side::new("evenkeel");
+    let mut committed = Side::new("evenkeel, committed");
+    let mut proved = Side::new("evenkeel, proved");
     for repetition in 1..=repetitions {
         empty(to, mode);
         attached.measure(repetition, || attach(from, to));
@@ -58,7 +62,9 @@ fn compare(pair: &Pair, (from, to): (&Path, &Path), mode: &str, rows: u64, repet
             dumped.measure(repetition, || dump(from, to));
         }
         empty(to, mode);
-        ours.measure(repetition, || drop(pull(pair, rows)));
+        let commit = commit_of(to, rows);
+        proved.measure(repetition, || drop(pull(pair, rows)));
+        committed.add(repetition, commit.join().expect("a thread"));
         let count = "select count(*) from orders";
         let copied: Result<i64, _> = open(to).query_row(count, [], |row| row.get(0));
         assert_eq!(copied, Ok(i64::try_from(rows).expect("a number of rows")));
@@ -66,10 +72,25 @@ fn compare(pair: &Pair, (from, to): (&Path, &Path), mode: &str, rows: u64, repet
     println!(
         "\nfirst copy of {rows} rows, SQLite to SQLite, journal_mode {mode}, medians of {repetitions}"
     );
-    for side in [&attached, &dumped, &ours] {
+    for side in [&attached, &dumped, &committed, &proved] {
         side.print(&attached);
     }
     println!("to reach: at most 3 times\n");
+}
+
+/// Looks again and again whether the last row of a copy that begins now can be seen, which is once it is committed.
+fn commit_of(to: &Path, rows: u64) -> JoinHandle<Took> {
+    let (began, to) = (Began::now(), to.to_owned());
+    thread::spawn(move || {
+        let look = format!("select 1 from orders where id = {rows}");
+        let file = open(&to);
+        wait::until(
+            "the last row is committed",
+            Duration::from_secs(3600),
+            || file.query_row(&look, [], |_| Ok(())).ok(),
+        );
+        began.took()
+    })
 }
 
 fn attach(from: &Path, to: &Path) {
