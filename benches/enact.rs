@@ -38,21 +38,9 @@ use evenkeel::model::run::{Changes, ConflictStrategy, SyncMode};
 use evenkeel::wire::scope::Scope;
 use evenkeel::wire::signing::{ConnectionKeys, RootKey};
 use evenkeel::wire::tally::{RowHash, TallyKey};
-use figures::{Side, numbers};
+use figures::{COLUMNS, Side, numbers};
 use support::database::{Database, Kind};
 use tokio::sync::{mpsc, watch};
-
-const COLUMNS: [&str; 9] = [
-    "customer_id",
-    "ref",
-    "status",
-    "total",
-    "note",
-    "tags",
-    "paid",
-    "created_at",
-    "updated_at",
-];
 
 #[tokio::main]
 async fn main() {

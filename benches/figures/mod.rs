@@ -28,6 +28,19 @@ const ORDERS: &str = "create table orders (
     id bigint primary key, customer_id int, ref uuid, status text, total numeric(12,2), note text null, tags jsonb,
     paid boolean, created_at timestamptz, updated_at timestamptz)";
 
+/// Its columns but the key.
+pub const COLUMNS: [&str; 9] = [
+    "customer_id",
+    "ref",
+    "status",
+    "total",
+    "note",
+    "tags",
+    "paid",
+    "created_at",
+    "updated_at",
+];
+
 /// Makes the empty table.
 pub fn make(url: &str) {
     postgres::query(url, ORDERS);

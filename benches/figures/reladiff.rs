@@ -5,18 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-/// Everything but the key, which it knows.
-const COLUMNS: [&str; 9] = [
-    "customer_id",
-    "ref",
-    "status",
-    "total",
-    "note",
-    "tags",
-    "paid",
-    "created_at",
-    "updated_at",
-];
+use crate::figures::COLUMNS;
 
 /// One that runs.
 pub struct Reladiff {

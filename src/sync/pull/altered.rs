@@ -21,21 +21,7 @@ use crate::wire::tally::RowHash;
 /// What is told besides of a row that is passed over.
 const PASSED_OVER: &str = "; it was not written again, because neither side has changed it since";
 
-/// Takes out of what was found of each table the rows that need not be written again.
-///
-/// # Errors
-/// Our own state's.
-pub(super) async fn pass_over_all(
-    attempt: &Attempt<'_>,
-    works: &mut [Work],
-) -> Result<(), SyncError> {
-    for work in works {
-        pass_over(attempt, work).await?;
-    }
-    Ok(())
-}
-
-/// The same of one table.
+/// Takes out of what was found of a table the rows that need not be written again.
 ///
 /// # Errors
 /// Our own state's.

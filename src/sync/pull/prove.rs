@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::model::run::{Apply, Run, RunError, RunStatus};
 use crate::sync::SyncError;
 use crate::sync::plan::PlanHash;
-use crate::sync::pull::altered::{pass_over_all, remember};
+use crate::sync::pull::altered::{pass_over, remember};
 use crate::sync::pull::approval::{approved, guarded, packed};
 use crate::sync::pull::carry::Carry;
 use crate::sync::pull::describe::{Columns, described};
@@ -99,7 +99,9 @@ impl Proving<'_> {
             self.end_unchanged(run, RunStatus::Completed).await?;
             return Ok(Done::Over);
         }
-        pass_over_all(self.attempt, self.works).await?;
+        for work in self.works.iter_mut() {
+            pass_over(attempt, work).await?;
+        }
         if run.approved_plan.is_some() {
             self.keep_to_the_plan(run).await?;
         } else if let Some(reason) = self.reason_to_ask(run).await? {

@@ -29,6 +29,17 @@ fn columns(table: &str, columns: Value) -> Value {
     json!({"tables": "*", "columns": {table: columns}})
 }
 
+/// Gives the rows of the north, by a column that is not to be seen.
+fn grant_the_north(scene: &mut Scene, columns: &Value) {
+    let mut grant = filtered(json!({"column": "city", "op": "=", "value": "north"}));
+    grant["columns"] = json!({"stock": columns});
+    scene.grant(&grant);
+}
+
+const HIDDEN: Ends = With(
+    "hidden_rows",
+    "which rows were deleted there cannot be told",
+);
 const CHANGED: Ends = With("needs_approval", "was changed since the last run");
 
 /// Of tables and their rows.
@@ -117,30 +128,21 @@ pub(super) const SHOWN: [Case; 12] = [
     Case {
         name: "the grant leaves rows out by a column that is not given",
         guard: Open,
-        spoil: |scene| {
-            let mut grant = filtered(json!({"column": "city", "op": "=", "value": "north"}));
-            grant["columns"] = json!({"stock": {"id": "allow", "word": "allow"}});
-            scene.grant(&grant);
-        },
+        spoil: |scene| grant_the_north(scene, &json!({"id": "allow", "word": "allow"})),
         mend: regrant,
-        ends: With(
-            "hidden_rows",
-            "which rows were deleted there cannot be told",
-        ),
+        ends: HIDDEN,
     },
     Case {
         name: "the grant leaves rows out by a column that is given as NULL",
         guard: Open,
         spoil: |scene| {
-            let mut grant = filtered(json!({"column": "city", "op": "=", "value": "north"}));
-            grant["columns"] = json!({"stock": {"id": "allow", "word": "allow", "city": "null"}});
-            scene.grant(&grant);
+            grant_the_north(
+                scene,
+                &json!({"id": "allow", "word": "allow", "city": "null"}),
+            );
         },
         mend: regrant,
-        ends: With(
-            "hidden_rows",
-            "which rows were deleted there cannot be told",
-        ),
+        ends: HIDDEN,
     },
     Case {
         name: "the table is no longer granted",

@@ -8,14 +8,29 @@ use super::Guard::{Open, Usual};
 use super::cases::restore;
 use super::{Case, STOCK, Scene, sqlite};
 
-pub(super) const POSTGRES: [Case; 9] = [
-    Case {
-        name: "the table was truncated",
-        guard: Open,
-        spoil: |scene| scene.execute("truncate stock"),
-        mend: restore,
-        ends: With("needs_approval", "the source has no rows in scope"),
+const TRUNCATED: Case = Case {
+    name: "the table was truncated",
+    guard: Open,
+    spoil: |scene| scene.execute("truncate stock"),
+    mend: restore,
+    ends: With("needs_approval", "the source has no rows in scope"),
+};
+
+const HIDDEN_BY_A_VIEW: Case = Case {
+    name: "a view stands in the table's place",
+    guard: Open,
+    spoil: |scene| {
+        scene.execute("drop table stock; create view stock as select * from kept where id < 50");
     },
+    mend: |scene| {
+        scene.execute("drop view stock");
+        restore(scene);
+    },
+    ends: With("unknown_table", "no table of this name"),
+};
+
+pub(super) const POSTGRES: [Case; 9] = [
+    TRUNCATED,
     Case {
         name: "the login sees some of the rows",
         guard: Open,
@@ -59,19 +74,7 @@ pub(super) const POSTGRES: [Case; 9] = [
         },
         ends: With("needs_approval", "20 of 120 rows would be deleted"),
     },
-    Case {
-        name: "a view stands in the table's place",
-        guard: Open,
-        spoil: |scene| {
-            scene
-                .execute("drop table stock; create view stock as select * from kept where id < 50");
-        },
-        mend: |scene| {
-            scene.execute("drop view stock");
-            restore(scene);
-        },
-        ends: With("unknown_table", "no table of this name"),
-    },
+    HIDDEN_BY_A_VIEW,
     Case {
         name: "the server is down",
         guard: Open,
@@ -112,13 +115,7 @@ fn damage(scene: &mut Scene, change: impl FnOnce(&mut File)) {
 }
 
 pub(super) const MARIADB: [Case; 3] = [
-    Case {
-        name: "the table was truncated",
-        guard: Open,
-        spoil: |scene| scene.execute("truncate stock"),
-        mend: restore,
-        ends: With("needs_approval", "the source has no rows in scope"),
-    },
+    TRUNCATED,
     Case {
         name: "a partition was dropped",
         guard: Usual,
@@ -132,19 +129,7 @@ pub(super) const MARIADB: [Case; 3] = [
         mend: restore,
         ends: With("needs_approval", "20 of 120 rows would be deleted"),
     },
-    Case {
-        name: "a view stands in the table's place",
-        guard: Open,
-        spoil: |scene| {
-            scene
-                .execute("drop table stock; create view stock as select * from kept where id < 50");
-        },
-        mend: |scene| {
-            scene.execute("drop view stock");
-            restore(scene);
-        },
-        ends: With("unknown_table", "no table of this name"),
-    },
+    HIDDEN_BY_A_VIEW,
 ];
 
 /// The file of a SQLite source.
@@ -196,19 +181,7 @@ pub(super) const FILES: [Case; 6] = [
         mend: bring_back,
         ends: With("needs_approval", "the source has no rows in scope"),
     },
-    Case {
-        name: "a view stands in the table's place",
-        guard: Open,
-        spoil: |scene| {
-            scene
-                .execute("drop table stock; create view stock as select * from kept where id < 50");
-        },
-        mend: |scene| {
-            scene.execute("drop view stock");
-            restore(scene);
-        },
-        ends: With("unknown_table", "no table of this name"),
-    },
+    HIDDEN_BY_A_VIEW,
 ];
 
 /// Removes the file and what belongs to it.
