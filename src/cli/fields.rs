@@ -54,6 +54,7 @@ pub(super) fn shown(value: &Value) -> String {
 /// A key as a person reads it.
 pub(super) fn key(key: &Value) -> String {
     match key.as_object() {
+        Some(columns) if columns.is_empty() => "(no key)".to_owned(),
         Some(columns) => {
             let parts = columns
                 .iter()
@@ -77,7 +78,7 @@ pub(super) fn granted(grant: &Value) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::{granted, list, moment, number, optional_number, shown, text};
+    use super::{granted, key, list, moment, number, optional_number, shown, text};
 
     #[test]
     fn missing_fields_show_as_nothing() {
@@ -91,6 +92,7 @@ mod tests {
         assert_eq!(shown(&value["a"]["l"]), "1, y");
         assert_eq!(granted(&json!({"tables": "*"})), "all");
         assert_eq!(granted(&json!({})), "");
+        assert_eq!(key(&json!({})), "(no key)");
         assert_eq!(moment(&value, "a.at"), "");
         let times = json!({"exact": "2026-11-21T16:48:38.22653Z", "full": "2026-11-21T16:48:38Z"});
         assert_eq!(moment(&times, "exact"), moment(&times, "full"));

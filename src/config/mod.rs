@@ -39,7 +39,7 @@ pub use load::{
     sqlite_file, state,
 };
 pub use mysql::{InvalidMysqlUrl, mysql_options};
-pub use postgres::{InvalidPostgresUrl, postgres_options};
+pub use postgres::{InvalidPostgresUrl, is_local, postgres_options};
 pub use reading::{Changes, Reading};
 pub use sessions::{Compare, Sessions};
 

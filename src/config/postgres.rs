@@ -44,7 +44,8 @@ pub fn postgres_options(text: &str) -> Result<PgConnectOptions, InvalidPostgresU
 }
 
 /// Whether a connection to `host` stays on this machine.
-pub(super) fn is_local(host: &str) -> bool {
+#[must_use]
+pub fn is_local(host: &str) -> bool {
     if host.is_empty() || host.starts_with('/') || host == "localhost" {
         return true;
     }

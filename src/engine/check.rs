@@ -1,7 +1,7 @@
 //! What `doctor` tells about tables, whatever the engine. Pure.
 
 use crate::model::finding::{Finding, TablesInUse};
-use crate::model::table::{Table, TableName};
+use crate::model::table::{Engine, Table, TableName};
 
 /// So many tables are named in one finding.
 const NAMED: usize = 10;
@@ -50,27 +50,42 @@ fn split(names: &[TableName], needed: impl Fn(&TableName) -> bool) -> (Vec<Strin
     (shown(missed), shown(closed))
 }
 
-/// Tables without a usable key, with triggers, or that take no rows.
-pub(super) fn about_tables(tables: &[Table], used: &TablesInUse) -> Vec<Finding> {
-    let keyless: Vec<TableName> = tables
-        .iter()
-        .filter(|table| table.usable_keys().next().is_none())
-        .map(|table| table.name.clone())
-        .collect();
-    let (missed, idle) = split(&keyless, |table| used.includes(table));
+/// Tables without a usable key. Where rows have none, a mirror counts equal ones; MariaDB and MySQL cannot write them so.
+pub(super) fn about_keyless(tables: &[Table], used: &TablesInUse, engine: Engine) -> Vec<Finding> {
+    let is_keyless = |table: &&Table| table.usable_keys().next().is_none();
+    let keyless = tables.iter().filter(is_keyless);
+    let keyless: Vec<TableName> = keyless.map(|table| table.name.clone()).collect();
+    let (used_ones, idle) = keyless
+        .into_iter()
+        .partition::<Vec<_>, _>(|table| used.includes(table));
+    let is_refused = |table: &TableName| engine == Engine::Mysql && used.received.contains(table);
+    let (refused, mirrored) = split(&used_ones, is_refused);
+    let (idle, _) = split(&idle, |_| true);
     let mut findings = Vec::new();
-    if !missed.is_empty() {
+    if !refused.is_empty() {
         findings.push(Finding::bad(
-            format!("no usable key: {}", some_of(&missed)),
+            format!("no usable key: {}", some_of(&refused)),
             "add a primary key, or an immediate unique index on columns that are not null",
         ));
     }
-    if !idle.is_empty() {
-        findings.push(Finding::good(format!(
-            "no usable key: {}, neither given nor received",
-            some_of(&idle)
-        )));
+    for (names, what) in [
+        (
+            mirrored,
+            "only a mirror keeps such tables, on PostgreSQL or SQLite",
+        ),
+        (idle, "neither given nor received"),
+    ] {
+        if !names.is_empty() {
+            let names = some_of(&names);
+            findings.push(Finding::good(format!("no usable key: {names}; {what}")));
+        }
     }
+    findings
+}
+
+/// Tables with triggers, or that take no rows, and those without a usable key.
+pub(super) fn about_tables(tables: &[Table], used: &TablesInUse, engine: Engine) -> Vec<Finding> {
+    let mut findings = about_keyless(tables, used, engine);
     for table in tables {
         if !table.triggers.is_empty() {
             let names = table.triggers.join(", ");

@@ -52,6 +52,12 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// Whether it is a whole table, or what a scope leaves of it.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        matches!(self.rows, RowFilter::All) && self.page.is_none()
+    }
+
     /// Whether `table` still has what is to be read of it, and what its rows are chosen by.
     #[must_use]
     pub fn fits(&self, table: &Table) -> bool {
@@ -195,7 +201,8 @@ pub struct ApplyJob {
     pub table: Table,
     /// The columns the rows carry, in their order; values come in these columns' own neutral types, checked for width.
     pub columns: Vec<Column>,
-    /// The key's columns: names among `columns`; a usable key of `table`.
+    /// The key's columns: names among `columns`; a usable key of `table`. None: its rows are keyless, in the meaning of
+    /// [`KeyFields`](crate::wire::tally::KeyFields), and the mode is a mirror.
     pub key: Vec<String>,
     /// Which rows may be written.
     pub mode: SyncMode,

@@ -1,10 +1,13 @@
 //! Carrying out a plan on one table, for every engine: compare, set, read back.
 //!
 //! [`target`] is what an engine does, [`verdict`] what becomes of a change, [`piece`] how some changes are done together,
-//! [`work`] in which order and in which transactions, [`swap`] how unique values change places.
+//! [`mod@reading_back`] how it is seen what has become of them, [`work`] in which order and in which transactions, [`swap`]
+//! how unique values change places, [`find`] where the rows are that have no key.
 //! Invariant: what is committed was what the plan said before, and reads back as what it was to become.
 
+pub(super) mod find;
 mod piece;
+mod reading_back;
 mod swap;
 pub(super) mod target;
 mod verdict;

@@ -125,8 +125,12 @@ impl EngineError {
 }
 
 fn described(row: &QuarantinedRow) -> String {
+    let key = match row.key.as_object() {
+        Some(columns) if columns.is_empty() => "a row without a key".to_owned(),
+        _ => format!("key {}", row.key),
+    };
     match &row.column {
-        Some(column) => format!("key {}, column {column}: {}", row.key, row.reason),
-        None => format!("key {}: {}", row.key, row.reason),
+        Some(column) => format!("{key}, column {column}: {}", row.reason),
+        None => format!("{key}: {}", row.reason),
     }
 }

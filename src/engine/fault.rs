@@ -21,8 +21,36 @@ pub(super) struct Refusal {
     pub(super) column: Option<String>,
     /// The database's words, without values of the row.
     pub(super) reason: String,
+    pub(super) kind: RefusalKind,
+}
+
+/// What may become of a row that was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RefusalKind {
+    /// It fits never.
+    Final,
     /// It may fit once other rows are there, or are other ones.
-    pub(super) may_fit_later: bool,
+    Passing,
+    /// It was taken, and something else was made of it.
+    Altered,
+}
+
+impl RefusalKind {
+    /// Of a refusal by the database itself.
+    pub(super) fn of(may_fit_later: bool) -> Self {
+        if may_fit_later {
+            Self::Passing
+        } else {
+            Self::Final
+        }
+    }
+}
+
+impl Refusal {
+    /// Whether the row is worth another try.
+    pub(super) fn may_fit_later(&self) -> bool {
+        self.kind == RefusalKind::Passing
+    }
 }
 
 impl From<EngineError> for Fault {

@@ -49,6 +49,12 @@ impl Held {
         self.starts.is_empty()
     }
 
+    /// Bytes that were taken for rows so far, in memory or in the file.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.end
+    }
+
     /// Adds a row.
     ///
     /// # Errors

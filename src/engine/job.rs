@@ -17,13 +17,18 @@ impl ApplyJob {
         EngineError::of_table(&self.table.name, err.to_string())
     }
 
+    /// Whether rows have no key.
+    pub(super) fn is_keyless(&self) -> bool {
+        self.key.is_empty()
+    }
+
     /// Whether `table` still has the columns that the rows carry.
     pub(super) fn fits(&self, table: &Table) -> bool {
         let columns = self.columns.iter();
         table.has(columns.map(|column| (column.name.as_str(), column.kind)))
     }
 
-    /// A row's key as text, by column.
+    /// A row's key as text, by column; nothing where it has none.
     pub(super) fn key_of(&self, tuple: &[u8]) -> Result<Value, EngineError> {
         let (fields, _) = split_tuple(tuple).map_err(|err| self.malformed(&err))?;
         let columns = self.columns.iter().zip(fields);
@@ -60,8 +65,12 @@ impl ApplyJob {
         Err(EngineError::too_many_rejected(table, limit, rejected))
     }
 
-    /// Nullable unique columns of `table` outside the key: they may be NULL for a moment while values change places.
+    /// Nullable unique columns of `table` outside the key: they may be NULL for a moment while values change places. Of
+    /// keyless rows no value ever changes.
     pub(super) fn parkable(&self, table: &Table) -> Vec<String> {
+        if self.is_keyless() {
+            return Vec::new();
+        }
         let is_unique = |name: &String| table.unique.iter().any(|key| key.columns.contains(name));
         let columns = self.columns.iter().filter(|column| column.nullable);
         columns

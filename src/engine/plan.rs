@@ -18,7 +18,8 @@ use crate::wire::tally::RowHash;
 pub type Fingerprint = Arc<dyn Fn(&[u8]) -> Result<RowHash, InvalidValue> + Send + Sync>;
 
 /// What is to become of one row, and what it is here as the plan was made. Rows have the job's columns, keys the columns of
-/// the job's key in its order, all in the destination's neutral types.
+/// the job's key in its order, all in the destination's neutral types. A keyless row that is to be deleted comes without a
+/// key; what stands there inside an engine is where the row is (`engine::enact::find`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// It is only there.
@@ -110,7 +111,7 @@ impl Change {
 /// A piece of a plan for one table. A plan that ends without [`Planned::End`] was cut.
 #[derive(Debug)]
 pub enum Planned {
-    /// Some changes, in any order.
+    /// Some changes, in any order; but deletions of equal rows without a key follow each other.
     Changes(Vec<Change>),
     /// That was all of them.
     End,

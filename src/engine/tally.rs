@@ -3,6 +3,8 @@
 //! The same for every engine: rows come in the row layout, in the contract's form. Invariant: memory and disk stay within
 //! the spool's budget, whatever the table.
 
+mod equal;
+
 use crate::engine::spool::{Spool, SpoolBudget, SpoolError};
 use crate::wire::InvalidValue;
 use crate::wire::frame::RowSum;
@@ -49,6 +51,8 @@ pub struct Tally {
     sums: Vec<RowSum>,
     spool: Spool,
     keys: Keys,
+    /// Those of the rows at hand.
+    places: Vec<Place>,
 }
 
 /// The keys of the rows at hand, each with room for the row's hash behind it, and how long each is with that.
@@ -68,6 +72,7 @@ impl Tally {
             sums: vec![RowSum::default(); SUMS],
             spool: Spool::new(budget),
             keys: Keys::default(),
+            places: Vec::new(),
         }
     }
 
@@ -77,7 +82,9 @@ impl Tally {
     /// [`TallyError`]; the tally is of no use then.
     pub fn add(&mut self, batch: &RowBatch) -> Result<(), TallyError> {
         let (place_of, keys) = (self.hasher.key().clone(), &mut self.keys);
+        let is_keyless = self.fields.is_keyless();
         keys.clear();
+        self.places.clear();
         // Each row is gone through once: to find its end takes as long as to hash it.
         let rows = batch.tuples().map(|tuple| {
             let tuple = tuple?;
@@ -88,12 +95,19 @@ impl Tally {
             let Some((key, room)) = entry.split_last_chunk_mut::<HASH_BYTES>() else {
                 continue;
             };
-            let place = place_of.place(key);
-            if let Some(sum) = self.sums.get_mut(summed(place)) {
-                sum.count(hash.0);
-            }
+            let place = match is_keyless {
+                false => place_of.place(key),
+                true => place_of.place_of_keyless(*hash),
+            };
+            self.places.push(place);
             *room = hash.0.to_le_bytes();
             self.spool.push(partition(place), entry)?;
+        }
+        // The sums lie far apart: the processor fetches several at once only where nothing stands between.
+        for (place, hash) in self.places.iter().zip(hashes) {
+            if let Some(sum) = self.sums.get_mut(summed(*place)) {
+                sum.count(hash.0);
+            }
         }
         Ok(())
     }
@@ -154,7 +168,8 @@ impl Tally {
         Ok(sum)
     }
 
-    /// The rows below each node, in the form of a `keys` frame: by node in the order asked, by place and key within.
+    /// The rows below each node, in the form of a `keys` frame: by node in the order asked, by place and key within; of
+    /// keyless rows by place and hash, equal ones once.
     ///
     /// # Errors
     /// When what was put on disk cannot be read again, or two rows have one key.
@@ -175,6 +190,9 @@ impl Tally {
         nodes: &[Prefix],
         bounds: ListingBounds,
     ) -> Result<Option<Vec<Vec<u8>>>, TallyError> {
+        if self.fields.is_keyless() {
+            return self.equal_rows_within(nodes, bounds);
+        }
         let mut found: Vec<Vec<Row>> = vec![Vec::new(); nodes.len()];
         let (mut rows, mut bytes) = (0_u64, 0_usize);
         let is_within = |rows: u64, bytes: usize| rows <= bounds.rows && bytes <= bounds.bytes;
@@ -194,6 +212,14 @@ impl Tally {
             .map(in_order)
             .collect::<Result<_, _>>()
             .map(Some)
+    }
+
+    fn place(&self, listed: Listed<'_>) -> Place {
+        let key = self.hasher.key();
+        match self.fields.is_keyless() {
+            false => key.place(listed.key),
+            true => key.place_of_keyless(listed.hash),
+        }
     }
 
     /// Shows each row below a node, with the number of that node. A row is shown once, also where a node is asked about
@@ -222,7 +248,7 @@ impl Tally {
             self.spool.read(*partition, &mut buffer, |entries| {
                 for listed in read_listing(entries) {
                     let listed = listed?;
-                    let place = self.hasher.key().place(listed.key);
+                    let place = self.place(listed);
                     if let Some(at) = above(asked, place) {
                         see(at, place, listed);
                     }

@@ -3,7 +3,7 @@
 //! Pure. Invariant: nothing is repaired that differed otherwise, or not at all, when it was looked at before: a row on
 //! its way is no drift.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -97,19 +97,25 @@ pub fn judge(
     if seen.rows == 0 {
         return (Finding::Equal, 0);
     }
-    let known: HashSet<_> = before.unwrap_or_default().iter().map(state).collect();
-    let steady = seen
-        .listed
-        .iter()
-        .filter(|row| known.contains(&state(row)))
-        .count();
+    // Rows without a key may be equal.
+    let mut known: HashMap<_, usize> = HashMap::new();
+    for row in before.unwrap_or_default() {
+        *known.entry(state(row)).or_default() += 1;
+    }
+    let mut steady = 0_u64;
+    for row in seen.listed {
+        if let Some(rows) = known.get_mut(&state(row)).filter(|rows| **rows > 0) {
+            *rows -= 1;
+            steady += 1;
+        }
+    }
     let finding = match budget {
         _ if steady == 0 => Finding::Unsettled,
         None => Finding::Left,
         Some(budget) if seen.rows <= budget.rows && seen.bytes <= budget.bytes => Finding::Repairs,
         Some(_) => Finding::Asks,
     };
-    (finding, u64::try_from(steady).unwrap_or(u64::MAX))
+    (finding, steady)
 }
 
 /// A row, and how it stands on both sides.
@@ -218,6 +224,17 @@ mod tests {
                 seen(2, 100, &two[..]),
                 few,
                 (Finding::Repairs, 1),
+            ),
+            (
+                "equal rows, one more of them",
+                Some(&[row(1, Deleted, 5), row(1, Deleted, 5)][..]),
+                seen(
+                    3,
+                    9,
+                    &[row(1, Deleted, 5), row(1, Deleted, 5), row(1, Deleted, 5)][..],
+                ),
+                None,
+                (Finding::Left, 2),
             ),
             (
                 "too many rows",

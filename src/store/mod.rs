@@ -8,6 +8,7 @@ mod altered;
 mod approval;
 mod audit;
 mod connection;
+mod deleting;
 mod difference;
 mod key;
 mod lock;
@@ -38,6 +39,7 @@ pub use connection::{
     AcceptedKeys, ConnectionEdit, ExpiredClaim, Kept, NextKey, RegistrationAnswer, SecondKey,
     SignedPeer, StandingStep,
 };
+pub use deleting::{Deleting, Unsettled};
 pub use proof::{KeptProof, KeptRows};
 pub use receipt::{KeptReceipt, ReceiptFilter};
 pub use run::{RunFilter, RunPage};

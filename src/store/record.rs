@@ -48,6 +48,13 @@ impl Record {
         column!(self, column, "bytes")
     }
 
+    pub(super) fn optional_bytes(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        column!(self, column, "bytes")
+    }
+
     pub(super) fn number(&self, column: &'static str) -> Result<i64, StoreError> {
         column!(self, column, "a number")
     }

@@ -120,7 +120,8 @@ impl Store {
             .collect()
     }
 
-    /// Rows of a table that `connection` deleted here since then.
+    /// Rows of a table that `connection` deleted here since then. A transfer that is not settled counts as having deleted
+    /// all that it noted.
     ///
     /// # Errors
     /// When the database fails or what it holds cannot be read.
@@ -132,20 +133,23 @@ impl Store {
     ) -> Result<u64, StoreError> {
         let rows = fetch_all!(
             self,
-            "select id, changes
+            "select transfer.id, transfer.changes, deleting.row_count
             from transfer
-            where connection_id = $1
-              and table_name = $2
-              and direction = 'receive'
-              and started_at >= $3",
+            left join deleting on deleting.transfer_id = transfer.id
+            where transfer.connection_id = $1
+              and transfer.table_name = $2
+              and transfer.direction = 'receive'
+              and transfer.started_at >= $3",
             connection.to_string(),
             table.to_string(),
             micros(since)
         );
         let mut deleted = 0_u64;
         for row in rows {
-            let changes: Changes = Record::new("transfer", "id", row).json("changes")?;
-            deleted = deleted.saturating_add(changes.deleted);
+            let record = Record::new("transfer", "id", row);
+            let changes: Changes = record.json("changes")?;
+            let noted: Option<u64> = record.optional_count("row_count")?;
+            deleted = deleted.saturating_add(changes.deleted.max(noted.unwrap_or_default()));
         }
         Ok(deleted)
     }

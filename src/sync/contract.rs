@@ -3,7 +3,7 @@
 //! A pure function of both catalogues. What cannot fit is refused here, before any row.
 
 use crate::model::fault::FaultCode;
-use crate::model::run::SyncMode;
+use crate::model::run::{ConflictStrategy, SyncMode};
 use crate::model::table::{Column, Engine, Table, TableName};
 use crate::sync::SyncError;
 use crate::wire::convert::{RowConversion, Sides, conversion};
@@ -18,8 +18,18 @@ pub struct Contract {
     pub target: Vec<Column>,
     /// How each value becomes one of its destination's type.
     pub conversion: RowConversion,
-    /// The columns by which rows are matched.
+    /// The columns by which rows are matched. None: the rows are keyless, in the meaning of
+    /// [`KeyFields`](crate::wire::tally::KeyFields).
     pub key: Vec<String>,
+}
+
+/// What a run asks of a contract.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) mode: SyncMode,
+    pub(super) conflict: ConflictStrategy,
+    /// By which key rows are to be matched; `None`: by the first that both sides have.
+    pub(super) key: Option<&'a [String]>,
 }
 
 /// Agrees on a contract over every column of the source, by the first key both sides have.
@@ -32,16 +42,20 @@ pub fn agree(
     target_engine: Engine,
     mode: SyncMode,
 ) -> Result<Contract, SyncError> {
-    agree_by(source, target, target_engine, mode, None)
+    let asked = Asked {
+        mode,
+        conflict: ConflictStrategy::Overwrite,
+        key: None,
+    };
+    agree_by(source, target, target_engine, asked)
 }
 
-/// As [`agree`], by the key `wanted` where one is.
+/// As [`agree`], as it is `asked` for.
 pub(super) fn agree_by(
     source: &Catalogue,
     target: &Table,
     target_engine: Engine,
-    mode: SyncMode,
-    wanted: Option<&[String]>,
+    asked: Asked<'_>,
 ) -> Result<Contract, SyncError> {
     let table = &target.name;
     if let Some(reason) = &target.not_writable {
@@ -58,7 +72,7 @@ pub(super) fn agree_by(
     let (mut sent, mut written, mut conversions) = (Vec::new(), Vec::new(), Vec::new());
     for column in target.columns.iter().filter(|column| !column.generated) {
         let Some(there) = sent_column(source, &column.name) else {
-            refuse_unfilled(table, column, mode)?;
+            refuse_unfilled(table, column, asked.mode)?;
             continue;
         };
         let step = conversion(&there, column, sides).map_err(|mismatch| {
@@ -74,8 +88,15 @@ pub(super) fn agree_by(
         sent.push(there);
         written.push(column.clone());
     }
-    let key =
-        common_key(source, target, &sent, wanted).ok_or_else(|| no_key(source, target, wanted))?;
+    let key = match common_key(source, target, &sent, asked.key) {
+        Some(key) => key,
+        None => {
+            refuse_without_key(source, target, target_engine, asked)?;
+            let columns = target.columns.iter();
+            refuse_own_columns(table, columns.filter(|column| !written.contains(column)))?;
+            Vec::new()
+        }
+    };
     Ok(Contract {
         source: sent,
         target: written,
@@ -84,15 +105,21 @@ pub(super) fn agree_by(
     })
 }
 
-/// Makes sure that a table made here after `source` will have a key by which rows are matched: `wanted` where one is.
-pub(super) fn refuse_keyless(
+/// Makes sure that the rows of a table made here after `source` can be matched.
+///
+/// # Errors
+/// [`SyncError::Contract`] when there will be no key, and the run needs one.
+pub(super) fn refuse_unmatched(
     source: &Catalogue,
     made: &Table,
-    wanted: Option<&[String]>,
+    engine: Engine,
+    asked: Asked<'_>,
 ) -> Result<(), SyncError> {
     let sent: Vec<Column> = source.columns.iter().map(source_column).collect();
-    let key = common_key(source, made, &sent, wanted);
-    key.map(drop).ok_or_else(|| no_key(source, made, wanted))
+    match common_key(source, made, &sent, asked.key) {
+        Some(_) => Ok(()),
+        None => refuse_without_key(source, made, engine, asked),
+    }
 }
 
 impl Contract {
@@ -103,6 +130,12 @@ impl Contract {
             .iter()
             .map(|column| column.name.clone())
             .collect()
+    }
+
+    /// Whether rows have no key.
+    #[must_use]
+    pub fn is_keyless(&self) -> bool {
+        self.key.is_empty()
     }
 
     /// Whether what the source is about to send is what was agreed on.
@@ -235,7 +268,58 @@ fn same_columns(one: &[String], other: &[String]) -> bool {
     one.len() == other.len() && one.iter().all(|name| other.contains(name))
 }
 
-fn no_key(source: &Catalogue, target: &Table, wanted: Option<&[String]>) -> SyncError {
+/// Where no key will do, a mirror does without: it keeps the rows as a multiset, in which no row ever changes.
+fn refuse_without_key(
+    source: &Catalogue,
+    target: &Table,
+    engine: Engine,
+    asked: Asked<'_>,
+) -> Result<(), SyncError> {
+    let table = &target.name;
+    let refused = |message: String, hint| Err(refuse(table, FaultCode::NoKey, message, hint));
+    if let Some(wanted) = asked.key {
+        let fault = format!("`primary_key` ({}) cannot be used", listed(wanted));
+        let hint = "name one of the keys that both sides have, or none";
+        return refused(no_key(&fault, source, target), hint);
+    }
+    if engine == Engine::Mysql {
+        let hint = "add the same primary key on both sides: in MariaDB and MySQL nothing else tells one of several equal rows from the others";
+        return refused(no_key("no usable key", source, target), hint);
+    }
+    if asked.mode != SyncMode::Mirror {
+        let hint = "add the same primary key on both sides; without one the table can be mirrored as a whole: --mode mirror";
+        return refused(no_key("no usable key", source, target), hint);
+    }
+    if asked.conflict != ConflictStrategy::Overwrite {
+        let fault = format!(
+            "no usable key: without one no row is on both sides with other values, and `{}` means nothing",
+            asked.conflict.as_str()
+        );
+        let hint =
+            "leave the conflict strategy at overwrite, or add the same primary key on both sides";
+        return refused(fault, hint);
+    }
+    Ok(())
+}
+
+/// Of equal rows any one is deleted: what each has besides what travels would be lost at random.
+fn refuse_own_columns<'c>(
+    table: &TableName,
+    besides: impl Iterator<Item = &'c Column>,
+) -> Result<(), SyncError> {
+    let mut own = besides.filter(|column| !column.generated);
+    let Some(column) = own.next() else {
+        return Ok(());
+    };
+    let message = format!(
+        "no usable key, and nothing travels to column {}: rows without a key are told apart by all of their columns",
+        column.name
+    );
+    let hint = "add the same primary key on both sides, or let the column travel";
+    Err(refuse(table, FaultCode::NoKey, message, hint))
+}
+
+fn no_key(fault: &str, source: &Catalogue, target: &Table) -> String {
     let describe = |keys: Vec<String>| {
         if keys.is_empty() {
             "none".to_owned()
@@ -246,17 +330,7 @@ fn no_key(source: &Catalogue, target: &Table, wanted: Option<&[String]>) -> Sync
     let there = std::iter::once(&source.primary_key)
         .chain(&source.unique)
         .filter(|key| !key.is_empty());
-    let (fault, hint) = match wanted {
-        None => (
-            "no usable key".to_owned(),
-            "add the same primary key on both sides",
-        ),
-        Some(wanted) => (
-            format!("`primary_key` ({}) cannot be used", listed(wanted)),
-            "name one of the keys that both sides have, or none",
-        ),
-    };
-    let message = format!(
+    format!(
         "{fault}: rows are matched by a primary key or a unique key without NULL that both sides have; there: {}; here: {}",
         describe(there.map(|key| format!("({})", key.join(", "))).collect()),
         describe(
@@ -265,8 +339,7 @@ fn no_key(source: &Catalogue, target: &Table, wanted: Option<&[String]>) -> Sync
                 .map(|key| format!("({})", key.columns.join(", ")))
                 .collect()
         ),
-    );
-    refuse(&target.name, FaultCode::NoKey, message, hint)
+    )
 }
 
 /// The refusal of a contract over `table`.

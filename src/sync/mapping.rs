@@ -6,10 +6,12 @@
 use crate::model::fault::FaultCode;
 use crate::model::filter::Filter;
 use crate::model::order::{FieldMapping, TableOrder};
-use crate::model::run::SyncMode;
+use crate::model::run::{ConflictStrategy, SyncMode};
 use crate::model::table::{Column, Engine, ForeignKey, NeutralType, Table, TableName, UniqueKey};
 use crate::sync::SyncError;
-use crate::sync::contract::{Contract, agree_by, listed, refuse, refuse_keyless, source_column};
+use crate::sync::contract::{
+    Asked, Contract, agree_by, listed, refuse, refuse_unmatched, source_column,
+};
 use crate::wire::convert::{Sides, conversion};
 use crate::wire::messages::{Catalogue, CatalogueColumn, CatalogueForeignKey};
 use crate::wire::scope::Scope;
@@ -88,13 +90,13 @@ impl MappedSource {
         &self,
         target: &Table,
         engine: Engine,
-        mode: SyncMode,
+        (mode, conflict): (SyncMode, ConflictStrategy),
     ) -> Result<Contract, SyncError> {
         for field in &self.fields {
             self.refuse_unheld(target, field)?;
         }
-        let wanted = self.key.as_deref();
-        let mut contract = agree_by(&self.catalogue, target, engine, mode, wanted)?;
+        let asked = self.asked(mode, conflict);
+        let mut contract = agree_by(&self.catalogue, target, engine, asked)?;
         for column in &mut contract.source {
             column.name = self.source_name(&column.name).to_owned();
         }
@@ -104,8 +106,12 @@ impl MappedSource {
     /// Makes sure that a table made here after this one can be pulled into.
     ///
     /// # Errors
-    /// [`SyncError::Contract`] when no key will match its rows, or a value cannot become the type it is cast to.
-    pub(super) fn refuse_making(&self, engine: Engine) -> Result<(), SyncError> {
+    /// [`SyncError::Contract`] when its rows need a key and will have none, or a value cannot become the type it is cast to.
+    pub(super) fn refuse_making(
+        &self,
+        engine: Engine,
+        (mode, conflict): (SyncMode, ConflictStrategy),
+    ) -> Result<(), SyncError> {
         let made = self.described();
         let sides = Sides::between(self.catalogue.engine, engine);
         for field in self.fields.iter().filter(|field| field.type_cast.is_some()) {
@@ -114,7 +120,15 @@ impl MappedSource {
                 conversion(&there, here, sides).map_err(|_| self.no_cast(field, there.kind))?;
             }
         }
-        refuse_keyless(&self.catalogue, &made, self.key.as_deref())
+        refuse_unmatched(&self.catalogue, &made, engine, self.asked(mode, conflict))
+    }
+
+    fn asked(&self, mode: SyncMode, conflict: ConflictStrategy) -> Asked<'_> {
+        Asked {
+            mode,
+            conflict,
+            key: self.key.as_deref(),
+        }
     }
 
     /// The table to make here. Nothing of it is trusted: `create` takes only names, neutral types and keys.

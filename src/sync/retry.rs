@@ -293,12 +293,15 @@ fn refusal(status: u16, code: Option<&str>) -> (Option<&'static str>, NextStep) 
             Some("the peer limits how often it is asked"),
             NextStep::Retry,
         ),
-        500..=599 => (
-            Some(
-                "the run goes on by itself once the peer's site serves again; its log says why it does not",
+        500..=599 => match code.and_then(|code| code.parse().ok()) {
+            Some(code @ StreamFaultCode::ReadDenied) => of_stream(code),
+            _ => (
+                Some(
+                    "the run goes on by itself once the peer's site serves again; its log says why it does not",
+                ),
+                NextStep::Retry,
             ),
-            NextStep::Retry,
-        ),
+        },
         _ => (None, NextStep::GiveUp),
     }
 }
@@ -363,6 +366,12 @@ fn of_stream(code: StreamFaultCode) -> (Option<&'static str>, NextStep) {
                 "ask the peer's administrator to correct the value, or leave the column out by `field_mapping`",
             ),
             NextStep::GiveUp,
+        ),
+        StreamFaultCode::ReadDenied => (
+            Some(
+                "ask the peer's administrator to let its database login read the table; the run goes on by itself then",
+            ),
+            NextStep::Retry,
         ),
         StreamFaultCode::ReadFailed => (
             Some("ask the peer's administrator to look at its log"),

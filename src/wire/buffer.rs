@@ -2,14 +2,19 @@
 //!
 //! A stream of a million rows then takes no more memory than its stages hold at once: allocated anew each time, pieces
 //! of a mebibyte wander between the allocator's arenas and the process grows with the table.
-//! Invariant: what was passed on never changes; a buffer comes back only after its last reader dropped it.
+//! Invariant: what was passed on never changes, and keeps no more memory than four times its size; a buffer comes back
+//! only after its last reader dropped it.
 
 use std::collections::VecDeque;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 /// The row that reaches a batch's target may cross it.
 const SLACK: usize = 64 << 10;
+
+/// A piece of less than this part of a buffer is copied: whoever keeps it would keep all of the buffer, and what follows
+/// would be copied for each of many.
+const SMALL: usize = 4;
 
 /// The buffers of one stream.
 #[derive(Debug)]
@@ -49,7 +54,16 @@ impl Buffers {
     /// The first `length` bytes of `buffer`, to be passed on. What follows them stays in `buffer`, which has no room
     /// at all when nothing does: the next one is taken only when it is needed.
     pub fn pass_on(&mut self, buffer: &mut BytesMut, length: usize) -> Bytes {
-        let front = buffer.split_to(length.min(buffer.len())).freeze();
+        let length = length.min(buffer.len());
+        if length < self.room / SMALL {
+            let front = Bytes::copy_from_slice(buffer.get(..length).unwrap_or_default());
+            buffer.advance(length);
+            if buffer.is_empty() {
+                self.passed_on.push_front(std::mem::take(buffer));
+            }
+            return front;
+        }
+        let front = buffer.split_to(length).freeze();
         let mut rest = BytesMut::new();
         if !buffer.is_empty() {
             rest = self.empty();
@@ -98,6 +112,30 @@ mod tests {
         let third = fill(&mut buffers, b"third");
         assert_eq!(third.as_ptr(), place);
         assert_eq!((&*second, &*third), (&b"second"[..], &b"third"[..]));
+    }
+
+    #[test]
+    fn a_small_piece_keeps_no_buffer_and_moves_nothing_that_follows() {
+        let mut buffers = Buffers::with_room(64);
+        let mut buffer = buffers.empty();
+        buffer.extend_from_slice(b"one, two, three");
+        let places = [4, 5].map(|length| {
+            let place = buffer.as_ptr().wrapping_add(length);
+            let piece = buffers.pass_on(&mut buffer, length);
+            assert_eq!(buffer.as_ptr(), place);
+            piece
+        });
+        let last = fill(&mut buffers, b"");
+        assert_eq!(
+            places.map(|piece| piece.to_vec()),
+            [b"one,".to_vec(), b" two,".to_vec()]
+        );
+        assert_eq!((&*buffer, &*last), (&b" three"[..], &b""[..]));
+        let place = buffer.as_ptr();
+        assert_eq!(&*buffers.pass_on(&mut buffer, 6), b" three");
+        assert!(buffer.capacity() == 0);
+        let again = buffers.empty();
+        assert!(again.capacity() >= 64 && again.as_ptr() <= place);
     }
 
     #[test]

@@ -311,6 +311,13 @@ pub struct RowSum {
 }
 
 impl RowSum {
+    /// So many rows, each of this hash.
+    #[must_use]
+    pub fn of_equal(rows: u64, hash: u128) -> Self {
+        let sum = hash.wrapping_mul(u128::from(rows));
+        Self { rows, sum }
+    }
+
     /// Counts one tuple in.
     pub fn add(&mut self, tuple: &[u8]) {
         let hash = blake3::hash(tuple);

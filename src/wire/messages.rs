@@ -204,6 +204,8 @@ pub enum StreamFaultCode {
     TableLocked,
     /// The sender's database broke off.
     DatabaseLost,
+    /// The sender's login may not read the table.
+    ReadDenied,
     /// Any other fault of the sender's database.
     ReadFailed,
     /// The connection was suspended, revoked or ended meanwhile.
@@ -234,7 +236,7 @@ words! {
     StreamFaultCode {
         RowTooLarge = "row_too_large", UnreadableValue = "unreadable_value",
         TableChanged = "table_changed", TableLocked = "table_locked",
-        DatabaseLost = "database_lost", ReadFailed = "read_failed",
+        DatabaseLost = "database_lost", ReadDenied = "read_denied", ReadFailed = "read_failed",
         ConnectionNotActive = "connection_not_active", TableNotGranted = "table_not_granted",
         GrantChanged = "grant_changed", Expired = "expired", OutsideHours = "outside_hours",
         NetworkNotAllowed = "network_not_allowed", RowsPerDay = "rows_per_day", BytesPerDay = "bytes_per_day",

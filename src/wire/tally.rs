@@ -22,10 +22,13 @@ use crate::wire::tally::hasher::{BLOCK, blocks};
 
 pub use bitmap::Bitmap;
 pub use hasher::RowHasher;
-pub use listing::{HASH_BYTES, Listed, Listing, read_listing, write_listed};
+pub use listing::{
+    EqualRows, HASH_BYTES, Listed, Listing, read_equal_rows, read_listing, write_equal_rows,
+    write_listed,
+};
 pub use prefix::{BRANCHES, InvalidPrefix, LEVELS, Prefix};
 
-/// Where a row stands in the tree: XXH3-64 of its key.
+/// Where a row stands in the tree: XXH3-64 of its key; of its hash where it has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place(pub u64);
 
@@ -60,6 +63,12 @@ impl TallyKey {
         Place(xxh3_64_with_seed(key, self.seed))
     }
 
+    /// Where a row without a key stands: equal rows stand at one place.
+    #[must_use]
+    pub fn place_of_keyless(&self, hash: RowHash) -> Place {
+        self.place(&hash.0.to_le_bytes())
+    }
+
     /// What the row with these bytes is. [`RowHasher`] tells it of many rows at once.
     #[must_use]
     pub fn hash(&self, row: &[u8]) -> RowHash {
@@ -79,15 +88,25 @@ fn first<const N: usize>(hash: &[u8; blake3::OUT_LEN]) -> [u8; N] {
     head
 }
 
-/// Which fields of a row are its key, in the contract's order.
+/// Which fields of a row are its key, in the contract's order. None: the rows are *keyless*. What tells such a row is its
+/// hash alone, and equal rows, which nothing tells apart, are counted: a table of them is a multiset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyFields(Vec<usize>);
+
+/// The key of a keyless row: a tuple of no fields.
+pub const NO_KEY: &[u8] = &[0, 0];
 
 impl KeyFields {
     /// The fields at these places.
     #[must_use]
     pub fn new(places: Vec<usize>) -> Self {
         Self(places)
+    }
+
+    /// Whether rows have no key.
+    #[must_use]
+    pub fn is_keyless(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Adds the key of `row` to `writer`, as a tuple of its own.

@@ -12,7 +12,7 @@ use crate::engine::EngineError;
 use crate::sync::connections::{HeardError, LookupError, ProofError};
 use crate::sync::serve::{LimitFault, ServeError, SessionFault};
 use crate::sync::throttle::TooOften;
-use crate::wire::messages::{PublishedRefusal, StandingWord};
+use crate::wire::messages::{PublishedRefusal, StandingWord, StreamFaultCode};
 use crate::wire::signing::{SignatureCode, SignatureFault};
 
 /// When a caller who has too many streams may try again: one of them is likely to have ended by then.
@@ -171,6 +171,8 @@ impl Refusal {
                     "The site database cannot be reached",
                 )
             }
+            ServeError::Engine(EngineError::Denied(_)) => Self::internal(err, words)
+                .with("error_code", StreamFaultCode::ReadDenied.as_str().into()),
             ServeError::Session(fault) => Self::of_session(fault),
             ServeError::Store(_)
             | ServeError::Engine(_)

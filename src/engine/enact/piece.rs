@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 
-use crate::engine::enact::target::{ALTERED, Effect, Local, Look, Pointer, Target};
+use crate::engine::enact::target::{Effect, Look, Pointer, Target};
 use crate::engine::enact::verdict::{Meant, Verdict};
 use crate::engine::enact::work::{Outcome, Work};
 use crate::engine::error::EngineError;
-use crate::engine::fault::{Fault, Refusal};
+use crate::engine::fault::{Fault, Refusal, RefusalKind};
 use crate::engine::plan::Change;
 use crate::wire::InvalidValue;
 
@@ -35,6 +35,22 @@ pub(super) enum Attempt {
     Undone(Faults),
 }
 
+/// How much is asked of why a row does not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reasons {
+    All,
+    /// What the database says by itself.
+    Plain,
+}
+
+/// What is known of rows that are to be inserted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// They are not here: the plan says so, and if it is wrong the database will tell.
+    Plan,
+    Nothing,
+}
+
 /// Changes by what is to be done; each with its place among those that were given.
 #[derive(Debug, Default)]
 pub(super) struct Sorted {
@@ -48,23 +64,27 @@ pub(super) struct Sorted {
 impl<T: Target> Work<'_, T> {
     /// Does what can be done of `changes`, in ever smaller ranges; those at fault wait or are refused.
     pub(super) async fn halve(&mut self, changes: Vec<Change>) -> Result<(), EngineError> {
+        let mut trust = self.trust();
         let mut ranges = vec![changes];
         while let Some(mut range) = ranges.pop() {
-            match self.attempt(&range).await {
+            match self.attempt(&range, trust).await {
                 Ok(Attempt::Done(outcome)) => self.count(outcome, range.len()),
                 Ok(Attempt::Undone(faults)) => ranges.push(self.without(range, faults)?),
                 Err(Fault::Engine(err)) => return Err(err),
+                // Some of them may be here after all.
+                Err(Fault::Row(_)) if trust == Trust::Plan => {
+                    trust = Trust::Nothing;
+                    ranges.push(range);
+                }
                 Err(Fault::Row(refusal)) => {
-                    if let [only] = range.as_slice() {
-                        self.put_back(only, refusal)?;
-                        continue;
-                    }
                     let faults = if range.len() <= SINGLY {
                         self.diagnose(&range).await?
                     } else {
                         Faults::new()
                     };
-                    if faults.is_empty() {
+                    if let ([], [only]) = (faults.as_slice(), range.as_slice()) {
+                        self.put_back(only, refusal)?;
+                    } else if faults.is_empty() {
                         let second = range.split_off(range.len() / 2);
                         ranges.extend([second, range]);
                     } else {
@@ -75,6 +95,15 @@ impl<T: Target> Work<'_, T> {
             ranges.retain(|range| !range.is_empty());
         }
         Ok(())
+    }
+
+    fn trust(&self) -> Trust {
+        let is_plain = self.target.inserts_plainly() && self.rules.inserts();
+        if is_plain {
+            Trust::Plan
+        } else {
+            Trust::Nothing
+        }
     }
 
     /// The changes that are not at fault.
@@ -96,9 +125,9 @@ impl<T: Target> Work<'_, T> {
     }
 
     /// Does `changes` as one.
-    async fn attempt(&mut self, changes: &[Change]) -> Result<Attempt, Fault> {
+    async fn attempt(&mut self, changes: &[Change], trust: Trust) -> Result<Attempt, Fault> {
         self.target.run(SAVE).await?;
-        let result = self.done(changes).await;
+        let result = self.done(changes, trust).await;
         match &result {
             Ok(Attempt::Done(_)) => self.target.run(KEEP).await?,
             Ok(Attempt::Undone(_)) | Err(Fault::Row(_)) => self.target.run(UNDO).await?,
@@ -107,8 +136,8 @@ impl<T: Target> Work<'_, T> {
         result
     }
 
-    async fn done(&mut self, changes: &[Change]) -> Result<Attempt, Fault> {
-        let sorted = self.sort(changes).await?;
+    async fn done(&mut self, changes: &[Change], trust: Trust) -> Result<Attempt, Fault> {
+        let mut sorted = self.sort(changes, trust).await?;
         if !sorted.faults.is_empty() {
             return Ok(Attempt::Undone(sorted.faults));
         }
@@ -121,8 +150,15 @@ impl<T: Target> Work<'_, T> {
                 sorted.deletes.iter().map(|(_, row)| row.clone()).collect(),
             ),
         ] {
-            if !rows.is_empty() {
-                self.target.write(effect, &rows).await?;
+            if rows.is_empty() {
+                continue;
+            }
+            if let Some(told) = self.target.write(effect, &rows).await? {
+                match effect {
+                    Effect::Update => self.confirm(&mut sorted.updates, &told),
+                    Effect::Insert => self.confirm(&mut sorted.inserts, &told),
+                    Effect::Delete | Effect::Park => {}
+                }
             }
         }
         let faults = self.read_back(&sorted).await?;
@@ -134,15 +170,35 @@ impl<T: Target> Work<'_, T> {
     }
 
     /// Locks and looks, and decides.
-    pub(super) async fn sort(&mut self, changes: &[Change]) -> Result<Sorted, Fault> {
+    pub(super) async fn sort(&mut self, changes: &[Change], trust: Trust) -> Result<Sorted, Fault> {
         let rows: Result<Vec<Bytes>, _> = changes
             .iter()
             .map(|change| self.rules.row_of(change))
             .collect();
         let rows = rows.map_err(|err| self.malformed(&err))?;
-        let locals = self.target.look(Look::Decide, &rows).await?;
+        let rules = &self.rules;
+        let is_trusted = |change: &Change| {
+            let is_insert = matches!(change, Change::Insert { .. });
+            !rules.looks_for(change) || trust == Trust::Plan && is_insert
+        };
+        let pairs = changes.iter().zip(&rows);
+        let doubted: Vec<Bytes> = pairs
+            .filter(|(change, _)| !is_trusted(change))
+            .map(|(_, row)| row.clone())
+            .collect();
+        let mut found = if doubted.is_empty() {
+            Vec::new()
+        } else {
+            self.target.look(Look::Decide, &doubted).await?
+        }
+        .into_iter();
         let mut sorted = Sorted::default();
-        for (at, ((change, row), local)) in changes.iter().zip(rows).zip(&locals).enumerate() {
+        for (at, (change, row)) in changes.iter().zip(rows).enumerate() {
+            let local = if is_trusted(change) {
+                None
+            } else {
+                found.next().flatten()
+            };
             let verdict = self.rules.judge(change, local.as_ref(), &self.doomed);
             let outcome = &mut sorted.outcome;
             match verdict.map_err(|err| self.malformed(&err))? {
@@ -192,7 +248,7 @@ impl<T: Target> Work<'_, T> {
                     "still_referenced: rows of {table} that stay point to it, and would be deleted or emptied with it"
                 ),
                 // They may be among the rows that are deleted after it.
-                may_fit_later: true,
+                kind: RefusalKind::Passing,
             };
             sorted.faults.push((*at, refusal));
         }
@@ -238,8 +294,8 @@ impl<T: Target> Work<'_, T> {
     /// Which of `changes`, that cannot be done as one, do not fit: one after the other, and nothing of it stays.
     async fn diagnose(&mut self, changes: &[Change]) -> Result<Faults, EngineError> {
         self.target.run(SAVE).await?;
-        let faults = match self.sort(changes).await {
-            Ok(sorted) if sorted.faults.is_empty() => self.each(&sorted).await,
+        let faults = match self.sort(changes, Trust::Nothing).await {
+            Ok(sorted) if sorted.faults.is_empty() => self.each(&sorted, Reasons::All).await,
             Ok(sorted) => Ok(sorted.faults),
             Err(fault) => Err(fault),
         };
@@ -253,7 +309,11 @@ impl<T: Target> Work<'_, T> {
     }
 
     /// Writes row by row; those that did not fit.
-    pub(super) async fn each(&mut self, sorted: &Sorted) -> Result<Faults, Fault> {
+    pub(super) async fn each(
+        &mut self,
+        sorted: &Sorted,
+        reasons: Reasons,
+    ) -> Result<Faults, Fault> {
         let mut unfit = Faults::new();
         let updates = sorted
             .updates
@@ -270,75 +330,20 @@ impl<T: Target> Work<'_, T> {
         for (effect, at, row) in updates.chain(inserts).chain(deletes) {
             self.target.run(SAVE_ROW).await?;
             match self.target.write(effect, std::slice::from_ref(row)).await {
-                Ok(()) => self.target.run(KEEP_ROW).await?,
-                Err(Fault::Row(refusal)) => {
+                Ok(_) => self.target.run(KEEP_ROW).await?,
+                Err(Fault::Row(mut refusal)) => {
                     self.target.run(UNDO_ROW).await?;
+                    if reasons == Reasons::All {
+                        self.target.run(SAVE_ROW).await?;
+                        refusal = self.target.explain(effect, row, refusal).await?;
+                        self.target.run(UNDO_ROW).await?;
+                    }
                     unfit.push((*at, refusal));
                 }
                 Err(fault) => return Err(fault),
             }
         }
         Ok(unfit)
-    }
-
-    /// Which of the rows that were written are not what they were to become.
-    pub(super) async fn read_back(&mut self, sorted: &Sorted) -> Result<Faults, Fault> {
-        let written: Vec<&(usize, Meant)> = sorted.updates.iter().chain(&sorted.inserts).collect();
-        let kept = written.iter().map(|(_, meant)| meant.row.clone());
-        let gone = sorted.deletes.iter().map(|(_, row)| row.clone());
-        let rows: Vec<Bytes> = kept.chain(gone).collect();
-        if rows.is_empty() {
-            return Ok(Faults::new());
-        }
-        let mut found = self.target.look(Look::ReadBack, &rows).await?;
-        let after = found.split_off(written.len().min(found.len()));
-        let mut faults = Faults::new();
-        for ((at, meant), found) in written.into_iter().zip(&found) {
-            let hash = found.as_ref().and_then(|local| self.rules.hash_of(local));
-            if hash != Some(meant.hash) {
-                faults.push((*at, self.altered(meant, found.as_ref())));
-            }
-        }
-        for ((at, row), found) in sorted.deletes.iter().zip(after) {
-            let key = |row: &[u8]| self.rules.key_of(row).ok();
-            if found.is_some_and(|local| key(&local.tuple) == key(row)) {
-                let what = "the row is still there after it was deleted";
-                faults.push((*at, self.altered_as(None, what)));
-            }
-        }
-        Ok(faults)
-    }
-
-    fn altered(&self, meant: &Meant, found: Option<&Local>) -> Refusal {
-        let Some(found) = found else {
-            return self.altered_as(None, "the row is not there after it was written");
-        };
-        let columns = &self.target.job().columns;
-        let differing = self.rules.differing(meant, found);
-        let names: Vec<&str> = differing
-            .iter()
-            .filter_map(|at| columns.get(*at))
-            .map(|column| column.name.as_str())
-            .collect();
-        let what = format!(
-            "what was written reads back with another value in {}",
-            names.join(", ")
-        );
-        self.altered_as(names.first().map(|name| (*name).to_owned()), &what)
-    }
-
-    fn altered_as(&self, column: Option<String>, what: &str) -> Refusal {
-        let triggers = self.target.job().table.triggers.join(", ");
-        let why = if triggers.is_empty() {
-            String::new()
-        } else {
-            format!("; triggers of the table: {triggers}")
-        };
-        Refusal {
-            column,
-            reason: format!("{ALTERED}{what}{why}"),
-            may_fit_later: false,
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! No order of updates gets them in. Where the unique column may be NULL it is emptied first, then all rows are written.
 //! Invariant: nobody else ever sees a value that was emptied.
 
-use crate::engine::enact::piece::{Faults, Sorted, meant};
+use crate::engine::enact::piece::{Faults, Reasons, Sorted, Trust, meant};
 use crate::engine::enact::target::{Effect, Target};
 use crate::engine::enact::work::Work;
 use crate::engine::error::EngineError;
@@ -63,14 +63,14 @@ impl<T: Target> Work<'_, T> {
 
     /// Empties, writes and reads back; or which changes did not fit.
     async fn exchange(&mut self, changes: &[Change]) -> Result<Result<Sorted, Faults>, Fault> {
-        let sorted = self.sort(changes).await?;
+        let sorted = self.sort(changes, Trust::Nothing).await?;
         if !sorted.faults.is_empty() {
             return Ok(Err(sorted.faults));
         }
         self.target
             .write(Effect::Park, &meant(&sorted.updates))
             .await?;
-        let mut unfit = self.each(&sorted).await?;
+        let mut unfit = self.each(&sorted, Reasons::Plain).await?;
         if unfit.is_empty() {
             unfit = self.read_back(&sorted).await?;
         }

@@ -1,18 +1,18 @@
 //! What carrying out a plan needs of an engine: transactions, and four things done to rows by key.
 //!
-//! Rows come with all columns of the job; of those that are looked at, deleted or parked only the key counts.
+//! Rows come with all columns of the job; of those that are looked at, deleted or parked only the key counts. Of keyless
+//! rows where they are comes instead (`find`); none is looked at before it is inserted, nor are some inserted together with
+//! the deletion of others, and what is read back is what was inserted, or is gone, last.
 //! Invariant: an engine does what it is told to the rows it is told, and decides nothing.
 
+use std::future::ready;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::engine::driver::ApplyJob;
 use crate::engine::error::EngineError;
-use crate::engine::fault::Fault;
-
-/// What reasons begin with that are about rows of which the database made something else.
-pub(in crate::engine) const ALTERED: &str = "altered_by_destination: ";
+use crate::engine::fault::{Fault, Refusal};
 
 /// A row as it is here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +67,10 @@ pub(in crate::engine) trait Target {
     /// Whether equal keys may differ in bytes.
     fn is_folded(&self) -> bool;
 
+    /// Whether a row can only be inserted where none has its key, bytes and all: nothing of the table's own acts in its
+    /// place.
+    fn inserts_plainly(&self) -> bool;
+
     /// Whether there are columns that [`Effect::Park`] empties.
     fn can_park(&self) -> bool;
 
@@ -92,12 +96,24 @@ pub(in crate::engine) trait Target {
         rows: &[Bytes],
     ) -> impl Future<Output = Result<Vec<Option<Local>>, Fault>> + Send;
 
-    /// Does one thing to rows.
+    /// Does one thing to rows. Where that tells what they have become, in their order, and nothing can have changed them
+    /// since, they need not be read back.
     fn write(
         &mut self,
         effect: Effect,
         rows: &[Bytes],
-    ) -> impl Future<Output = Result<(), Fault>> + Send;
+    ) -> impl Future<Output = Result<Option<Vec<Local>>, Fault>> + Send;
+
+    /// What more there is to be said of a row that did not fit than `refusal` does. Whatever is done for that is gone back
+    /// behind.
+    fn explain(
+        &mut self,
+        _: Effect,
+        _: &Bytes,
+        refusal: Refusal,
+    ) -> impl Future<Output = Result<Refusal, EngineError>> + Send {
+        ready(Ok(refusal))
+    }
 
     /// What points to `rows` so that their deletion would delete or empty it as well; each with the place of the row. Of the
     /// table's own rows that point to one, at least one more than there are `rows` is told, if there are so many.

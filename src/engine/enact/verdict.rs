@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::engine::driver::EnactJob;
 use crate::engine::enact::target::Local;
 use crate::engine::error::EngineError;
-use crate::engine::fault::Refusal;
+use crate::engine::fault::{Refusal, RefusalKind};
 use crate::engine::plan::{Change, Fingerprint, LeftInPlace};
 use crate::model::run::{Changes, ConflictStrategy, SyncMode};
 use crate::model::table::NeutralType;
@@ -57,6 +57,7 @@ pub(super) struct Rules {
     /// Where the key's columns stand in a row.
     key: Vec<usize>,
     columns: usize,
+    is_keyless: bool,
     fingerprint: Fingerprint,
 }
 
@@ -92,6 +93,7 @@ impl Rules {
             version,
             key: key.ok_or_else(|| unknown("of the key"))?,
             columns: target.columns.len(),
+            is_keyless: target.is_keyless(),
             fingerprint: Fingerprint::clone(&job.fingerprint),
         })
     }
@@ -99,6 +101,11 @@ impl Rules {
     /// Whether rows that are only here may be deleted.
     pub(super) fn deletes(&self) -> bool {
         self.mode == SyncMode::Mirror
+    }
+
+    /// Whether rows that are not here may be added.
+    pub(super) fn inserts(&self) -> bool {
+        self.mode != SyncMode::Update
     }
 
     /// What a row is.
@@ -125,11 +132,20 @@ impl Rules {
         Ok(writer.take().data.to_vec())
     }
 
-    /// The row of a change; a delete's has its key alone.
+    /// Whether the row of a change is looked for before it is decided about: any other row may be equal to one without a
+    /// key that is inserted.
+    pub(super) fn looks_for(&self, change: &Change) -> bool {
+        !self.is_keyless || matches!(change, Change::Delete { .. })
+    }
+
+    /// The row of a change; a delete's has its key alone, or is where the row is.
     pub(super) fn row_of(&self, change: &Change) -> Result<Bytes, InvalidValue> {
         let Change::Delete { key, .. } = change else {
             return Ok(change.tuple().clone());
         };
+        if self.is_keyless {
+            return Ok(key.clone());
+        }
         let (fields, _) = split_tuple(key)?;
         let mut row: Fields<'_> = vec![None; self.columns];
         for (&at, field) in self.key.iter().zip(fields) {
@@ -199,7 +215,7 @@ impl Rules {
                          or which was added here meanwhile"
                     .to_owned(),
                 // The delete of the other row may still come.
-                may_fit_later: !doomed.complete,
+                kind: RefusalKind::of(!doomed.complete),
             }));
         };
         if self.hash_of(local) != Some(*here) {
@@ -328,7 +344,7 @@ fn incomparable(err: &InvalidValue) -> Refusal {
     Refusal {
         column: None,
         reason: format!("the row cannot be compared: {err}"),
-        may_fit_later: false,
+        kind: RefusalKind::Final,
     }
 }
 

@@ -7,10 +7,10 @@ use tokio::sync::watch;
 
 use crate::engine::chunk::{Chunk, Room};
 use crate::engine::driver::{Altered, ApplyProgress, EnactJob, Enacted};
-use crate::engine::enact::target::{ALTERED, Target};
+use crate::engine::enact::target::Target;
 use crate::engine::enact::verdict::{Doomed, Rules};
 use crate::engine::error::EngineError;
-use crate::engine::fault::Refusal;
+use crate::engine::fault::{Refusal, RefusalKind};
 use crate::engine::plan::{Change, Ending, LeftInPlace, PlanStream, Planned, Waiting};
 use crate::engine::transaction::Transaction;
 use crate::model::run::Changes;
@@ -340,7 +340,7 @@ impl<'t, T: Target> Work<'t, T> {
         change: &Change,
         refusal: Refusal,
     ) -> Result<(), EngineError> {
-        if refusal.may_fit_later && self.again == Again::Later {
+        if refusal.may_fit_later() && self.again == Again::Later {
             let pass = match change {
                 Change::Delete { .. } => Pass::Deletes,
                 Change::Insert { .. } | Change::Update { .. } => Pass::Writes,
@@ -352,7 +352,7 @@ impl<'t, T: Target> Work<'t, T> {
             .rules
             .row_of(change)
             .map_err(|err| self.malformed(&err))?;
-        if refusal.reason.starts_with(ALTERED) {
+        if refusal.kind == RefusalKind::Altered {
             self.enacted.altered.push(Altered {
                 place: self.enacted.rejected.len(),
                 here: change.here(),

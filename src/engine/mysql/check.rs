@@ -13,7 +13,7 @@ use crate::engine::mysql::introspect;
 use crate::engine::mysql::schemas::Schemas;
 use crate::engine::sql::Sql;
 use crate::model::finding::{Finding, TablesInUse};
-use crate::model::table::Table;
+use crate::model::table::{Engine, Table};
 use crate::wire::frame::MAX_ROW_BYTES;
 
 /// The oldest versions whose catalogue tells what is asked of it: major and minor.
@@ -96,7 +96,7 @@ pub(super) async fn check(
     findings.push(temporary(session, &account, used).await?);
     findings.extend(rights(session, schemas, &tables, used).await?);
     findings.push(triggers(session, schemas, &account).await?);
-    findings.extend(about_tables(&tables, used));
+    findings.extend(about_tables(&tables, used, Engine::Mysql));
     Ok(findings)
 }
 

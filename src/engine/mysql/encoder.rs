@@ -9,7 +9,7 @@ mod labels;
 
 use std::borrow::Cow;
 
-use crate::engine::fault::Refusal;
+use crate::engine::fault::{Refusal, RefusalKind};
 use crate::engine::mysql::encoder::labels::Labels;
 use crate::engine::mysql::types::{Form, base};
 use crate::engine::mysql::value::{Kind, Value};
@@ -318,7 +318,7 @@ impl Encoder {
         Refusal {
             column: Some(self.name.clone()),
             reason: reason.to_owned(),
-            may_fit_later: false,
+            kind: RefusalKind::Final,
         }
     }
 }

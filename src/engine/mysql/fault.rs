@@ -6,7 +6,7 @@
 use sqlx::mysql::MySqlDatabaseError;
 
 use crate::engine::error::EngineError;
-use crate::engine::fault::{Fault, Kind, Refusal};
+use crate::engine::fault::{Fault, Kind, Refusal, RefusalKind};
 use crate::model::table::TableName;
 
 /// What `err` means while `table` is written.
@@ -137,13 +137,14 @@ fn refusal(err: &sqlx::Error) -> Option<Refusal> {
     (kind_of(database) == Kind::Data).then(|| Refusal {
         column: column(database.message()),
         reason: words(database),
-        may_fit_later: may_fit_later(database.number(), database.code().unwrap_or_default()),
+        kind: kind_of_refusal(database.number(), database.code().unwrap_or_default()),
     })
 }
 
 /// Unique values that are taken, parents that are missing or still pointed to, and what triggers refuse.
-fn may_fit_later(number: u16, state: &str) -> bool {
-    matches!(number, 1062 | 1216..=1217 | 1451..=1452 | 1586 | 1761..=1762) || state == "45000"
+fn kind_of_refusal(number: u16, state: &str) -> RefusalKind {
+    let is_passing = matches!(number, 1062 | 1216..=1217 | 1451..=1452 | 1586 | 1761..=1762);
+    RefusalKind::of(is_passing || state == "45000")
 }
 
 fn database(err: &sqlx::Error) -> Option<&MySqlDatabaseError> {

@@ -3,10 +3,12 @@
 //! How a chunk is written is [`mod@write`]'s business, how rows go straight into an empty table [`straight`]'s.
 //! Invariant: everything is committed in whole transactions within the job's budget, and nothing is after a fault.
 
+mod arrays;
+mod begin;
 mod copying;
 mod destination;
 pub(super) mod enact;
-mod path;
+pub(super) mod keyless;
 mod stage;
 mod straight;
 mod write;
@@ -17,7 +19,8 @@ use tokio::sync::watch;
 use crate::engine::chunk::Chunk;
 use crate::engine::driver::{Applied, ApplyJob, ApplyProgress, Flow, RowStream};
 use crate::engine::error::EngineError;
-use crate::engine::postgres::apply::destination::{BEGIN, advance_sequences, form, prepare};
+use crate::engine::postgres::apply::begin::begin;
+use crate::engine::postgres::apply::destination::{advance_sequences, prepare};
 use crate::engine::postgres::apply::write::Writer;
 use crate::engine::postgres::connect::Session;
 use crate::engine::postgres::fault::fault;
@@ -154,9 +157,8 @@ impl Applier {
 
     async fn begin(&mut self) -> Result<(), EngineError> {
         if !self.transaction.is_open() {
-            self.run(BEGIN).await?;
             let table = self.writer.table().clone();
-            if form(self.writer.session(), &table).await? != self.writer.form() {
+            if begin(self.writer.session(), &table).await? != self.writer.form() {
                 return Err(EngineError::SchemaChanged(table));
             }
             self.transaction.begin();

@@ -10,7 +10,7 @@ use crate::engine::postgres::connect::{Session, sql};
 use crate::engine::postgres::fault::general;
 use crate::engine::postgres::introspect;
 use crate::model::finding::{Finding, TablesInUse};
-use crate::model::table::TableName;
+use crate::model::table::{Engine, TableName};
 
 const OLDEST_VERSION: i32 = 130_000;
 /// The version, for people.
@@ -39,7 +39,7 @@ pub(super) async fn check(
         .await
         .map_err(|err| general(&err))?;
     findings.extend(rights(session, schemas, tables.len(), used).await?);
-    findings.extend(about_tables(&tables, used));
+    findings.extend(about_tables(&tables, used, Engine::Postgres));
     Ok(findings)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of tables. Invariant: every session begins with the same settings.
 
-use sqlx::postgres::{PgConnection, PgPool, PgRow};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Postgres};
 
 use crate::base::secret::Secret;
@@ -15,7 +15,7 @@ use crate::engine::sql::{Quoting, Sql};
 /// What every connection begins with: texts of values that depend on nothing outside this program, names that are
 /// always qualified, and hidden rows (row security) as errors instead of silent gaps. Notices stay away: while a COPY
 /// is sent nobody reads, and a trigger that has something to say of each row would fill the line and stop both sides.
-const SETTINGS: &str = "
+pub(super) const SETTINGS: &str = "
 set timezone = 'UTC';
 set datestyle = 'ISO, YMD';
 set intervalstyle = 'iso_8601';
@@ -33,20 +33,24 @@ set lock_timeout = '5s';
 set idle_in_transaction_session_timeout = '10min'";
 
 /// Lets the server notice within seconds that this side is gone, also while it works (PostgreSQL 14 and later).
-const NOTICE_DISCONNECT: &str = "
+pub(super) const NOTICE_DISCONNECT: &str = "
 select set_config(name, '5s', false)
 from pg_settings
 where name = 'client_connection_check_interval'";
 
-/// A pool that opens its first connection when the first is asked for.
+/// How the database at `url` is connected to.
 ///
 /// # Errors
 /// [`EngineError::Url`] for a URL that names no PostgreSQL database.
-pub(super) fn pool(url: &Secret<String>) -> Result<PgPool, EngineError> {
-    let options = postgres_options(url.expose())
-        .map_err(|err| EngineError::Url(err.to_string()))?
-        .disable_statement_logging();
-    Ok(pool_options::<Postgres>()
+pub(super) fn options(url: &Secret<String>) -> Result<PgConnectOptions, EngineError> {
+    let options =
+        postgres_options(url.expose()).map_err(|err| EngineError::Url(err.to_string()))?;
+    Ok(options.disable_statement_logging())
+}
+
+/// A pool that opens its first connection when the first is asked for.
+pub(super) fn pool(options: PgConnectOptions) -> PgPool {
+    pool_options::<Postgres>()
         .after_connect(|connection, _| {
             Box::pin(async move {
                 connection.execute(sqlx::raw_sql(SETTINGS)).await?;
@@ -55,7 +59,7 @@ pub(super) fn pool(url: &Secret<String>) -> Result<PgPool, EngineError> {
                 Ok(())
             })
         })
-        .connect_lazy_with(options))
+        .connect_lazy_with(options)
 }
 
 /// An empty statement of this engine.

@@ -91,9 +91,11 @@ impl Cutter {
         Ok(())
     }
 
-    /// Whether a batch has its size.
-    pub(super) fn is_full(&self) -> bool {
-        self.buffer.len() >= BATCH_BYTES
+    /// The tuples so far, once they are a batch of its size.
+    pub(super) fn full(&mut self) -> Option<RowBatch> {
+        (self.buffer.len() >= BATCH_BYTES)
+            .then(|| self.take())
+            .flatten()
     }
 
     /// Whether the end of the stream was seen.

@@ -6,7 +6,7 @@
 use sqlx::postgres::PgDatabaseError;
 
 use crate::engine::error::EngineError;
-use crate::engine::fault::{Fault, Kind, Refusal};
+use crate::engine::fault::{Fault, Kind, Refusal, RefusalKind};
 use crate::model::table::TableName;
 
 /// What `err` means while `table` is written.
@@ -24,6 +24,11 @@ pub(super) fn fault(err: sqlx::Error, table: &TableName) -> EngineError {
         return EngineError::Lost(err.to_string());
     };
     kind(database.code()).at(table, words(database))
+}
+
+/// What it means when the server ends the reading of `table` with this code and primary message.
+pub(super) fn refused(code: &str, message: &str, table: &TableName) -> EngineError {
+    kind(code).at(table, describe(code, message, None))
 }
 
 /// What `err` means where no table is at hand.
@@ -72,7 +77,7 @@ fn kind(code: &str) -> Kind {
 
 fn refusal(err: &sqlx::Error) -> Option<Refusal> {
     let database = database(err)?;
-    let context = database.r#where().unwrap_or_default();
+    let context = ours_left_out(database.r#where().unwrap_or_default());
     let mut reason = words(database);
     // `raise` takes any code.
     let is_raised = database.routine() == Some("exec_stmt_raise");
@@ -91,8 +96,13 @@ fn refusal(err: &sqlx::Error) -> Option<Refusal> {
             .map(str::to_owned)
             .or_else(|| copy_column(context)),
         reason,
-        may_fit_later: may_fit_later(database.code()),
+        kind: RefusalKind::of(may_fit_later(database.code())),
     })
+}
+
+/// What stands around a fault, without the values that a statement of this program was given, which come last.
+fn ours_left_out(context: &str) -> &str {
+    context.split("unnamed portal").next().unwrap_or_default()
 }
 
 /// Statements of this program stand in no context but that of a COPY.
@@ -158,7 +168,7 @@ fn copy_column(context: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, copy_column, describe, is_within_function, kind, place};
+    use super::{Kind, copy_column, describe, is_within_function, kind, ours_left_out, place};
 
     #[test]
     fn a_reason_names_the_constraint_but_no_value() {
@@ -222,6 +232,11 @@ mod tests {
         let trigger = "SQL statement \"insert into gone values ('secret')\"\nPL/pgSQL function note_it() line 2 at SQL statement";
         for (context, within, named) in [
             ("", false, ""),
+            (
+                "unnamed portal with parameters: $1 = '{\nPL/pgSQL secret}'",
+                false,
+                "",
+            ),
             ("COPY t, line 3, column a: \"x\"", false, ""),
             (
                 trigger,
@@ -230,6 +245,7 @@ mod tests {
             ),
             ("SQL function \"f\" statement 1\nCOPY t, line 3", true, ""),
         ] {
+            let context = ours_left_out(context);
             assert_eq!(is_within_function(context), within, "{context}");
             assert_eq!(place(context), named, "{context}");
         }

@@ -26,6 +26,9 @@ pub(super) enum LockMode {
     RowExclusive,
 }
 
+/// Begins a transaction that sees one moment, that of its first query or one it is told.
+pub(super) const BEGIN_READING: &str = "begin isolation level repeatable read, read only";
+
 /// Begins a transaction that sees one moment of `names`, and describes them as they are then.
 ///
 /// They are locked before the snapshot is taken: after it, a `truncate` or a rewriting `alter` of another session would
@@ -36,7 +39,7 @@ pub(super) async fn begin_reading(
     names: &[TableName],
 ) -> Result<Vec<Table>, EngineError> {
     session
-        .run("begin isolation level repeatable read, read only")
+        .run(BEGIN_READING)
         .await
         .map_err(|err| general(&err))?;
     let deadline = Instant::now() + PATIENCE;

@@ -11,6 +11,7 @@ mod cutter;
 mod fault;
 mod introspect;
 mod keys;
+mod line;
 mod lock;
 mod read;
 mod scope;
@@ -30,6 +31,7 @@ use crate::engine::driver::{
 use crate::engine::error::EngineError;
 use crate::engine::plan::PlanStream;
 use crate::engine::postgres::connect::{DEFAULT_SCHEMA, Session};
+use crate::engine::postgres::line::Lines;
 use crate::model::finding::{Finding, TablesInUse};
 use crate::model::table::{Engine, Table, TableName};
 
@@ -37,6 +39,7 @@ use crate::model::table::{Engine, Table, TableName};
 #[derive(Debug)]
 pub struct PostgresDriver {
     pool: PgPool,
+    lines: Lines,
     schemas: Vec<String>,
     tasks: Tasks,
 }
@@ -57,11 +60,17 @@ impl PostgresDriver {
         } else {
             schemas.to_vec()
         };
+        let options = connect::options(url)?;
         Ok(Self {
-            pool: connect::pool(url)?,
+            lines: Lines::new(&options),
+            pool: connect::pool(options),
             schemas,
             tasks: Tasks::default(),
         })
+    }
+
+    fn ways(&self) -> (&PgPool, &Lines) {
+        (&self.pool, &self.lines)
     }
 }
 
@@ -117,11 +126,14 @@ impl Driver for PostgresDriver {
     }
 
     async fn read(&self, selection: Selection) -> Result<RowStream, EngineError> {
+        if selection.is_whole() && self.lines.are_there() {
+            return snapshot::read(self.ways(), &self.tasks, &self.schemas, selection).await;
+        }
         read::read(&self.pool, &self.tasks, &self.schemas, selection).await
     }
 
     async fn snapshot(&self, tables: &[TableName]) -> Result<Box<dyn Snapshot>, EngineError> {
-        snapshot::open(&self.pool, &self.tasks, &self.schemas, tables).await
+        snapshot::open(self.ways(), &self.tasks, &self.schemas, tables).await
     }
 
     async fn apply(
@@ -139,7 +151,11 @@ impl Driver for PostgresDriver {
         plan: PlanStream,
         progress: watch::Sender<ApplyProgress>,
     ) -> Result<Enacted, EngineError> {
-        apply::enact::enact(&self.pool, &self.schemas, job, plan, progress).await
+        let (pool, schemas) = (&self.pool, &self.schemas);
+        match job.target.is_keyless() {
+            false => apply::enact::enact(pool, schemas, job, plan, progress).await,
+            true => apply::keyless::enact(pool, schemas, job, plan, progress).await,
+        }
     }
 
     async fn plan_creation(&self, tables: &[NewTable]) -> Result<Creation, EngineError> {

@@ -14,14 +14,15 @@ use crate::engine::driver::{CHANNEL_BATCHES, Flow, RowStream, Selection};
 use crate::engine::error::EngineError;
 use crate::engine::postgres::connect::{Session, sql};
 use crate::engine::postgres::cutter::{CutFault, Cutter};
-use crate::engine::postgres::fault::{fault, is_missing_table};
+use crate::engine::postgres::fault::{fault, is_missing_table, refused};
+use crate::engine::postgres::line::{Line, LineFault};
 use crate::engine::postgres::lock::{begin_reading, process, somebody_waits};
 use crate::engine::postgres::select::copy_out;
 use crate::engine::snapshot::LOOK_EVERY;
 use crate::engine::sql::Sql;
 use crate::model::table::{NeutralType, Table, TableName};
 use crate::wire::frame::MAX_ROW_BYTES;
-use crate::wire::row::split_tuple;
+use crate::wire::row::{RowBatch, split_tuple};
 
 type Sender = mpsc::Sender<Result<Flow, EngineError>>;
 
@@ -42,7 +43,8 @@ pub(super) async fn read(
     match begun.await {
         Ok((process, reader)) => {
             let pool = pool.clone();
-            Ok(reader.stream(tasks, session, async move { yields(&pool, process).await }))
+            let over = async move { yields(&pool, process).await };
+            Ok(reader.stream(tasks, Source::Session(session), over))
         }
         Err(err) => {
             session.abandon().await;
@@ -52,7 +54,7 @@ pub(super) async fn read(
 }
 
 /// Waits until somebody waits for what `process` holds. That one is busy: others are asked.
-async fn yields(pool: &PgPool, process: i32) -> EngineError {
+pub(super) async fn yields(pool: &PgPool, process: i32) -> EngineError {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         // What cannot be asked now can be asked later; a database that is gone is told by the reading itself.
@@ -65,6 +67,14 @@ async fn yields(pool: &PgPool, process: i32) -> EngineError {
             }
         }
     }
+}
+
+/// A transaction that has begun, and in which nothing else happens.
+pub(super) enum Source {
+    /// On the driver's connection.
+    Session(Session),
+    /// On one of this program's own.
+    Line(Line),
 }
 
 /// Reads one selection in a transaction that has begun.
@@ -96,42 +106,34 @@ impl Reader {
     pub(super) fn stream(
         self,
         tasks: &Tasks,
-        session: Session,
+        source: Source,
         over: impl Future<Output = EngineError> + Send + 'static,
     ) -> RowStream {
         let (sender, receiver) = mpsc::channel(CHANNEL_BATCHES);
         tasks.spawn("postgres read", async move {
-            self.run(session, sender, over).await;
+            let ended = tokio::select! {
+                ended = self.read(source, &sender) => ended,
+                // Nobody listens any more. A COPY cannot be left half read: the connection goes with the reading.
+                () = sender.closed() => return,
+                err = over => Err(err),
+            };
+            // A receiver that is gone needs no last word.
+            let _ = sender.send(ended.map(|()| Flow::End)).await;
         });
         receiver
     }
 
-    async fn run(
-        &self,
-        mut session: Session,
-        sender: Sender,
-        over: impl Future<Output = EngineError>,
-    ) {
-        let outcome = tokio::select! {
-            outcome = self.copy(&mut session, &sender) => outcome,
-            // Nobody listens any more. A COPY cannot be left half read: the connection goes with the session.
-            () = sender.closed() => return,
-            err = over => Err(err),
-        };
-        let last = match outcome {
-            Ok(()) => {
+    async fn read(&self, source: Source, sender: &Sender) -> Result<(), EngineError> {
+        match source {
+            Source::Session(mut session) => {
+                self.copy(&mut session, sender).await?;
                 if session.run("commit").await.is_ok() {
                     session.release();
                 }
-                Ok(Flow::End)
+                Ok(())
             }
-            Err(err) => {
-                drop(session);
-                Err(err)
-            }
-        };
-        // A receiver that is gone needs no last word.
-        let _ = sender.send(last).await;
+            Source::Line(line) => self.copy_by(line, sender).await,
+        }
     }
 
     async fn copy(&self, session: &mut Session, sender: &Sender) -> Result<(), EngineError> {
@@ -146,15 +148,57 @@ impl Reader {
         let mut cutter = Cutter::default();
         while let Some(message) = messages.try_next().await.map_err(engine)? {
             cutter.push(&message).map_err(|err| self.uncut(err))?;
-            if cutter.is_full() {
-                pass_on(sender, &mut cutter).await;
+            if let Some(batch) = cutter.full() {
+                pass_on(sender, batch).await;
             }
         }
-        pass_on(sender, &mut cutter).await;
+        if let Some(batch) = cutter.take() {
+            pass_on(sender, batch).await;
+        }
+        self.ended(&cutter)
+    }
+
+    async fn copy_by(&self, mut line: Line, sender: &Sender) -> Result<(), EngineError> {
+        let _cut = line
+            .cut()
+            .map_err(|fault| self.broken(Broken::Line(fault)))?;
+        let (statement, sender) = (self.statement.clone(), sender.clone());
+        let copied = tokio::task::spawn_blocking(move || {
+            let mut cutter = Cutter::default();
+            let pass_on = |batch| {
+                let passed = sender.blocking_send(Ok(Flow::Rows(batch)));
+                passed.map_err(|_| Broken::Unwanted)
+            };
+            line.copy_out(&statement, |message| {
+                cutter.push(message)?;
+                cutter.full().map_or(Ok(()), pass_on)
+            })?;
+            cutter.take().map_or(Ok(()), pass_on)?;
+            Ok(cutter)
+        });
+        let copied = copied
+            .await
+            .map_err(|err| EngineError::Lost(err.to_string()))?;
+        let cutter = copied.map_err(|err| self.broken(err))?;
+        self.ended(&cutter)
+    }
+
+    fn ended(&self, cutter: &Cutter) -> Result<(), EngineError> {
         if cutter.has_ended() {
             Ok(())
         } else {
             Err(EngineError::Cut(self.table.name.clone()))
+        }
+    }
+
+    fn broken(&self, err: Broken) -> EngineError {
+        match err {
+            Broken::Cut(err) => self.uncut(err),
+            Broken::Line(LineFault::Refused { code, message }) => {
+                refused(&code, &message, &self.table.name)
+            }
+            Broken::Line(fault) => EngineError::Lost(fault.to_string()),
+            Broken::Unwanted => EngineError::Lost("reading was given up".to_owned()),
         }
     }
 
@@ -171,11 +215,30 @@ impl Reader {
     }
 }
 
-async fn pass_on(sender: &Sender, cutter: &mut Cutter) {
-    if let Some(batch) = cutter.take() {
-        // A receiver that is gone is noticed by `run`.
-        let _ = sender.send(Ok(Flow::Rows(batch))).await;
+/// Why a reading broke off.
+#[derive(Debug)]
+enum Broken {
+    Cut(CutFault),
+    Line(LineFault),
+    /// Nobody takes its rows.
+    Unwanted,
+}
+
+impl From<CutFault> for Broken {
+    fn from(err: CutFault) -> Self {
+        Self::Cut(err)
     }
+}
+
+impl From<LineFault> for Broken {
+    fn from(err: LineFault) -> Self {
+        Self::Line(err)
+    }
+}
+
+async fn pass_on(sender: &Sender, batch: RowBatch) {
+    // A receiver that is gone is noticed by whoever reads.
+    let _ = sender.send(Ok(Flow::Rows(batch))).await;
 }
 
 /// The key of a tuple in words, as far as its columns were selected and are easily told.

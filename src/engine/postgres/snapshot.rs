@@ -10,13 +10,16 @@ use crate::engine::driver::{RowStream, Selection, Snapshot};
 use crate::engine::error::EngineError;
 use crate::engine::postgres::connect::{Session, sql};
 use crate::engine::postgres::fault::general;
-use crate::engine::postgres::lock::{begin_reading, process, somebody_waits};
-use crate::engine::postgres::read::Reader;
+use crate::engine::postgres::line::Lines;
+use crate::engine::postgres::lock::{BEGIN_READING, begin_reading, process, somebody_waits};
+use crate::engine::postgres::read::{Reader, Source};
 use crate::engine::snapshot::{Ending, Guard, LOOK_EVERY, Life};
+use crate::engine::sql::Sql;
 use crate::model::table::{Table, TableName};
 
 struct PostgresSnapshot {
     pool: PgPool,
+    lines: Lines,
     tasks: Tasks,
     tables: Vec<Table>,
     moment: Moment,
@@ -26,11 +29,34 @@ struct PostgresSnapshot {
 
 /// Takes a snapshot of `names`; a task holds it until it is dropped or somebody waits for it.
 pub(super) async fn open(
-    pool: &PgPool,
+    ways: (&PgPool, &Lines),
     tasks: &Tasks,
     schemas: &[String],
     names: &[TableName],
 ) -> Result<Box<dyn Snapshot>, EngineError> {
+    Ok(Box::new(take(ways, tasks, schemas, names).await?))
+}
+
+/// Reads a whole table by a line, in a snapshot of its own.
+pub(super) async fn read(
+    ways: (&PgPool, &Lines),
+    tasks: &Tasks,
+    schemas: &[String],
+    selection: Selection,
+) -> Result<RowStream, EngineError> {
+    let names = std::slice::from_ref(&selection.table);
+    let snapshot = take(ways, tasks, schemas, names).await?;
+    let (reader, source) = snapshot.reading(selection).await?;
+    let over = async move { snapshot.ended().await };
+    Ok(reader.stream(tasks, source, over))
+}
+
+async fn take(
+    (pool, lines): (&PgPool, &Lines),
+    tasks: &Tasks,
+    schemas: &[String],
+    names: &[TableName],
+) -> Result<PostgresSnapshot, EngineError> {
     let mut session = Session::open(pool).await?;
     let begun = async {
         let process = process(&mut session).await?;
@@ -46,14 +72,15 @@ pub(super) async fn open(
     };
     let (life, guard) = Life::new();
     tasks.spawn("postgres snapshot", hold(session, process, life.clone()));
-    Ok(Box::new(PostgresSnapshot {
+    Ok(PostgresSnapshot {
         pool: pool.clone(),
+        lines: lines.clone(),
         tasks: tasks.clone(),
         tables,
         moment,
         life,
         _guard: guard,
-    }))
+    })
 }
 
 /// What a transaction sees.
@@ -78,41 +105,68 @@ impl Moment {
         })
     }
 
-    /// Begins a transaction that sees it too.
-    async fn join(&self, session: &mut Session) -> Result<(), EngineError> {
-        let begun = async {
-            session
-                .run("begin isolation level repeatable read, read only")
-                .await?;
-            let mut join = sql();
-            join.push("set transaction snapshot ")
-                .literal(&self.exported);
-            session.execute(&join).await
-        };
-        begun.await.map(drop).map_err(|err| general(&err))
+    /// What begins a transaction that sees it too.
+    fn join(&self) -> [Sql; 2] {
+        let (mut begin, mut join) = (sql(), sql());
+        begin.push(BEGIN_READING);
+        join.push("set transaction snapshot ")
+            .literal(&self.exported);
+        [begin, join]
     }
 }
 
 /// Looks in the session itself whether somebody waits, which also shows that it still serves.
 async fn hold(mut session: Session, process: i32, life: Life) {
-    loop {
+    let ending = loop {
         tokio::select! {
-            _ = life.over() => break,
+            _ = life.over() => break Ending::Dropped,
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
-        let ending = tokio::select! {
+        tokio::select! {
             // Half of an answer may have been read: the connection goes with the session.
             _ = life.over() => return,
             waits = somebody_waits(&mut session, process) => match waits {
-                Ok(false) => continue,
-                Ok(true) => Ending::Yielded,
-                Err(err) => Ending::Lost(err.to_string()),
+                Ok(false) => {}
+                Ok(true) => break Ending::Yielded,
+                Err(err) => break Ending::Lost(err.to_string()),
             },
-        };
-        life.end(ending);
-        break;
+        }
+    };
+    life.end(ending);
+    match session.run("commit").await {
+        Ok(()) => session.release(),
+        Err(_) => session.abandon().await,
     }
-    session.abandon().await;
+}
+
+impl PostgresSnapshot {
+    async fn reading(&self, selection: Selection) -> Result<(Reader, Source), EngineError> {
+        let whole = selection.is_whole();
+        let reader = Reader::new(&self.tables, selection)?;
+        tokio::select! {
+            biased;
+            // Without its holder it cannot be joined: that is the better reason.
+            err = self.life.over() => Err(err),
+            source = self.source(whole) => Ok((reader, source?)),
+        }
+    }
+
+    /// Where more is read of what the holder sees: for a whole table a line, where there is one.
+    async fn source(&self, whole: bool) -> Result<Source, EngineError> {
+        let join = self.moment.join();
+        if whole && let Some(line) = self.lines.open(join.to_vec()).await {
+            return Ok(Source::Line(line));
+        }
+        let mut session = Session::open(&self.pool).await?;
+        for statement in &join {
+            if let Err(err) = session.execute(statement).await {
+                let err = general(&err);
+                session.abandon().await;
+                return Err(err);
+            }
+        }
+        Ok(Source::Session(session))
+    }
 }
 
 #[async_trait::async_trait]
@@ -123,25 +177,9 @@ impl Snapshot for PostgresSnapshot {
     }
 
     async fn read(&self, selection: Selection) -> Result<RowStream, EngineError> {
-        let reader = Reader::new(&self.tables, selection)?;
-        let joined = async {
-            let mut session = Session::open(&self.pool).await?;
-            match self.moment.join(&mut session).await {
-                Ok(()) => Ok(session),
-                Err(err) => {
-                    session.abandon().await;
-                    Err(err)
-                }
-            }
-        };
-        let session = tokio::select! {
-            biased;
-            // Without its holder it cannot be joined: that is the better reason.
-            err = self.life.over() => return Err(err),
-            joined = joined => joined?,
-        };
+        let (reader, source) = self.reading(selection).await?;
         let life = self.life.clone();
-        Ok(reader.stream(&self.tasks, session, async move { life.over().await }))
+        Ok(reader.stream(&self.tasks, source, async move { life.over().await }))
     }
 
     fn read_point(&self) -> String {

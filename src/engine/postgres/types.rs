@@ -149,6 +149,40 @@ pub(super) fn created_as(column: &Column) -> Option<String> {
     })
 }
 
+/// The type in whose binary form values travel; its names and identifiers are the same in every database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Travels {
+    /// In `pg_catalog`.
+    pub(super) name: &'static str,
+    /// `pg_type.oid`.
+    pub(super) oid: u32,
+    /// That of arrays of it.
+    pub(super) array: u32,
+}
+
+/// What values of a neutral type travel as; those without one as text.
+pub(super) const fn travels(kind: NeutralType) -> Travels {
+    let (name, oid, array) = match kind {
+        NeutralType::Bool => ("bool", 16, 1000),
+        NeutralType::Bytea => ("bytea", 17, 1001),
+        NeutralType::Int8 => ("int8", 20, 1016),
+        NeutralType::Int2 => ("int2", 21, 1005),
+        NeutralType::Int4 => ("int4", 23, 1007),
+        NeutralType::Text | NeutralType::Other => ("text", 25, 1009),
+        NeutralType::Json => ("json", 114, 199),
+        NeutralType::Float4 => ("float4", 700, 1021),
+        NeutralType::Float8 => ("float8", 701, 1022),
+        NeutralType::Date => ("date", 1082, 1182),
+        NeutralType::Time => ("time", 1083, 1183),
+        NeutralType::Timestamp => ("timestamp", 1114, 1115),
+        NeutralType::Timestamptz => ("timestamptz", 1184, 1185),
+        NeutralType::Numeric => ("numeric", NUMERIC, 1231),
+        NeutralType::Uuid => ("uuid", 2950, 2951),
+        NeutralType::Jsonb => ("jsonb", 3802, 3807),
+    };
+    Travels { name, oid, array }
+}
+
 /// Types whose names are the grammar's own words: they are never looked up.
 const SPELLED: [&str; 12] = [
     "bigint",

@@ -118,7 +118,7 @@ impl Work<'_> {
             self.applied.rows += 1;
             match self.row(tuple, Attempt::First)? {
                 None => {}
-                Some(refusal) if refusal.may_fit_later => self.held.push(tuple)?,
+                Some(refusal) if refusal.may_fit_later() => self.held.push(tuple)?,
                 Some(refusal) => self.reject(tuple, refusal)?,
             }
         }

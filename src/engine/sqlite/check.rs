@@ -7,14 +7,15 @@ use std::path::Path;
 use rusqlite::Connection;
 use rustix::fs::{Access, access, statvfs};
 
+use crate::engine::check::about_keyless;
 use crate::engine::driver::RowCount;
 use crate::engine::error::EngineError;
 use crate::engine::sqlite::connect::Location;
 use crate::engine::sqlite::fault::engine_error;
-use crate::engine::sqlite::introspect::{self, Described};
+use crate::engine::sqlite::introspect;
 use crate::engine::sqlite::select::statement;
 use crate::model::finding::{Finding, TablesInUse};
-use crate::model::table::TableName;
+use crate::model::table::{Engine, Table, TableName};
 
 const MIB: u64 = 1 << 20;
 /// Less than this beside the database is worth a warning, whatever its size.
@@ -41,11 +42,12 @@ pub(super) fn check(location: &Location, used: &TablesInUse) -> Result<Vec<Findi
         journal(&mode),
         space(location.path()),
     ];
-    findings.extend(
-        described
-            .iter()
-            .flat_map(|described| about_table(described, used)),
-    );
+    let tables: Vec<Table> = described
+        .into_iter()
+        .map(|described| described.table)
+        .collect();
+    findings.extend(about_keyless(&tables, used, Engine::Sqlite));
+    findings.extend(tables.iter().flat_map(|table| about_table(table, used)));
     Ok(findings)
 }
 
@@ -145,8 +147,7 @@ fn space(path: &Path) -> Finding {
     }
 }
 
-fn about_table(described: &Described, used: &TablesInUse) -> Vec<Finding> {
-    let table = &described.table;
+fn about_table(table: &Table, used: &TablesInUse) -> Vec<Finding> {
     let mut findings = Vec::new();
     if !table.triggers.is_empty() {
         let what = format!(
@@ -155,15 +156,6 @@ fn about_table(described: &Described, used: &TablesInUse) -> Vec<Finding> {
             table.triggers.join(", ")
         );
         findings.push(Finding::good(what));
-    }
-    if table.usable_keys().next().is_none() {
-        let what = format!("table {} has no usable key", table.name);
-        let hint = "give it a primary key, or a unique index on columns that are not null";
-        findings.push(if used.includes(&table.name) {
-            Finding::bad(what, hint)
-        } else {
-            Finding::good(format!("{what}, and is neither given nor received"))
-        });
     }
     if let Some(reason) = &table.not_writable {
         let what = format!("table {} cannot receive rows: {reason}", table.name);

@@ -5,7 +5,7 @@
 use rusqlite::{Error, ErrorCode, ffi};
 
 use crate::engine::error::EngineError;
-use crate::engine::fault::{Fault, Kind, Refusal};
+use crate::engine::fault::{Fault, Kind, Refusal, RefusalKind};
 use crate::model::table::TableName;
 
 /// The fault behind `err`, met while working on `table`.
@@ -77,13 +77,13 @@ pub(super) fn row_fault(err: &Error, table: &TableName) -> Fault {
     Fault::Row(Refusal {
         column: one_column(&reason, table),
         reason,
-        may_fit_later,
+        kind: RefusalKind::of(may_fit_later),
     })
 }
 
 /// Whether `err` says that a row of this key is there already.
 pub(super) fn is_unique_violation(refusal: &Refusal) -> bool {
-    refusal.may_fit_later && refusal.reason.starts_with("UNIQUE constraint failed")
+    refusal.may_fit_later() && refusal.reason.starts_with("UNIQUE constraint failed")
 }
 
 /// SQLite's own words; statement texts, which rusqlite adds to syntax errors, are left out.
@@ -150,12 +150,14 @@ mod tests {
             panic!("a constraint concerns the row")
         };
         assert_eq!(refusal.column.as_deref(), Some("note"));
-        assert!(!refusal.may_fit_later);
+        assert!(!refusal.may_fit_later());
         let text = "UNIQUE constraint failed: orders.a, orders.b";
         let Fault::Row(refusal) = row_fault(&failure(ffi::SQLITE_CONSTRAINT_UNIQUE, text), &table)
         else {
             panic!("a constraint concerns the row")
         };
-        assert!(refusal.column.is_none() && refusal.may_fit_later && is_unique_violation(&refusal));
+        assert!(
+            refusal.column.is_none() && refusal.may_fit_later() && is_unique_violation(&refusal)
+        );
     }
 }

@@ -20,6 +20,9 @@ pub(super) struct Described {
     pub strict: bool,
     /// Some foreign key may be checked only at the commit.
     pub defers_foreign_keys: bool,
+    /// What SQLite finds a row by that has no key: its number, under a name that no column has. `None`: all such names are
+    /// taken, or the table is `without rowid`.
+    pub rowid: Option<&'static str>,
     /// Columns of unique indexes, each with the collation that index compares it by.
     pub key_collations: Vec<(String, String)>,
 }
@@ -166,6 +169,7 @@ fn describe(connection: &Connection, entry: &Entry) -> rusqlite::Result<Describe
         defers_foreign_keys: !table.foreign_keys.is_empty()
             && has_words(&entry.sql, &["initially", "deferred"]),
         strict: entry.strict,
+        rowid: rowid(entry, &table.columns),
         key_collations: indexes
             .into_iter()
             .filter_map(|index| index.columns)
@@ -213,6 +217,15 @@ fn columns(
         })
     })?;
     rows.collect()
+}
+
+fn rowid(entry: &Entry, columns: &[Column]) -> Option<&'static str> {
+    let is_free = |name: &&str| {
+        let mut columns = columns.iter();
+        !columns.any(|column| column.name.eq_ignore_ascii_case(name))
+    };
+    let names = ["rowid", "_rowid_", "oid"].into_iter();
+    names.filter(|_| !entry.without_rowid).find(is_free)
 }
 
 fn declared_key(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {

@@ -1,8 +1,8 @@
 //! What two catalogues agree on, and what they do not.
 
-use super::agree;
+use super::{Asked, agree, agree_by};
 use crate::model::fixture;
-use crate::model::run::SyncMode;
+use crate::model::run::{ConflictStrategy, SyncMode};
 use crate::model::table::{Column, Engine, NeutralType, Table};
 use crate::sync::SyncError;
 use crate::wire::messages::{Catalogue, CatalogueColumn};
@@ -94,4 +94,119 @@ fn a_column_that_only_inserts_need_does_not_stop_updates() {
     target.columns[2].nullable = false;
     let source = there(&[ID, NOTE], &["id"]);
     assert!(agree(&source, &target, Engine::Postgres, SyncMode::Update).is_ok());
+}
+
+#[test]
+fn a_mirror_does_without_a_key_where_nothing_else_tells_rows_apart() {
+    const LOCAL: (&str, NeutralType) = ("local", NeutralType::Text);
+    let mirror = Asked {
+        mode: SyncMode::Mirror,
+        conflict: ConflictStrategy::Overwrite,
+        key: None,
+    };
+    let skip = Asked {
+        conflict: ConflictStrategy::Skip,
+        ..mirror
+    };
+    let upsert = Asked {
+        mode: SyncMode::Upsert,
+        ..mirror
+    };
+    let note = ["note".to_owned()];
+    let by_note = Asked {
+        key: Some(&note),
+        ..mirror
+    };
+    let plain = || here(&[ID, NOTE], &[]);
+    let mut computed = here(&[ID, NOTE, LOCAL], &[]);
+    computed.columns[2].generated = true;
+    for (name, source_key, target, engine, asked, expected) in [
+        ("no key", &[][..], plain(), Engine::Postgres, mirror, Ok("")),
+        ("on SQLite", &[], plain(), Engine::Sqlite, mirror, Ok("")),
+        (
+            "a key there",
+            &["id"],
+            plain(),
+            Engine::Postgres,
+            mirror,
+            Ok(""),
+        ),
+        (
+            "a key here",
+            &[],
+            here(&[ID, NOTE], &["id"]),
+            Engine::Sqlite,
+            mirror,
+            Ok(""),
+        ),
+        (
+            "both keys",
+            &["id"],
+            here(&[ID, NOTE], &["id"]),
+            Engine::Sqlite,
+            skip,
+            Ok("id"),
+        ),
+        (
+            "computed here",
+            &[],
+            computed,
+            Engine::Postgres,
+            mirror,
+            Ok(""),
+        ),
+        (
+            "another mode",
+            &[],
+            plain(),
+            Engine::Postgres,
+            upsert,
+            Err("rows are matched by"),
+        ),
+        (
+            "a strategy",
+            &[],
+            plain(),
+            Engine::Postgres,
+            skip,
+            Err("`skip` means nothing"),
+        ),
+        (
+            "MariaDB",
+            &[],
+            plain(),
+            Engine::Mysql,
+            mirror,
+            Err("rows are matched by"),
+        ),
+        (
+            "a wanted key",
+            &["id"],
+            plain(),
+            Engine::Postgres,
+            by_note,
+            Err("`primary_key` (note)"),
+        ),
+        (
+            "own values",
+            &[],
+            here(&[ID, LOCAL, NOTE], &[]),
+            Engine::Postgres,
+            mirror,
+            Err("column local"),
+        ),
+    ] {
+        let found = agree_by(&there(&[ID, NOTE], source_key), &target, engine, asked);
+        match (found, expected) {
+            (Ok(contract), Ok(key)) => {
+                assert_eq!(contract.key.join(","), key, "{name}");
+                assert_eq!(contract.is_keyless(), key.is_empty(), "{name}");
+            }
+            (Err(SyncError::Contract { code, message, .. }), Err(words)) => {
+                assert_eq!(code.as_str(), "no_key", "{name}");
+                assert!(message.contains(words), "{name}: {message}");
+            }
+            (found, _) => panic!("{name}: {found:?}"),
+        }
+    }
 }

@@ -5,11 +5,13 @@ use serde_json::{Value, json};
 use super::MappedSource;
 use crate::model::fixture::{self, key, required};
 use crate::model::order::TableOrder;
-use crate::model::run::SyncMode;
+use crate::model::run::{ConflictStrategy, SyncMode};
 use crate::model::table::{Engine, NeutralType, Table, TableName};
 use crate::sync::SyncError;
 use crate::sync::contract::Contract;
 use crate::wire::messages::{Catalogue, CatalogueColumn, CatalogueForeignKey};
+
+const UPSERT: (SyncMode, ConflictStrategy) = (SyncMode::Upsert, ConflictStrategy::Overwrite);
 
 const INT8: NeutralType = NeutralType::Int8;
 const TEXT: NeutralType = NeutralType::Text;
@@ -81,7 +83,7 @@ fn mapped(order: &Value) -> Result<MappedSource, SyncError> {
 }
 
 fn agree(order: &Value, target: &Table) -> Result<Contract, SyncError> {
-    mapped(order)?.agree(target, Engine::Postgres, SyncMode::Upsert)
+    mapped(order)?.agree(target, Engine::Postgres, UPSERT)
 }
 
 fn fault<T: std::fmt::Debug>(found: Result<T, SyncError>) -> (&'static str, String) {
@@ -201,7 +203,7 @@ fn a_table_made_after_a_mapping_has_its_names_types_and_keys() {
     assert_eq!(made.unique[0].columns, ["label"]);
     assert_eq!(made.foreign_keys[0].table, TableName::bare("branches"));
     assert_eq!(made.foreign_keys[0].foreign_columns, ["nr"]);
-    assert!(mapped.refuse_making(Engine::Sqlite).is_ok());
+    assert!(mapped.refuse_making(Engine::Sqlite, UPSERT).is_ok());
 }
 
 #[test]
@@ -209,10 +211,13 @@ fn keys_whose_columns_stay_behind_stay_behind() {
     let mapped = mapped(&order(&[("id", "nr")])).unwrap();
     let made = mapped.described();
     assert_eq!((made.unique.len(), made.foreign_keys.len()), (0, 0));
-    assert!(mapped.refuse_making(Engine::Postgres).is_ok());
+    assert!(mapped.refuse_making(Engine::Postgres, UPSERT).is_ok());
     let keyless = read(&order(&[("shop", "shop")]));
     let keyless = MappedSource::new(there(), &keyless, &[]).unwrap();
-    assert_eq!(fault(keyless.refuse_making(Engine::Postgres)).0, "no_key");
+    assert_eq!(
+        fault(keyless.refuse_making(Engine::Postgres, UPSERT)).0,
+        "no_key"
+    );
 }
 
 #[test]
@@ -225,7 +230,9 @@ fn a_cast_that_could_lose_values_is_refused_before_anything_is_made() {
     ] {
         let mut order = order(&[("id", "nr")]);
         order["field_mapping"][0]["type_cast"] = cast.into();
-        let made = mapped(&order).unwrap().refuse_making(Engine::Postgres);
+        let made = mapped(&order)
+            .unwrap()
+            .refuse_making(Engine::Postgres, UPSERT);
         assert_eq!(made.is_ok(), fits, "{cast}");
         if !fits {
             let (code, message) = fault(made);

@@ -4,7 +4,7 @@
 //! One memory per table and connection, as with the last proof. Invariant: a row that is passed over differs exactly as it
 //! did when it was written last, in a table with the same columns and triggers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
@@ -39,18 +39,18 @@ pub(super) async fn pass_over(attempt: &Attempt<'_>, work: &mut Work) -> Result<
         return Ok(());
     }
     let kept = kept.into_iter().map(|row| ((row.here, row.there), row));
-    let mut kept: HashMap<_, _> = kept.collect();
+    let kept: HashMap<_, _> = kept.collect();
     let mut found = std::mem::take(&mut compared.found);
     let mut rest = found.without_entries();
     for at in 0..found.len() {
         let Some(entry) = found.get(at)? else { break };
         let is_written = entry.effect != Effect::Leave;
-        match kept.remove(&sides(entry.difference)) {
+        match kept.get(&sides(entry.difference)) {
             Some(row) if is_written => {
                 let mut told = row.told.clone();
                 told.reason.push_str(PASSED_OVER);
                 work.rejected.push(told);
-                work.altered.push(row);
+                work.altered.push(row.clone());
             }
             _ => rest.add(&entry)?,
         }
@@ -83,7 +83,14 @@ pub(super) async fn remember(
 ) -> Result<(), SyncError> {
     let (connection, name) = (attempt.connection.id, &work.pull.target.name);
     let basis = basis(work);
-    let rows = (basis.as_str(), work.altered.as_slice());
+    // What becomes of one of several equal rows becomes of each.
+    let mut seen = HashSet::new();
+    let once = work
+        .altered
+        .iter()
+        .filter(|row| seen.insert((row.here, row.there)));
+    let altered: Vec<AlteredRow> = once.cloned().collect();
+    let rows = (basis.as_str(), altered.as_slice());
     let keeping = attempt.ctx.store.keep_altered(connection, name, rows, now);
     Ok(keeping.await?)
 }

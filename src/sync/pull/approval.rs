@@ -3,8 +3,6 @@
 //! Invariant: nothing is written before this was asked about every table of the run; of an approved plan only rows are
 //! touched that stand as they stood when it was made.
 
-use std::collections::HashSet;
-
 use jiff::{SignedDuration, Timestamp};
 
 use crate::engine::EngineError;
@@ -15,7 +13,7 @@ use crate::store::KeptProof;
 use crate::sync::SyncError;
 use crate::sync::pull::Attempt;
 use crate::sync::pull::differ::Compared;
-use crate::sync::pull::found::Found;
+use crate::sync::pull::found::{Found, Marks};
 use crate::sync::pull::plan::TablePull;
 
 /// Deletions of so long ago count.
@@ -93,19 +91,18 @@ pub(super) fn packed(found: &mut Found) -> Result<Vec<u8>, EngineError> {
 /// Of what was found now what was approved then; and how many rows of the plan are something else by now. What an attempt
 /// that broke off has done already no longer differs, and is not among them.
 pub(super) fn approved(mut found: Found, plan: &[u8]) -> Result<(Found, u64), EngineError> {
-    let (marks, _) = plan.as_chunks::<16>();
-    let marks: HashSet<&[u8; 16]> = marks.iter().collect();
+    let all = u64::try_from(plan.len() / 16).unwrap_or(u64::MAX);
+    let mut left = Marks::of(plan);
     let mut kept = found.without_entries();
     let (mut matched, mut others) = (0_u64, 0_u64);
     for at in 0..found.len() {
         let Some(entry) = found.get(at)? else { break };
-        if marks.contains(&entry.mark()) {
+        if left.take(&entry.mark()) {
             kept.add(&entry)?;
             matched += 1;
         } else {
             others += 1;
         }
     }
-    let all = u64::try_from(marks.len()).unwrap_or(u64::MAX);
     Ok((kept, all.saturating_sub(matched).min(others)))
 }

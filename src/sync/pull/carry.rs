@@ -24,10 +24,12 @@ use crate::sync::{Ctx, SyncError};
 use crate::wire::InvalidValue;
 use crate::wire::row::RowWriter;
 use crate::wire::session::PickedLeaf;
-use crate::wire::tally::Bitmap;
+use crate::wire::tally::{Bitmap, RowHash};
 
 /// Rows that are asked for at once.
 const PICKED_AT_ONCE: usize = 8_192;
+/// The same, of keyless rows: for each such order the peer reads its whole table.
+pub(super) const EQUAL_AT_ONCE: usize = 65_536;
 /// Changes that are passed on at once, and the bytes of them beyond which fewer are.
 const CHANGES_AT_ONCE: usize = 256;
 const BYTES_AT_ONCE: usize = 256 << 10;
@@ -124,6 +126,10 @@ impl Carry<'_> {
         sink: &mpsc::Sender<Result<Planned, EngineError>>,
     ) -> Result<Vec<QuarantinedRow>, SyncError> {
         let (mut misfits, mut picked, mut plain) = (Vec::new(), Vec::new(), Vec::new());
+        let at_once = match self.pull.contract.is_keyless() {
+            false => PICKED_AT_ONCE,
+            true => EQUAL_AT_ONCE,
+        };
         for at in 0..found.len() {
             let Some(entry) = found.get(at)? else { break };
             if !which.is(entry.effect) {
@@ -144,7 +150,7 @@ impl Carry<'_> {
             if plain.len() >= CHANGES_AT_ONCE && !pass_on(sink, &mut plain).await {
                 return Ok(misfits);
             }
-            if picked.len() >= PICKED_AT_ONCE {
+            if picked.len() >= at_once {
                 let ended = self.fetch(&picked, sink, &mut misfits).await?;
                 picked.clear();
                 if ended {
@@ -231,7 +237,8 @@ async fn pass_on(
 /// The rows of one answer, held against what was picked.
 struct Arrival<'a> {
     carry: &'a Carry<'a>,
-    expected: HashMap<&'a [u8], &'a Entry>,
+    /// By what the row is there; of equal rows how many.
+    expected: HashMap<u128, (&'a Entry, usize)>,
     normal: RowWriter,
     key: RowWriter,
     row: RowWriter,
@@ -241,10 +248,17 @@ struct Arrival<'a> {
 
 impl<'a> Arrival<'a> {
     fn of(carry: &'a Carry<'a>, entries: &'a [Entry]) -> Self {
-        let expected = entries.iter().map(|entry| (entry.key.as_slice(), entry));
+        let mut expected = HashMap::with_capacity(entries.len());
+        for entry in entries {
+            let listed = match entry.difference {
+                Difference::OnlyThere(there) | Difference::Differs { there, .. } => there,
+                Difference::OnlyHere(_) => continue,
+            };
+            expected.entry(listed.0).or_insert((entry, 0)).1 += 1;
+        }
         Self {
             carry,
-            expected: expected.collect(),
+            expected,
             normal: RowWriter::default(),
             key: RowWriter::default(),
             row: RowWriter::default(),
@@ -267,18 +281,10 @@ impl<'a> Arrival<'a> {
         key.map_err(|err| self.carry.nonsense(&err))?;
         let key = self.key.take().data;
         let hash = self.carry.session.key().hash(&normal);
-        let listed = |entry: &Entry| match entry.difference {
-            Difference::OnlyThere(there) | Difference::Differs { there, .. } => there == hash,
-            Difference::OnlyHere(_) => false,
-        };
-        let entry = self
-            .expected
-            .remove(key.as_ref())
-            .filter(|entry| listed(entry))
-            .ok_or_else(|| {
-                let message = "the peer sent a row that is none of those picked from its listing";
-                nonsense(&pull.target.name, message.to_owned())
-            })?;
+        let entry = self.meet(&key, hash).ok_or_else(|| {
+            let message = "the peer sent a row that is none of those picked from its listing";
+            nonsense(&pull.target.name, message.to_owned())
+        })?;
         let conversion = &pull.contract.conversion;
         if let Err((at, misfit)) = conversion.convert(tuple, &mut self.row) {
             let table = (&pull.target.name, &pull.contract);
@@ -295,11 +301,22 @@ impl<'a> Arrival<'a> {
         Ok(())
     }
 
+    /// Takes one of those expected out.
+    fn meet(&mut self, key: &[u8], hash: RowHash) -> Option<&'a Entry> {
+        let (entry, rows) = self.expected.get_mut(&hash.0)?;
+        let entry = *entry;
+        *rows -= 1;
+        if *rows == 0 {
+            self.expected.remove(&hash.0);
+        }
+        Some(entry).filter(|entry| entry.key == key)
+    }
+
     fn refuse_missing(&self) -> Result<(), SyncError> {
         if self.expected.is_empty() {
             return Ok(());
         }
-        let missing = self.expected.len();
+        let missing: usize = self.expected.values().map(|(_, rows)| rows).sum();
         let message = format!("the peer left out {missing} of the rows that were picked");
         Err(nonsense(&self.carry.pull.target.name, message))
     }

@@ -5,25 +5,27 @@
 
 use std::sync::Arc;
 
+use crate::engine::spool::SpoolError;
 use crate::engine::tally::{Tally, TallyError};
 use crate::model::run::{ConflictStrategy, SyncMode};
 use crate::model::table::TableName;
 use crate::sync::SyncError;
-use crate::sync::compare::{Difference, compare, compare_rows};
+use crate::sync::compare::{
+    BrokenListing, Descent, Difference, Differing, Node, Question, Step, Surplus, Surpluses,
+    compare, compare_equal_rows, compare_rows,
+};
 use crate::sync::plan::{Effect, effect};
+use crate::sync::pull::carry::EQUAL_AT_ONCE;
+use crate::sync::pull::feed::nonsense;
 use crate::sync::pull::found::{Entry, Found};
 use crate::sync::pull::session::Session;
 use crate::sync::scan::ScanError;
+use crate::wire::InvalidValue;
 use crate::wire::frame::RowSum;
-use crate::wire::session::{MAX_LISTED, MAX_NODES};
-use crate::wire::tally::{Children, Prefix};
+use crate::wire::tally::{Children, LEVELS, NO_KEY, Prefix};
 
 /// A node with no more rows than this on one side alone is listed as a whole.
 const LISTED_WHOLE: u64 = 1_024;
-/// Rows of one listing, of both sides: half of what may be asked for.
-const LISTED_AT_ONCE: u64 = MAX_LISTED / 2;
-/// Above this level no listing is kept.
-const FIRST_LISTED: u8 = 2;
 
 /// By which rules differences are looked at.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +34,8 @@ pub(super) struct Rules {
     pub(super) conflict: ConflictStrategy,
     /// Rows that are only here may be equal by their key to others that come.
     pub(super) folds: bool,
+    /// Rows have no key.
+    pub(super) is_keyless: bool,
 }
 
 /// Both sides of a table, held against each other.
@@ -58,10 +62,15 @@ pub(super) struct Differ<'a> {
     pub(super) table: &'a TableName,
     pub(super) here: Arc<Tally>,
     pub(super) rules: Rules,
+    /// Bytes that may be kept of what differs.
+    pub(super) room: u64,
 }
 
-/// A node whose rows are to be listed, and how many there are at most.
-type Leaf = (Prefix, u64);
+/// The rows of one node that differ.
+enum Rows {
+    Keyed(Differing),
+    Keyless(Surpluses),
+}
 
 impl Differ<'_> {
     /// Everything that differs, given what the source says of the root.
@@ -69,8 +78,7 @@ impl Differ<'_> {
         let (source, here) = (root.iter().copied().sum(), self.here.total());
         let mut found = Found::default();
         if source != here {
-            let leaves = self.descend(root, &mut found).await?;
-            self.list(leaves, &mut found).await?;
+            self.descend((root, source), &mut found).await?;
         }
         Ok(Compared {
             source,
@@ -79,69 +87,100 @@ impl Differ<'_> {
         })
     }
 
-    /// The nodes whose rows differ, in order.
-    async fn descend(&self, root: Children, found: &mut Found) -> Result<Vec<Leaf>, SyncError> {
-        let mut leaves = Vec::new();
-        let mut nodes = vec![Prefix::ROOT];
+    /// Finds the rows that differ, in order.
+    async fn descend(
+        &self,
+        (root, source): (Children, RowSum),
+        found: &mut Found,
+    ) -> Result<(), SyncError> {
+        let mut descent = Descent::from_root(source);
         let mut known = Some(vec![root]);
-        while !nodes.is_empty() {
-            let mut deeper = Vec::new();
-            for asked in nodes.chunks(MAX_NODES) {
-                let here = self.here_of(asked, Tally::children);
-                let (here, there) = match known.take() {
-                    Some(there) => (here.await?, there),
-                    None => tokio::try_join!(here, self.session.sums(self.source, asked))?,
-                };
-                let step = compare(asked, &here, &there);
-                deeper.extend(step.divide);
-                leaves.extend(step.list);
-                for (node, rows) in step.only_there {
-                    let is_wanted = self.effect(Difference::ONLY_THERE) != Effect::Leave;
-                    match is_wanted {
-                        false => found.leave_there(rows),
-                        true => put(node, rows.rows, &mut leaves, &mut deeper),
-                    }
+        while let Some(question) = descent.ask() {
+            match question {
+                Question::Rows(leaves) => self.list(&leaves, found).await?,
+                Question::Children(nodes) => {
+                    let asked: Vec<Prefix> = nodes.iter().map(|node| node.prefix).collect();
+                    let here = self.here_of(&asked, Tally::children);
+                    let (here, there) = match known.take() {
+                        Some(there) => (here.await?, there),
+                        None => tokio::try_join!(here, self.session.sums(self.source, &asked))?,
+                    };
+                    let step = compare(&nodes, &here, &there);
+                    let step = step.map_err(|err| self.nonsense(&err))?;
+                    let (divide, list) = self.to_look_into(step, found);
+                    descent.add(divide, list);
                 }
-                for (node, rows) in step.only_here {
-                    let is_gone = self.effect(Difference::ONLY_HERE) != Effect::Leave;
-                    match is_gone || self.rules.folds {
-                        false => found.leave_here(rows),
-                        true => put(node, rows.rows, &mut leaves, &mut deeper),
-                    }
-                }
-            }
-            nodes = deeper;
-        }
-        let mut leaves: Vec<Leaf> = leaves.into_iter().flat_map(listable).collect();
-        leaves.sort_unstable();
-        Ok(leaves)
-    }
-
-    /// The rows of `leaves` that differ.
-    async fn list(&self, leaves: Vec<Leaf>, found: &mut Found) -> Result<(), SyncError> {
-        let mut rest = leaves.as_slice();
-        while !rest.is_empty() {
-            let (asked, behind) = rest.split_at(at_once(rest));
-            rest = behind;
-            let nodes: Vec<Prefix> = asked.iter().map(|(node, _)| *node).collect();
-            let here = self.here_of(&nodes, Tally::listing);
-            let there = self.session.listing(self.source, &nodes);
-            let (here, there) = tokio::try_join!(here, there)?;
-            for ((leaf, here), there) in nodes.iter().zip(&here).zip(&there) {
-                self.compare_leaf(*leaf, here, there, found)?;
             }
         }
         Ok(())
     }
 
-    fn compare_leaf(
-        &self,
-        leaf: Prefix,
-        here: &[u8],
-        there: &[u8],
-        found: &mut Found,
-    ) -> Result<(), SyncError> {
-        let differing = compare_rows(here, there).map_err(|err| self.fault(err.into()))?;
+    /// The nodes to divide and those to list; the others are counted.
+    fn to_look_into(&self, step: Step, found: &mut Found) -> (Vec<Node>, Vec<Node>) {
+        let (mut divide, mut list) = (step.divide, step.list);
+        for node in step.only_there {
+            let is_wanted = self.effect(Difference::ONLY_THERE) != Effect::Leave;
+            match is_wanted {
+                false => found.leave_there(node.there),
+                true => put(node, &mut list, &mut divide),
+            }
+        }
+        for (node, rows) in step.only_here {
+            let is_gone = self.effect(Difference::ONLY_HERE) != Effect::Leave;
+            match is_gone || self.rules.folds {
+                false => found.leave_here(rows),
+                true => put(node, &mut list, &mut divide),
+            }
+        }
+        (divide, list)
+    }
+
+    /// Finds the rows of `leaves` that differ.
+    async fn list(&self, leaves: &[Node], found: &mut Found) -> Result<(), SyncError> {
+        let nodes: Vec<Prefix> = leaves.iter().flat_map(|leaf| leaf.listed()).collect();
+        let here = self.here_of(&nodes, Tally::listing);
+        let there = self.session.listing(self.source, &nodes);
+        let (here, there) = tokio::try_join!(here, there)?;
+        let mut listings = here.iter().zip(&there);
+        for leaf in leaves {
+            let (mut listed, mut differing) = (RowSum::default(), Vec::new());
+            for (node, (here, there)) in leaf.listed().zip(listings.by_ref()) {
+                let rows = self.compare_rows(here, there);
+                let (rows, all) = rows.map_err(|err| self.broken(err))?;
+                listed.merge(all);
+                differing.push((node, rows));
+            }
+            if listed != leaf.there {
+                let reason = "the rows of a node do not add up to it";
+                return Err(self.nonsense(&InvalidValue::new("listing", reason)));
+            }
+            for (node, rows) in differing {
+                match rows {
+                    Rows::Keyed(rows) => self.add(node, rows, found)?,
+                    Rows::Keyless(rows) => self.add_keyless(node, rows, found)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows of one node that differ, and all that are there.
+    fn compare_rows(&self, here: &[u8], there: &[u8]) -> Result<(Rows, RowSum), BrokenListing> {
+        Ok(match self.rules.is_keyless {
+            false => {
+                let rows = compare_rows(here, there)?;
+                let listed = rows.listed;
+                (Rows::Keyed(rows), listed)
+            }
+            true => {
+                let rows = compare_equal_rows(here, there)?;
+                let listed = rows.listed;
+                (Rows::Keyless(rows), listed)
+            }
+        })
+    }
+
+    fn add(&self, leaf: Prefix, differing: Differing, found: &mut Found) -> Result<(), SyncError> {
         let mut places = differing.there.places();
         for (key, difference) in differing.rows {
             let at = match difference {
@@ -166,7 +205,48 @@ impl Differ<'_> {
                 _ => found.add(&entry)?,
             }
         }
+        self.fits(found, 0)
+    }
+
+    fn add_keyless(
+        &self,
+        leaf: Prefix,
+        surplus: Surpluses,
+        found: &mut Found,
+    ) -> Result<(), SyncError> {
+        for surplus in surplus.rows {
+            let (difference, rows, first) = match surplus {
+                Surplus::There { hash, rows, first } => (Difference::OnlyThere(hash), rows, first),
+                Surplus::Here { hash, rows } => (Difference::OnlyHere(hash), rows, 0),
+            };
+            let effect = self.effect(difference);
+            if let (Effect::Leave, Difference::OnlyThere(hash)) = (effect, difference) {
+                found.leave_there(RowSum::of_equal(rows, hash.0));
+                continue;
+            }
+            // One line of a listing may tell of any number of rows.
+            self.fits(found, rows)?;
+            let equal = (0..EQUAL_AT_ONCE).cycle();
+            for (_, nth) in (0..rows).zip(equal) {
+                found.add(&Entry {
+                    effect,
+                    leaf,
+                    // One of equal rows is as good as another: none of those picked at once is picked twice.
+                    at: first.saturating_add(nth),
+                    key: NO_KEY.to_vec(),
+                    difference,
+                })?;
+            }
+        }
         Ok(())
+    }
+
+    /// Whether there is room for so many `more` rows that differ.
+    fn fits(&self, found: &Found, more: u64) -> Result<(), SyncError> {
+        match found.bytes_with(more) <= self.room {
+            true => Ok(()),
+            false => Err(self.fault(SpoolError::Full(self.room).into())),
+        }
     }
 
     fn effect(&self, difference: Difference) -> Effect {
@@ -187,6 +267,18 @@ impl Differ<'_> {
         }
     }
 
+    fn broken(&self, err: BrokenListing) -> SyncError {
+        match err {
+            BrokenListing::Here(err) => self.fault(err.into()),
+            BrokenListing::There(err) => self.nonsense(&err),
+        }
+    }
+
+    fn nonsense(&self, err: &InvalidValue) -> SyncError {
+        let message = format!("what the peer tells of its rows contradicts itself: {err}");
+        nonsense(self.table, message)
+    }
+
     fn fault(&self, source: TallyError) -> SyncError {
         let table = self.table.clone();
         ScanError::Tally { table, source }.into()
@@ -194,28 +286,9 @@ impl Differ<'_> {
 }
 
 /// A node of one side alone: listed when small, divided when not.
-fn put(node: Prefix, rows: u64, leaves: &mut Vec<Leaf>, deeper: &mut Vec<Prefix>) {
-    let is_last = node.children().next().is_none();
-    match rows <= LISTED_WHOLE || is_last {
-        true => leaves.push((node, rows)),
-        false => deeper.push(node),
+fn put(node: Node, list: &mut Vec<Node>, divide: &mut Vec<Node>) {
+    match node.rows <= LISTED_WHOLE || node.prefix.level() == LEVELS {
+        true => list.push(node),
+        false => divide.push(node),
     }
-}
-
-/// Nodes near the root are listed by their children.
-fn listable((node, rows): Leaf) -> Vec<Leaf> {
-    match node.level() < FIRST_LISTED {
-        true => node.children().map(|child| (child, rows)).collect(),
-        false => vec![(node, rows)],
-    }
-}
-
-/// How many of `leaves`, at least one, are listed at once.
-fn at_once(leaves: &[Leaf]) -> usize {
-    let mut rows = 0_u64;
-    let fitting = leaves.iter().take(MAX_NODES).take_while(|(_, more)| {
-        rows = rows.saturating_add(*more);
-        rows <= LISTED_AT_ONCE
-    });
-    fitting.count().max(1)
 }

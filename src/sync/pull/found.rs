@@ -2,6 +2,8 @@
 //!
 //! Invariant: bounded memory, however many rows differ; what a mode leaves as it is counts in the proof and nowhere else.
 
+use std::collections::HashMap;
+
 use bytes::BufMut;
 
 use crate::engine::EngineError;
@@ -35,6 +37,34 @@ impl Entry {
     }
 }
 
+/// The marks of some rows, each as often as there are equal rows with it.
+pub(super) struct Marks<'a>(HashMap<&'a [u8; 16], u64>);
+
+impl<'a> Marks<'a> {
+    pub(super) fn of(packed: &'a [u8]) -> Self {
+        let (marks, _) = packed.as_chunks::<16>();
+        let mut rows = HashMap::with_capacity(marks.len());
+        for mark in marks {
+            *rows.entry(mark).or_default() += 1;
+        }
+        Self(rows)
+    }
+
+    /// Whether a row with this mark was among them; it is not any more.
+    pub(super) fn take(&mut self, mark: &[u8; 16]) -> bool {
+        match self.0.get_mut(mark) {
+            Some(rows) if *rows > 0 => {
+                *rows -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Bytes of an entry whose key has none, with its length.
+const SMALLEST: u64 = 59;
+
 /// What was found of a table.
 #[derive(Debug, Default)]
 pub(super) struct Found {
@@ -53,6 +83,12 @@ impl Found {
     /// How many rows are to be looked at again.
     pub(super) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Bytes that its entries take, with at least those of so many `more`.
+    pub(super) fn bytes_with(&self, more: u64) -> u64 {
+        let more = more.saturating_mul(SMALLEST);
+        self.entries.bytes().saturating_add(more)
     }
 
     /// The same, of what stays as it is alone.

@@ -4,15 +4,16 @@
 
 use std::sync::Arc;
 
+use futures_util::TryFutureExt as _;
 use futures_util::stream::{self, TryStreamExt as _};
 
 use crate::engine::tally::Tally;
 use crate::model::run::{Apply, RunOrder, SyncMode};
-use crate::sync::SyncError;
 use crate::sync::pull::Attempt;
 use crate::sync::pull::differ::{Differ, Rules};
 use crate::sync::pull::session::Session;
 use crate::sync::pull::work::{AT_ONCE, Stage, Work};
+use crate::sync::{SyncError, spool_budget};
 use crate::wire::tally::Children;
 
 /// How the tables of one run are looked at.
@@ -51,6 +52,7 @@ impl Look<'_> {
         }
         let (source, agreed) = (&work.pull.source, &work.meeting.agreed);
         let there = self.session.first_sums(source, agreed);
+        let there = there.map_err(|err| work.pull.refused_contract(err));
         let (root, here) = tokio::try_join!(there, work.scan(self.attempt, self.session))?;
         self.compare(work, root, here).await
     }
@@ -74,7 +76,9 @@ impl Look<'_> {
                 mode: self.order.sync_mode,
                 conflict: self.order.conflict_strategy,
                 folds: work.meeting.folds,
+                is_keyless: work.pull.contract.is_keyless(),
             },
+            room: spool_budget(self.attempt.ctx).disk,
         };
         let compared = match work.as_before(root.iter().copied().sum(), differ.here.total()) {
             Some(compared) => compared,

@@ -6,6 +6,7 @@ mod altered;
 mod approval;
 mod carry;
 mod decode;
+mod deletions;
 mod describe;
 mod differ;
 mod feed;

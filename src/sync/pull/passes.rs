@@ -15,11 +15,12 @@ use crate::model::table::{Engine, Table, generations};
 use crate::sync::SyncError;
 use crate::sync::pull::altered::{altered, pass_over};
 use crate::sync::pull::carry::{Carry, Which};
+use crate::sync::pull::deletions::note;
 use crate::sync::pull::feed::Incoming;
 use crate::sync::pull::look::Look;
 use crate::sync::pull::report::{Ledger, Report};
 use crate::sync::pull::session::Session;
-use crate::sync::pull::work::{AT_ONCE, Stage, Work};
+use crate::sync::pull::work::{AT_ONCE, Deletions, Stage, Work};
 use crate::sync::pull::{Attempt, table};
 
 /// Which changes, and what becomes of those that cannot be made yet.
@@ -105,10 +106,16 @@ impl Passes<'_, '_> {
             refused: work.rejected.len(),
         };
         let waiting = std::mem::take(&mut work.waiting);
+        if work.deletions == Deletions::Noted {
+            work.deletions = Deletions::UnderWay;
+        }
         let carrying = carry.run(order, found, (which, ending), waiting, progress);
         let carried = report
             .during(ctx, carrying, |carried| carried.enacted.changes)
             .await?;
+        if work.deletions == Deletions::UnderWay {
+            work.deletions = Deletions::Noted;
+        }
         work.altered.extend(altered(&carried.enacted));
         let Enacted {
             changes,
@@ -132,7 +139,8 @@ impl Passes<'_, '_> {
         }
         let (attempt, session) = (self.attempt, self.session);
         let (source, agreed) = (&work.pull.source, &work.meeting.agreed);
-        let rows = session.all(source, agreed).await?;
+        let rows = session.all(source, agreed).await;
+        let rows = rows.map_err(|err| work.pull.refused_contract(err))?;
         let rows = Incoming::Frames(Box::new(rows));
         let received = Arc::clone(&work.received);
         let outcome = table::stream(attempt, self.ledger, &work.pull, rows, received).await?;
@@ -150,6 +158,7 @@ impl Passes<'_, '_> {
             order: self.ledger.order(),
         };
         look.compare(work, root, here).await?;
-        pass_over(attempt, work).await
+        pass_over(attempt, work).await?;
+        note(attempt, work).await
     }
 }

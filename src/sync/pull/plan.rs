@@ -4,7 +4,7 @@ use crate::engine::driver::NewTable;
 use crate::model::fault::FaultCode;
 use crate::model::filter::Filter;
 use crate::model::order::TableOrder;
-use crate::model::run::{Apply, Run};
+use crate::model::run::{Apply, ConflictStrategy, Run, SyncMode};
 use crate::model::table::{Engine, Table, TableName, parents_first};
 use crate::remote::RemoteError;
 use crate::sync::contract::{Contract, refuse};
@@ -32,6 +32,25 @@ pub(super) struct TablePull {
     pub(super) engine: Engine,
     /// Which of its rows there are for this site, as a session tells.
     pub(super) given: GivenRows,
+}
+
+impl TablePull {
+    /// What a refusal of the contract means. Peers of earlier versions know of no table without a key.
+    pub(super) fn refused_contract(&self, err: SyncError) -> SyncError {
+        let is_about_the_key = matches!(
+            &err,
+            SyncError::Remote(RemoteError::Refused { status: 400, code: Some(code), .. }) if code == "invalid_agreed"
+        );
+        match is_about_the_key && self.contract.is_keyless() {
+            false => err,
+            true => refuse(
+                &self.target.name,
+                FaultCode::NoKey,
+                "both sides have no key in common, and the peer's version compares no table without one".to_owned(),
+                "update Evenkeel on the peer, or add the same primary key on both sides",
+            ),
+        }
+    }
 }
 
 /// What the source says of the rows that there are for this site.
@@ -81,8 +100,7 @@ pub(super) async fn make(
         let target = side
             .here
             .ok_or_else(|| missing_here(side.order.destination()))?;
-        let (engine, mode) = (ctx.driver.engine(), run.order.sync_mode);
-        let contract = side.there.agree(&target, engine, mode)?;
+        let contract = side.there.agree(&target, ctx.driver.engine(), rules(run))?;
         pulls.push(TablePull {
             source: side.order.source_table.clone(),
             filter: side.order.row_filter.clone(),
@@ -105,6 +123,10 @@ pub(super) async fn make(
         .into_iter()
         .filter_map(|at| pulls.get_mut(at)?.take())
         .collect())
+}
+
+fn rules(run: &Run) -> (SyncMode, ConflictStrategy) {
+    (run.order.sync_mode, run.order.conflict_strategy)
 }
 
 /// The tables of a run that no earlier attempt finished.
@@ -231,10 +253,10 @@ fn refuse_before_making(ctx: &Ctx, run: &Run, sides: &[Sides<'_>]) -> Result<(),
     for side in sides {
         match &side.here {
             Some(target) => {
-                let agreed = side.there.agree(target, engine, run.order.sync_mode);
+                let agreed = side.there.agree(target, engine, rules(run));
                 agreed.map(drop)?;
             }
-            None => side.there.refuse_making(engine)?,
+            None => side.there.refuse_making(engine, rules(run))?,
         }
     }
     Ok(())

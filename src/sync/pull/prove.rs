@@ -12,6 +12,7 @@ use crate::sync::plan::PlanHash;
 use crate::sync::pull::altered::{pass_over, remember};
 use crate::sync::pull::approval::{approved, guarded, packed};
 use crate::sync::pull::carry::Carry;
+use crate::sync::pull::deletions::{note, settle};
 use crate::sync::pull::describe::{Columns, described};
 use crate::sync::pull::look::Look;
 use crate::sync::pull::passes::Passes;
@@ -101,6 +102,7 @@ impl Proving<'_> {
         }
         for work in self.works.iter_mut() {
             pass_over(attempt, work).await?;
+            settle(attempt, run, work).await?;
         }
         if run.approved_plan.is_some() {
             self.keep_to_the_plan(run).await?;
@@ -111,6 +113,9 @@ impl Proving<'_> {
             return Ok(Done::NeedsApproval);
         }
         self.tell_differences(run, Columns::Unknown).await?;
+        for work in self.works.iter_mut() {
+            note(attempt, work).await?;
+        }
         let passes = Passes {
             attempt,
             session,

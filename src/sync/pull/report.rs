@@ -2,6 +2,7 @@
 //!
 //! Decides nothing. Invariant: what earlier tables and earlier attempts did stays counted, once.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,8 @@ const EVERY: Duration = Duration::from_millis(500);
 /// A run, of which several tables that are worked on side by side tell.
 pub(super) struct Ledger<'a> {
     run: Mutex<&'a mut Run>,
+    /// Held while it is written down, so that nothing older comes after.
+    saving: tokio::sync::Mutex<()>,
     order: RunOrder,
     begun: Instant,
     rows_before: u64,
@@ -31,6 +34,7 @@ impl<'a> Ledger<'a> {
             begun: Instant::now(),
             rows_before: run.progress.rows,
             run: Mutex::new(run),
+            saving: tokio::sync::Mutex::new(()),
         }
     }
 
@@ -44,6 +48,7 @@ impl<'a> Ledger<'a> {
     }
 
     async fn save(&self, ctx: &Ctx) {
+        let _saving = self.saving.lock().await;
         let run = self.with(|run| run.clone());
         if let Err(err) = ctx.store.save_progress(&run).await {
             tracing::warn!(run = %run.id, %err, "progress was not written down");
@@ -97,29 +102,45 @@ impl<'a, 'run> Report<'a, 'run> {
         self
     }
 
-    /// Writes down the figures for as long as `applying` works, and tells them a last time.
+    /// Writes down the figures for as long as `applying` works, after each commit at once, and a last time.
     pub(super) async fn during<T, E>(
         mut self,
         ctx: &Ctx,
         applying: impl Future<Output = Result<T, E>>,
         changes: impl Fn(&T) -> Changes,
     ) -> Result<T, E> {
+        // Side by side: the database never waits for the state.
+        let done = tokio::select! {
+            done = applying => done,
+            never = self.write_down(ctx) => match never {},
+        };
+        let committed = self.watched.borrow().changes;
+        self.tell(&done.as_ref().map_or(committed, &changes));
+        self.is_over = true;
+        self.ledger.save(ctx).await;
+        done
+    }
+
+    /// Writes down the figures: now and then, and as soon as more is committed. What is committed while it writes it writes
+    /// together.
+    async fn write_down(&mut self, ctx: &Ctx) -> Infallible {
         let mut ticks = tokio::time::interval(EVERY);
-        tokio::pin!(applying);
+        let mut written = Changes::default();
         loop {
+            let more = async {
+                let more = |progress: &ApplyProgress| progress.changes != written;
+                if self.watched.wait_for(more).await.is_err() {
+                    // All is committed.
+                    std::future::pending::<()>().await;
+                }
+            };
             tokio::select! {
-                done = &mut applying => {
-                    let committed = self.watched.borrow().changes;
-                    self.tell(&done.as_ref().map_or(committed, &changes));
-                    self.is_over = true;
-                    return done;
-                }
-                _ = ticks.tick() => {
-                    let committed = self.watched.borrow().changes;
-                    self.tell(&committed);
-                    self.ledger.save(ctx).await;
-                }
+                _ = ticks.tick() => {}
+                () = more => {}
             }
+            written = self.watched.borrow().changes;
+            self.tell(&written);
+            self.ledger.save(ctx).await;
         }
     }
 

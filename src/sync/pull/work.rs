@@ -48,7 +48,7 @@ pub(super) struct Work {
     pub(super) basis: String,
     pub(super) scope: String,
     /// Rows that attempts before this one wrote.
-    earlier: Changes,
+    pub(super) earlier: Changes,
     /// What was copied into the empty table.
     pub(super) copied: Changes,
     /// What was done so far of what was found.
@@ -58,6 +58,7 @@ pub(super) struct Work {
     /// Those of them of which this database makes something else.
     pub(super) altered: Vec<AlteredRow>,
     pub(super) waiting: Waiting,
+    pub(super) deletions: Deletions,
     /// Once it is over.
     pub(super) proof: Option<Proof>,
 }
@@ -70,6 +71,17 @@ pub(super) enum Stage {
     Compared(Box<Compared>),
     /// It was copied, and both sides have these rows.
     Copied(RowSum),
+}
+
+/// What is known of the deletions of this attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Deletions {
+    /// None is noted.
+    None,
+    /// They are noted, and those that were made are counted.
+    Noted,
+    /// They are noted, and are being made.
+    UnderWay,
 }
 
 impl Work {
@@ -116,6 +128,7 @@ impl Work {
             rejected: Vec::new(),
             altered: Vec::new(),
             waiting: Waiting::default(),
+            deletions: Deletions::None,
             proof: None,
         })
     }
@@ -240,7 +253,13 @@ impl Work {
             transfer.rows = self.received.rows();
         });
         transfer.completed_at = Some(now);
-        Ok(attempt.ctx.store.finish_transfer(transfer).await?)
+        let store = &attempt.ctx.store;
+        store.finish_transfer(transfer).await?;
+        // What broke off while it deleted may have committed what it could not tell.
+        if self.deletions == Deletions::Noted {
+            store.settle(transfer.id, &transfer.changes).await?;
+        }
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ fn a_fault_in_the_middle_of_a_peers_stream_or_scan_is_tried_again_when_it_may_pa
         ("table_changed", NextStep::Retry),
         ("table_locked", NextStep::Retry),
         ("database_lost", NextStep::Retry),
+        ("read_denied", NextStep::Retry),
         ("unreadable_value", NextStep::GiveUp),
         ("table_not_granted", NextStep::GiveUp),
         ("of_a_later_version", NextStep::GiveUp),
@@ -31,6 +32,26 @@ fn a_fault_in_the_middle_of_a_peers_stream_or_scan_is_tried_again_when_it_may_pa
         let is_known = code != "of_a_later_version";
         let needs_words = is_known && step == NextStep::GiveUp;
         assert!(told.hint.is_some() || !needs_words, "{code}");
+    }
+}
+
+#[test]
+fn trouble_of_the_peers_own_is_waited_for_and_named_where_it_is_known() {
+    for (code, hint) in [
+        (Some("read_denied"), "its database login"),
+        (Some("of_a_later_version"), "its log"),
+        (None, "its log"),
+    ] {
+        let refused = RemoteError::Refused {
+            host: "hq.example.com".to_owned(),
+            status: 500,
+            message: String::new(),
+            code: code.map(str::to_owned),
+            retry_after: None,
+        };
+        let (told, step) = assess(&refused.into());
+        assert_eq!(step, NextStep::Retry);
+        assert!(told.hint.unwrap().contains(hint), "{code:?}");
     }
 }
 

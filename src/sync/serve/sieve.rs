@@ -2,7 +2,7 @@
 //!
 //! Pure. Invariant: what the sum counts is what passes, no more and no less.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use crate::model::table::{NeutralType, TableName};
 use crate::wire::InvalidValue;
@@ -11,7 +11,7 @@ use crate::wire::json::field_to_text;
 use crate::wire::mask::Mask;
 use crate::wire::normal::Normal;
 use crate::wire::row::{RowBatch, RowWriter, field_at};
-use crate::wire::tally::{KeyFields, Prefix, RowHasher};
+use crate::wire::tally::{KeyFields, Prefix, RowHash, RowHasher};
 
 /// How both sides of a session see the rows of one table.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub(super) struct Contract {
     pub(super) table: TableName,
     /// As the peer gets them.
     pub(super) columns: Vec<(String, NeutralType)>,
-    /// Where among them those of the key are.
+    /// Where among them those of the key are; none: the rows are keyless.
     pub(super) key: Vec<usize>,
     pub(super) normal: Normal,
     /// The peer sees all of the table.
@@ -91,6 +91,9 @@ impl Contract {
     }
 
     fn key_in_words(&self, mut field: impl FnMut(usize) -> Option<Vec<u8>>) -> String {
+        if self.key.is_empty() {
+            return "(none)".to_owned();
+        }
         let shown = self.key.iter().map(|at| {
             let (name, kind) = self.columns.get(*at)?;
             let value = field(*at)?;
@@ -108,10 +111,32 @@ impl Contract {
 pub(super) struct Picked {
     /// All below these, none of which stands below another, in order.
     pub(super) nodes: Vec<Prefix>,
-    /// Those with these hashes; taken out as they come by.
-    pub(super) hashes: HashSet<u128>,
+    /// Those with these hashes, of each so many; taken out as they come by.
+    pub(super) hashes: HashMap<u128, u64>,
     /// What they are together.
     pub(super) expected: RowSum,
+}
+
+impl Picked {
+    /// Counts in `rows` that are equal.
+    pub(super) fn add(&mut self, hash: RowHash, rows: u64) {
+        self.expected.rows = self.expected.rows.saturating_add(rows);
+        let sum = hash.0.wrapping_mul(u128::from(rows));
+        self.expected.sum = self.expected.sum.wrapping_add(sum);
+        *self.hashes.entry(hash.0).or_default() += rows;
+    }
+
+    /// Takes out one row; whether it was meant.
+    fn take(&mut self, hash: RowHash) -> bool {
+        match self.hashes.get_mut(&hash.0) {
+            Some(rows) if *rows > 1 => {
+                *rows -= 1;
+                true
+            }
+            Some(_) => self.hashes.remove(&hash.0).is_some(),
+            None => false,
+        }
+    }
 }
 
 /// Counts by hashes of normal forms.
@@ -209,11 +234,14 @@ impl ByContract {
         };
         for ((tuple, normal), hash) in batch.tuples().zip(normal.tuples()).zip(hashes) {
             let (tuple, normal) = (tuple?, normal?);
-            let mut is_picked = picked.hashes.remove(&hash.0);
+            let mut is_picked = picked.take(*hash);
             if !is_picked && !picked.nodes.is_empty() {
                 self.scratch.clear();
                 self.fields.append(normal, &mut self.scratch)?;
-                let place = place_of.place(&self.scratch);
+                let place = match self.fields.is_keyless() {
+                    false => place_of.place(&self.scratch),
+                    true => place_of.place_of_keyless(*hash),
+                };
                 let behind = picked
                     .nodes
                     .partition_point(|node| *node <= Prefix::above(place, u8::MAX));

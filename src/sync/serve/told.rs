@@ -35,9 +35,13 @@ pub(super) fn told(err: &EngineError, is_whole: bool) -> (StreamFaultCode, Strin
             StreamFaultCode::DatabaseLost,
             "the site database broke off while reading".to_owned(),
         ),
+        EngineError::Denied(_) => (
+            StreamFaultCode::ReadDenied,
+            "the sender's database does not let it read the table; the sender's log says why"
+                .to_owned(),
+        ),
         EngineError::Url(_)
         | EngineError::Full(_)
-        | EngineError::Denied(_)
         | EngineError::CopyTooLarge { .. }
         | EngineError::Cut(_)
         | EngineError::TooManyRejected { .. }

@@ -28,6 +28,15 @@ impl Bitmap {
             .is_some_and(|byte| byte & (1 << (at % 8)) != 0)
     }
 
+    /// How many of the `rows` from `first` on are meant.
+    #[must_use]
+    pub fn count_of(&self, first: u64, rows: u64) -> u64 {
+        let bits = u64::try_from(self.0.len()).map_or(u64::MAX, |bytes| bytes.saturating_mul(8));
+        let behind = first.saturating_add(rows).min(bits);
+        let has = |at: &u64| usize::try_from(*at).is_ok_and(|at| self.has(at));
+        u64::try_from((first..behind).filter(has).count()).unwrap_or(u64::MAX)
+    }
+
     /// The places of those that are meant, in order.
     pub fn places(&self) -> impl Iterator<Item = usize> + '_ {
         let bits = |(at, byte): (usize, &u8)| {
@@ -85,6 +94,9 @@ mod tests {
             let bitmap: Bitmap = serde_json::from_str(&serde_json::to_string(&bitmap).unwrap()).unwrap();
             let found: BTreeSet<usize> = (0..400).filter(|at| bitmap.has(*at)).collect();
             prop_assert_eq!(bitmap.count(), u64::try_from(places.len()).unwrap());
+            let some = places.range(7..107).count();
+            prop_assert_eq!(bitmap.count_of(7, 100), u64::try_from(some).unwrap());
+            prop_assert_eq!(bitmap.count_of(300, u64::MAX), 0);
             prop_assert_eq!(found, places);
         }
     }

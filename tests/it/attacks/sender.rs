@@ -1,10 +1,16 @@
 //! An approved peer that gives, and means harm: its answers must not stop, hang or fill the site that pulls.
 
+use evenkeel::model::connection::Direction;
+use evenkeel::wire::frame::{Frame, FrameKind, RowSum};
+use evenkeel::wire::tally::{
+    Children, EqualRows, read_children, read_equal_rows, write_children, write_equal_rows,
+};
 use serde_json::{Value, json};
 
 use crate::support::daemon::Site;
-use crate::support::impostor::Impostor;
+use crate::support::impostor::{Impostor, Lie};
 use crate::support::pair::{connect, pull};
+use crate::support::signer::Key;
 use crate::support::sqlite;
 
 /// What a run may keep of a peer's words, in bytes of JSON.
@@ -174,4 +180,140 @@ pub(super) fn most_memory(process: u32) -> u64 {
         .find(|line| line.starts_with("VmHWM:"))
         .unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Tells other sums.
+fn sums(frame: &mut Frame, other: impl Fn(RowSum) -> RowSum) {
+    if frame.kind == FrameKind::Sums {
+        let told = read_children(&frame.payload).unwrap();
+        let mut payload = Vec::new();
+        for children in told {
+            let children: Children = children.map(&other);
+            write_children(&children, &mut payload);
+        }
+        frame.payload = payload.into();
+    }
+}
+
+fn many(rows: u64) -> RowSum {
+    RowSum { rows, sum: 7 }
+}
+
+fn times(sum: RowSum, times: u64) -> RowSum {
+    RowSum {
+        rows: sum.rows * times,
+        sum: sum.sum.wrapping_mul(u128::from(times)),
+    }
+}
+
+/// As often as it is there, a row of a table without a key is there so many times.
+const TIMES: u64 = 1_000_000_000_000;
+
+#[test]
+fn a_signed_peer_whose_sums_and_listings_contradict_each_other_has_nothing_written() {
+    let giving = Site::builder("berlin").sqlite(|path| {
+        sqlite::execute(
+            path,
+            "create table notes (id integer primary key, body text);
+             insert into notes values (1, 'new'), (2, 'new'), (3, 'new'), (4, 'new'), (5, 'new');
+             create table plain (body text);
+             insert into plain values ('one');",
+        );
+    });
+    let impostor = Impostor::before(giving.port());
+    let giver = giving.with("site.url", impostor.url()).start();
+    let taking = Site::builder("paris").sqlite(|path| {
+        sqlite::execute(
+            path,
+            "create table notes (id integer primary key, body text);
+             with recursive n (id) as (select 1 union all select id + 1 from n where id < 11)
+                 insert into notes select id, 'old' from n;
+             create table plain (body text);
+             insert into plain values ('other');",
+        );
+    });
+    let listening = Impostor::before(taking.port());
+    let taker = taking.reached_at(&listening.url()).start();
+    connect(&giver, &taker, &json!({"tables": "*"}));
+    let keys = Key::of(listening.token()).keys;
+    let lies: [(&str, &str, &str, Lie); 8] = [
+        (
+            "10^12 rows below each node",
+            "notes",
+            "peer_nonsense",
+            |frame| {
+                sums(frame, |_| many(1_000_000_000_000));
+            },
+        ),
+        (
+            "2^60 rows below each node",
+            "notes",
+            "peer_nonsense",
+            |frame| {
+                sums(frame, |_| many(1 << 60));
+            },
+        ),
+        (
+            "2^64 - 1 rows below each node",
+            "notes",
+            "peer_nonsense",
+            |frame| {
+                sums(frame, |_| many(u64::MAX));
+            },
+        ),
+        ("sums of no rows", "notes", "peer_nonsense", |frame| {
+            sums(frame, |_| many(0));
+        }),
+        ("no listed rows", "notes", "peer_nonsense", |frame| {
+            if frame.kind == FrameKind::Keys {
+                frame.payload = Vec::new().into();
+            }
+        }),
+        ("each row listed twice", "notes", "peer_nonsense", |frame| {
+            if frame.kind == FrameKind::Keys {
+                frame.payload = frame.payload.repeat(2).into();
+            }
+        }),
+        (
+            "more rows than are listed, all the way down",
+            "notes",
+            "peer_nonsense",
+            |frame| {
+                sums(frame, |sum| times(sum, 1_000_000));
+            },
+        ),
+        ("10^12 equal rows", "plain", "copy_too_large", |frame| {
+            sums(frame, |sum| times(sum, TIMES));
+            if frame.kind == FrameKind::Keys {
+                let mut payload = Vec::new();
+                for EqualRows { hash, rows } in read_equal_rows(&frame.payload).unwrap() {
+                    let rows = rows * TIMES;
+                    write_equal_rows(EqualRows { hash, rows }, &mut payload);
+                }
+                frame.payload = payload.into();
+            }
+        }),
+    ];
+    let here = || {
+        let all =
+            "select group_concat(id || body) || (select group_concat(body) from plain) from notes";
+        sqlite::query(&taker.site_database(), all)
+    };
+    let before = here();
+    for (name, table, code, lie) in lies {
+        impostor.lie("tally", keys.signing(Direction::Sender), lie);
+        let run = pull(&taker, "berlin", &[table, "--mode", "mirror", "--yes"]).run;
+        assert_eq!(run["error"]["code"], code, "{name}: {run:#}");
+        assert_eq!(here(), before, "{name}");
+    }
+    let most = most_memory(taker.process());
+    assert!(most < 300 << 10, "the daemon took {most} KiB");
+    impostor.answer("nothing", b"");
+    pull(
+        &taker,
+        "berlin",
+        &["notes", "plain", "--mode", "mirror", "--yes"],
+    )
+    .completed();
+    assert_eq!(here(), "1new,2new,3new,4new,5newone");
 }

@@ -168,12 +168,6 @@ fn a_session_shows_no_table_column_or_row_that_is_not_granted() {
         ),
         (
             json!(["id", "name"]),
-            json!([]),
-            same.clone(),
-            "invalid_agreed",
-        ),
-        (
-            json!(["id", "name"]),
             json!(["id", "id"]),
             same.clone(),
             "invalid_agreed",

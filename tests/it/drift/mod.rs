@@ -5,6 +5,7 @@
 //! note each row that anybody writes.
 
 mod damage;
+mod keyless;
 mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};

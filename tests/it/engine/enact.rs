@@ -3,11 +3,13 @@
 //! What a database holds before and after is asked in SQL, past the code under test.
 
 mod altered;
+mod keyless;
 mod keys;
 mod modes;
 mod moved;
 mod order;
 mod stopped;
+mod types;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -56,6 +58,18 @@ impl Site {
         self.database.query(sql)
     }
 
+    /// All rows of a table.
+    async fn scan(&self, name: &str) -> Vec<Bytes> {
+        let table = table(&*self.driver, name).await;
+        let rows = self.driver.read(everything(&table)).await.unwrap();
+        let mut scanned = Vec::new();
+        for batch in collect(rows).await {
+            let tuples = batch.tuples();
+            scanned.extend(tuples.map(|tuple| Bytes::copy_from_slice(tuple.unwrap())));
+        }
+        scanned
+    }
+
     /// Compares what is here now with what is `wanted`.
     async fn plan(&self, wanted: &[Row]) -> Plan {
         self.plan_by(&[], wanted).await
@@ -69,7 +83,6 @@ impl Site {
         } else {
             key.iter().map(|name| (*name).to_owned()).collect()
         };
-        let here = self.driver.read(everything(&table)).await.unwrap();
         let columns = table.columns.iter().filter(|column| !column.generated);
         let columns: Vec<_> = columns.cloned().collect();
         let place = |name: &String| columns.iter().position(|column| column.name == *name);
@@ -82,11 +95,7 @@ impl Site {
             });
             keyed.collect()
         };
-        let mut scanned = Vec::new();
-        for batch in collect(here).await {
-            let tuples = batch.tuples();
-            scanned.extend(tuples.map(|tuple| Bytes::copy_from_slice(tuple.unwrap())));
-        }
+        let scanned = self.scan("t").await;
         let wanted = wanted.iter().map(tuple).collect();
         Plan {
             changes: differences(&by_key(scanned), &by_key(wanted)),

@@ -43,7 +43,10 @@ fn three_times_over_ten_minutes_sever_until_the_peer_knows_it_again() {
     assert_eq!(severed["local_status"], "active");
     let reason = "the peer does not know this connection any more";
     assert_eq!(severed["status_reason"], reason);
-    assert!(healed(&pair.giver, "connection.unknown_there"));
+    // The audit is written behind the state.
+    wait::until("the audit tells what was healed", wait::LONG, || {
+        healed(&pair.giver, "connection.unknown_there").then_some(())
+    });
 
     restore(&mut pair.taker);
     let lifted = becomes(&pair.giver, &pair.taker, "active");

@@ -44,8 +44,12 @@ fn is_over(run: &Value) -> bool {
 
 /// Has a sync run now, which has to complete and to prove every table.
 fn completes(pair: &Pair, sync: &str) -> Value {
-    let id = triggered(pair, sync);
-    let run = pair.run_until(&id, "the run is over", is_over);
+    ends_completed(pair, &triggered(pair, sync))
+}
+
+/// Waits for the end of a run, which has to complete and to prove every table.
+fn ends_completed(pair: &Pair, id: &str) -> Value {
+    let run = pair.run_until(id, "the run is over", is_over);
     assert_eq!(run["status"], "completed", "{run:#}");
     for table in run["tables"].as_array().expect("tables") {
         assert_eq!(table["proved_equal"], true, "{run:#}");

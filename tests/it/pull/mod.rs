@@ -7,6 +7,7 @@ mod bad_store;
 mod create;
 mod filter;
 mod flights;
+mod keyless;
 mod kill;
 mod mapping;
 mod modes;

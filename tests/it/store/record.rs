@@ -6,7 +6,7 @@ use evenkeel::model::role::Role;
 use evenkeel::model::run::{
     Changes, QuarantinedRow, RunStatus, RunTable, Transfer, TransferDirection,
 };
-use evenkeel::store::{AuditEntry, ListPage, NewAdminToken};
+use evenkeel::store::{AuditEntry, Deleting, ListPage, NewAdminToken, Unsettled};
 
 use super::{State, at, error, new_run, on_both_stores, stored_connection, table};
 
@@ -17,6 +17,7 @@ on_both_stores!(
     a_transfer_ends_once_and_counts_once,
     an_interrupted_transfer_is_marked_failed,
     what_an_interrupted_transfer_deleted_is_what_its_run_noted,
+    until_it_is_settled_a_transfer_counts_as_having_deleted_all_that_it_noted,
     what_a_run_quarantines_of_a_table_is_replaced,
     the_newest_decision_comes_first,
     many_that_write_at_once_all_get_through,
@@ -242,6 +243,39 @@ async fn what_an_interrupted_transfer_deleted_is_what_its_run_noted(state: State
     let found = store.transfers(None, ALL).await.unwrap();
     let deleted: Vec<u64> = found.iter().map(|found| found.changes.deleted).collect();
     assert_eq!(deleted, [7, 4]);
+}
+
+async fn until_it_is_settled_a_transfer_counts_as_having_deleted_all_that_it_noted(state: State) {
+    let store = state.open().await;
+    let open = begun(&store, "berlin").await;
+    let (connection, name) = (open.connection_id, &open.table);
+    let deleted = || store.deleted_since(connection, name, at(0));
+    for marks in [Some(vec![7; 48]), None] {
+        let deleting = Deleting { rows: 3, marks };
+        store.note_deleting(open.id, "1", &deleting).await.unwrap();
+        assert_eq!(deleted().await.unwrap(), 3);
+        let unsettled = || store.unsettled(connection, name, "1");
+        let ended = usize::from(deleting.marks.is_none());
+        assert_eq!(unsettled().await.unwrap().len(), ended);
+        store.fail_open_transfers(at(3)).await.unwrap();
+        let other = store.unsettled(connection, name, "2").await.unwrap();
+        assert_eq!(other, []);
+        let expected = Unsettled {
+            transfer: open.id,
+            run: open.run_id,
+            changes: Changes::default(),
+            deleting,
+        };
+        assert_eq!(unsettled().await.unwrap(), [expected]);
+        let settled = Changes {
+            deleted: 2,
+            ..Changes::default()
+        };
+        store.settle(open.id, &settled).await.unwrap();
+        assert_eq!(deleted().await.unwrap(), 2);
+        assert_eq!(unsettled().await.unwrap(), []);
+        store.settle(open.id, &Changes::default()).await.unwrap();
+    }
 }
 
 async fn what_a_run_quarantines_of_a_table_is_replaced(state: State) {

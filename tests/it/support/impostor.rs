@@ -6,12 +6,16 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use evenkeel::wire::frame::{Frame, FrameReader, FrameWriter};
+use evenkeel::wire::signing::{MacKey, Nonce, Seal};
+
 use super::http::{Address, Answer, Request};
 
 /// A listener on a free loopback port.
 pub struct Impostor {
     address: SocketAddr,
     spoilt: Arc<Mutex<Option<Spoilt>>>,
+    token: Arc<Mutex<Option<String>>>,
 }
 
 struct Spoilt {
@@ -24,6 +28,8 @@ enum Spoil {
     Answer(Vec<u8>),
     /// The real answer, its headers and body altered.
     Alter(Alteration),
+    /// The real frames, altered and sealed again.
+    Lie(MacKey, Lie),
 }
 
 /// What the site behind is told instead of a request's body.
@@ -31,6 +37,9 @@ type Understood = fn(Vec<u8>) -> Vec<u8>;
 
 /// What becomes of a real answer.
 pub type Alteration = fn(&mut Answer);
+
+/// What becomes of a frame of a real answer.
+pub type Lie = fn(&mut Frame);
 
 impl Impostor {
     /// Stands before the site at this loopback port, and answers as it does.
@@ -61,15 +70,20 @@ impl Impostor {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = listener.local_addr().expect("an address");
         let spoilt = Arc::new(Mutex::new(None));
-        let state = Arc::clone(&spoilt);
+        let token = Arc::new(Mutex::new(None));
+        let (state, heard) = (Arc::clone(&spoilt), Arc::clone(&token));
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                let state = Arc::clone(&state);
+                let (state, heard) = (Arc::clone(&state), Arc::clone(&heard));
                 // Whoever asks may go away at any time.
-                thread::spawn(move || drop(serve(client, (port, understood), &state)));
+                thread::spawn(move || drop(serve(client, (port, understood), (&state, &heard))));
             }
         });
-        Self { address, spoilt }
+        Self {
+            address,
+            spoilt,
+            token,
+        }
     }
 
     /// Where it listens.
@@ -87,6 +101,17 @@ impl Impostor {
         self.spoil(endpoint, Spoil::Alter(alteration));
     }
 
+    /// From now on, the frames of `endpoint` are altered so, and sealed by whoever has the sender's `key`.
+    pub fn lie(&self, endpoint: &'static str, key: &MacKey, lie: Lie) {
+        self.spoil(endpoint, Spoil::Lie(key.clone(), lie));
+    }
+
+    /// The token that the site behind was given when it was connected.
+    pub fn token(&self) -> String {
+        let token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
+        token.clone().expect("a registration")
+    }
+
     fn spoil(&self, endpoint: &'static str, with: Spoil) {
         *self.spoilt.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(Spoilt { endpoint, with });
@@ -96,7 +121,7 @@ impl Impostor {
 fn serve(
     client: TcpStream,
     (port, understood): (u16, Understood),
-    spoilt: &Mutex<Option<Spoilt>>,
+    (spoilt, heard): (&Mutex<Option<Spoilt>>, &Mutex<Option<String>>),
 ) -> std::io::Result<()> {
     let mut reader = BufReader::new(client.try_clone()?);
     let mut lines = Vec::new();
@@ -118,52 +143,87 @@ fn serve(
         .flatten();
     let (method, target) = (words.next().unwrap_or("GET"), words.next().unwrap_or("/"));
     let mut request = Request::new(method, target);
-    let mut length = 0;
+    let (mut length, mut nonce) = (0, None);
     for (name, value) in lines
         .iter()
         .skip(1)
         .filter_map(|line| line.split_once(": "))
     {
-        match name.to_ascii_lowercase().as_str() {
+        let name = name.to_ascii_lowercase();
+        if name == "signature-input" {
+            let text = value
+                .split("nonce=\"")
+                .nth(1)
+                .and_then(|rest| rest.split('"').next());
+            nonce = text.and_then(Nonce::from_text);
+        }
+        match name.as_str() {
             "content-length" => length = value.parse().unwrap_or(0),
             "host" | "connection" => {}
-            _ => request = request.header(name, value),
+            _ => request = request.header(&name, value),
         }
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
+    if target.ends_with("register-connection") {
+        let told: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+        let token = told["auth_token"].as_str().map(str::to_owned);
+        *heard.lock().unwrap_or_else(PoisonError::into_inner) = token;
+    }
     let request = request.body(understood(body));
     let is_planned = |spoilt: &&Spoilt| target.ends_with(spoilt.endpoint);
-    let (planned, alteration) = {
+    let (mut planned, mut alteration, mut lie) = (None, None, None);
+    {
         let spoilt = spoilt.lock().unwrap_or_else(PoisonError::into_inner);
         match spoilt
             .as_ref()
             .filter(is_planned)
             .map(|spoilt| &spoilt.with)
         {
-            Some(Spoil::Answer(answer)) => (Some(answer.clone()), None),
-            Some(Spoil::Alter(alteration)) => (None, Some(*alteration)),
-            None => (None, None),
+            Some(Spoil::Answer(answer)) => planned = Some(answer.clone()),
+            Some(Spoil::Alter(altered)) => alteration = Some(*altered),
+            Some(Spoil::Lie(key, told)) => {
+                lie = nonce.map(|nonce| (Seal::of_stream(key, nonce), *told));
+            }
+            None => {}
         }
-    };
+    }
     let answer = match planned {
         Some(answer) => answer,
-        None => forwarded(&request, port, alteration)?,
+        None => forwarded(&request, port, |answer| {
+            if let Some(alter) = alteration {
+                alter(answer);
+            }
+            if let Some((seal, lie)) = lie.filter(|_| answer.status == 200) {
+                answer.body = lied(&answer.body, seal, lie);
+            }
+        })?,
     };
     let mut client = client;
     client.write_all(&answer)?;
     client.shutdown(std::net::Shutdown::Write)
 }
 
+/// The frames of `body`, altered and sealed again.
+fn lied(body: &[u8], seal: Seal, lie: Lie) -> Vec<u8> {
+    let mut reader = FrameReader::sealed_by(Some(seal.clone()));
+    reader.push(body);
+    let mut writer = FrameWriter::new(false).sealed_by(Some(seal));
+    let mut told = Vec::new();
+    while let Some(mut frame) = reader.next_frame().expect("the sender's frames") {
+        lie(&mut frame);
+        told.extend(writer.frame(frame.kind, frame.rows, vec![frame.payload]));
+    }
+    told.concat()
+}
+
 fn forwarded(
     request: &Request,
     port: u16,
-    alteration: Option<Alteration>,
+    alter: impl FnOnce(&mut Answer),
 ) -> std::io::Result<Vec<u8>> {
     let mut answer = request.send(&Address::Tcp((Ipv4Addr::LOCALHOST, port).into()))?;
-    if let Some(alter) = alteration {
-        alter(&mut answer);
-    }
+    alter(&mut answer);
     let mut wire = format!("HTTP/1.1 {} Forwarded\r\n", answer.status);
     for (name, value) in &answer.headers {
         if !matches!(

@@ -71,6 +71,11 @@ impl Target for MysqlTarget {
         self.writer.destination.folded
     }
 
+    // A login without the right to triggers does not see that there are any.
+    fn inserts_plainly(&self) -> bool {
+        false
+    }
+
     fn can_park(&self) -> bool {
         !self.parkable.is_empty()
     }
@@ -106,29 +111,27 @@ impl Target for MysqlTarget {
         Ok(found)
     }
 
-    async fn write(&mut self, effect: Effect, rows: &[Bytes]) -> Result<(), Fault> {
+    async fn write(&mut self, effect: Effect, rows: &[Bytes]) -> Result<Option<Vec<Local>>, Fault> {
         match effect {
             Effect::Insert => {
                 for piece in self.writer.pieces(rows) {
                     self.writer.insert(piece).await?;
                 }
-                Ok(())
             }
-            Effect::Update if self.writer.destination.statements.compared().is_empty() => Ok(()),
-            Effect::Update => self.writer.update(rows).await,
+            Effect::Update if self.writer.destination.statements.compared().is_empty() => {}
+            Effect::Update => self.writer.update(rows).await?,
             Effect::Park => {
                 for row in rows {
                     self.writer.park(row, &self.parkable).await?;
                 }
-                Ok(())
             }
             Effect::Delete => {
                 for piece in self.writer.pieces(rows) {
                     self.writer.delete(piece).await.map_err(still_referenced)?;
                 }
-                Ok(())
             }
         }
+        Ok(None)
     }
 
     async fn pointing(&mut self, rows: &[Bytes]) -> Result<Vec<(usize, Pointer)>, Fault> {

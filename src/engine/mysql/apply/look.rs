@@ -11,7 +11,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::mysql::MySqlRow;
 
 use crate::engine::enact::target::Local;
-use crate::engine::fault::{Fault, Refusal};
+use crate::engine::fault::{Fault, Refusal, RefusalKind};
 use crate::engine::mysql::apply::seen::Mark;
 use crate::engine::mysql::apply::statements::Lock;
 use crate::engine::mysql::apply::verdict;
@@ -160,7 +160,7 @@ fn strange(strangers: &mut Vec<(Vec<u8>, Image)>) -> Result<Option<Image>, Fault
         _ => Err(Fault::Row(Refusal {
             column: None,
             reason: "several rows here have a key that this database calls equal".to_owned(),
-            may_fit_later: false,
+            kind: RefusalKind::Final,
         })),
     }
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::engine::chunk::tuples;
 use crate::engine::error::EngineError;
-use crate::engine::fault::{Fault, Refusal};
+use crate::engine::fault::{Fault, Refusal, RefusalKind};
 use crate::engine::mysql::apply::Work;
 use crate::engine::mysql::apply::look::{Image, key_image};
 use crate::engine::mysql::apply::seen::Mark;
@@ -90,7 +90,7 @@ impl Work {
                 Ok(changes) => self.applied.changes.add(&changes),
                 Err(Fault::Engine(err)) => return Err(err),
                 Err(Fault::Row(refusal)) => match range {
-                    [row] if refusal.may_fit_later => self.held.push(row)?,
+                    [row] if refusal.may_fit_later() => self.held.push(row)?,
                     [row] => self.reject(row, refusal)?,
                     _ => {
                         let (first, second) = range.split_at(range.len() / 2);
@@ -202,7 +202,7 @@ impl Work {
                     return Err(Fault::Row(Refusal {
                         column: column.map(|column| column.name.clone()),
                         reason: format!("{native} stores the value as another"),
-                        may_fit_later: false,
+                        kind: RefusalKind::Final,
                     }));
                 }
             }
@@ -222,7 +222,7 @@ impl Work {
             reason:
                 "key_collision: this database calls the key equal to that of another incoming row"
                     .to_owned(),
-            may_fit_later: false,
+            kind: RefusalKind::Final,
         }))
     }
 }

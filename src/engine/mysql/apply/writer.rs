@@ -8,7 +8,7 @@ use sqlx::mysql::MySqlArguments;
 
 use crate::engine::driver::ApplyJob;
 use crate::engine::error::EngineError;
-use crate::engine::fault::{Fault, Refusal};
+use crate::engine::fault::{Fault, Refusal, RefusalKind};
 use crate::engine::mysql::apply::destination::{Destination, form};
 use crate::engine::mysql::connect::Session;
 use crate::engine::mysql::fault::{fault, writing};
@@ -180,7 +180,7 @@ impl Writer {
                 reason: format!(
                     "the row has about {size} bytes, the server takes {most} (max_allowed_packet)"
                 ),
-                may_fit_later: false,
+                kind: RefusalKind::Final,
             }));
         }
         let mut arguments = MySqlArguments::default();
@@ -213,7 +213,7 @@ fn lost_key() -> Fault {
     Fault::Row(Refusal {
         column: None,
         reason: "the row with this key is not found again to be updated".to_owned(),
-        may_fit_later: false,
+        kind: RefusalKind::Final,
     })
 }
 

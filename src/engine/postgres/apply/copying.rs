@@ -54,19 +54,15 @@ impl<'s> Copying<'s> {
     }
 }
 
-/// One COPY of `parts`, under the login's own search path: also of a temporary table, which has the destination's own
-/// domains. How many rows it took.
+/// One COPY of `parts`. How many rows it took.
 pub(super) async fn copy_in(
     session: &mut Session,
     statement: &Sql,
     parts: &[Bytes],
 ) -> Result<u64, sqlx::Error> {
-    session.enter_path().await?;
     let mut copying = Copying::begin(session, statement).await?;
     for part in parts {
         copying.send(part).await?;
     }
-    let rows = copying.finish().await?;
-    session.leave_path().await?;
-    Ok(rows)
+    copying.finish().await
 }

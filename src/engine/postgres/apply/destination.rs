@@ -8,19 +8,13 @@ use sqlx::Row;
 
 use crate::engine::driver::ApplyJob;
 use crate::engine::error::EngineError;
+use crate::engine::postgres::apply::begin::{SETTINGS, form};
 use crate::engine::postgres::apply::stage::{KeyColumn, Pointing, Statements};
 use crate::engine::postgres::connect::{DEFAULT_SCHEMA, Session, sql};
 use crate::engine::postgres::fault::fault;
 use crate::engine::postgres::lock::{LockMode, locked};
 use crate::model::run::ConflictStrategy;
 use crate::model::table::{Column, Table, TableName};
-
-/// Begins one applying transaction. Deferred constraints are checked at once, so that a row that breaks one can be told.
-pub(super) const BEGIN: &str = "
-begin isolation level read committed, read write;
-set local lock_timeout = '10s';
-set local random_page_cost = 1.1;
-set constraints all immediate";
 
 /// What was found.
 #[derive(Debug)]
@@ -40,7 +34,7 @@ pub(super) struct Destination {
     pub(super) parkable: Vec<String>,
     /// Columns filled by sequences.
     pub(super) identities: Vec<String>,
-    /// What [`form`] answered.
+    /// What [`begin`](crate::engine::postgres::apply::begin::begin) has to tell.
     pub(super) form: String,
 }
 
@@ -52,7 +46,7 @@ pub(super) async fn prepare(
 ) -> Result<Destination, EngineError> {
     let name = &job.table.name;
     let engine = |err| fault(err, name);
-    session.run(BEGIN).await.map_err(engine)?;
+    session.run(SETTINGS).await.map_err(engine)?;
     let table = locked(session, schemas, name, LockMode::RowExclusive).await?;
     if let Some(reason) = &table.not_writable {
         return Err(EngineError::of_table(&table.name, reason.clone()));
@@ -60,48 +54,18 @@ pub(super) async fn prepare(
     if !job.fits(&table) {
         return Err(EngineError::SchemaChanged(name.clone()));
     }
-    let found = Destination {
-        form: form(session, name).await?,
-        ..look(session, &table, job).await?
-    };
+    let form = session.one(&form(name)).await;
+    let form = form.and_then(|row| row.try_get(0)).map_err(engine)?;
+    let found = look(session, &table, job, form).await?;
     session.run("commit").await.map_err(engine)?;
     Ok(found)
-}
-
-/// Columns and unique keys as they are now, as a text that is another when one of them changes. Keeps them so until the
-/// transaction ends: a column narrowed between two transactions would round or cut what the next one writes.
-pub(super) async fn form(session: &mut Session, table: &TableName) -> Result<String, EngineError> {
-    let engine = |err| fault(err, table);
-    let mut lock = sql();
-    lock.push("lock table ")
-        .table(table)
-        .push(" in row exclusive mode");
-    session.execute(&lock).await.map_err(engine)?;
-    let mut name = sql();
-    name.table(table);
-    let query = "
-select concat_ws(
-  ';',
-  (select string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attgenerated, a.attcollation), ',' order by a.attnum)
-   from pg_attribute a
-   where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped),
-  (select string_agg(i.indkey::text, ',' order by i.indkey::text)
-   from pg_index i
-   where i.indrelid = t.oid and i.indisunique and i.indisvalid))
-from pg_class t
-where t.oid = to_regclass($1)";
-    let connection = session.raw().map_err(engine)?;
-    sqlx::query_scalar(query)
-        .bind(name.text())
-        .fetch_one(connection)
-        .await
-        .map_err(engine)
 }
 
 async fn look(
     session: &mut Session,
     table: &Table,
     job: &ApplyJob,
+    form: String,
 ) -> Result<Destination, EngineError> {
     let engine = |err| fault(err, &table.name);
     let columns: Vec<Column> = job
@@ -109,20 +73,32 @@ async fn look(
         .iter()
         .filter_map(|column| table.column(&column.name).cloned())
         .collect();
-    let folded = table.key_on(&job.key).is_none_or(|key| key.folded);
-    let key = key_columns(session, table, &job.key).await?;
+    let (folded, key) = match job.is_keyless() {
+        true => (false, Vec::new()),
+        false => {
+            let folded = table.key_on(&job.key).is_none_or(|key| key.folded);
+            (folded, key_columns(session, table, &job.key).await?)
+        }
+    };
     let identities = columns
         .iter()
         .filter(|column| column.identity)
         .map(|column| column.name.clone())
         .collect();
-    let statements = Statements::new(job, columns, key, folded);
+    let statements = Statements::new(job, columns, key, folded, &form);
     let began_empty: bool = session
         .one(&statements.is_empty())
         .await
         .and_then(|row| row.try_get(0))
         .map_err(engine)?;
     let has_rules = has_rules(session, table).await?;
+    if has_rules && job.is_keyless() {
+        return Err(EngineError::of_table(
+            &table.name,
+            "the table has rules, so that rows without a key cannot be told once they are written; \
+             add the same primary key on both sides",
+        ));
+    }
     // Rules do not see what COPY writes.
     let copies = statements.fit_binary_copy() && !has_rules;
     Ok(Destination {
@@ -134,7 +110,7 @@ async fn look(
         has_triggers: has_rules || !table.triggers.is_empty(),
         folded,
         identities,
-        form: String::new(),
+        form,
     })
 }
 
@@ -154,17 +130,18 @@ async fn has_rules(session: &mut Session, table: &Table) -> Result<bool, EngineE
         .map_err(|err| fault(err, &table.name))
 }
 
-/// The key in index order, each column with its index's own `=`: an extension's type has it outside the search path.
+/// The key in index order, each column with its index's own `=` and type: an extension has them outside the search path.
 async fn key_columns(
     session: &mut Session,
     table: &Table,
     key: &[String],
 ) -> Result<Vec<KeyColumn>, EngineError> {
     let connection = session.raw().map_err(|err| fault(err, &table.name))?;
-    let found: Vec<(Vec<String>, Vec<String>)> = sqlx::query_as(
+    let found: Vec<(Vec<String>, Vec<String>, Vec<String>)> = sqlx::query_as(
         "
 select array_agg(a.attname::text order by k.position),
-       array_agg(format('operator(%I.%s)', n.nspname, o.oprname) order by k.position)
+       array_agg(format('operator(%I.%s)', n.nspname, o.oprname) order by k.position),
+       array_agg(format('%I.%I', y.nspname, y.typname) order by k.position)
 from pg_index i
 cross join lateral unnest(i.indkey::int2[], i.indclass::oid[]) with ordinality as k(attnum, class, position)
 join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
@@ -175,6 +152,9 @@ join pg_amop m on m.amopfamily = c.opcfamily
   and m.amopstrategy = 3
 join pg_operator o on o.oid = m.amopopr
 join pg_namespace n on n.oid = o.oprnamespace
+join (select t.oid, t.typname, s.nspname
+      from pg_type t
+      join pg_namespace s on s.oid = t.typnamespace) y on y.oid = c.opcintype
 where i.indrelid = to_regclass($1)
   and i.indisunique
   and i.indisvalid
@@ -192,8 +172,8 @@ order by i.indisprimary desc, i.indexrelid",
     let wanted: BTreeSet<&String> = key.iter().collect();
     let index = found
         .into_iter()
-        .find(|(columns, _)| columns.iter().collect::<BTreeSet<_>>() == wanted);
-    let Some((columns, operators)) = index else {
+        .find(|(columns, ..)| columns.iter().collect::<BTreeSet<_>>() == wanted);
+    let Some((columns, operators, types)) = index else {
         return Err(EngineError::of_table(
             &table.name,
             format!(
@@ -202,10 +182,13 @@ order by i.indisprimary desc, i.indexrelid",
             ),
         ));
     };
-    let parts = columns.into_iter().zip(operators);
-    Ok(parts
-        .map(|(name, equals)| KeyColumn { name, equals })
-        .collect())
+    let parts = columns.into_iter().zip(operators).zip(types);
+    let part = |((name, equals), compares)| KeyColumn {
+        name,
+        equals,
+        compares,
+    };
+    Ok(parts.map(part).collect())
 }
 
 /// Nullable unique columns outside the key that no foreign key points to: emptying one cannot reach another table.

@@ -1,35 +1,38 @@
-//! Carrying out a plan: rows looked at and locked by the keys in a temporary table, written through the stage.
+//! Carrying out a plan: rows looked at, locked and written by statements that they, or their keys, are given with.
 //!
 //! Which rows are written is decided in `engine::enact`. Invariant: as for `apply`.
 
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
-use futures_util::TryStreamExt;
-use sqlx::postgres::PgPool;
+use bytes::Bytes;
+use sqlx::Connection as _;
+use sqlx::postgres::{PgArguments, PgPool};
 use tokio::sync::watch;
 
 use crate::engine::driver::{ApplyJob, ApplyProgress, EnactJob, Enacted};
 use crate::engine::enact;
 use crate::engine::enact::target::{Effect, Local, Look, Pointer, Target};
 use crate::engine::error::EngineError;
-use crate::engine::fault::{Fault, Refusal};
+use crate::engine::fault::{Fault, Refusal, RefusalKind};
 use crate::engine::plan::PlanStream;
+use crate::engine::postgres::apply::arrays::arguments;
+use crate::engine::postgres::apply::begin::begin;
 use crate::engine::postgres::apply::copying::copy_in;
 use crate::engine::postgres::apply::destination::{
-    BEGIN, Destination, advance_sequences, form, pointing, prepare,
+    Destination, advance_sequences, pointing, prepare,
 };
-use crate::engine::postgres::apply::stage::Pointing;
+use crate::engine::postgres::apply::stage::{Given, Pointing};
 use crate::engine::postgres::connect::Session;
-use crate::engine::postgres::cutter::{CutFault, Cutter};
 use crate::engine::postgres::fault::{fault, is_still_referenced, writing};
 use crate::engine::sql::Sql;
 use crate::engine::transaction::LONGEST;
-use crate::wire::InvalidValue;
-use crate::wire::row::{RowBatch, RowWriter, split_tuple};
+use crate::wire::frame::MAX_ROW_BYTES;
 
-/// What was written to a temporary table, and is no longer wanted, is read past by every statement until it is truncated.
-const LITTER_BYTES: usize = 256 << 10;
+/// So much is given with one statement: more makes both sides ask the system for memory, and give it back, each time.
+const GIVEN_ROWS: usize = 1_000;
+const GIVEN_BYTES: usize = 512 << 10;
+/// Larger rows, which are few, go through a COPY: it takes them as they are, where parameters are put together twice.
+const LARGE_BYTES: usize = 4 << 20;
 
 /// Carries out `plan` as `job` says.
 pub(in crate::engine::postgres) async fn enact(
@@ -40,7 +43,7 @@ pub(in crate::engine::postgres) async fn enact(
     progress: watch::Sender<ApplyProgress>,
 ) -> Result<Enacted, EngineError> {
     let mut session = Session::open(pool).await?;
-    let (destination, pointing) = match begin(&mut session, schemas, &job.target).await {
+    let (destination, pointing) = match look(&mut session, schemas, &job.target).await {
         Ok(found) => found,
         Err(err) => {
             session.abandon().await;
@@ -52,9 +55,7 @@ pub(in crate::engine::postgres) async fn enact(
         job: job.target.clone(),
         destination,
         pointing,
-        stage_litter: 0,
-        keys_litter: 0,
-        staged_keys: Bytes::new(),
+        staged: false,
     };
     match enact::enact(&mut target, job, plan, progress).await {
         Ok(enacted) => {
@@ -68,18 +69,13 @@ pub(in crate::engine::postgres) async fn enact(
     }
 }
 
-async fn begin(
+async fn look(
     session: &mut Session,
     schemas: &[String],
     job: &ApplyJob,
 ) -> Result<(Destination, Vec<Pointing>), EngineError> {
     let destination = prepare(session, schemas, job).await?;
     let pointing = pointing(session, &job.table.name).await?;
-    let statements = &destination.statements;
-    for statement in [statements.create_stage(), statements.create_keys()] {
-        let made = session.execute(&statement).await;
-        made.map_err(|err| fault(err, &job.table.name))?;
-    }
     Ok((destination, pointing))
 }
 
@@ -88,128 +84,74 @@ struct PostgresTarget {
     job: ApplyJob,
     destination: Destination,
     pointing: Vec<Pointing>,
-    stage_litter: usize,
-    keys_litter: usize,
-    /// What the temporary table of keys holds; nothing where that is not known.
-    staged_keys: Bytes,
+    /// There may be a temporary table.
+    staged: bool,
 }
 
 impl PostgresTarget {
-    /// Puts the keys of `rows` where the statements find them.
-    async fn stage_keys(&mut self, rows: &[Bytes]) -> Result<(), Fault> {
-        let statements = &self.destination.statements;
-        let places: Vec<Option<usize>> = statements
-            .key_names()
-            .map(|name| statements.position(name))
-            .collect();
-        let mut writer = RowWriter::default();
-        for (place, row) in (0_i32..).zip(rows) {
-            let (fields, _) = split_tuple(row).map_err(|err| self.job.malformed(&err))?;
-            writer.begin(u16::try_from(places.len() + 1).unwrap_or(u16::MAX));
-            writer.field(Some(&place.to_be_bytes()));
-            for at in &places {
-                writer.field(at.and_then(|at| fields.get(at).copied().flatten()));
+    fn arguments(&self, given: &Given, rows: &[Bytes]) -> Result<PgArguments, Fault> {
+        arguments(given, rows).map_err(|err| Fault::Engine(self.job.malformed(&err)))
+    }
+
+    async fn execute(
+        &mut self,
+        effect: Effect,
+        given: &Given,
+        rows: &[Bytes],
+    ) -> Result<(), Fault> {
+        let arguments = self.arguments(given, rows)?;
+        match self.session.execute_given(given, arguments).await {
+            Ok(_) => Ok(()),
+            Err(err) if effect == Effect::Delete && is_still_referenced(&err) => {
+                Err(still_referenced(self.writing(err)))
             }
+            Err(err) => Err(self.writing(err)),
         }
-        let keys = writer.take().data;
-        // Most rows that are read back were just looked at.
-        if keys == self.staged_keys {
-            return Ok(());
-        }
-        let (clear, copy) = if self.keys_litter > LITTER_BYTES {
-            self.keys_litter = 0;
-            (statements.renew_keys(), statements.copy_keys())
-        } else {
-            (statements.clear_keys(), statements.copy_keys())
-        };
-        self.keys_litter += keys.len();
-        self.staged_keys = Bytes::new();
-        self.touch(&clear).await?;
-        self.copy(&copy, std::slice::from_ref(&keys)).await?;
-        self.staged_keys = keys;
-        Ok(())
     }
 
-    async fn stage(&mut self, rows: &[Bytes]) -> Result<(), Fault> {
+    async fn fetch(&mut self, given: &Given, rows: &[Bytes]) -> Result<Vec<(usize, Bytes)>, Fault> {
+        let arguments = self.arguments(given, rows)?;
+        let answer = self.session.fetch_given(given, arguments).await;
+        let found = answer.map_err(|err| self.writing(err))?;
+        let mut rows = found.iter();
+        match rows.find(|(_, row)| row.len() > MAX_ROW_BYTES) {
+            Some((_, row)) => Err(Fault::Engine(EngineError::of_table(
+                &self.job.table.name,
+                format!("a row here has {} bytes, more than any may have", row.len()),
+            ))),
+            None => Ok(found),
+        }
+    }
+
+    /// Writes by COPY, which names the column of a value that does not fit.
+    async fn copy(&mut self, effect: Effect, rows: &[Bytes]) -> Result<(), Fault> {
         let statements = &self.destination.statements;
-        let (clear, copy) = if self.stage_litter > LITTER_BYTES {
-            self.stage_litter = 0;
-            (statements.renew_stage(), statements.copy_into_stage())
-        } else {
-            (statements.clear_stage(), statements.copy_into_stage())
+        if effect == Effect::Insert && self.destination.copies {
+            let copied = copy_in(&mut self.session, &statements.copy_into_table(), rows).await;
+            return copied.map(drop).map_err(|err| self.writing(err));
+        }
+        let (make, clear) = (statements.create_stage(), statements.renew_stage());
+        let copy = statements.copy_into_stage();
+        let write = match effect {
+            Effect::Insert => statements.insert(),
+            _ => statements.update(),
         };
-        self.stage_litter += rows.iter().map(Bytes::len).sum::<usize>();
+        self.staged = true;
+        self.touch(&make).await?;
         self.touch(&clear).await?;
-        self.copy(&copy, rows).await
-    }
-
-    async fn copy(&mut self, statement: &Sql, parts: &[Bytes]) -> Result<(), Fault> {
-        let copied = copy_in(&mut self.session, statement, parts).await;
-        copied
-            .map(drop)
-            .map_err(|err| writing(err, &self.job.table.name))
+        let copied = copy_in(&mut self.session, &copy, rows).await;
+        copied.map_err(|err| self.writing(err))?;
+        self.touch(&write).await
     }
 
     async fn touch(&mut self, statement: &Sql) -> Result<(), Fault> {
         let touched = self.session.execute(statement).await;
-        touched
-            .map(drop)
-            .map_err(|err| writing(err, &self.job.table.name))
+        touched.map(drop).map_err(|err| self.writing(err))
     }
 
-    async fn copied_out(&mut self, statement: &Sql) -> Result<Vec<RowBatch>, Fault> {
-        let table = &self.job.table.name;
-        let connection = self.session.raw().map_err(|err| fault(err, table))?;
-        let copy = connection.copy_out_raw(statement.text()).await;
-        let mut messages = copy.map_err(|err| writing(err, table))?;
-        let (mut cutter, mut batches) = (Cutter::default(), Vec::new());
-        let uncut = |err| match err {
-            CutFault::Malformed(err) => EngineError::Lost(err.to_string()),
-            CutFault::TooLarge(tuple) => EngineError::of_table(
-                table,
-                format!(
-                    "a row here has {} bytes, more than any may have",
-                    tuple.len()
-                ),
-            ),
-        };
-        while let Some(message) = messages
-            .try_next()
-            .await
-            .map_err(|err| writing(err, table))?
-        {
-            cutter.push(&message).map_err(uncut)?;
-        }
-        batches.extend(cutter.take());
-        if cutter.has_ended() {
-            Ok(batches)
-        } else {
-            Err(Fault::Engine(EngineError::Lost(
-                "a COPY ended early".to_owned(),
-            )))
-        }
+    fn writing(&self, err: sqlx::Error) -> Fault {
+        writing(err, &self.job.table.name)
     }
-
-    /// The rows of a COPY whose first field is a place.
-    async fn placed_rows(&mut self, statement: &Sql) -> Result<Vec<(usize, Bytes)>, Fault> {
-        let batches = self.copied_out(statement).await?;
-        let tuples = batches.iter().flat_map(RowBatch::tuples);
-        let rows: Result<Vec<_>, _> = tuples.map(|tuple| placed(tuple?)).collect();
-        rows.map_err(|err| Fault::Engine(self.job.malformed(&err)))
-    }
-}
-
-/// A tuple's first field, which is a place, and the tuple of the others.
-fn placed(tuple: &[u8]) -> Result<(usize, Bytes), InvalidValue> {
-    let fault = || InvalidValue::new("row", "it has no place");
-    let (count, rest) = tuple.split_first_chunk::<2>().ok_or_else(fault)?;
-    let (_, rest) = rest.split_first_chunk::<4>().ok_or_else(fault)?;
-    let (place, rest) = rest.split_first_chunk::<4>().ok_or_else(fault)?;
-    let mut others = BytesMut::with_capacity(tuple.len());
-    others.put_i16(i16::from_be_bytes(*count) - 1);
-    others.put_slice(rest);
-    let place = usize::try_from(i32::from_be_bytes(*place)).map_err(|_| fault())?;
-    Ok((place, others.freeze()))
 }
 
 impl Target for PostgresTarget {
@@ -225,111 +167,150 @@ impl Target for PostgresTarget {
         self.destination.folded
     }
 
+    fn inserts_plainly(&self) -> bool {
+        !self.destination.folded && !self.destination.has_triggers
+    }
+
     fn can_park(&self) -> bool {
         !self.destination.parkable.is_empty() && self.destination.statements.updates()
     }
 
     async fn begin(&mut self) -> Result<(), EngineError> {
-        self.run(BEGIN).await?;
         let table = &self.job.table.name;
-        if form(&mut self.session, table).await? != self.destination.form {
+        if begin(&mut self.session, table).await? != self.destination.form {
             return Err(EngineError::SchemaChanged(table.clone()));
         }
         Ok(())
     }
 
     async fn commit(&mut self) -> Result<(), EngineError> {
-        self.run("commit").await?;
-        (self.stage_litter, self.keys_litter) = (0, 0);
-        Ok(())
+        self.run("commit").await
     }
 
     async fn run(&mut self, statements: &'static str) -> Result<(), EngineError> {
-        // What is undone takes the keys with it that were put there meanwhile, and a commit takes all.
-        self.staged_keys = Bytes::new();
         let outcome = self.session.run(statements).await;
         outcome.map_err(|err| fault(err, &self.job.table.name))
     }
 
     async fn look(&mut self, why: Look, rows: &[Bytes]) -> Result<Vec<Option<Local>>, Fault> {
-        self.stage_keys(rows).await?;
-        let statement = self.destination.statements.copy_found(why);
-        let mut found: Vec<Option<Local>> = vec![None; rows.len()];
-        for (place, tuple) in self.placed_rows(&statement).await? {
-            if let Some(found) = found.get_mut(place) {
-                *found = Some(Local {
-                    tuple,
-                    readable: true,
-                });
+        let given = self.destination.statements.found(why);
+        let mut found: Vec<Option<Local>> = Vec::with_capacity(rows.len());
+        for rows in pieces(rows) {
+            let first = found.len();
+            found.resize(first + rows.len(), None);
+            for (place, tuple) in self.fetch(&given, rows).await? {
+                if let Some(found) = found.get_mut(first + place) {
+                    *found = Some(local(tuple));
+                }
             }
         }
         Ok(found)
     }
 
-    async fn write(&mut self, effect: Effect, rows: &[Bytes]) -> Result<(), Fault> {
+    async fn write(&mut self, effect: Effect, rows: &[Bytes]) -> Result<Option<Vec<Local>>, Fault> {
         let statements = &self.destination.statements;
-        let statement = match effect {
-            Effect::Insert if self.destination.copies => {
-                let copy = statements.copy_into_table();
-                return self.copy(&copy, rows).await;
-            }
-            Effect::Insert => statements.insert(),
-            Effect::Update if !statements.updates() => return Ok(()),
-            Effect::Update => statements.update(),
-            Effect::Park => statements.park(&self.destination.parkable),
-            Effect::Delete => {
-                let delete = statements.delete();
-                self.stage_keys(rows).await?;
-                return match self.session.write(&delete).await {
-                    Ok(_) => Ok(()),
-                    Err(err) if is_still_referenced(&err) => {
-                        Err(still_referenced(writing(err, &self.job.table.name)))
-                    }
-                    Err(err) => Err(writing(err, &self.job.table.name)),
-                };
-            }
+        let given = match effect {
+            Effect::Update if !statements.updates() => return Ok(None),
+            Effect::Insert if self.inserts_plainly() => statements.insert_telling(),
+            Effect::Insert => statements.insert_given(),
+            Effect::Update => statements.update_given(),
+            Effect::Park => statements.park_given(&self.destination.parkable),
+            Effect::Delete => statements.delete_given(),
         };
-        self.stage(rows).await?;
-        let written = self.session.write(&statement).await;
-        written
-            .map(drop)
-            .map_err(|err| writing(err, &self.job.table.name))
+        let mut told = Vec::new();
+        for rows in pieces(rows) {
+            if is_written(effect) && rows.iter().any(|row| row.len() > LARGE_BYTES) {
+                self.copy(effect, rows).await?;
+            } else if effect == Effect::Insert && self.inserts_plainly() {
+                let inserted = self.fetch(&given, rows).await?;
+                told.extend(inserted.into_iter().map(|(_, tuple)| local(tuple)));
+            } else {
+                self.execute(effect, &given, rows).await?;
+            }
+        }
+        Ok((told.len() == rows.len()).then_some(told))
+    }
+
+    async fn explain(
+        &mut self,
+        effect: Effect,
+        row: &Bytes,
+        refusal: Refusal,
+    ) -> Result<Refusal, EngineError> {
+        if !is_written(effect) || refusal.column.is_some() || refusal.kind != RefusalKind::Final {
+            return Ok(refusal);
+        }
+        match self.copy(effect, std::slice::from_ref(row)).await {
+            Err(Fault::Row(told)) => Ok(told),
+            Err(Fault::Engine(err)) => Err(err),
+            Ok(()) => Ok(refusal),
+        }
     }
 
     async fn pointing(&mut self, rows: &[Bytes]) -> Result<Vec<(usize, Pointer)>, Fault> {
         let mut found = Vec::new();
-        if self.pointing.is_empty() {
-            return Ok(found);
-        }
-        self.stage_keys(rows).await?;
         for by in self.pointing.clone() {
-            let statement = self
-                .destination
-                .statements
-                .copy_pointing(&by, rows.len() + 1);
-            let pointer = |(place, row)| {
-                let other = || Pointer::Other(by.table.to_string());
-                (place, if by.own { Pointer::Own(row) } else { other() })
-            };
-            let pointing = self.placed_rows(&statement).await?;
-            found.extend(pointing.into_iter().map(pointer));
+            let statements = &self.destination.statements;
+            // Of few sizes, so that what was prepared is used again.
+            let most = rows.len().next_power_of_two() + 1;
+            let given = statements.pointing_given(&by, most);
+            let mut first = 0;
+            for rows in pieces(rows) {
+                for (place, row) in self.fetch(&given, rows).await? {
+                    let other = || Pointer::Other(by.table.to_string());
+                    let pointer = if by.own { Pointer::Own(row) } else { other() };
+                    found.push((first + place, pointer));
+                }
+                first += rows.len();
+            }
         }
         Ok(found)
     }
 
     async fn finish(&mut self) -> Result<(), EngineError> {
-        let statements = &self.destination.statements;
-        for statement in [statements.drop_stage(), statements.drop_keys()] {
-            let dropped = self.session.execute(&statement).await;
-            dropped.map_err(|err| fault(err, &self.job.table.name))?;
+        let engine = |err| fault(err, &self.job.table.name);
+        if self.staged {
+            let drop = self.destination.statements.drop_stage();
+            self.session.execute(&drop).await.map_err(engine)?;
         }
+        // What pieces were put together in.
+        self.session.raw().map_err(engine)?.shrink_buffers();
         let identities = &self.destination.identities;
         advance_sequences(&mut self.session, &self.job.table, identities).await
     }
 }
 
+/// Whether all columns of the rows count, and not the key alone.
+fn is_written(effect: Effect) -> bool {
+    matches!(effect, Effect::Insert | Effect::Update)
+}
+
+/// What of `rows` goes with one statement each.
+fn pieces(mut rows: &[Bytes]) -> Vec<&[Bytes]> {
+    let mut pieces = Vec::with_capacity(rows.len() / GIVEN_ROWS + 1);
+    while !rows.is_empty() {
+        let mut bytes = 0;
+        let fits = |row: &&Bytes| {
+            bytes += row.len();
+            bytes <= GIVEN_BYTES
+        };
+        let most = rows.iter().take(GIVEN_ROWS).take_while(fits).count();
+        let (piece, rest) = rows.split_at(most.max(1));
+        pieces.push(piece);
+        rows = rest;
+    }
+    pieces
+}
+
+fn local(tuple: Bytes) -> Local {
+    Local {
+        tuple,
+        readable: true,
+    }
+}
+
 /// The refusal of a deletion for the rows that point to what is deleted.
-fn still_referenced(fault: Fault) -> Fault {
+pub(super) fn still_referenced(fault: Fault) -> Fault {
     match fault {
         Fault::Row(refusal) => Fault::Row(Refusal {
             reason: format!("still_referenced: {}", refusal.reason),

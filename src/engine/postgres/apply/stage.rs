@@ -2,9 +2,12 @@
 //!
 //! `t` is the destination, `s` the stage: a temporary table with the destination's own column types, text for types
 //! without a neutral form. Invariant: each statement does one thing to rows it chooses itself by key; none lets the
-//! database choose between inserting and updating. Those that write mean the same under any search path.
+//! database choose between inserting and updating, and each means the same under any search path.
 
-mod keys;
+mod given;
+mod keyless;
+
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::engine::driver::ApplyJob;
 use crate::engine::postgres::connect::sql;
@@ -13,16 +16,18 @@ use crate::engine::sql::Sql;
 use crate::model::run::{ConflictStrategy, SyncMode};
 use crate::model::table::{Column, NeutralType, TableName};
 
-pub(super) use keys::Pointing;
+pub(super) use given::{Given, Pointing};
 
 const STAGE: &str = "pg_temp.evenkeel_stage";
 const SEEN: &str = "pg_temp.evenkeel_seen";
 
-/// A key column and the `=` of its unique index, as the catalogue prints it: `operator(pg_catalog.=)`.
+/// A key column with the `=` of its unique index, and the type that compares, as the catalogue prints them:
+/// `operator(pg_catalog.=)`, `pg_catalog.text`.
 #[derive(Clone, Debug)]
 pub(super) struct KeyColumn {
     pub(super) name: String,
     pub(super) equals: String,
+    pub(super) compares: String,
 }
 
 /// All statements for one job.
@@ -33,17 +38,21 @@ pub(super) struct Statements {
     key: Vec<KeyColumn>,
     mode: SyncMode,
     conflict: ConflictStrategy,
+    /// Another number for another form of the table.
+    form: u64,
     /// Columns that are compared, and written where they differ.
     compared: Vec<Column>,
 }
 
 impl Statements {
-    /// For `job`, whose columns are given as the catalogue has them now; `folded` if equal keys may differ in bytes.
+    /// For `job`, whose columns are given as the catalogue has them now; `folded` if equal keys may differ in bytes; `form`
+    /// is that of the table.
     pub(super) fn new(
         job: &ApplyJob,
         columns: Vec<Column>,
         key: Vec<KeyColumn>,
         folded: bool,
+        form: &str,
     ) -> Self {
         let is_key = |column: &Column| key.iter().any(|part| part.name == column.name);
         let compared = columns
@@ -57,6 +66,7 @@ impl Statements {
             key,
             mode: job.mode,
             conflict: job.conflict,
+            form: xxh3_64(form.as_bytes()),
             compared,
         }
     }
@@ -107,11 +117,13 @@ impl Statements {
 
     pub(super) fn create_stage(&self) -> Sql {
         let mut statement = sql();
-        statement.push("create temp table evenkeel_stage on commit delete rows as select ");
+        statement.push(
+            "create temp table if not exists evenkeel_stage on commit delete rows as select ",
+        );
         statement.list(&self.columns, ", ", |sql, column| {
             sql.ident(&column.name);
             if column.kind == NeutralType::Other {
-                sql.push("::text as ").ident(&column.name);
+                sql.push("::pg_catalog.text as ").ident(&column.name);
             }
         });
         statement
@@ -178,7 +190,7 @@ impl Statements {
         let mut statement = sql();
         statement.push("select ");
         statement.list(self.key_names(), ", ", |sql, name| {
-            sql.ident(name).push("::text");
+            sql.ident(name).push("::pg_catalog.text");
         });
         statement.push(" from ").push(STAGE);
         statement
@@ -206,7 +218,7 @@ impl Statements {
             .push(" s group by ");
         statement.list(&self.key, ", ", |sql, part| self.incoming(sql, &part.name));
         statement
-            .push(" having count(*) > 1) or exists (select from ")
+            .push(" having pg_catalog.count(*) operator(pg_catalog.>) 1) or exists (select from ")
             .push(STAGE)
             .push(" s join ");
         if began_empty {
@@ -241,7 +253,7 @@ impl Statements {
     fn count_where_image(&self, differs_from: fn(&Self, &mut Sql, &str)) -> Sql {
         let mut statement = sql();
         statement
-            .push("select count(*)::int8 from ")
+            .push("select pg_catalog.count(*) from ")
             .push(STAGE)
             .push(" s join ")
             .table(&self.table)
@@ -256,7 +268,7 @@ impl Statements {
     pub(super) fn count_absent(&self) -> Sql {
         let mut statement = sql();
         statement
-            .push("select count(*)::int8 from ")
+            .push("select pg_catalog.count(*) from ")
             .push(STAGE)
             .push(" s where ");
         self.absent(&mut statement);

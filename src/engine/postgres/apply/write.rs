@@ -3,6 +3,7 @@
 //! Neither begins nor commits. Invariant: after every call the transaction holds exactly the rows that were counted.
 
 mod held;
+mod keyless;
 mod settle;
 mod straight;
 
@@ -12,7 +13,7 @@ use sqlx::Row;
 use crate::engine::chunk::tuples;
 use crate::engine::driver::{Applied, ApplyJob};
 use crate::engine::error::EngineError;
-use crate::engine::fault::{Fault, Refusal};
+use crate::engine::fault::{Fault, Refusal, RefusalKind};
 use crate::engine::postgres::apply::copying::copy_in;
 use crate::engine::postgres::apply::destination::Destination;
 use crate::engine::postgres::apply::write::held::Held;
@@ -227,7 +228,10 @@ impl Writer {
     }
 
     async fn apply_staged(&mut self, rows: &[Bytes]) -> Result<Changes, Fault> {
-        self.stage(rows).await?;
+        let staged = self.stage(rows).await?;
+        if self.job.is_keyless() {
+            return self.insert_staged(staged).await;
+        }
         if self.destination.folded {
             self.refuse_collisions().await?;
         }
@@ -246,7 +250,7 @@ impl Writer {
         changes.skipped = changes.conflicts;
         if self.destination.statements.inserts() {
             let insert = self.destination.statements.insert_absent();
-            changes.added = self.put(&insert).await?;
+            changes.added = self.touch(&insert).await?;
             self.refuse_left_out().await?;
         } else {
             let query = self.destination.statements.count_absent();
@@ -278,7 +282,7 @@ impl Writer {
         } else {
             0
         };
-        let updated = self.put(&update).await?;
+        let updated = self.touch(&update).await?;
         if updated < due {
             return Err(left_out());
         }
@@ -311,7 +315,7 @@ impl Writer {
             return Err(Fault::Row(Refusal {
                 column: None,
                 reason: reason.into(),
-                may_fit_later: true,
+                kind: RefusalKind::Passing,
             }));
         }
         if !began_empty {
@@ -321,19 +325,10 @@ impl Writer {
         Ok(())
     }
 
-    async fn stage(&mut self, rows: &[Bytes]) -> Result<(), Fault> {
+    async fn stage(&mut self, rows: &[Bytes]) -> Result<u64, Fault> {
         let statement = self.destination.statements.copy_into_stage();
         self.litter += rows.iter().map(Bytes::len).sum::<usize>();
         copy_in(&mut self.session, &statement, rows)
-            .await
-            .map(drop)
-            .map_err(|err| writing(err, self.table()))
-    }
-
-    /// Writes rows.
-    async fn put(&mut self, statement: &Sql) -> Result<u64, Fault> {
-        self.session
-            .write(statement)
             .await
             .map_err(|err| writing(err, self.table()))
     }
@@ -367,6 +362,6 @@ fn left_out() -> Fault {
     Fault::Row(Refusal {
         column: None,
         reason: "a trigger or a rule of the table left the row out".into(),
-        may_fit_later: false,
+        kind: RefusalKind::Final,
     })
 }

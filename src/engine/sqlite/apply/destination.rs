@@ -12,9 +12,11 @@ use rusqlite::types::ToSqlOutput;
 
 use crate::engine::driver::ApplyJob;
 use crate::engine::error::EngineError;
-use crate::engine::fault::{Fault, Refusal};
+use crate::engine::fault::{Fault, Refusal, RefusalKind};
 use crate::engine::sql::Sql;
-use crate::engine::sqlite::apply::statements::{Statements, bind_all, bind_key, check_key_form};
+use crate::engine::sqlite::apply::statements::{
+    Statements, bind_all, bind_key, check_key_form, unmatched,
+};
 use crate::engine::sqlite::fault::{engine_error, is_unique_violation, row_fault};
 use crate::engine::sqlite::image::image;
 use crate::engine::sqlite::introspect::Described;
@@ -65,7 +67,7 @@ pub(super) struct Destination<'c> {
     connection: &'c Connection,
     pub(super) table: TableName,
     pub(super) targets: Vec<Target>,
-    /// Where the key's columns are among the targets.
+    /// Where the key's columns are among the targets; nowhere where rows have no key.
     pub(super) key: Vec<usize>,
     mode: SyncMode,
     conflict: ConflictStrategy,
@@ -91,10 +93,11 @@ impl<'c> Destination<'c> {
             )));
         }
         let targets = targets(job, described)?;
-        let key = table.key_on(&job.key).ok_or_else(|| {
-            let columns = job.key.join(", ");
-            EngineError::of_table(&table.name, format!("({columns}) is no key of the table"))
-        })?;
+        let folded = match table.key_on(&job.key) {
+            Some(key) => key.folded,
+            None if job.is_keyless() && described.rowid.is_some() => false,
+            None => return Err(unmatched(job)),
+        };
         check_key_form(connection, job)?;
         let mut sql: Sql = statement();
         sql.push("select not exists (select 1 from ")
@@ -111,7 +114,7 @@ impl<'c> Destination<'c> {
             mode: job.mode,
             conflict: job.conflict,
             began_empty: empty,
-            statements: Statements::new(connection, job, described, key.folded)?,
+            statements: Statements::new(connection, job, described, folded)?,
         })
     }
 
@@ -144,7 +147,7 @@ impl<'c> Destination<'c> {
             return Err(refused(
                 None,
                 "rows that hold each other's values cannot be merged",
-                false,
+                RefusalKind::Final,
             ));
         }
         let Some(park) = &mut self.statements.park else {
@@ -173,11 +176,15 @@ impl<'c> Destination<'c> {
         let mut values = Vec::with_capacity(fields.len());
         for (target, field) in self.targets.iter().zip(fields) {
             if target.in_key && field.is_none() {
-                return Err(refused(Some(&target.name), "the key is NULL", false));
+                return Err(refused(
+                    Some(&target.name),
+                    "the key is NULL",
+                    RefusalKind::Final,
+                ));
             }
             values.push(
                 stored(&target.storage, *field)
-                    .map_err(|reason| refused(Some(&target.name), &reason, false))?,
+                    .map_err(|reason| refused(Some(&target.name), &reason, RefusalKind::Final))?,
             );
         }
         Ok(values)
@@ -228,6 +235,9 @@ impl<'c> Destination<'c> {
         values: &[ToSqlOutput<'_>],
         attempt: Attempt,
     ) -> Result<Effect, Fault> {
+        if self.key.is_empty() {
+            return self.insert(values);
+        }
         if attempt == Attempt::First {
             self.remember(values)?;
         }
@@ -262,14 +272,14 @@ impl<'c> Destination<'c> {
                 Fault::Row(_) => refused(
                     None,
                     "key_collision: a row before it has a key that this table takes for the same",
-                    false,
+                    RefusalKind::Final,
                 ),
                 fault => fault,
             }),
         }
     }
 
-    fn insert(&mut self, values: &[ToSqlOutput<'_>]) -> Result<Effect, Fault> {
+    pub(super) fn insert(&mut self, values: &[ToSqlOutput<'_>]) -> Result<Effect, Fault> {
         let written = bind_all(&mut self.statements.insert, values)
             .and_then(|()| self.statements.insert.raw_execute());
         self.written(written, values, Effect::Added)
@@ -294,7 +304,7 @@ impl<'c> Destination<'c> {
                 return Err(refused(
                     None,
                     "a trigger of the table left the row out",
-                    false,
+                    RefusalKind::Final,
                 ));
             }
             Ok(_) => {}
@@ -311,7 +321,11 @@ impl<'c> Destination<'c> {
                 .is_there(values)
                 .map_err(|err| row_fault(&err, &self.table))?
             {
-                return Err(refused(None, "FOREIGN KEY constraint failed", true));
+                return Err(refused(
+                    None,
+                    "FOREIGN KEY constraint failed",
+                    RefusalKind::Passing,
+                ));
             }
         }
         Ok(())
@@ -357,7 +371,7 @@ impl<'c> Destination<'c> {
     }
 }
 
-fn targets(job: &ApplyJob, described: &Described) -> Result<Vec<Target>, EngineError> {
+pub(super) fn targets(job: &ApplyJob, described: &Described) -> Result<Vec<Target>, EngineError> {
     job.columns
         .iter()
         .map(|wanted| match described.table.column(&wanted.name) {
@@ -372,17 +386,15 @@ fn targets(job: &ApplyJob, described: &Described) -> Result<Vec<Target>, EngineE
 }
 
 fn key_places(targets: &[Target]) -> Vec<usize> {
-    let in_key = targets
-        .iter()
-        .enumerate()
-        .filter(|(_, target)| target.in_key);
+    let numbered = (0..).zip(targets);
+    let in_key = numbered.filter(|(_, target)| target.in_key);
     in_key.map(|(at, _)| at).collect()
 }
 
-fn refused(column: Option<&str>, reason: &str, may_fit_later: bool) -> Fault {
+fn refused(column: Option<&str>, reason: &str, kind: RefusalKind) -> Fault {
     Fault::Row(Refusal {
         column: column.map(str::to_owned),
         reason: reason.to_owned(),
-        may_fit_later,
+        kind,
     })
 }

@@ -2,6 +2,9 @@
 //!
 //! Which rows are written is decided in `engine::enact`. Invariant: as for `apply`.
 
+mod find;
+mod keyless;
+
 use std::future::ready;
 use std::time::Duration;
 
@@ -14,8 +17,10 @@ use crate::engine::driver::{ApplyJob, ApplyProgress, EnactJob, Enacted};
 use crate::engine::enact::target::{Effect, Local, Look, Pointer, Target};
 use crate::engine::error::EngineError;
 use crate::engine::fault::{Fault, Refusal};
-use crate::engine::plan::PlanStream;
+use crate::engine::plan::{Fingerprint, PlanStream};
 use crate::engine::sqlite::apply::destination::{self, Destination};
+use crate::engine::sqlite::apply::enact::find::ByNumber;
+use crate::engine::sqlite::apply::enact::keyless::KeylessTarget;
 use crate::engine::sqlite::apply::forward;
 use crate::engine::sqlite::apply::pace::TRANSACTION_TIME;
 use crate::engine::sqlite::apply::statements::{bind_all, bind_key, where_key};
@@ -40,14 +45,26 @@ pub(in crate::engine::sqlite) async fn enact(
     let (sender, receiver) = mpsc::channel(1);
     let (_caller, watch) = caller();
     let runtime = Handle::current();
+    let finder = job.target.is_keyless().then(|| ByNumber {
+        location: location.clone(),
+        job: job.target.clone(),
+    });
+    let fingerprint = Fingerprint::clone(&job.fingerprint);
     let work = tokio::task::spawn_blocking(move || {
         let target = job.target.clone();
         let connection = location.open_writer()?;
         let described = describe(&connection, &target)?;
         let mut target = SqliteTarget::new(&connection, &target, &described, &watch)?;
+        if job.target.is_keyless() {
+            let mut target = KeylessTarget::new(target);
+            return runtime.block_on(enact::enact(&mut target, job, receiver, progress));
+        }
         runtime.block_on(enact::enact(&mut target, job, receiver, progress))
     });
-    forward(plan, sender).await;
+    match finder {
+        Some(finder) => enact::find::find(plan, sender, fingerprint, finder).await,
+        None => forward(plan, sender).await,
+    }
     work.await
         .map_err(|_| EngineError::Lost("the writing thread ended".to_owned()))?
 }
@@ -58,6 +75,7 @@ struct SqliteTarget<'c> {
     /// Whether rows of the table named point to the row of a key, where SQLite would not refuse its deletion at once.
     pointing: Vec<(String, Statement<'c>)>,
     folded: bool,
+    has_triggers: bool,
 }
 
 impl<'c> SqliteTarget<'c> {
@@ -86,6 +104,7 @@ impl<'c> SqliteTarget<'c> {
             delete: connection.prepare(delete.text()).map_err(fault)?,
             pointing,
             folded,
+            has_triggers: !table.table.triggers.is_empty(),
         })
     }
 
@@ -95,7 +114,7 @@ impl<'c> SqliteTarget<'c> {
         rows.iter().map(|row| destination.find(row)).collect()
     }
 
-    fn write_now(&mut self, effect: Effect, rows: &[Bytes]) -> Result<(), Fault> {
+    fn write_now(&mut self, effect: Effect, rows: &[Bytes]) -> Result<Option<Vec<Local>>, Fault> {
         for row in rows {
             self.writer.pace.add(row.len());
             let destination = &mut self.writer.destination;
@@ -105,7 +124,7 @@ impl<'c> SqliteTarget<'c> {
                 destination.put(effect, row)?;
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     fn pointing_now(&mut self, rows: &[Bytes]) -> Result<Vec<(usize, Pointer)>, Fault> {
@@ -142,7 +161,7 @@ impl<'c> SqliteTarget<'c> {
 fn points(key: &Pointing, job: &ApplyJob, described: &Described, folded: bool) -> Sql {
     let mut sql = statement();
     sql.push("select ");
-    if key.table == job.table.name {
+    if key.table == job.table.name && !job.is_keyless() {
         sql.list(&job.columns, ", ", |sql, column| {
             sql.push("c.").ident(&column.name);
         });
@@ -156,7 +175,10 @@ fn points(key: &Pointing, job: &ApplyJob, described: &Described, folded: bool) -
     sql.list(pairs, " and ", |sql, (there, here)| {
         sql.push("p.").ident(there).push(" = c.").ident(here);
     });
-    if key.table == job.table.name {
+    if key.table == job.table.name && job.is_keyless() {
+        let rowid = described.rowid.unwrap_or("rowid");
+        sql.push(" and c.").ident(rowid).push(" <> ?1");
+    } else if key.table == job.table.name {
         sql.push(" and not (").list(&job.key, " and ", |sql, name| {
             sql.push("c.").ident(name).push(" is p.").ident(name);
         });
@@ -215,17 +237,20 @@ impl Destination<'_> {
         self.guarded(|destination| {
             let deleted =
                 bind_key(delete, &destination.key, &values).and_then(|()| delete.raw_execute());
-            match deleted.map_err(|err| row_fault(&err, &destination.table)) {
-                Ok(_) => Ok(()),
-                Err(Fault::Row(refusal)) if refusal.reason.starts_with("FOREIGN KEY") => {
-                    Err(Fault::Row(Refusal {
-                        reason: format!("still_referenced: {}", refusal.reason),
-                        ..refusal
-                    }))
-                }
-                Err(fault) => Err(fault),
-            }
+            let deleted = deleted.map_err(|err| row_fault(&err, &destination.table));
+            deleted.map(drop).map_err(still_referenced)
         })
+    }
+}
+
+/// The refusal of a deletion that a foreign key does not allow.
+fn still_referenced(fault: Fault) -> Fault {
+    match fault {
+        Fault::Row(refusal) if refusal.reason.starts_with("FOREIGN KEY") => Fault::Row(Refusal {
+            reason: format!("still_referenced: {}", refusal.reason),
+            ..refusal
+        }),
+        fault => fault,
     }
 }
 
@@ -262,6 +287,10 @@ impl Target for SqliteTarget<'_> {
         self.folded
     }
 
+    fn inserts_plainly(&self) -> bool {
+        !self.folded && !self.has_triggers
+    }
+
     fn can_park(&self) -> bool {
         self.writer.destination.can_park()
     }
@@ -293,7 +322,7 @@ impl Target for SqliteTarget<'_> {
         &mut self,
         effect: Effect,
         rows: &[Bytes],
-    ) -> impl Future<Output = Result<(), Fault>> + Send {
+    ) -> impl Future<Output = Result<Option<Vec<Local>>, Fault>> + Send {
         ready(self.write_now(effect, rows))
     }
 

@@ -22,7 +22,7 @@ pub(super) struct Statements<'c> {
     /// The row of a key: all columns of the rows.
     pub probe: Statement<'c>,
     pub insert: Statement<'c>,
-    /// `None` when the rows have nothing besides an exact key.
+    /// `None` when the rows have nothing besides an exact key, or no key.
     pub update: Option<Statement<'c>>,
     /// Sets to NULL what other rows may be waiting for.
     pub park: Option<Statement<'c>>,
@@ -158,7 +158,8 @@ fn update(job: &ApplyJob, described: &Described, folded: bool) -> Option<Sql> {
     let set: Vec<(usize, &str)> = named(job)
         .filter(|(_, name)| folded || !job.key.iter().any(|key| key == name))
         .collect();
-    if set.is_empty() {
+    // Of keyless rows nothing is the same row with another value.
+    if set.is_empty() || job.is_keyless() {
         return None;
     }
     let mut sql = update_head(job, described);
@@ -223,8 +224,14 @@ fn named(job: &ApplyJob) -> impl Iterator<Item = (usize, &str)> {
         .enumerate()
 }
 
-/// Compares as the key's index does, which need not be how the column itself compares.
+/// Compares as the key's index does, which need not be how the column itself compares. Of keyless rows the first parameter
+/// is the row's number.
 pub(super) fn where_key(sql: &mut Sql, job: &ApplyJob, described: &Described, folded: bool) {
+    if job.is_keyless() {
+        sql.push(" where ");
+        sql.ident(described.rowid.unwrap_or("rowid")).push(" = ?1");
+        return;
+    }
     let key = named(job).filter(|(_, name)| job.key.iter().any(|key| key == name));
     sql.push(" where ").list(key, " and ", |sql, (at, name)| {
         sql.ident(name).push(" = ");
@@ -315,6 +322,19 @@ fn parent_checks<'c>(
         checks.push(ParentCheck { places, exists });
     }
     Ok(checks)
+}
+
+/// The fault of a table whose rows cannot be found as `job` wants.
+pub(super) fn unmatched(job: &ApplyJob) -> EngineError {
+    let why = match job.is_keyless() {
+        true => {
+            "its rows have no key in common with the peer's, and no number to find them by: the table is `without rowid`, \
+             or has columns named rowid, _rowid_ and oid; add the same primary key on both sides"
+                .to_owned()
+        }
+        false => format!("({}) is no key of the table", job.key.join(", ")),
+    };
+    EngineError::of_table(&job.table.name, why)
 }
 
 /// Refuses a table whose key values are written in another way than this program writes them: an upper-case uuid and

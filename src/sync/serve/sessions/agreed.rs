@@ -1,6 +1,7 @@
 //! What a receiver agreed on with itself, held against what this side shows of the table.
 //!
-//! Pure. Invariant: a contract names only columns that are sent, each once, and a key that the database itself keeps.
+//! Pure. Invariant: a contract names only columns that are sent, each once, and a key that the database itself keeps, or
+//! none.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -55,8 +56,10 @@ fn contract(view: &View, said: &Agreed) -> Result<Contract, ServeError> {
     let places: Option<Vec<usize>> = said.key.iter().map(place).collect();
     let wanted: BTreeSet<&String> = said.key.iter().collect();
     let mut keys = view.table.usable_keys();
+    // Without a key a table is compared as a multiset, which every table is.
     let is_key = wanted.len() == said.key.len()
-        && keys.any(|key| key.columns.iter().collect::<BTreeSet<_>>() == wanted);
+        && (wanted.is_empty()
+            || keys.any(|key| key.columns.iter().collect::<BTreeSet<_>>() == wanted));
     let Some(key) = places.filter(|_| is_key) else {
         let words = "its `key` is no key of the table as this connection sees it, or not among its `columns`";
         return Err(unfit(words.to_owned()).into());

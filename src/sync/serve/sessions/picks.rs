@@ -23,7 +23,7 @@ use crate::sync::serve::told::read_failed;
 use crate::wire::messages::StreamFaultCode;
 use crate::wire::row::{RowWriter, split_tuple};
 use crate::wire::session::{MAX_LISTED, PickedLeaf};
-use crate::wire::tally::{Bitmap, Listed, Prefix, read_listing};
+use crate::wire::tally::{Bitmap, EqualRows, Listed, Prefix, read_equal_rows, read_listing};
 
 /// Rows that one order may pick one by one.
 const MOST_PICKED: u64 = 4 * MAX_LISTED;
@@ -66,7 +66,7 @@ pub(super) async fn prepare(
         let column = contract.columns.get(*at);
         column.is_some_and(|(name, _)| held.view.open_kind(name).is_some())
     };
-    let may_read_by_key = contract.key.iter().all(is_open);
+    let may_read_by_key = !contract.key.is_empty() && contract.key.iter().all(is_open);
     let contract = Arc::clone(contract);
     let found = tokio::task::spawn_blocking(move || {
         let finding = Finding {
@@ -164,6 +164,10 @@ impl Finding<'_> {
         };
         let listings = self.tally.listing_within(&nodes, bounds)?;
         for (leaf, listing) in leaves.iter().zip(listings.ok_or(Fault::TooMany)?) {
+            if self.contract.key.is_empty() {
+                take_equal(leaf.bitmap.as_ref(), &listing, picked)?;
+                continue;
+            }
             for (at, listed) in read_listing(&listing).enumerate() {
                 let listed = listed.map_err(TallyError::from)?;
                 if leaf
@@ -182,8 +186,7 @@ impl Finding<'_> {
     }
 
     fn add(&self, listed: Listed<'_>, picked: &mut Picked, keys: &mut Option<Vec<Bytes>>) {
-        picked.expected.count(listed.hash.0);
-        picked.hashes.insert(listed.hash.0);
+        picked.add(listed.hash, 1);
         if let Some(known) = keys {
             match self.restored(listed.key) {
                 Some(key) => known.push(key),
@@ -203,6 +206,23 @@ impl Finding<'_> {
         }
         Some(writer.take().data)
     }
+}
+
+/// Of keyless rows a listing tells equal ones once, and a bitmap has a bit for each.
+fn take_equal(
+    bitmap: Option<&Bitmap>,
+    listing: &[u8],
+    picked: &mut Picked,
+) -> Result<(), TallyError> {
+    let mut first = 0_u64;
+    for EqualRows { hash, rows } in read_equal_rows(listing)? {
+        let meant = bitmap.map_or(rows, |bitmap| bitmap.count_of(first, rows));
+        if meant > 0 {
+            picked.add(hash, meant);
+        }
+        first = first.saturating_add(rows);
+    }
+    Ok(())
 }
 
 /// The leaves by where the tally keeps their rows, so that not all of them have to be in memory at once.

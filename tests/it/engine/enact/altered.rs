@@ -79,6 +79,21 @@ async fn a_row_that_a_trigger_alters_is_not_written_and_the_trigger_and_the_colu
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_trigger_that_says_so_itself_alters_nothing() {
+    let words = "altered_by_destination: what was written reads back";
+    let refusing = format!("raise exception '{words}';");
+    let site = Site::with(Postgres, SCHEMA).await;
+    create(
+        &site,
+        Postgres,
+        &trigger(Postgres, "update", "new.id = 2", &refusing),
+    );
+    let enacted = site.enact(site.plan(&wanted()).await).await.unwrap();
+    assert_eq!(refused(&enacted), [("2".to_owned(), None, words)]);
+    assert!(enacted.altered.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_a_trigger_leaves_out_or_moves_away_is_told() {
     for (kind, event, act, refusals, rows) in [
         (

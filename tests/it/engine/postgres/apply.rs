@@ -8,7 +8,7 @@ use super::{assert_equal, database};
 use crate::engine::work::{apply, copy, counts, everything, job, stream, table};
 use crate::support::postgres;
 
-const EVERY_TYPE: &str = "
+pub(in crate::engine) const EVERY_TYPE: &str = "
 create extension citext;
 create type mood as enum ('sad', 'ok');
 create domain cents as numeric(12,2) check (value >= 0);
@@ -20,7 +20,7 @@ create table every (
   doubled int generated always as (id * 2) stored);
 ";
 
-const EVERY_VALUE: &str = r#"
+pub(in crate::engine) const EVERY_VALUE: &str = r#"
 insert into every select g from generate_series(1, 3) g;
 update every set b = true, i2 = -32768, i8 = 9223372036854775807, f4 = '-0', f8 = 'NaN', n = '1.00', n2 = 12.30, d = 0.5,
   t = E'tab\t "quotes" \\ ü', v = 'abc', c = 'a', raw = '\x00ff', day = 'infinity', tm = '23:59:59.999999',

@@ -1,9 +1,10 @@
 //! The PostgreSQL driver against a real server.
 
-mod apply;
+pub(super) mod apply;
 mod catalogue;
 mod create;
 mod faults;
+mod lines;
 mod paths;
 mod read;
 mod straight;

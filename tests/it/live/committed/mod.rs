@@ -9,34 +9,77 @@
 mod work;
 
 use std::collections::HashSet;
+use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use self::work::{ACCOUNTS, SESSIONS, Work};
-use super::{completes, sync};
+use super::{completes, ends_completed, sync};
 use crate::support::database::{Database, Kind};
 use crate::support::pair::Pair;
+use crate::support::wait;
+use crate::syncs::runs;
+
+/// More than a planned minute.
+const NEXT: Duration = Duration::from_secs(150);
+
+/// What makes the runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Began {
+    ByHand,
+    BySchedule,
+}
 
 #[test]
 fn no_row_that_a_long_transaction_commits_on_postgresql_is_missed() {
-    nothing_is_missed(Kind::Postgres, Kind::Sqlite, 50);
+    nothing_is_missed(Kind::Postgres, Kind::Sqlite, 50, Began::ByHand);
 }
 
 #[test]
 fn no_row_that_a_long_transaction_commits_on_mariadb_is_missed() {
-    nothing_is_missed(Kind::Mariadb, Kind::Mariadb, 15);
+    nothing_is_missed(Kind::Mariadb, Kind::Mariadb, 15, Began::ByHand);
 }
 
-fn nothing_is_missed(from: Kind, to: Kind, runs: u32) {
+#[test]
+fn no_row_is_missed_by_runs_of_a_schedule() {
+    let Some(runs) = std::env::var_os("EVENKEEL_SCHEDULED_RUNS") else {
+        println!(
+            "NOT TESTED: runs of a schedule; EVENKEEL_SCHEDULED_RUNS=50 waits for fifty, one a minute"
+        );
+        return;
+    };
+    let runs = runs.to_str().and_then(|runs| runs.parse().ok());
+    let runs = runs.expect("EVENKEEL_SCHEDULED_RUNS is a number");
+    nothing_is_missed(Kind::Postgres, Kind::Postgres, runs, Began::BySchedule);
+}
+
+/// Waits for the next run that the schedule makes, which has to complete.
+fn next_completes(pair: &Pair, sync: &str) -> Value {
+    let before = runs(pair, sync).len();
+    let id = wait::until("the schedule makes a run", NEXT, || {
+        let made = runs(pair, sync).into_iter().nth(before)?;
+        assert!(made["planned_at"].is_string(), "{made:#}");
+        Some(made["id"].as_str().expect("an id").to_owned())
+    });
+    ends_completed(pair, &id)
+}
+
+fn nothing_is_missed(from: Kind, to: Kind, runs: u32, began: Began) {
     let source = Database::with(from, &work::books(from));
     let destination = Database::with(to, &work::copy(to));
     let pair = Pair::builder(source, destination).start();
-    let fields = json!({"sync_mode": "mirror", "guard": {"percent": 100, "rows": 1_000_000}});
+    let mut fields = json!({"sync_mode": "mirror", "guard": {"percent": 100, "rows": 1_000_000}});
+    if began == Began::BySchedule {
+        fields["schedule"] = "* * * * *".into();
+    }
     let sync = sync(&pair, &json!(["accounts", "entries"]), &fields);
     let work = Work::begin(&pair.source);
     let mut written = 0;
     for number in 1..=runs {
-        let run = completes(&pair, &sync);
+        let run = match began {
+            Began::ByHand => completes(&pair, &sync),
+            Began::BySchedule => next_completes(&pair, &sync),
+        };
         work.say(number);
         for told in ["added", "updated", "deleted"] {
             written += run["changes"][told].as_u64().unwrap();
@@ -56,7 +99,7 @@ fn nothing_is_missed(from: Kind, to: Kind, runs: u32) {
     let transactions = ask("select count(*) from committed");
     let across = ask("select count(*) from committed where ended > began");
     assert!(
-        across > 20,
+        across > u64::from(runs.min(20)),
         "{across} of {transactions} lasted beyond a run"
     );
     println!(

@@ -41,21 +41,21 @@ pub(super) const POSTGRES: [Case; 9] = [
             );
         },
         mend: restore,
-        ends: With("read_failed", ""),
+        ends: With("read_denied", "does not let it read"),
     },
     Case {
         name: "the login sees none of the rows",
         guard: Open,
         spoil: |scene| scene.execute("alter table stock enable row level security"),
         mend: restore,
-        ends: With("read_failed", ""),
+        ends: With("read_denied", "does not let it read"),
     },
     Case {
         name: "the login may not read",
         guard: Open,
         spoil: |scene| scene.execute("revoke pg_read_all_data from reader"),
         mend: |scene| scene.execute("grant pg_read_all_data to reader"),
-        ends: With("peer_refused", "Failed to open a session"),
+        ends: With("read_denied", "Failed to open a session"),
     },
     Case {
         name: "a partition is detached",

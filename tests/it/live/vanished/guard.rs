@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use super::{Guard, Scene, filled};
-use crate::live::{completes, first_attempt, sync};
+use crate::live::{completes, ends_completed, first_attempt, sync, triggered};
 use crate::support::database::{Database, Kind};
 use crate::support::pair::Pair;
+use crate::support::sqlite;
 use crate::support::wait;
 
 #[test]
@@ -76,4 +77,76 @@ fn what_an_attempt_deleted_before_it_failed_counts_as_well() {
     assert_eq!(pair.destination.count("stock"), 960, "{run:#}");
     let message = run["error"]["message"].as_str().unwrap();
     assert!(message.contains("120 of 1000 rows"), "{message}");
+}
+
+/// Deletions wait, in the middle of their transaction, until `gate` is empty.
+const GATE: &str = "
+create table gate (shut integer);
+create function pass() returns trigger language plpgsql as $$
+begin
+    while exists (select from public.gate) loop perform pg_sleep(0.01); end loop;
+    return null;
+end $$;
+create trigger pass before delete on stock for each statement execute function pass();";
+
+/// Deletes up to `last` at the source, and kills the receiver that mirrors it: before it commits that, or after it did
+/// and before it could note it. The run.
+fn killed(pair: &mut Pair, sync: &str, last: u32, is_committed: bool) -> String {
+    pair.destination.execute("insert into gate values (1)");
+    let delete = format!("delete from stock where id <= {last}");
+    pair.source.execute(&delete);
+    let id = triggered(pair, sync);
+    let sessions = "select count(*) from pg_stat_activity where datname = current_database()";
+    let waits = format!("{sessions} and wait_event = 'PgSleep'");
+    wait::until("it is deleting", wait::LONG, || {
+        (pair.destination.query(&waits) != "0").then_some(())
+    });
+    let state = sqlite::open(&pair.taker.folder().join("state.db"));
+    state.execute_batch("begin immediate").unwrap();
+    if !is_committed {
+        pair.taker.kill9();
+    }
+    pair.destination.execute("delete from gate");
+    if is_committed {
+        let left = u64::from(1000 - last);
+        wait::until("it has deleted", wait::LONG, || {
+            (pair.destination.count("stock") == left).then_some(())
+        });
+        pair.taker.kill9();
+    }
+    let others = format!("{sessions} and pid <> pg_backend_pid() and state = 'active'");
+    wait::until("nobody writes any more", wait::LONG, || {
+        (pair.destination.query(&others) == "0").then_some(())
+    });
+    id
+}
+
+#[test]
+fn what_a_receiver_deleted_that_was_killed_before_it_noted_it_counts_once() {
+    let fill = "create table stock (id integer primary key);
+        with recursive n (id) as (select 1 union all select id + 1 from n where id < 1000)
+            insert into stock select id from n;";
+    let source = Database::with(Kind::Sqlite, fill);
+    let destination = Database::with(
+        Kind::Postgres,
+        "create table stock (id integer primary key)",
+    );
+    let mut pair = Pair::builder(source, destination).start();
+    let sync = sync(&pair, &json!(["stock"]), &json!({"sync_mode": "mirror"}));
+    completes(&pair, &sync);
+    pair.destination.execute(GATE);
+    for (last, is_committed, deleted) in [(60, false, 60), (100, true, 40)] {
+        let id = killed(&mut pair, &sync, last, is_committed);
+        pair.taker.start();
+        let run = ends_completed(&pair, &id);
+        assert_eq!(run["attempt"], 2, "{run:#}");
+        assert_eq!(run["changes"]["deleted"], deleted, "{run:#}");
+        let left = u64::from(1000 - last);
+        assert_eq!(pair.destination.count("stock"), left, "{run:#}");
+    }
+    pair.source.execute("delete from stock where id <= 120");
+    let run = first_attempt(&pair, &sync);
+    let message = run["error"]["message"].as_str().unwrap();
+    assert!(message.contains("120 of 1000 rows"), "{message}");
+    assert_eq!(pair.destination.count("stock"), 900, "{run:#}");
 }

@@ -1,19 +1,14 @@
 //! Savepoints around the pieces that go straight into the table.
 //!
-//! Invariant: a piece is kept whole or undone; the login's own search path is in force exactly while `saved` is set.
+//! Invariant: a piece is kept whole or undone.
 
 use crate::engine::error::EngineError;
 use crate::engine::fault::Fault;
-use crate::engine::postgres::apply::write::Writer;
+use crate::engine::postgres::apply::write::{KEEP, SAVE, UNDO, Writer};
 use crate::engine::postgres::fault::writing;
 
-/// As [`enter_path`](crate::engine::postgres::connect::Session::enter_path).
-const SAVE_STRAIGHT: &str = "savepoint evenkeel; set local search_path to default";
 /// In one go: the server has nothing to do until the answer has come and gone.
-const KEEP_STRAIGHT: &str = "release savepoint evenkeel; savepoint evenkeel";
-const UNDO_STRAIGHT: &str =
-    "rollback to savepoint evenkeel; release savepoint evenkeel; set local search_path to ''";
-const LEAVE_STRAIGHT: &str = "release savepoint evenkeel; set local search_path to ''";
+const KEEP_AND_SAVE: &str = "release savepoint evenkeel; savepoint evenkeel";
 
 impl Writer {
     /// Makes ready to undo the next piece that goes straight: every one has the last thing before it to go back to.
@@ -21,7 +16,7 @@ impl Writer {
         &mut self,
     ) -> Result<(), EngineError> {
         if !self.saved {
-            self.run(SAVE_STRAIGHT).await?;
+            self.run(SAVE).await?;
             self.saved = true;
         }
         Ok(())
@@ -30,7 +25,7 @@ impl Writer {
     /// What comes next goes through the stage.
     pub(super) async fn leave_straight(&mut self) -> Result<(), EngineError> {
         if self.saved {
-            self.run(LEAVE_STRAIGHT).await?;
+            self.run(KEEP).await?;
             self.saved = false;
         }
         Ok(())
@@ -44,14 +39,14 @@ impl Writer {
     ) -> Result<bool, EngineError> {
         match copied.map_err(|err| writing(err, self.table())) {
             Ok(rows) if rows == sent => {
-                self.run(KEEP_STRAIGHT).await?;
+                self.run(KEEP_AND_SAVE).await?;
                 self.applied.changes.added += rows;
                 Ok(true)
             }
             Err(Fault::Engine(err)) => Err(err),
             // A row does not fit, or a trigger left some out.
             Ok(_) | Err(Fault::Row(_)) => {
-                self.run(UNDO_STRAIGHT).await?;
+                self.run(UNDO).await?;
                 self.saved = false;
                 self.straight_failures += 1;
                 Ok(false)
