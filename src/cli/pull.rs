@@ -25,7 +25,7 @@ pub(super) async fn run(context: &Context, arguments: PullArguments) -> anyhow::
         version_column: arguments.version_column.clone(),
         ..table.0
     });
-    let order = RunOrder {
+    let mut order = RunOrder {
         sync_mode: arguments.mode,
         conflict_strategy: arguments.conflict,
         apply,
@@ -35,10 +35,15 @@ pub(super) async fn run(context: &Context, arguments: PullArguments) -> anyhow::
     };
     let id = text(&connection, "id");
     if order.create_missing {
-        let plan = creation(&client, id, &order).await?;
-        if !list(&plan, "statements").is_empty() {
-            output.note(&described(&plan));
-            confirm_creation(output, arguments.yes)?;
+        match creation(&client, id, &order).await {
+            Ok(plan) if list(&plan, "statements").is_empty() => {}
+            Ok(plan) => {
+                output.note(&described(&plan));
+                confirm_creation(output, arguments.yes)?;
+            }
+            // The run fails of it, and says so where others are told of runs.
+            Err(err) if is_misfit(&err) => order.create_missing = arguments.yes,
+            Err(err) => return Err(err),
         }
     }
     let run = start(&client, id, &order).await?;
@@ -59,6 +64,12 @@ pub(super) async fn start(client: &Client, id: &str, order: &RunOrder) -> anyhow
         "shared": order.shared,
     });
     client.post(&["connections", id, "pull"], &body).await
+}
+
+/// Whether these tables cannot be made or pulled, for a reason that is theirs.
+fn is_misfit(err: &anyhow::Error) -> bool {
+    let failure = err.downcast_ref::<Failure>();
+    failure.is_some_and(|failure| failure.exit == Exit::Usage)
 }
 
 fn confirm_creation(output: Output, confirmed: bool) -> anyhow::Result<()> {

@@ -88,6 +88,20 @@ impl FaultCode {
                 | Self::StreamCut
         )
     }
+
+    /// Whether it is about the one table it was met at, and says nothing of those beside it.
+    #[must_use]
+    pub fn is_of_one_table(self) -> bool {
+        matches!(
+            self,
+            Self::DatabaseDenied
+                | Self::DatabaseRefused
+                | Self::NoKey
+                | Self::RowTooLarge
+                | Self::TooManyRejected
+                | Self::UnreadableValue
+        )
+    }
 }
 
 words! {

@@ -6,12 +6,14 @@
 mod connection;
 mod grant;
 mod run;
+mod site;
 mod sync;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 
@@ -60,6 +62,10 @@ pub enum Event {
     ColumnsUnclassified,
     /// A grant's row filter fits its table no more.
     GrantMisfit,
+    /// The site database does not answer.
+    DatabaseUnreachable,
+    /// The disk of the daemon's own state is nearly full.
+    StateDiskFull,
     /// What the administrator should have been told could not be.
     AlertsUndelivered,
 }
@@ -74,6 +80,7 @@ words! {
         ApprovalNeeded = "approval_needed", DriftFound = "drift_found", ComparisonFailed = "comparison_failed",
         SyncLate = "sync_late", SyncError = "sync_error", AlertsUndelivered = "alerts_undelivered",
         ColumnsUnclassified = "columns_unclassified", GrantMisfit = "grant_misfit",
+        DatabaseUnreachable = "database_unreachable", StateDiskFull = "state_disk_full",
     }
 }
 
@@ -118,9 +125,22 @@ pub enum Gap {
     Misfit(String),
 }
 
-/// What is known of this site's connections, syncs and runs.
+/// How little is free where the daemon keeps its state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScarceDisk {
+    /// The state's folder.
+    pub folder: PathBuf,
+    /// What is free there.
+    pub mebibytes: u64,
+}
+
+/// What is known of this site, and of its connections, syncs and runs.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
+    /// Why the site database does not answer, if it does not.
+    pub database_fault: Option<String>,
+    /// What is free on the disk of the state, where that is little.
+    pub scarce_disk: Option<ScarceDisk>,
     /// All that are not deleted.
     pub connections: Vec<Connection>,
     /// All that are not deleted.
@@ -148,11 +168,8 @@ impl Known {
 /// What there is to tell at `now`.
 #[must_use]
 pub fn troubles(known: &Known, now: Timestamp) -> Vec<Trouble> {
-    let mut told: Vec<Trouble> = known
-        .connections
-        .iter()
-        .flat_map(connection::troubles)
-        .collect();
+    let mut told = site::troubles(known);
+    told.extend(known.connections.iter().flat_map(connection::troubles));
     for gap in &known.gaps {
         let connection = known.connection(gap.connection);
         told.extend(connection.map(|connection| grant::trouble(gap, connection)));
@@ -186,6 +203,7 @@ fn of_run(run: &Run, known: &Known, now: Timestamp) -> Vec<Trouble> {
         run,
         connection,
         sync,
+        has_database: known.database_fault.is_none(),
     };
     case.troubles(&known.outcomes, now)
 }

@@ -20,9 +20,8 @@ use crate::model::trouble::{Gap, GrantGap};
 use crate::store::{AuditEntry, ListPage, StoreError};
 use crate::sync::Ctx;
 use crate::sync::serve::gaps;
+use crate::sync::status::{SCARCE_BYTES, free_bytes};
 
-/// With less than this the state's disk is called nearly full.
-const SCARCE_BYTES: u64 = 256 << 20;
 /// Before this no Evenkeel existed.
 const EPOCH: &str = "2026-01-01T00:00:00Z";
 
@@ -184,13 +183,12 @@ fn alerts(config: &Config) -> Finding {
 
 fn disk(folder: &Path) -> Finding {
     let shown = folder.display();
-    let Ok(space) = rustix::fs::statvfs(folder) else {
+    let Ok(free) = free_bytes(folder) else {
         return Finding::bad(
             format!("the state's folder {shown} cannot be looked at"),
             "give the daemon's user access to it",
         );
     };
-    let free = space.f_bavail.saturating_mul(space.f_frsize);
     let mebibytes = free >> 20;
     if free < SCARCE_BYTES {
         Finding::bad(

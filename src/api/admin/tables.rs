@@ -98,7 +98,7 @@ async fn given(ctx: &Ctx, connection: &Connection) -> Result<Vec<TableView>, Pro
         table: table.name.to_string(),
         peer: None,
         local: Some(SideView {
-            rows: Some(table.rows),
+            rows: table.rows,
             size_bytes: table.size_bytes,
             primary_key: Some(table.primary_key),
         }),

@@ -28,7 +28,7 @@ pub(super) async fn answer(ctx: &Ctx, request: &PeerRequest) -> Result<Response,
 fn listed(table: &VisibleTable) -> ListedTable {
     ListedTable {
         name: table.name.to_string(),
-        row_count: Some(table.rows),
+        row_count: table.rows,
         size_bytes: table.size_bytes,
         checksum: None,
         depends_on: table.depends_on.iter().map(ToString::to_string).collect(),

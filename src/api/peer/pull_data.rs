@@ -27,6 +27,8 @@ use crate::wire::frame::MEDIA_TYPE;
 use crate::wire::session::{Agreed, PickedLeaf};
 
 const FAILED: &str = "Failed to pull data";
+/// What says which rows and columns outside of a session; within one it would be passed over.
+const OUTSIDE: [&str; 6] = ["ids", "id_start", "id_end", "filter", "columns", "cursor"];
 
 #[derive(Serialize)]
 struct Pulled<'a> {
@@ -55,7 +57,7 @@ async fn pulled(ctx: &Arc<Ctx>, request: &PeerRequest) -> Result<Response, Refus
     let [hash, table] = form.required(["auth_token_hash", "table_name"])?;
     let refused = |err| Refusal::of_serving(&err, FAILED);
     if let Some(session) = form.text("session")? {
-        return in_session(ctx, request, [hash, table], session).await;
+        return in_session(ctx, request, &form, [hash, table], session).await;
     }
     let admitted = request.admit(ctx, hash, FAILED).await?;
     let admitted = admitted.table(ctx, request.client(), table);
@@ -150,6 +152,7 @@ struct InSession {
 async fn in_session(
     ctx: &Arc<Ctx>,
     request: &PeerRequest,
+    form: &Form,
     [hash, table]: [&str; 2],
     session: &str,
 ) -> Result<Response, Refusal> {
@@ -159,6 +162,9 @@ async fn in_session(
     let (connection, name) = admitted.map_err(refused)?;
     let InSession { agreed, all, picks } = request.parsed()?;
     let bad = |words| Err(Refusal::new(StatusCode::BAD_REQUEST, words));
+    if OUTSIDE.iter().any(|key| form.value(key).is_some()) {
+        return bad("In a session `all` or `picks` say which rows, and `agreed` which columns");
+    }
     let wanted = match picks {
         None if all => WantedInSession::All,
         Some(picks) if !all => WantedInSession::Picks(picks),

@@ -3,12 +3,14 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::connection::{Connection, Status};
+use crate::model::fault::FaultCode;
 use crate::model::order::TableOrder;
 use crate::model::outcome::Outcome;
 use crate::model::run::{ConflictStrategy, Run, RunError, RunOrder, RunStatus, SyncMode};
 use crate::model::sync::{SyncDefinition, SyncStatus};
 use crate::model::table::TableName;
 use crate::model::trouble::connection::unreachable_cause;
+use crate::model::trouble::site::DATABASE_CAUSE;
 use crate::model::trouble::{Event, Trouble, shell_word};
 
 /// A failed run that nobody repeated is told this long: whoever ordered it has seen it fail.
@@ -23,6 +25,8 @@ pub(super) struct Case<'a> {
     pub(super) connection: &'a Connection,
     /// `None`: it is a one-off.
     pub(super) sync: Option<&'a SyncDefinition>,
+    /// Whether the site database answers now.
+    pub(super) has_database: bool,
 }
 
 impl Case<'_> {
@@ -110,9 +114,15 @@ impl Case<'_> {
         }
     }
 
-    /// The peer's absence, where that is what the run met.
+    /// The absence of the peer or of the site database, where that is what the run met.
     fn follows(self) -> Option<String> {
         let code = self.run.error.as_ref().and_then(RunError::known_code)?;
+        if matches!(
+            code,
+            FaultCode::DatabaseUnreachable | FaultCode::DatabaseLost
+        ) {
+            return (!self.has_database).then(|| DATABASE_CAUSE.to_owned());
+        }
         let gone = self.connection.unreachable_since.is_some() && code.is_of_peer();
         gone.then(|| unreachable_cause(self.connection))
     }

@@ -4,7 +4,7 @@ mod sync;
 
 use jiff::SignedDuration;
 
-use super::{Event, Known, Trouble, shell_word, troubles};
+use super::{Event, Known, ScarceDisk, Trouble, shell_word, troubles};
 use crate::model::connection::{Connection, Status};
 use crate::model::fixture::{active, connection, now};
 use crate::model::id::RunId;
@@ -177,6 +177,45 @@ fn an_unreachable_peer_is_told_with_the_next_attempt_and_once_with_what_waits_fo
     assert_eq!(
         waits.follows, None,
         "what waits for something else is a cause of its own"
+    );
+}
+
+#[test]
+fn a_database_that_is_down_is_told_with_what_waits_for_it() {
+    let berlin = active();
+    let mut waiting = run(&berlin, RunStatus::Pending, &["a"]);
+    waiting.error.as_mut().unwrap().code = "database_unreachable".to_owned();
+    let mut site = known(&[&berlin], &[&waiting]);
+    assert_eq!(only(&site).event, Event::RunWaiting);
+    assert_eq!(only(&site).follows, None, "it is back, and the run not yet");
+
+    site.database_fault = Some("it is down".into());
+    let told = troubles(&site, now());
+    let [database, run] = told.as_slice() else {
+        panic!("{told:#?}");
+    };
+    assert_eq!(database.event, Event::DatabaseUnreachable);
+    assert!(
+        database.hint.contains("start the site database"),
+        "{database:?}"
+    );
+    assert_eq!(run.follows.as_ref(), Some(&database.cause));
+}
+
+#[test]
+fn a_disk_that_is_nearly_full_is_told() {
+    let site = Known {
+        scarce_disk: Some(ScarceDisk {
+            folder: "/var/lib/evenkeel".into(),
+            mebibytes: 12,
+        }),
+        ..Known::default()
+    };
+    let told = only(&site);
+    assert_eq!(told.event, Event::StateDiskFull);
+    assert!(
+        told.message.contains("12 MiB") && told.message.contains("/var/lib"),
+        "{told:?}"
     );
 }
 

@@ -35,6 +35,8 @@ pub(super) async fn settle(
         let gone = match &mut work.stage {
             Stage::Compared(compared) => gone(&one.deleting, &mut compared.found)?,
             Stage::Empty | Stage::Copied(_) => one.deleting.rows,
+            // How many of them are gone is not known before it can be looked at again.
+            Stage::Failed(_) => return Ok(()),
         };
         let mut changes = one.changes;
         changes.deleted = changes.deleted.max(gone);

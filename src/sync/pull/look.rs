@@ -1,6 +1,6 @@
 //! Finding what differs: both sides of a table read at once, and some tables at a time.
 //!
-//! Changes nothing in either database. Invariant: once it succeeded, each table is compared, or empty and to be filled.
+//! Changes nothing in either database. Invariant: once it succeeded, each table is compared, empty and to be filled, or failed by itself.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ impl Look<'_> {
     /// Finds what differs in each of `works`. What was planned before is found again, also where a table is empty.
     ///
     /// # Errors
-    /// The first fault; the others are looked at no further then.
+    /// The first fault that is not of its table alone; the others are looked at no further then.
     pub(super) async fn at_all(
         self,
         works: &mut [Work],
@@ -36,7 +36,10 @@ impl Look<'_> {
     ) -> Result<(), SyncError> {
         let works = stream::iter(works.iter_mut().map(Ok));
         works
-            .try_for_each_concurrent(AT_ONCE, |work| self.at(work, is_planned))
+            .try_for_each_concurrent(AT_ONCE, async |work| {
+                let looked = self.at(work, is_planned).await;
+                work.or_failed(looked)
+            })
             .await
     }
 

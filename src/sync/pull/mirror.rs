@@ -1,27 +1,28 @@
-//! Who may write beside a mirror: it deletes what its source lacks, so also what another connection wrote.
+//! Who may write beside a mirror: it deletes what its source lacks, so also what another sync wrote.
 //!
-//! Invariant: the rows of a table that a mirror covers have no other writer among the syncs, shared or not.
+//! Invariant: the rows of a table that a mirror covers have no other writer among the syncs, shared or not, unless both
+//! take the same table of the same peer.
 
-use crate::model::id::ConnectionId;
+use crate::model::id::{ConnectionId, SyncId};
 use crate::model::order::TableOrder;
 use crate::model::run::{Apply, RunOrder, SyncMode};
 use crate::model::sync::SyncDefinition;
 use crate::sync::status::all_syncs;
 use crate::sync::{Ctx, SyncError};
 
-/// Refuses a mirror of rows that another connection's sync writes, and a writer of rows that one mirrors. Tables that
-/// nobody shares are kept apart already.
+/// Refuses a mirror of rows that another sync than `own` writes, and a writer of rows that one mirrors.
 pub(in crate::sync) async fn refuse_beside_mirror(
     ctx: &Ctx,
     connection: ConnectionId,
     asked: &RunOrder,
+    own: Option<SyncId>,
 ) -> Result<(), SyncError> {
-    if !asked.shared || asked.apply == Apply::No {
+    if asked.apply == Apply::No {
         return Ok(());
     }
     let syncs = all_syncs(ctx).await?;
-    for sync in syncs.iter().filter(|sync| sync.connection_id != connection) {
-        let Some(message) = clash(asked, sync) else {
+    for sync in syncs.iter().filter(|sync| Some(sync.id) != own) {
+        let Some(message) = clash(connection, asked, sync) else {
             continue;
         };
         return Err(SyncError::Invalid {
@@ -32,23 +33,37 @@ pub(in crate::sync) async fn refuse_beside_mirror(
     Ok(())
 }
 
-fn clash(asked: &RunOrder, sync: &SyncDefinition) -> Option<String> {
+/// Of two connections, tables that nobody shares are kept apart already.
+fn clash(connection: ConnectionId, asked: &RunOrder, sync: &SyncDefinition) -> Option<String> {
     let order = &sync.order;
+    let one_peer = sync.connection_id == connection;
+    if !one_peer && !asked.shared {
+        return None;
+    }
     for ours in &asked.tables {
         let table = ours.destination();
         let Some(theirs) = order.tables.iter().find(|it| it.destination() == table) else {
             continue;
         };
+        let source = &theirs.source_table;
+        if one_peer && *source == ours.source_table {
+            continue;
+        }
+        let from = if one_peer {
+            format!("the peer's {source}")
+        } else {
+            "another connection".to_owned()
+        };
         let name = &sync.name;
         let filter = "give each a row_filter for its own rows";
         if order.sync_mode == SyncMode::Mirror && covers(theirs, ours) {
             return Some(format!(
-                "{table} is a mirror of another connection (sync {name}), whose next run would delete these rows; {filter}"
+                "{table} is a mirror of {from} (sync {name}), whose next run would delete these rows; {filter}"
             ));
         }
         if asked.sync_mode == SyncMode::Mirror && covers(ours, theirs) {
             return Some(format!(
-                "a mirror of {table} would delete the rows that sync {name} writes into it from another connection; {filter}"
+                "a mirror of {table} would delete the rows that sync {name} writes into it from {from}; {filter}"
             ));
         }
     }
@@ -66,6 +81,7 @@ mod tests {
 
     use super::clash;
     use crate::model::fixture;
+    use crate::model::id::ConnectionId;
     use crate::model::order::TableOrder;
     use crate::model::run::{RunOrder, SyncMode};
 
@@ -112,7 +128,14 @@ mod tests {
                 shared: true,
                 ..RunOrder::of(vec![table(ours)])
             };
-            assert_eq!(clash(&asked, &sync).is_some(), refused, "{name}");
+            let told = clash(ConnectionId::generate(), &asked, &sync);
+            assert_eq!(told.is_some(), refused, "{name}");
+            let of_one_table = clash(sync.connection_id, &asked, &sync);
+            assert_eq!(of_one_table, None, "{name}, of one table of one peer");
+            sync.order.tables[1].source_table = "archive".parse().unwrap();
+            sync.order.tables[1].destination_table = Some("orders".parse().unwrap());
+            let told = clash(sync.connection_id, &asked, &sync);
+            assert_eq!(told.is_some(), refused, "{name}, of two tables of one peer");
         }
     }
 }

@@ -29,7 +29,7 @@ pub async fn order(
     if !asked.shared && asked.apply != Apply::No {
         refuse_second_writer(ctx, connection, &asked.destinations()).await?;
     }
-    refuse_beside_mirror(ctx, connection, &asked).await?;
+    refuse_beside_mirror(ctx, connection, &asked, None).await?;
     let run = Run::new(connection, asked, &actor.name, Timestamp::now());
     ctx.store.insert_run(&run).await?;
     ctx.runner.wake();

@@ -38,7 +38,7 @@ impl Passes<'_, '_> {
     /// Does what was found, to all of `works`, which stand parents first.
     ///
     /// # Errors
-    /// The first fault; the others are worked on no further then.
+    /// The first fault that is not of its table alone; the others are worked on no further then.
     pub(super) async fn over(self, works: &mut [Work]) -> Result<(), SyncError> {
         if let [only] = works {
             return self.pass(only, (Which::All, Ending::Refuse)).await;
@@ -74,7 +74,12 @@ impl Passes<'_, '_> {
     }
 
     /// One pass over one table.
-    async fn pass(self, work: &mut Work, (which, ending): Pass) -> Result<(), SyncError> {
+    async fn pass(self, work: &mut Work, pass: Pass) -> Result<(), SyncError> {
+        let passed = self.try_pass(work, pass).await;
+        work.or_failed(passed)
+    }
+
+    async fn try_pass(self, work: &mut Work, (which, ending): Pass) -> Result<(), SyncError> {
         // Where keys fold, a row may have to take the place of one that is deleted: such a table's changes are made in one
         // pass, and deletes that other tables' rows are in the way of wait.
         let which = match which {

@@ -1,8 +1,9 @@
 //! The tables of a signed peer: compared in one session, what differs carried out, and proved equal.
 //!
 //! First everything is found, of all tables; then it is decided whether anything may be done; then it is done, in passes
-//! that foreign keys allow. Invariant: a table is proved only when what was done and what the rules leave in place explain
-//! every difference between the two sides.
+//! that foreign keys allow. A table that fails by itself fails the run, and those beside it are pulled. Invariant: a
+//! table is proved only when what was done and what the rules leave in place explain every difference between the two
+//! sides.
 
 use jiff::Timestamp;
 
@@ -45,14 +46,18 @@ pub(super) async fn pull(
     let done = Box::pin(or_stopped(ctx, attempt.cancel, working.run(run))).await;
     let fault = done.as_ref().err();
     let mut receipts = Vec::new();
+    let mut failed = None;
     for work in works {
         receipts.extend(work.receipt(attempt, run, &session));
-        work.finish(attempt, run, fault).await?;
+        failed = failed.or(work.finish(attempt, run, fault).await?);
     }
     if done.is_ok() {
         close(attempt, run, session, receipts).await?;
     }
-    done
+    match (done, failed) {
+        (Ok(Done::Over), Some(fault)) => Err(fault),
+        (done, _) => done,
+    }
 }
 
 /// Ends the session; what both sides sign then is kept.
@@ -250,7 +255,7 @@ impl Proving<'_> {
         remember(self.attempt, work, now).await?;
         let failed = u64::try_from(rejected.len()).unwrap_or(u64::MAX);
         let proof = match &work.stage {
-            Stage::Empty => return Ok(()),
+            Stage::Empty | Stage::Failed(_) => return Ok(()),
             Stage::Copied(rows) => Proof::of_copy(*rows, work.copied),
             Stage::Compared(compared) => {
                 let mut proof = Proof::of_changes(compared, work.changes, work.left, failed);

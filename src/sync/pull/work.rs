@@ -28,6 +28,7 @@ use crate::sync::retry::assess;
 use crate::sync::scan::Scan;
 use crate::sync::{SyncError, spool_budget};
 use crate::wire::frame::RowSum;
+use crate::wire::messages::StreamFaultCode;
 use crate::wire::receipt::Receipt;
 use crate::wire::session::AskedTable;
 use crate::wire::tally::TallyKey;
@@ -71,6 +72,8 @@ pub(super) enum Stage {
     Compared(Box<Compared>),
     /// It was copied, and both sides have these rows.
     Copied(RowSum),
+    /// It cannot be compared or written, and those beside it can.
+    Failed(SyncError),
 }
 
 /// What is known of the deletions of this attempt.
@@ -223,7 +226,21 @@ impl Work {
         });
     }
 
-    /// Writes down what became of the table and of its transfer.
+    /// Lets a fault that is of this table alone be its own.
+    ///
+    /// # Errors
+    /// Any other.
+    pub(super) fn or_failed(&mut self, done: Result<(), SyncError>) -> Result<(), SyncError> {
+        match done {
+            Err(err) if is_of_one_table(&err) => {
+                self.stage = Stage::Failed(err);
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    /// Writes down what became of the table and of its transfer; its own fault, if it has one.
     ///
     /// # Errors
     /// Our own state's.
@@ -232,7 +249,11 @@ impl Work {
         attempt: &Attempt<'_>,
         run: &mut Run,
         fault: Option<&SyncError>,
-    ) -> Result<(), SyncError> {
+    ) -> Result<Option<SyncError>, SyncError> {
+        let fault = match &self.stage {
+            Stage::Failed(own) => Some(own),
+            _ => fault,
+        };
         let (transfer, now) = (&mut self.transfer, Timestamp::now());
         edit_table(run, &self.pull, |table| {
             if let Some(err) = fault
@@ -259,8 +280,18 @@ impl Work {
         if self.deletions == Deletions::Noted {
             store.settle(transfer.id, &transfer.changes).await?;
         }
-        Ok(())
+        Ok(match self.stage {
+            Stage::Failed(own) => Some(own),
+            _ => None,
+        })
     }
+}
+
+/// Whether a fault is of the one table it was met at.
+fn is_of_one_table(err: &SyncError) -> bool {
+    let error = assess(err).0;
+    error.code == StreamFaultCode::ReadDenied.as_str()
+        || error.known_code().is_some_and(FaultCode::is_of_one_table)
 }
 
 /// What attempts that broke off committed; what only was to be done, and waited for a person, is none of it.

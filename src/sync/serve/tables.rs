@@ -21,8 +21,9 @@ const COUNTED_TO: u64 = 1_000_000;
 pub struct VisibleTable {
     /// Its name here.
     pub name: TableName,
-    /// Those that the connection sees: exact up to 1,000,000, else the estimate.
-    pub rows: u64,
+    /// Those that the connection sees: exact up to 1,000,000, else the estimate; `None` where the database's login may
+    /// not read the table.
+    pub rows: Option<u64>,
     /// With indexes; `None` when the engine cannot say, or a part of the table is hidden.
     pub size_bytes: Option<u64>,
     /// Empty when there is none.
@@ -66,7 +67,12 @@ pub async fn visible_tables(
             continue;
         };
         match count(ctx, &view).await {
-            Ok(rows) => visible.push(listed(view, rows, &names)),
+            Ok(rows) => visible.push(listed(view, Some(rows), &names)),
+            // The others are listed all the same.
+            Err(ServeError::Engine(EngineError::Denied(err))) => {
+                tracing::warn!(table = %view.table.name, err, "a granted table cannot be read");
+                visible.push(listed(view, None, &names));
+            }
             // Dropped since the catalogue was read.
             Err(ServeError::NoTable(_)) => {}
             Err(err) => return Err(err),
@@ -75,7 +81,7 @@ pub async fn visible_tables(
     Ok(visible)
 }
 
-fn listed(view: View, rows: u64, names: &HashSet<TableName>) -> VisibleTable {
+fn listed(view: View, rows: Option<u64>, names: &HashSet<TableName>) -> VisibleTable {
     let columns = view.sent_columns().into_iter();
     let columns = columns.map(|(name, kind)| VisibleColumn {
         policy: view.policy_of(&name),

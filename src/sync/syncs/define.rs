@@ -238,7 +238,7 @@ async fn check(ctx: &Ctx, sync: &mut SyncDefinition) -> Result<(), SyncError> {
         Some(_) => {}
     }
     refuse_unclear(&sync.order)?;
-    refuse_beside_mirror(ctx, sync.connection_id, &sync.order).await
+    refuse_beside_mirror(ctx, sync.connection_id, &sync.order, Some(sync.id)).await
 }
 
 async fn settle(ctx: &Ctx, refused: Option<TableTaken>) -> Result<(), SyncError> {

@@ -294,6 +294,20 @@ fn nobody_has_more_made_than_one_answer_may_hold() {
         let fields = json!({"session": session, "table_name": "notes", "picks": picks});
         taker.frames(&site, "pull-data", fields)
     };
+    for (key, value) in [
+        ("ids", json!([1])),
+        ("id_end", json!(1)),
+        ("filter", json!({"column": "id", "op": "=", "value": 1})),
+        ("columns", json!(["id"])),
+        ("cursor", json!("")),
+    ] {
+        let fields = json!({"session": session, "table_name": "notes", "all": true, "agreed": notes(), key: value});
+        let answer = taker.frames(&site, "pull-data", fields).unwrap_err();
+        assert_eq!(
+            answer.status, 400,
+            "{key}: passed over, more rows would come than were asked for"
+        );
+    }
     let bits = "/".repeat(100_000);
     for (what, picks, code) in [
         (

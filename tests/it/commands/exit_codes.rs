@@ -88,6 +88,11 @@ fn every_command_ends_with_the_code_that_scripts_rely_on() {
         case(&["runs", "approve", "ffff"], 2, &["ffff"]),
         case(&["pull", "berlin", "a.b.c"], 2, &["a.b.c"]),
         case(&["pull", "nobody", "notes"], 2, &["nobody"]),
+        case(
+            &["pull", "berlin", "ghosts", "--create", "--yes"],
+            1,
+            &["ghosts"],
+        ),
         case(&["schema", "berlin", "ghosts"], 2, &["ghosts"]),
         case(
             &["runs", "show", "00000000-0000-7000-8000-000000000000"],

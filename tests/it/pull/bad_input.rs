@@ -273,6 +273,46 @@ fn a_table_with_too_many_bad_rows_fails_and_says_how_they_begin() {
 }
 
 #[test]
+fn a_table_that_cannot_be_read_fails_and_those_beside_it_are_pulled() {
+    let tables = "create table bad (id integer primary key, n integer);
+        create table fine (id integer primary key, n integer);";
+    let there = format!(
+        "{tables} insert into bad values (1, 1), (2, 'two'); insert into fine values (1, 1), (2, 2);"
+    );
+    let full = "insert into bad values (1, 0); insert into fine values (1, 0), (3, 3);";
+    for (what, here, changes) in [
+        ("copied", tables.to_owned(), (2, 0, 0)),
+        ("compared", format!("{tables} {full}"), (1, 1, 1)),
+    ] {
+        let pair = Pair::builder(
+            Database::with(Kind::Sqlite, &there),
+            Database::with(Kind::Sqlite, &here),
+        )
+        .start();
+        let pulled = pair.pull(&["bad", "fine", "--mode", "mirror"]);
+        assert_eq!(pulled.output.code, 1, "{what}: {pulled:#?}");
+        assert_eq!(pulled.run["status"], "failed", "{what}: {pulled:#?}");
+        for error in [&pulled.run["error"], &pulled.table("bad")["error"]] {
+            assert_eq!(error["code"], "unreadable_value", "{what}: {pulled:#?}");
+            let message = error["message"].as_str().unwrap();
+            assert!(message.contains("bad"), "{what}: {message}");
+        }
+        let fine = pulled.table("fine");
+        assert_eq!(fine["status"], "completed", "{what}: {pulled:#?}");
+        assert_eq!(fine["proved_equal"], true, "{what}: {pulled:#?}");
+        assert!(fine["error"].is_null(), "{what}: {pulled:#?}");
+        assert_eq!(pulled.changes(), changes, "{what}: {pulled:#?}");
+        let rows = "select id, n from fine order by id";
+        assert_eq!(pair.destination.query(rows), "1|1\n2|2", "{what}");
+
+        pair.source.execute("update bad set n = 2 where id = 2");
+        let both = pair.pull(&["bad", "fine", "--mode", "mirror"]);
+        both.completed();
+        assert_eq!(pair.destination.count("bad"), 2, "{what}");
+    }
+}
+
+#[test]
 fn a_wrong_password_is_refused_in_the_peers_words_and_leaves_no_connection() {
     let database = || Database::with(Kind::Sqlite, "create table fine (id integer primary key)");
     let (one, other) = (database(), database());

@@ -54,9 +54,14 @@ fn a_site_database_that_is_down_is_said_and_waited_for() {
     let doctor = pair.taker.cli(&["doctor"]);
     assert_eq!(doctor.code, 1, "{doctor:#?}");
     assert!(doctor.stdout.contains("database"), "{doctor:#?}");
+    let status = pair.taker.cli(&["status"]);
+    assert_eq!(status.code, 1, "{status:#?}");
+    assert!(status.stdout.contains("site database"), "{status:#?}");
     server.restart();
     pair.pull(&["notes"]).completed();
     assert_eq!(pair.destination.count("notes"), ROWS);
+    let status = pair.taker.cli(&["status"]);
+    assert_eq!(status.code, 0, "{status:#?}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{STOCK, create, move_next, runs_over, show, stock};
+use crate::admin::problem;
 use crate::support::daemon::Site;
 use crate::support::database::{Database, Kind};
 use crate::support::pair::{Pair, connect, connection};
@@ -136,4 +137,35 @@ fn a_table_has_one_writer_among_the_connections_unless_sharing_is_meant() {
     }
     let id = create(&pair, "stock of madrid", from(false));
     assert_eq!(trigger(&pair, &id)["changes"]["added"], 1);
+}
+
+#[test]
+fn two_tables_of_one_peer_are_not_mirrored_into_one() {
+    let archive = STOCK.replace("stock", "archive");
+    let source = Database::with(Kind::Sqlite, &format!("{STOCK}; {archive}"));
+    let pair = Pair::builder(source, Database::with(Kind::Sqlite, STOCK)).start();
+    create(&pair, "stock", json!({"sync_mode": "mirror"}));
+    let of_archive = |mode: &str| {
+        let table = json!({"source_table": "archive", "destination_table": "stock"});
+        json!({"tables": [table], "sync_mode": mode})
+    };
+    for mode in ["mirror", "upsert"] {
+        let asked = super::body(&pair, "archive", of_archive(mode));
+        let told = problem(pair.taker.post("/syncs", &asked), 422, "invalid");
+        let told = told["errors"][0].to_string();
+        assert!(
+            told.contains("sync stock") && told.contains("row_filter"),
+            "{mode}: {told}"
+        );
+        let pulled = pair
+            .taker
+            .cli(&["pull", "berlin", "archive", "--to", "stock", "--mode", mode]);
+        assert_eq!(pulled.code, 2, "{pulled:#?}");
+    }
+    // Its own next words are no other sync's, and the same table may be taken in two ways.
+    let edited = pair
+        .taker
+        .cli(&["sync", "edit", "stock", "--description", "all of it"]);
+    assert_eq!(edited.code, 0, "{edited:#?}");
+    create(&pair, "stock by day", json!({}));
 }
