@@ -156,7 +156,11 @@ impl Line {
                     self.messages.gather(seen > SOON);
                 }
                 backend::ERROR_RESPONSE_TAG => return Err(refused(message.body).into()),
-                backend::READY_FOR_QUERY_TAG => return Ok(()),
+                backend::READY_FOR_QUERY_TAG => {
+                    // All is read: a server that is gone by now is none the worse.
+                    let _ = self.messages.end();
+                    return Ok(());
+                }
                 _ => {}
             }
         }

@@ -32,11 +32,6 @@ fn triggered(pair: &Pair, sync: &str) -> String {
     run["id"].as_str().expect("an id").to_owned()
 }
 
-/// Whether what differs little from what is tested anyway is to be tested, too.
-fn is_thorough() -> bool {
-    std::env::var_os("EVENKEEL_ALL_PAIRS").is_some()
-}
-
 /// Whether nothing more becomes of a run.
 fn is_over(run: &Value) -> bool {
     run["completed_at"].is_string()

@@ -282,7 +282,7 @@ fn a_table_that_cannot_be_read_fails_and_those_beside_it_are_pulled() {
     let full = "insert into bad values (1, 0); insert into fine values (1, 0), (3, 3);";
     for (what, here, changes) in [
         ("copied", tables.to_owned(), (2, 0, 0)),
-        ("compared", format!("{tables} {full}"), (1, 1, 1)),
+        ("compared", format!("{tables} {full}"), (1, 1, 0)),
     ] {
         let pair = Pair::builder(
             Database::with(Kind::Sqlite, &there),

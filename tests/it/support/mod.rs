@@ -19,3 +19,8 @@ pub mod sqlite;
 pub mod tls;
 pub mod wait;
 pub mod webhook;
+
+/// Whether what differs little from what is tested anyway is to be tested, too.
+pub fn is_thorough() -> bool {
+    std::env::var_os("EVENKEEL_ALL_PAIRS").is_some()
+}

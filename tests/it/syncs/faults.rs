@@ -165,7 +165,7 @@ fn two_tables_of_one_peer_are_not_mirrored_into_one() {
     // Its own next words are no other sync's, and the same table may be taken in two ways.
     let edited = pair
         .taker
-        .cli(&["sync", "edit", "stock", "--description", "all of it"]);
+        .cli(&["sync", "edit", "stock", "--guard", "5%,1000"]);
     assert_eq!(edited.code, 0, "{edited:#?}");
     create(&pair, "stock by day", json!({}));
 }

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use postgres_protocol::message::backend::Header;
+use postgres_protocol::message::frontend::terminate;
+use rustix::net::sockopt::set_socket_linger;
 
 use crate::engine::postgres::line::Place;
 
@@ -29,7 +31,7 @@ enum Socket {
     Unix(UnixStream),
 }
 
-/// Shuts a socket when it is dropped, whoever reads from it.
+/// Shuts a socket when it is dropped, so that whoever reads from it reads no more.
 #[derive(Debug)]
 pub(in crate::engine::postgres) struct Cut(Socket);
 
@@ -79,6 +81,18 @@ impl Socket {
         match self {
             Self::Tcp(socket) => socket.write_all(bytes),
             Self::Unix(socket) => socket.write_all(bytes),
+        }
+    }
+
+    /// Whether closing it tells the server at once. Shut only, and read empty by then, a socket whose window was closed
+    /// would leave the server waiting for room for a minute, with all that its transaction holds.
+    fn ends_at_once(&self, at_once: bool) -> Result<()> {
+        match self {
+            Self::Tcp(socket) => Ok(set_socket_linger(
+                socket,
+                at_once.then_some(Duration::ZERO),
+            )?),
+            Self::Unix(_) => Ok(()),
         }
     }
 
@@ -166,7 +180,17 @@ impl Messages {
 
     /// From now on the server may take its time: whoever waits has a [`Cut`].
     pub(super) fn wait_for_ever(&self) -> Result<()> {
+        self.socket.ends_at_once(true)?;
         self.socket.wait(None)
+    }
+
+    /// Takes leave, as the server expects of whoever has nothing more to ask.
+    pub(super) fn end(&mut self) -> Result<()> {
+        self.socket.ends_at_once(false)?;
+        self.send(|message| {
+            terminate(message);
+            Ok(())
+        })
     }
 
     /// What ends these messages from elsewhere.

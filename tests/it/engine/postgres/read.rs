@@ -146,7 +146,7 @@ async fn dropping_a_stream_ends_the_reading() {
     rows.recv().await.unwrap().unwrap();
     drop(rows);
     let reading = "select count(*) from pg_stat_activity where application_name = 'evenkeel'
-        and query like 'copy%' and datname = current_database()";
+        and state <> 'idle' and query like 'copy%' and datname = current_database()";
     wait::until("no session reads", wait::LONG, || {
         (postgres::query(&url, reading) == "0").then_some(())
     });

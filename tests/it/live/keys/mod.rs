@@ -11,8 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::{is_over, is_thorough};
+use super::is_over;
 use crate::support::database::{CHAIN, Database, KINDS, Kind};
+use crate::support::is_thorough;
 use crate::support::pair::Pair;
 
 /// Keys that some comparison takes for one another.

@@ -3,8 +3,9 @@
 
 use serde_json::json;
 
-use crate::live::{is_over, is_thorough};
+use crate::live::is_over;
 use crate::support::database::{Database, Kind};
+use crate::support::is_thorough;
 use crate::support::pair::Pair;
 
 /// The tables, by what each engine calls their types.

@@ -15,8 +15,9 @@ use serde_json::{Value, json};
 
 use self::cases::{GONE, SHOWN};
 use self::engines::{FILES, MARIADB, POSTGRES};
-use super::{completes, first_attempt, is_thorough, sync};
+use super::{completes, first_attempt, sync};
 use crate::support::database::{Database, Kind};
+use crate::support::is_thorough;
 use crate::support::pair::{Pair, connection};
 use crate::support::postgres::{self, Postgres};
 use crate::support::sqlite;
