@@ -157,6 +157,9 @@ fn with_way_out(err: anyhow::Error) -> anyhow::Error {
         failure if says(failure, PublishedRefusal::PasswordInvalid) => {
             "ask its administrator for the right password"
         }
+        failure if says(failure, PublishedRefusal::ConnectionExists) => {
+            "it knows this site already: evenkeel connections shows what is left of it here; where nothing is, ask its administrator to revoke or delete what `evenkeel connections` shows there, then ask again"
+        }
         failure
             if says(failure, PublishedRefusal::IncomingNotAllowed)
                 || says(failure, PublishedRefusal::Disabled) =>

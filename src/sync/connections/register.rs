@@ -52,7 +52,7 @@ pub enum RegistrationRefusal {
     #[error("{}", PublishedRefusal::PasswordInvalid)]
     PasswordInvalid,
     /// Another token for a site that an administrator knows already.
-    #[error("Connection already exists for this site")]
+    #[error("{}", PublishedRefusal::ConnectionExists)]
     Exists,
     /// Too many wait already.
     #[error(

@@ -16,7 +16,7 @@ use super::{KINDS, Row, Site, row};
 use crate::support::database::Kind;
 
 const ROWS: u32 = 400;
-const FILTERS: u32 = 500;
+const FILTERS: u32 = 200;
 
 /// A line per column: name, declaration and values as the engine writes them.
 const POSTGRES: &str = r"
