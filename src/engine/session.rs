@@ -91,6 +91,15 @@ impl<DB: Server> Session<DB> {
             let _ = tokio::time::timeout(LONGEST_FAREWELL, ended).await;
         }
     }
+
+    /// Gives the connection back after what went well, and closes it after what did not.
+    pub(super) async fn end<T, E>(self, outcome: Result<T, E>) -> Result<T, E> {
+        match outcome {
+            Ok(_) => self.release(),
+            Err(_) => self.abandon().await,
+        }
+        outcome
+    }
 }
 
 impl<DB: Server> Drop for Session<DB> {

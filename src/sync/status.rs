@@ -45,8 +45,8 @@ pub async fn status(ctx: &Ctx, now: Timestamp) -> Result<Vec<Trouble>, StoreErro
     Ok(completed(troubles(&known, now), &alerts))
 }
 
-/// Why the site database does not answer.
-async fn database_fault(ctx: &Ctx) -> Option<String> {
+/// Why the site database does not answer, if it does not.
+pub async fn database_fault(ctx: &Ctx) -> Option<String> {
     match tokio::time::timeout(PATIENCE, ctx.driver.version()).await {
         Ok(answered) => answered.err().map(|err| err.to_string()),
         Err(_) => {

@@ -49,16 +49,8 @@ pub(super) async fn create(
     tables: &[NewTable],
 ) -> Result<(), EngineError> {
     let mut session = Session::open(pool).await?;
-    match create_in(&mut session, schemas, tables).await {
-        Ok(()) => {
-            session.release();
-            Ok(())
-        }
-        Err(err) => {
-            session.abandon().await;
-            Err(err)
-        }
-    }
+    let created = create_in(&mut session, schemas, tables).await;
+    session.end(created).await
 }
 
 async fn create_in(

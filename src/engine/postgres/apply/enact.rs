@@ -57,19 +57,12 @@ pub(in crate::engine::postgres) async fn enact(
         pointing,
         staged: false,
     };
-    match enact::enact(&mut target, job, plan, progress).await {
-        Ok(enacted) => {
-            target.session.release();
-            Ok(enacted)
-        }
-        Err(err) => {
-            target.session.abandon().await;
-            Err(err)
-        }
-    }
+    let enacted = enact::enact(&mut target, job, plan, progress).await;
+    target.session.end(enacted).await
 }
 
-async fn look(
+/// The table as it is now, and the foreign keys that lead to it.
+pub(super) async fn look(
     session: &mut Session,
     schemas: &[String],
     job: &ApplyJob,

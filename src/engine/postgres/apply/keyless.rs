@@ -21,10 +21,8 @@ use crate::engine::fault::Fault;
 use crate::engine::plan::{Fingerprint, PlanStream};
 use crate::engine::postgres::apply::begin::begin;
 use crate::engine::postgres::apply::copying::copy_in;
-use crate::engine::postgres::apply::destination::{
-    Destination, advance_sequences, pointing, prepare,
-};
-use crate::engine::postgres::apply::enact::still_referenced;
+use crate::engine::postgres::apply::destination::{Destination, advance_sequences};
+use crate::engine::postgres::apply::enact::{look, still_referenced};
 use crate::engine::postgres::apply::keyless::copied::{Split, copied_out};
 use crate::engine::postgres::apply::keyless::find::InPlaces;
 use crate::engine::postgres::apply::stage::Pointing;
@@ -44,7 +42,7 @@ pub(in crate::engine::postgres) async fn enact(
     progress: watch::Sender<ApplyProgress>,
 ) -> Result<Enacted, EngineError> {
     let mut session = Session::open(pool).await?;
-    let (destination, pointing) = match look(&mut session, schemas, &job.target).await {
+    let (destination, pointing) = match look_and_stage(&mut session, schemas, &job.target).await {
         Ok(found) => found,
         Err(err) => {
             session.abandon().await;
@@ -70,25 +68,15 @@ pub(in crate::engine::postgres) async fn enact(
     };
     let enacting = enact::enact(&mut target, job, placed, progress);
     let ((), enacted) = tokio::join!(finding, enacting);
-    match enacted {
-        Ok(enacted) => {
-            target.session.release();
-            Ok(enacted)
-        }
-        Err(err) => {
-            target.session.abandon().await;
-            Err(err)
-        }
-    }
+    target.session.end(enacted).await
 }
 
-async fn look(
+async fn look_and_stage(
     session: &mut Session,
     schemas: &[String],
     job: &ApplyJob,
 ) -> Result<(Destination, Vec<Pointing>), EngineError> {
-    let destination = prepare(session, schemas, job).await?;
-    let pointing = pointing(session, &job.table.name).await?;
+    let (destination, pointing) = look(session, schemas, job).await?;
     let statements = &destination.statements;
     for statement in [statements.create_stage(), statements.create_places()] {
         let made = session.execute(&statement).await;

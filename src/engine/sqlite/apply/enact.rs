@@ -193,9 +193,14 @@ impl Destination<'_> {
         let fields = self.split(row)?;
         let values = self.values(&fields)?;
         let fatal = |err: rusqlite::Error| Fault::Engine(engine_error(&err, &self.table));
-        let probe = &mut self.statements.probe;
-        bind_key(probe, &self.key, &values).map_err(fatal)?;
-        let mut rows = probe.raw_query();
+        bind_key(&mut self.statements.probe, &self.key, &values).map_err(fatal)?;
+        self.probed()
+    }
+
+    /// The row that the probe finds, which was told what to look for.
+    fn probed(&mut self) -> Result<Option<Local>, Fault> {
+        let fatal = |err: rusqlite::Error| Fault::Engine(engine_error(&err, &self.table));
+        let mut rows = self.statements.probe.raw_query();
         let Some(row) = rows.next().map_err(fatal)? else {
             return Ok(None);
         };
@@ -234,9 +239,17 @@ impl Destination<'_> {
     fn delete(&mut self, delete: &mut Statement<'_>, row: &[u8]) -> Result<(), Fault> {
         let fields = self.split(row)?;
         let values = self.values(&fields)?;
+        self.delete_bound(delete, |delete, key| bind_key(delete, key, &values))
+    }
+
+    /// Deletes the row that `bind` tells `delete`; it is given the key, too.
+    fn delete_bound(
+        &mut self,
+        delete: &mut Statement<'_>,
+        bind: impl FnOnce(&mut Statement<'_>, &[usize]) -> rusqlite::Result<()>,
+    ) -> Result<(), Fault> {
         self.guarded(|destination| {
-            let deleted =
-                bind_key(delete, &destination.key, &values).and_then(|()| delete.raw_execute());
+            let deleted = bind(delete, &destination.key).and_then(|()| delete.raw_execute());
             let deleted = deleted.map_err(|err| row_fault(&err, &destination.table));
             deleted.map(drop).map_err(still_referenced)
         })

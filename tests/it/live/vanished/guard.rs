@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Guard, Scene, filled};
 use crate::live::{completes, ends_completed, first_attempt, sync, triggered};
 use crate::support::database::{Database, Kind};
-use crate::support::pair::Pair;
+use crate::support::pair::{Pair, PairBuilder};
 use crate::support::sqlite;
 use crate::support::wait;
 
@@ -39,6 +39,17 @@ fn a_source_that_loses_a_few_rows_each_hour_is_noticed_within_the_day() {
     scene.is_equal();
 }
 
+/// A thousand rows in SQLite, and where they are to go in PostgreSQL.
+fn thousand() -> PairBuilder {
+    let stock = "create table stock (id integer primary key);";
+    let fill = "with recursive n (id) as (select 1 union all select id + 1 from n where id < 1000)
+        insert into stock select id from n;";
+    Pair::builder(
+        Database::with(Kind::Sqlite, &format!("{stock} {fill}")),
+        Database::with(Kind::Postgres, stock),
+    )
+}
+
 /// After so many deletions the server ends the session, in the middle of a transaction of ten.
 const DIES: &str = "
 create sequence deletions;
@@ -51,17 +62,7 @@ create trigger die before delete on stock for each row execute function die();";
 
 #[test]
 fn what_an_attempt_deleted_before_it_failed_counts_as_well() {
-    let fill = "create table stock (id integer primary key);
-        with recursive n (id) as (select 1 union all select id + 1 from n where id < 1000)
-            insert into stock select id from n;";
-    let source = Database::with(Kind::Sqlite, fill);
-    let destination = Database::with(
-        Kind::Postgres,
-        "create table stock (id integer primary key)",
-    );
-    let pair = Pair::builder(source, destination)
-        .taker("apply.transaction_rows", 10)
-        .start();
+    let pair = thousand().taker("apply.transaction_rows", 10).start();
     let sync = sync(&pair, &json!(["stock"]), &json!({"sync_mode": "mirror"}));
     completes(&pair, &sync);
     pair.source.execute("delete from stock where id <= 60");
@@ -123,15 +124,7 @@ fn killed(pair: &mut Pair, sync: &str, last: u32, is_committed: bool) -> String 
 
 #[test]
 fn what_a_receiver_deleted_that_was_killed_before_it_noted_it_counts_once() {
-    let fill = "create table stock (id integer primary key);
-        with recursive n (id) as (select 1 union all select id + 1 from n where id < 1000)
-            insert into stock select id from n;";
-    let source = Database::with(Kind::Sqlite, fill);
-    let destination = Database::with(
-        Kind::Postgres,
-        "create table stock (id integer primary key)",
-    );
-    let mut pair = Pair::builder(source, destination).start();
+    let mut pair = thousand().start();
     let sync = sync(&pair, &json!(["stock"]), &json!({"sync_mode": "mirror"}));
     completes(&pair, &sync);
     pair.destination.execute(GATE);

@@ -13,8 +13,8 @@ use crate::engine::enact::target::{Effect, Local, Look, Pointer, Target};
 use crate::engine::error::EngineError;
 use crate::engine::fault::Fault;
 use crate::engine::sqlite::apply::destination::Destination;
-use crate::engine::sqlite::apply::enact::{SqliteTarget, local, still_referenced};
-use crate::engine::sqlite::fault::{engine_error, row_fault};
+use crate::engine::sqlite::apply::enact::SqliteTarget;
+use crate::engine::sqlite::fault::engine_error;
 use crate::wire::row::{RowWriter, field_at};
 
 /// Where no row is: one field, NULL.
@@ -109,11 +109,7 @@ impl Destination<'_> {
         let fatal = |err: rusqlite::Error| Fault::Engine(engine_error(&err, &self.table));
         let probe = &mut self.statements.probe;
         probe.raw_bind_parameter(1, number).map_err(fatal)?;
-        let mut rows = probe.raw_query();
-        let Some(row) = rows.next().map_err(fatal)? else {
-            return Ok(None);
-        };
-        local(&self.targets, row).map(Some).map_err(fatal)
+        self.probed()
     }
 
     fn insert_row(&mut self, row: &[u8]) -> Result<(), Fault> {
@@ -123,12 +119,8 @@ impl Destination<'_> {
     }
 
     fn delete_at(&mut self, delete: &mut Statement<'_>, place: &[u8]) -> Result<(), Fault> {
-        self.guarded(|destination| {
-            let deleted = delete
-                .raw_bind_parameter(1, number(place))
-                .and_then(|()| delete.raw_execute());
-            let deleted = deleted.map_err(|err| row_fault(&err, &destination.table));
-            deleted.map(drop).map_err(still_referenced)
+        self.delete_bound(delete, |delete, _| {
+            delete.raw_bind_parameter(1, number(place))
         })
     }
 }
