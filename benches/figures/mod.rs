@@ -71,9 +71,9 @@ pub fn empty(url: &str) {
     postgres::query(url, "truncate orders; checkpoint");
 }
 
-/// A server with [`SETTINGS`].
+/// A server with [`SETTINGS`], which everyone reaches by its socket.
 pub fn server() -> Postgres {
-    Postgres::with_settings(SETTINGS)
+    Postgres::with_settings(SETTINGS).by_socket()
 }
 
 /// What something took.

@@ -1,15 +1,19 @@
 //! Entries kept apart by partition while a table is scanned: in memory up to a budget, then in one file.
 //!
 //! Knows nothing of what an entry is. Invariants: the file has no name, so that nothing of it outlives the process; no
-//! more is held in memory or on disk than the budget says.
+//! more is held in memory or on disk than the budget says, but for eight bytes to find a partition's part of a portion.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
-/// Partitions of a spool.
-pub const PARTITIONS: usize = 256;
+/// Partitions of a spool: so many that to read a few rows again is not to read all.
+pub const PARTITIONS: usize = 4_096;
+/// Bytes of a portion at most, beside one entry: a portion tells places in 32 bits.
+const MAX_PORTION: usize = 1 << 30;
+/// Bytes that are written at once.
+const WRITTEN_AT_ONCE: usize = 256 << 10;
 
 /// What a spool may take.
 #[derive(Clone, Debug)]
@@ -45,15 +49,17 @@ pub struct Spool {
     in_memory: Vec<Vec<u8>>,
     held: usize,
     file: Option<File>,
-    /// Where in the file the parts of each partition are.
-    on_disk: Vec<Vec<Part>>,
+    on_disk: Vec<Portion>,
     written: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Part {
+/// What was in memory when it was written: one partition after the other.
+#[derive(Debug)]
+struct Portion {
+    /// Where in the file it begins.
     at: u64,
-    length: usize,
+    /// The partitions that it has something of, and where in it that ends.
+    parts: Vec<(u16, u32)>,
 }
 
 impl Spool {
@@ -65,7 +71,7 @@ impl Spool {
             in_memory: vec![Vec::new(); PARTITIONS],
             held: 0,
             file: None,
-            on_disk: vec![Vec::new(); PARTITIONS],
+            on_disk: Vec::new(),
             written: 0,
         }
     }
@@ -74,12 +80,12 @@ impl Spool {
     ///
     /// # Errors
     /// [`SpoolError`] when it can be kept neither in memory nor on disk.
-    pub fn push(&mut self, partition: u8, entry: &[u8]) -> Result<(), SpoolError> {
+    pub fn push(&mut self, partition: u16, entry: &[u8]) -> Result<(), SpoolError> {
         if let Some(memory) = self.in_memory.get_mut(usize::from(partition)) {
             memory.extend_from_slice(entry);
             self.held += entry.len();
         }
-        if self.held > self.budget.memory {
+        if self.held > self.budget.memory.min(MAX_PORTION) {
             self.write_out()?;
         }
         Ok(())
@@ -91,20 +97,21 @@ impl Spool {
     /// [`SpoolError::Io`] when the file cannot be read, and what `see` says.
     pub fn read<E: From<SpoolError>>(
         &self,
-        partition: u8,
+        partition: u16,
         buffer: &mut Vec<u8>,
         mut see: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let at = usize::from(partition);
-        if let (Some(parts), Some(file)) = (self.on_disk.get(at), &self.file) {
-            for part in parts {
-                buffer.resize(part.length, 0);
-                file.read_exact_at(buffer, part.at)
+        if let Some(file) = &self.file {
+            let parts = self.on_disk.iter();
+            for (at, length) in parts.filter_map(|portion| portion.part(partition)) {
+                buffer.resize(length, 0);
+                file.read_exact_at(buffer, at)
                     .map_err(|source| self.io(source))?;
                 see(buffer)?;
             }
         }
-        self.in_memory.get(at).map_or(Ok(()), |memory| see(memory))
+        let memory = self.in_memory.get(usize::from(partition));
+        memory.map_or(Ok(()), |memory| see(memory))
     }
 
     /// Nothing more is pushed: what is in memory goes to the file, but for `keep` bytes at most, and the memory is free.
@@ -136,28 +143,16 @@ impl Spool {
             Some(file) => file,
             None => tempfile::tempfile_in(&self.budget.folder).map_err(|source| self.io(source))?,
         };
-        let mut fault = None;
-        for (memory, parts) in self.in_memory.iter_mut().zip(&mut self.on_disk) {
-            if memory.is_empty() {
-                continue;
-            }
-            if let Err(source) = file.write_all_at(memory, self.written) {
-                fault = Some(source);
-                break;
-            }
-            let length = memory.len();
-            parts.push(Part {
-                at: self.written,
-                length,
-            });
-            self.written = self
-                .written
-                .saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
+        let portion = Portion::write(&file, self.written, &self.in_memory);
+        self.file = Some(file);
+        self.on_disk
+            .push(portion.map_err(|source| self.io(source))?);
+        for memory in &mut self.in_memory {
             memory.clear();
         }
+        self.written = self.written.saturating_add(more);
         self.held = 0;
-        self.file = Some(file);
-        fault.map_or(Ok(()), |source| Err(self.io(source)))
+        Ok(())
     }
 
     fn io(&self, source: io::Error) -> SpoolError {
@@ -168,9 +163,40 @@ impl Spool {
     }
 }
 
+impl Portion {
+    /// Writes the partitions where `file` ends, which is at `at`.
+    fn write(file: &File, at: u64, partitions: &[Vec<u8>]) -> io::Result<Self> {
+        let mut out = BufWriter::with_capacity(WRITTEN_AT_ONCE, file);
+        let mut parts = Vec::new();
+        let mut end = 0_usize;
+        for (number, partition) in (0..).zip(partitions) {
+            if !partition.is_empty() {
+                out.write_all(partition)?;
+                end += partition.len();
+                parts.push((number, u32::try_from(end).map_err(io::Error::other)?));
+            }
+        }
+        out.flush()?;
+        parts.shrink_to_fit();
+        Ok(Self { at, parts })
+    }
+
+    /// Where in the file this portion's part of a partition is, and how long; `None` where it has none.
+    fn part(&self, partition: u16) -> Option<(u64, usize)> {
+        let number = |(number, _): &(u16, u32)| *number;
+        let at = self.parts.binary_search_by_key(&partition, number).ok()?;
+        let (_, end) = self.parts.get(at)?;
+        let before = at.checked_sub(1).and_then(|before| self.parts.get(before));
+        let begin = before.map_or(0, |(_, end)| *end);
+        let length = usize::try_from(end.checked_sub(begin)?).ok()?;
+        Some((self.at + u64::from(begin), length))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
+    use proptest::sample::select;
 
     use super::{PARTITIONS, Spool, SpoolBudget, SpoolError};
 
@@ -187,7 +213,7 @@ mod tests {
         #[test]
         fn what_is_pushed_is_read_in_its_order_from_memory_and_from_disk(
             memory in 0_usize..2_000,
-            entries in prop::collection::vec((any::<u8>(), prop::collection::vec(any::<u8>(), 0..20)), 0..500),
+            entries in prop::collection::vec((select(&[0_u16, 1, 2, 77, 4_095]), prop::collection::vec(any::<u8>(), 0..20)), 0..500),
         ) {
             let mut spool = spool(memory, 1 << 20);
             let mut expected = vec![Vec::new(); PARTITIONS];
@@ -197,7 +223,7 @@ mod tests {
                 prop_assert!(spool.in_memory.iter().map(Vec::len).sum::<usize>() <= memory);
             }
             let mut buffer = vec![7; 9];
-            for (partition, expected) in (0..=u8::MAX).zip(&expected) {
+            for (partition, expected) in (0..).zip(&expected) {
                 let mut read = Vec::new();
                 let see = |entries: &[u8]| {
                     read.extend_from_slice(entries);

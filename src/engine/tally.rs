@@ -101,7 +101,7 @@ impl Tally {
             };
             self.places.push(place);
             *room = hash.0.to_le_bytes();
-            self.spool.push(partition(place), entry)?;
+            self.spool.push(place.first_digits(), entry)?;
         }
         // The sums lie far apart: the processor fetches several at once only where nothing stands between.
         for (place, hash) in self.places.iter().zip(hashes) {
@@ -229,12 +229,13 @@ impl Tally {
         nodes: Vec<(usize, Prefix)>,
         mut see: impl FnMut(usize, Place, Listed<'_>),
     ) -> Result<(), TallyError> {
-        let mut by_partition: Vec<(u8, Prefix, usize)> = Vec::with_capacity(nodes.len());
+        let mut by_partition: Vec<(u16, Prefix, usize)> = Vec::with_capacity(nodes.len());
         for (at, node) in nodes {
-            let first = node.first_byte();
+            let first = node.first_digits();
             let last = match node.level() {
-                0 => u8::MAX,
-                1 => first | 0xf,
+                0 => first | 0xfff,
+                1 => first | 0xff,
+                2 => first | 0xf,
                 _ => first,
             };
             by_partition.extend((first..=last).map(|partition| (partition, node, at)));
@@ -337,7 +338,7 @@ fn in_order(mut rows: Vec<Row>) -> Result<Vec<u8>, TallyError> {
 }
 
 /// The number of that node of those sorted that stands above `place`.
-fn above(asked: &[(u8, Prefix, usize)], place: Place) -> Option<usize> {
+fn above(asked: &[(u16, Prefix, usize)], place: Place) -> Option<usize> {
     let behind = asked.partition_point(|(_, node, _)| *node <= Prefix::above(place, LEVELS));
     let (_, node, at) = asked.get(behind.checked_sub(1)?)?;
     node.contains(place).then_some(*at)
@@ -346,9 +347,4 @@ fn above(asked: &[(u8, Prefix, usize)], place: Place) -> Option<usize> {
 /// Which of the sums in memory a row at `place` belongs to.
 fn summed(place: Place) -> usize {
     usize::try_from(place.0 >> (64 - 4 * u32::from(SUMMED))).unwrap_or_default()
-}
-
-fn partition(place: Place) -> u8 {
-    let [byte, ..] = place.0.to_be_bytes();
-    byte
 }

@@ -32,6 +32,15 @@ pub use prefix::{BRANCHES, InvalidPrefix, LEVELS, Prefix};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place(pub u64);
 
+impl Place {
+    /// The first three of its hexadecimal digits.
+    #[must_use]
+    pub fn first_digits(self) -> u16 {
+        let [high, low, ..] = self.0.to_be_bytes();
+        u16::from_be_bytes([high, low]) >> 4
+    }
+}
+
 /// What a row is: the first 16 bytes, little-endian, of the keyed BLAKE3 of its bytes in the contract's form, filled up
 /// with zeros to whole blocks of 64 bytes. (A row tells its own length, so that no two of them become one by that.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -85,11 +85,10 @@ impl Prefix {
         other.level >= self.level && self.contains(Place(other.first))
     }
 
-    /// The first two digits of its places, as far as it has them.
+    /// The first three digits of its places, as far as it has them.
     #[must_use]
-    pub fn first_byte(self) -> u8 {
-        let [byte, ..] = self.first.to_be_bytes();
-        byte
+    pub fn first_digits(self) -> u16 {
+        self.first_place().first_digits()
     }
 
     /// How far the digit that tells its children apart stands from the right.

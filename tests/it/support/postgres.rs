@@ -37,6 +37,8 @@ const USER: &str = "postgres";
 /// A running server; dropping it stops it and removes its files.
 pub struct Postgres {
     folder: TempDir,
+    /// How a URL names it.
+    host: String,
     port: u16,
     small_disk: Option<String>,
     server: Mutex<Option<Child>>,
@@ -88,6 +90,12 @@ impl Postgres {
         Self::prepared(settings, None)
     }
 
+    /// From now on its URLs lead to its socket, as those of a site whose database is beside it.
+    pub fn by_socket(mut self) -> Self {
+        self.host = self.folder.path().display().to_string().replace('/', "%2F");
+        self
+    }
+
     /// Starts a server of its own that sees a file system of `size` (such as `4m`) at [`small_disk`](Self::small_disk).
     /// `None` where nobody may make mount namespaces: it takes root, or user namespaces.
     pub fn with_small_disk(size: &str) -> Option<Self> {
@@ -137,6 +145,7 @@ impl Postgres {
             .expect("settings are written");
         let server = Self {
             folder,
+            host: "127.0.0.1".to_owned(),
             port: ports::free(),
             small_disk,
             server: Mutex::new(None),
@@ -164,7 +173,7 @@ impl Postgres {
 
     /// The URL of the database `name`, whether it exists or not.
     pub fn url(&self, name: &str) -> String {
-        format!("postgresql://postgres@127.0.0.1:{}/{name}", self.port)
+        format!("postgresql://postgres@{}:{}/{name}", self.host, self.port)
     }
 
     /// Ends the server at once, as a power cut would; its processes vanish without a word to their clients.

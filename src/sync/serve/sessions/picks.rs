@@ -226,11 +226,11 @@ fn take_equal(
 }
 
 /// The leaves by where the tally keeps their rows, so that not all of them have to be in memory at once.
-fn by_partition<'a>(leaves: &[&'a PickedLeaf]) -> BTreeMap<u8, Vec<&'a PickedLeaf>> {
-    let mut groups: BTreeMap<u8, Vec<&PickedLeaf>> = BTreeMap::new();
+fn by_partition<'a>(leaves: &[&'a PickedLeaf]) -> BTreeMap<u16, Vec<&'a PickedLeaf>> {
+    let mut groups: BTreeMap<u16, Vec<&PickedLeaf>> = BTreeMap::new();
     for picked in leaves {
         groups
-            .entry(picked.leaf.first_byte())
+            .entry(picked.leaf.first_digits())
             .or_default()
             .push(picked);
     }
