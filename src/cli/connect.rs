@@ -158,7 +158,7 @@ fn with_way_out(err: anyhow::Error) -> anyhow::Error {
             "ask its administrator for the right password"
         }
         failure if says(failure, PublishedRefusal::ConnectionExists) => {
-            "it knows this site already: evenkeel connections shows what is left of it here; where nothing is, ask its administrator to revoke or delete what `evenkeel connections` shows there, then ask again"
+            "it knows this site already: evenkeel connections shows what is left of it here; where nothing is, ask its administrator to delete what `evenkeel connections` shows of it there, then ask again"
         }
         failure
             if says(failure, PublishedRefusal::IncomingNotAllowed)

@@ -136,6 +136,25 @@ fn a_request_is_refused_where_registrations_are() {
 }
 
 #[test]
+fn a_site_that_lost_its_memory_is_told_how_to_ask_anew() {
+    let (giver, taker) = (site("berlin").start(), site("paris").start());
+    requested(&taker, &giver.url(), "notes");
+    let approved = giver.cli(&["connections", "approve", "paris"]);
+    assert_eq!(approved.code, 0, "{approved:#?}");
+    reaches(&giver, &connection(&giver, "paris"), "identity", "proved");
+    let new = site("paris").with("site.url", taker.url()).start();
+    let refused = requested(&new, &giver.url(), "notes");
+    assert_eq!(refused.code, 4, "{refused:#?}");
+    for words in ["already exists", "administrator to delete"] {
+        assert!(refused.stderr.contains(words), "{refused:#?}");
+    }
+    let deleted = giver.cli(&["connections", "delete", "paris"]);
+    assert_eq!(deleted.code, 0, "{deleted:#?}");
+    let asked = requested(&new, &giver.url(), "notes");
+    assert_eq!(asked.code, 0, "{asked:#?}");
+}
+
+#[test]
 fn a_site_that_cannot_be_asked_is_left_as_it_was() {
     let taker = site("paris").start();
     let phoenix = Stranger::start();

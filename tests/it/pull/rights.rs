@@ -1,6 +1,9 @@
-//! The rights that `docs/mariadb.md` names are enough: to give, to receive, and to make tables.
+//! The rights that `docs/mariadb.md` names are enough: to give, to receive, and to make tables. What too few rights keep
+//! from being read keeps nothing else from being seen.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::Value;
 
 use crate::support::database::{Database, Kind};
 use crate::support::pair::Pair;
@@ -65,4 +68,29 @@ fn the_grants_of_the_page_are_enough_to_give_to_make_tables_and_to_receive() {
         let missed = doctor.lines().find(|line| line.contains("right"));
         assert!(missed.is_none_or(|line| line.starts_with("ok")), "{doctor}");
     }
+}
+
+#[test]
+fn a_granted_table_that_may_not_be_read_is_listed_without_its_rows() {
+    let source = Database::with(
+        Kind::Postgres,
+        "create table bare (id int primary key);
+         create table plain (id int primary key);
+         insert into plain values (1), (2);
+         do $$ begin create role reader login; exception when duplicate_object then null; end $$;
+         grant select on plain to reader",
+    );
+    let giver = source.url().replace("postgres@", "reader@");
+    let pair = Pair::builder(source, Database::empty(Kind::Postgres))
+        .giver("site.database", giver)
+        .start();
+    let listed = pair.taker.cli(&["--json", "tables", "berlin"]);
+    let rows: Vec<(Value, Value)> = listed
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .map(|table: Value| (table["table"].clone(), table["peer"]["rows"].clone()))
+        .collect();
+    let expected = [("bare".into(), Value::Null), ("plain".into(), 2.into())];
+    assert_eq!(rows, expected, "{listed:#?}");
 }
