@@ -1,5 +1,7 @@
 //! Entries kept apart by partition while a table is scanned: in memory up to a budget, then in one file.
 //!
+//! In memory they stand as they came, in one piece; they are sorted when they are written, or first asked for. A buffer
+//! for each partition would have the processor wait for its memory, and leave holes in that.
 //! Knows nothing of what an entry is. Invariants: the file has no name, so that nothing of it outlives the process; no
 //! more is held in memory or on disk than the budget says, but for eight bytes to find a partition's part of a portion.
 
@@ -7,11 +9,15 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 /// Partitions of a spool: so many that to read a few rows again is not to read all.
 pub const PARTITIONS: usize = 4_096;
 /// Bytes of a portion at most, beside one entry: a portion tells places in 32 bits.
 const MAX_PORTION: usize = 1 << 30;
+/// Bytes that room is made for before they come: what grows is copied, and stands twice meanwhile. Room that nothing comes
+/// to takes no memory.
+const MAX_ROOM: usize = 64 << 20;
 /// Bytes that are written at once.
 const WRITTEN_AT_ONCE: usize = 256 << 10;
 
@@ -46,12 +52,39 @@ pub enum SpoolError {
 #[derive(Debug)]
 pub struct Spool {
     budget: SpoolBudget,
-    in_memory: Vec<Vec<u8>>,
-    held: usize,
+    in_memory: Held,
     file: Option<File>,
     on_disk: Vec<Portion>,
     written: u64,
 }
+
+/// What is in memory.
+#[derive(Debug)]
+struct Held {
+    /// One entry after the other, in the order in which they came.
+    bytes: Vec<u8>,
+    entries: Vec<Entry>,
+    sorted: OnceLock<Sorted>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    partition: u16,
+    /// Where it ends.
+    end: u32,
+}
+
+/// Entries by partition, in their order within.
+#[derive(Debug)]
+struct Sorted {
+    /// Where each begins and ends.
+    places: Vec<(u32, u32)>,
+    /// Where among these each partition ends.
+    ends: Vec<u32>,
+}
+
+/// Bytes that an entry takes beside its own: to be found, and to be sorted.
+const PER_ENTRY: usize = size_of::<Entry>() + size_of::<(u32, u32)>();
 
 /// What was in memory when it was written: one partition after the other.
 #[derive(Debug)]
@@ -67,9 +100,8 @@ impl Spool {
     #[must_use]
     pub fn new(budget: SpoolBudget) -> Self {
         Self {
+            in_memory: Held::with_room(budget.memory.min(MAX_ROOM)),
             budget,
-            in_memory: vec![Vec::new(); PARTITIONS],
-            held: 0,
             file: None,
             on_disk: Vec::new(),
             written: 0,
@@ -81,17 +113,14 @@ impl Spool {
     /// # Errors
     /// [`SpoolError`] when it can be kept neither in memory nor on disk.
     pub fn push(&mut self, partition: u16, entry: &[u8]) -> Result<(), SpoolError> {
-        if let Some(memory) = self.in_memory.get_mut(usize::from(partition)) {
-            memory.extend_from_slice(entry);
-            self.held += entry.len();
-        }
-        if self.held > self.budget.memory.min(MAX_PORTION) {
+        self.in_memory.push(partition, entry);
+        if self.in_memory.size() > self.budget.memory.min(MAX_PORTION) {
             self.write_out()?;
         }
         Ok(())
     }
 
-    /// Shows all entries of a partition in their order, some at a time; the file's by way of `buffer`.
+    /// Shows all entries of a partition in their order, some at a time, by way of `buffer`.
     ///
     /// # Errors
     /// [`SpoolError::Io`] when the file cannot be read, and what `see` says.
@@ -110,8 +139,11 @@ impl Spool {
                 see(buffer)?;
             }
         }
-        let memory = self.in_memory.get(usize::from(partition));
-        memory.map_or(Ok(()), |memory| see(memory))
+        buffer.clear();
+        for entry in self.in_memory.of(partition) {
+            buffer.extend_from_slice(entry);
+        }
+        see(buffer)
     }
 
     /// Nothing more is pushed: what is in memory goes to the file, but for `keep` bytes at most, and the memory is free.
@@ -119,12 +151,10 @@ impl Spool {
     /// # Errors
     /// As [`Self::push`].
     pub fn settle(&mut self, keep: usize) -> Result<(), SpoolError> {
-        if self.held > keep {
+        if self.in_memory.size() > keep {
             self.write_out()?;
         }
-        for memory in &mut self.in_memory {
-            memory.shrink_to_fit();
-        }
+        self.in_memory.shrink();
         Ok(())
     }
 
@@ -135,7 +165,7 @@ impl Spool {
     }
 
     fn write_out(&mut self) -> Result<(), SpoolError> {
-        let more = u64::try_from(self.held).unwrap_or(u64::MAX);
+        let more = u64::try_from(self.in_memory.bytes.len()).unwrap_or(u64::MAX);
         if self.written.saturating_add(more) > self.budget.disk {
             return Err(SpoolError::Full(self.budget.disk));
         }
@@ -147,11 +177,8 @@ impl Spool {
         self.file = Some(file);
         self.on_disk
             .push(portion.map_err(|source| self.io(source))?);
-        for memory in &mut self.in_memory {
-            memory.clear();
-        }
+        self.in_memory.clear();
         self.written = self.written.saturating_add(more);
-        self.held = 0;
         Ok(())
     }
 
@@ -163,17 +190,106 @@ impl Spool {
     }
 }
 
+impl Held {
+    fn with_room(bytes: usize) -> Self {
+        Self {
+            bytes: Vec::with_capacity(bytes),
+            entries: Vec::with_capacity(bytes / PER_ENTRY / 2),
+            sorted: OnceLock::new(),
+        }
+    }
+
+    /// Bytes, with what it takes to find and to sort them.
+    fn size(&self) -> usize {
+        self.bytes.len() + self.entries.len() * PER_ENTRY
+    }
+
+    fn push(&mut self, partition: u16, entry: &[u8]) {
+        self.bytes.extend_from_slice(entry);
+        // It is written long before it is so long.
+        let end = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
+        self.entries.push(Entry { partition, end });
+        self.sorted.take();
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.entries.clear();
+        self.sorted.take();
+    }
+
+    fn shrink(&mut self) {
+        self.bytes.shrink_to_fit();
+        self.entries.shrink_to_fit();
+    }
+
+    /// The entries of a partition.
+    fn of(&self, partition: u16) -> impl Iterator<Item = &[u8]> {
+        let sorted = self.sorted.get_or_init(|| Sorted::of(&self.entries));
+        let places = sorted.of_partition(partition).iter();
+        places.filter_map(|(begin, end)| {
+            let begin = usize::try_from(*begin).ok()?;
+            self.bytes.get(begin..usize::try_from(*end).ok()?)
+        })
+    }
+}
+
+impl Sorted {
+    /// Counts first how many entries each partition has, so that the place of each is known.
+    fn of(entries: &[Entry]) -> Self {
+        let mut ends = vec![0_u32; PARTITIONS];
+        for entry in entries {
+            if let Some(count) = ends.get_mut(usize::from(entry.partition)) {
+                *count += 1;
+            }
+        }
+        let mut next = Vec::with_capacity(PARTITIONS);
+        let mut end = 0;
+        for count in &mut ends {
+            next.push(end);
+            end += *count;
+            *count = end;
+        }
+        let mut places = vec![(0, 0); entries.len()];
+        let mut begin = 0;
+        for entry in entries {
+            let Some(next) = next.get_mut(usize::from(entry.partition)) else {
+                continue;
+            };
+            let place = usize::try_from(*next).ok();
+            if let Some(place) = place.and_then(|place| places.get_mut(place)) {
+                *place = (begin, entry.end);
+            }
+            begin = entry.end;
+            *next += 1;
+        }
+        Self { places, ends }
+    }
+
+    fn of_partition(&self, partition: u16) -> &[(u32, u32)] {
+        let partition = usize::from(partition);
+        let end = |at: usize| self.ends.get(at).and_then(|end| usize::try_from(*end).ok());
+        let begin = partition.checked_sub(1).map_or(Some(0), end);
+        let range = begin.zip(end(partition));
+        let places = range.and_then(|(begin, end)| self.places.get(begin..end));
+        places.unwrap_or_default()
+    }
+}
+
 impl Portion {
-    /// Writes the partitions where `file` ends, which is at `at`.
-    fn write(file: &File, at: u64, partitions: &[Vec<u8>]) -> io::Result<Self> {
+    /// Writes what is held where `file` ends, which is at `at`.
+    fn write(file: &File, at: u64, held: &Held) -> io::Result<Self> {
         let mut out = BufWriter::with_capacity(WRITTEN_AT_ONCE, file);
         let mut parts = Vec::new();
-        let mut end = 0_usize;
-        for (number, partition) in (0..).zip(partitions) {
-            if !partition.is_empty() {
-                out.write_all(partition)?;
-                end += partition.len();
-                parts.push((number, u32::try_from(end).map_err(io::Error::other)?));
+        let (mut begin, mut end) = (0, 0);
+        for (partition, _) in (0..).zip(0..PARTITIONS) {
+            for entry in held.of(partition) {
+                out.write_all(entry)?;
+                end += entry.len();
+            }
+            if end > begin {
+                parts.push((partition, u32::try_from(end).map_err(io::Error::other)?));
+                begin = end;
             }
         }
         out.flush()?;
@@ -220,7 +336,7 @@ mod tests {
             for (partition, entry) in &entries {
                 spool.push(*partition, entry).unwrap();
                 expected[usize::from(*partition)].extend_from_slice(entry);
-                prop_assert!(spool.in_memory.iter().map(Vec::len).sum::<usize>() <= memory);
+                prop_assert!(spool.in_memory.size() <= memory);
             }
             let mut buffer = vec![7; 9];
             for (partition, expected) in (0..).zip(&expected) {
