@@ -65,6 +65,8 @@ struct Held {
     bytes: Vec<u8>,
     entries: Vec<Entry>,
     sorted: OnceLock<Sorted>,
+    /// What was sorted last: its room is used again.
+    spare: Sorted,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +77,7 @@ struct Entry {
 }
 
 /// Entries by partition, in their order within.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Sorted {
     /// Where each begins and ends.
     places: Vec<(u32, u32)>,
@@ -173,6 +175,7 @@ impl Spool {
             Some(file) => file,
             None => tempfile::tempfile_in(&self.budget.folder).map_err(|source| self.io(source))?,
         };
+        self.in_memory.sort();
         let portion = Portion::write(&file, self.written, &self.in_memory);
         self.file = Some(file);
         self.on_disk
@@ -196,6 +199,7 @@ impl Held {
             bytes: Vec::with_capacity(bytes),
             entries: Vec::with_capacity(bytes / PER_ENTRY / 2),
             sorted: OnceLock::new(),
+            spare: Sorted::default(),
         }
     }
 
@@ -212,20 +216,28 @@ impl Held {
         self.sorted.take();
     }
 
+    fn sort(&mut self) {
+        let spare = std::mem::take(&mut self.spare);
+        self.sorted = spare.of(&self.entries).into();
+    }
+
     fn clear(&mut self) {
         self.bytes.clear();
         self.entries.clear();
-        self.sorted.take();
+        self.spare = self.sorted.take().unwrap_or_default();
     }
 
     fn shrink(&mut self) {
         self.bytes.shrink_to_fit();
         self.entries.shrink_to_fit();
+        self.spare = Sorted::default();
     }
 
     /// The entries of a partition.
     fn of(&self, partition: u16) -> impl Iterator<Item = &[u8]> {
-        let sorted = self.sorted.get_or_init(|| Sorted::of(&self.entries));
+        let sorted = self
+            .sorted
+            .get_or_init(|| Sorted::default().of(&self.entries));
         let places = sorted.of_partition(partition).iter();
         places.filter_map(|(begin, end)| {
             let begin = usize::try_from(*begin).ok()?;
@@ -236,8 +248,13 @@ impl Held {
 
 impl Sorted {
     /// Counts first how many entries each partition has, so that the place of each is known.
-    fn of(entries: &[Entry]) -> Self {
-        let mut ends = vec![0_u32; PARTITIONS];
+    fn of(self, entries: &[Entry]) -> Self {
+        let Self {
+            mut places,
+            mut ends,
+        } = self;
+        ends.clear();
+        ends.resize(PARTITIONS, 0);
         for entry in entries {
             if let Some(count) = ends.get_mut(usize::from(entry.partition)) {
                 *count += 1;
@@ -250,7 +267,10 @@ impl Sorted {
             end += *count;
             *count = end;
         }
-        let mut places = vec![(0, 0); entries.len()];
+        places.clear();
+        // A little more than now, so that the next portion's fit too.
+        places.reserve_exact(entries.len() + entries.len() / 16);
+        places.resize(entries.len(), (0, 0));
         let mut begin = 0;
         for entry in entries {
             let Some(next) = next.get_mut(usize::from(entry.partition)) else {
@@ -280,7 +300,7 @@ impl Portion {
     /// Writes what is held where `file` ends, which is at `at`.
     fn write(file: &File, at: u64, held: &Held) -> io::Result<Self> {
         let mut out = BufWriter::with_capacity(WRITTEN_AT_ONCE, file);
-        let mut parts = Vec::new();
+        let mut parts = Vec::with_capacity(PARTITIONS);
         let (mut begin, mut end) = (0, 0);
         for (partition, _) in (0..).zip(0..PARTITIONS) {
             for entry in held.of(partition) {

@@ -99,8 +99,9 @@ fn a_lost_answer_and_a_kill_at_any_moment_cost_nothing() {
     assert_eq!(row["key_generation"], 1, "nobody answered");
     pair.taker.kill9();
     pair.taker.start();
+    // From a call of the giver's the taker may know so, too, before anybody looks.
     wait::until("the giver has it", wait::LONG, || {
-        (generations(&pair) == [json!(2), json!(1)]).then_some(())
+        (generations(&pair)[0] == json!(2)).then_some(())
     });
     pair.giver.kill9();
     pair.giver.start();
@@ -132,7 +133,7 @@ fn while_the_answer_is_lost_the_two_sites_understand_each_other() {
     pair.link.set(Link::CutAfter(0));
     rotate(&pair.taker, "berlin");
     wait::until("the giver has it", wait::LONG, || {
-        (generations(&pair) == [json!(2), json!(1)]).then_some(())
+        (generations(&pair)[0] == json!(2)).then_some(())
     });
     // The giver signs with the new key already; hearing that, the taker knows that it arrived.
     let row = connection(&pair.giver, "paris");

@@ -67,7 +67,8 @@ async fn a_server_that_dies_ends_the_snapshot_and_cuts_no_stream_short_in_silenc
     let postgres = Postgres::start();
     let mariadb = Mariadb::start();
     let (one, other) = (postgres.database(), mariadb.database());
-    postgres::query(&one, &large(Kind::Postgres, 20_000));
+    // More than the buffers of a socket may grow to.
+    postgres::query(&one, &large(Kind::Postgres, 200_000));
     mariadb::query(&other, &large(Kind::Mariadb, 20_000));
     for (url, kind) in [(one, Kind::Postgres), (other, Kind::Mariadb)] {
         let driver = open(&url).await;
