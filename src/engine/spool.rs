@@ -254,18 +254,16 @@ impl Sorted {
             mut ends,
         } = self;
         ends.clear();
-        ends.resize(PARTITIONS, 0);
+        ends.resize(PARTITIONS, 0_u32);
         for entry in entries {
             if let Some(count) = ends.get_mut(usize::from(entry.partition)) {
                 *count += 1;
             }
         }
-        let mut next = Vec::with_capacity(PARTITIONS);
-        let mut end = 0;
-        for count in &mut ends {
-            next.push(end);
-            end += *count;
-            *count = end;
+        let mut before = 0;
+        for end in &mut ends {
+            let count = std::mem::replace(end, before);
+            before += count;
         }
         places.clear();
         // A little more than now, so that the next portion's fit too.
@@ -273,15 +271,16 @@ impl Sorted {
         places.resize(entries.len(), (0, 0));
         let mut begin = 0;
         for entry in entries {
-            let Some(next) = next.get_mut(usize::from(entry.partition)) else {
+            // Each partition ends where its last entry so far does.
+            let Some(end) = ends.get_mut(usize::from(entry.partition)) else {
                 continue;
             };
-            let place = usize::try_from(*next).ok();
+            let place = usize::try_from(*end).ok();
             if let Some(place) = place.and_then(|place| places.get_mut(place)) {
                 *place = (begin, entry.end);
             }
             begin = entry.end;
-            *next += 1;
+            *end += 1;
         }
         Self { places, ends }
     }
