@@ -2,7 +2,11 @@
 //!
 //! The same on both sides of a session. Invariant: what is counted is the normal form of exactly the rows of the stream.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
 use crate::engine::EngineError;
 use crate::engine::driver::{BATCH_BYTES, Flow, RowStream};
@@ -54,35 +58,47 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    /// Counts all rows of `rows`, and tells in `scanned` how many there were so far.
+    /// Counts all rows of `rows`, and tells in `scanned` how many there were so far. Dropped, it takes no more of them.
     ///
     /// # Errors
     /// [`ScanError`]; a stream that is cut is one.
     pub(super) async fn run(
         self,
+        rows: RowStream,
+        scanned: Arc<AtomicU64>,
+    ) -> Result<Tally, ScanError> {
+        let table = self.table.clone();
+        let dropped = CancellationToken::new();
+        let _guard = dropped.clone().drop_guard();
+        // Hashing takes milliseconds a batch: it has a thread of its own, so that other tasks go on meanwhile, and so
+        // that a batch wakes one thread and no more.
+        let runtime = Handle::current();
+        let counting = tokio::task::spawn_blocking(move || {
+            let counting = self.count_all(rows, &scanned);
+            runtime.block_on(dropped.run_until_cancelled(counting))
+        });
+        match counting.await {
+            Ok(Some(counted)) => counted,
+            Ok(None) | Err(_) => Err(ScanError::Broken(table)),
+        }
+    }
+
+    async fn count_all(
+        mut self,
         mut rows: RowStream,
         scanned: &AtomicU64,
     ) -> Result<Tally, ScanError> {
-        let table = self.table.clone();
-        let mut working = (self, RowWriter::for_batches_of(BATCH_BYTES));
+        let mut writer = RowWriter::for_batches_of(BATCH_BYTES);
         loop {
-            let batch = match rows.recv().await {
-                Some(Ok(Flow::Rows(batch))) => batch,
-                Some(Ok(Flow::End)) => return Ok(working.0.tally),
+            match rows.recv().await {
+                Some(Ok(Flow::Rows(batch))) => {
+                    self.count(&batch, &mut writer)?;
+                    scanned.fetch_add(u64::from(batch.rows), Ordering::Relaxed);
+                }
+                Some(Ok(Flow::End)) => return Ok(self.tally),
                 Some(Err(err)) => return Err(err.into()),
-                None => return Err(EngineError::Cut(table).into()),
-            };
-            let count = u64::from(batch.rows);
-            // Hashing takes milliseconds a batch: other tasks go on meanwhile.
-            let (mut scan, mut writer) = working;
-            let worked = tokio::task::spawn_blocking(move || {
-                let counted = scan.count(&batch, &mut writer);
-                counted.map(|()| (scan, writer))
-            });
-            working = worked
-                .await
-                .map_err(|_| ScanError::Broken(table.clone()))??;
-            scanned.fetch_add(count, Ordering::Relaxed);
+                None => return Err(EngineError::Cut(self.table).into()),
+            }
         }
     }
 

@@ -163,12 +163,11 @@ impl Reader {
             .cut()
             .map_err(|fault| self.broken(Broken::Line(fault)))?;
         let statement = self.statement.clone();
-        // Of its own, so that the thread ends with this reading also where the receiver takes nothing.
-        let (passed, mut batches) = mpsc::channel(1);
+        let sender = sender.clone();
         let copied = tokio::task::spawn_blocking(move || {
             let mut cutter = Cutter::default();
             let pass_on = |batch| {
-                let sent = passed.blocking_send(batch);
+                let sent = sender.blocking_send(Ok(Flow::Rows(batch)));
                 sent.map_err(|_| Broken::Unwanted)
             };
             line.copy_out(&statement, |message| {
@@ -178,9 +177,6 @@ impl Reader {
             cutter.take().map_or(Ok(()), pass_on)?;
             Ok(cutter)
         });
-        while let Some(batch) = batches.recv().await {
-            pass_on(sender, batch).await;
-        }
         let copied = copied
             .await
             .map_err(|err| EngineError::Lost(err.to_string()))?;

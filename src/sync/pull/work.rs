@@ -3,7 +3,6 @@
 //! Invariant: its transfer is written down once it begins and once it ends, whatever ends it.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use jiff::Timestamp;
 
@@ -153,8 +152,7 @@ impl Work {
             normal: self.meeting.ours.clone(),
             tally: Tally::new(session.key().clone(), self.meeting.key_fields(), budget),
         };
-        let scanned = AtomicU64::new(0);
-        Ok(Arc::new(scan.run(rows, &scanned).await?))
+        Ok(Arc::new(scan.run(rows, Arc::default()).await?))
     }
 
     /// What is left in place, where the last proof still explains all that differs.

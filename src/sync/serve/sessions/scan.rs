@@ -31,7 +31,7 @@ const KEPT: usize = 256 << 10;
 /// The scan of one table.
 #[derive(Debug)]
 pub(super) struct Scan {
-    rows: AtomicU64,
+    rows: Arc<AtomicU64>,
     state: watch::Sender<State>,
 }
 
@@ -114,7 +114,7 @@ impl Scan {
     /// Begins one; it waits for its turn, and ends when the session does.
     pub(super) fn begin(ctx: &Arc<Ctx>, shared: &Shared, work: Work) -> Arc<Self> {
         let scan = Arc::new(Self {
-            rows: AtomicU64::new(0),
+            rows: Arc::default(),
             state: watch::Sender::new(State::UnderWay),
         });
         let (owned, shared) = (Arc::clone(&scan), shared.clone());
@@ -167,7 +167,7 @@ impl Scan {
             normal: contract.normal.clone(),
             tally: Tally::new(key, contract.key_fields(), budget),
         };
-        let tallied = scan.run(rows, &self.rows).await;
+        let tallied = scan.run(rows, Arc::clone(&self.rows)).await;
         let mut tally = tallied.map_err(|err| scan_fault(&contract, err))?;
         let settled = tokio::task::spawn_blocking(move || tally.settle(KEPT).map(|()| tally));
         let tally = settled.await.map_err(|_| failed())?;
