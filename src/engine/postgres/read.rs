@@ -164,6 +164,7 @@ impl Reader {
             .map_err(|fault| self.broken(Broken::Line(fault)))?;
         let statement = self.statement.clone();
         let sender = sender.clone();
+        // Once this reading is over the line is cut, and the thread ends; at the latest when the receiver has gone.
         let copied = tokio::task::spawn_blocking(move || {
             let mut cutter = Cutter::default();
             let pass_on = |batch| {

@@ -17,9 +17,15 @@ use crate::engine::postgres::line::Place;
 
 /// What is taken off the socket at once.
 const ROOM: usize = 256 << 10;
-/// For how long is not looked once all was read. The server sends a row after the other, 8 KiB at a time; a reader that
-/// is woken for each takes the processor from it some forty thousand times for two million rows.
-const PAUSE: Duration = Duration::from_micros(500);
+/// A socket that was read empty is left alone for as long as so much takes to come. The server sends a row after the
+/// other, 8 KiB at a time; a reader that is woken for each takes the processor from it some forty thousand times for two
+/// million rows. It is about half of what a Unix socket holds by Linux's defaults: a server that has to wait for room
+/// loses time.
+const GATHERED: u32 = 96 << 10;
+/// For how long at least, and at first.
+const MIN_PAUSE: Duration = Duration::from_micros(50);
+/// For how long at most: a server that sends little is not to be waited for.
+const MAX_PAUSE: Duration = Duration::from_millis(2);
 /// How long the server may take to let a line in.
 const PATIENCE: Duration = Duration::from_secs(8);
 /// The letter and the length.
@@ -51,6 +57,7 @@ pub(super) struct Messages {
     end: usize,
     gathers: bool,
     is_drained: bool,
+    pause: Duration,
 }
 
 impl Socket {
@@ -142,6 +149,7 @@ impl Messages {
             end: 0,
             gathers: false,
             is_drained: false,
+            pause: MIN_PAUSE,
         }
     }
 
@@ -206,12 +214,13 @@ impl Messages {
         if self.buffer.len() < whole {
             self.buffer.resize(whole, 0);
         }
-        if self.gathers && self.is_drained {
+        let pauses = self.gathers && self.is_drained;
+        if pauses {
             #[expect(
                 clippy::disallowed_methods,
                 reason = "a line's thread is its own, and waits for nothing that could be told to it"
             )]
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(self.pause);
         }
         let room = self.buffer.get_mut(self.end..).unwrap_or_default();
         let read = match self.socket.read(room) {
@@ -220,9 +229,18 @@ impl Messages {
             read => read?,
         };
         self.is_drained = read < room.len();
+        if pauses {
+            self.pause = next_pause(self.pause, read);
+        }
         self.end += read;
         Ok(())
     }
+}
+
+/// How long to wait next, where so many bytes came during `pause`.
+fn next_pause(pause: Duration, came: usize) -> Duration {
+    let came = u32::try_from(came.max(1)).unwrap_or(u32::MAX);
+    (pause * GATHERED / came).clamp(MIN_PAUSE, MAX_PAUSE)
 }
 
 #[cfg(test)]
@@ -230,8 +248,9 @@ mod tests {
     use std::io::{ErrorKind, Write};
     use std::os::unix::net::UnixStream;
     use std::thread;
+    use std::time::Duration;
 
-    use super::{Messages, ROOM, Socket};
+    use super::{MIN_PAUSE, Messages, ROOM, Socket, next_pause};
 
     fn message(tag: u8, body: &[u8]) -> Vec<u8> {
         let length = u32::try_from(body.len() + 4).unwrap();
@@ -291,6 +310,28 @@ mod tests {
         ] {
             let (came, end) = come(bytes.clone(), 4, false);
             assert_eq!((came, end), (vec![], expected), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn the_pause_becomes_as_long_as_the_server_takes_to_send_what_is_to_be_gathered() {
+        for (bytes_a_millisecond, expected) in [
+            (96 << 10, 1_000),
+            (192 << 10, 500),
+            (1, 2_000),
+            (96 << 20, 50),
+        ] {
+            let mut pause = MIN_PAUSE;
+            for _ in 0..10 {
+                let came =
+                    bytes_a_millisecond * usize::try_from(pause.as_micros()).unwrap() / 1_000;
+                pause = next_pause(pause, came);
+            }
+            let off = pause.abs_diff(Duration::from_micros(expected));
+            assert!(
+                off < Duration::from_micros(5),
+                "{bytes_a_millisecond}: {pause:?}"
+            );
         }
     }
 
