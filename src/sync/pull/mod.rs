@@ -43,6 +43,7 @@ use crate::sync::connections::{existing, heal, note_presence};
 use crate::sync::pull::order::refuse_second_writer;
 use crate::sync::pull::plan::Told;
 use crate::sync::pull::session::Session;
+use crate::sync::pull::work::is_of_one_table;
 use crate::sync::{Actor, Ctx, SyncError};
 use crate::wire::session::AskedTable;
 use crate::wire::signing::{ConnectionKeys, Credentials};
@@ -188,19 +189,24 @@ async fn open<'a>(
     opened
 }
 
-/// A peer that does not sign: its rows are taken for what they are.
+/// A peer that does not sign: its rows are taken for what they are. A table that fails by itself fails the run, and
+/// those beside it are pulled.
 async fn unproved(attempt: &Attempt<'_>, run: &mut Run) -> Result<(), SyncError> {
     let (ctx, cancel) = (attempt.ctx, attempt.cancel);
     refuse_what_needs_proof(run)?;
     let orders: Vec<TableOrder> = plan::waiting(run).cloned().collect();
     let planning = plan::make(ctx, run, &orders, Told::Peer(attempt.source));
     let plan = or_stopped(ctx, cancel, planning).await?;
+    let mut failed = None;
     for pull in &plan {
-        table::pull(attempt, run, pull).await?;
-        run.progress.tables_done += 1;
+        match table::pull(attempt, run, pull).await {
+            Ok(()) => run.progress.tables_done += 1,
+            Err(err) if is_of_one_table(&err) => failed = failed.or(Some(err)),
+            Err(err) => return Err(err),
+        }
         ctx.store.save_progress(run).await?;
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }
 
 /// What differs cannot be known of a peer that does not sign, nor may anything be deleted on its word.

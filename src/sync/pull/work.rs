@@ -286,7 +286,7 @@ impl Work {
 }
 
 /// Whether a fault is of the one table it was met at.
-fn is_of_one_table(err: &SyncError) -> bool {
+pub(super) fn is_of_one_table(err: &SyncError) -> bool {
     let error = assess(err).0;
     error.code == StreamFaultCode::ReadDenied.as_str()
         || error.known_code().is_some_and(FaultCode::is_of_one_table)

@@ -114,6 +114,23 @@ fn what_cannot_be_completed_fails_and_says_why() {
 }
 
 #[test]
+fn a_table_that_fails_by_itself_keeps_none_beside_it_from_being_pulled() {
+    let double = "create table double (id bigint not null, body text not null);
+        insert into double select i / 2, 'double ' || i from generate_series(2, 9) i;";
+    let here = format!("create table double (id bigint primary key, body text not null); {NOTES}");
+    let taking = taking(Version::Old, &format!("{double}{}", notes(7)), &here);
+    let pulled = taking.pull(&["double", "notes"]);
+    assert_eq!(
+        (&pulled.run["status"], &pulled.run["error"]["code"]),
+        (&json!("failed"), &json!("no_key")),
+        "{pulled:#?}"
+    );
+    assert_eq!(pulled.table("double")["status"], "failed");
+    assert_eq!(pulled.table("notes")["status"], "completed");
+    assert_eq!(taking.destination.query(SUM), taking.source.query(SUM));
+}
+
+#[test]
 fn an_order_that_changes_with_each_page_is_no_success() {
     let taking = cutting(Version::Old, &notes(2_000), NOTES, 300);
     taking.phoenix.forget_order();
