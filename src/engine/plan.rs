@@ -156,13 +156,13 @@ impl Waiting {
     }
 
     /// Turns the order around.
-    pub(super) fn reverse(&mut self) {
-        self.0.reverse();
+    pub(super) fn reverse(&mut self) -> Result<(), EngineError> {
+        self.0.reverse()
     }
 
     /// Keeps only the changes whose place `keep` wants.
-    pub(super) fn retain(&mut self, keep: impl Fn(usize) -> bool) {
-        self.0.retain(keep);
+    pub(super) fn retain(&mut self, keep: impl Fn(usize) -> bool) -> Result<(), EngineError> {
+        self.0.retain(keep)
     }
 }
 
@@ -212,7 +212,7 @@ mod tests {
         for change in &changes {
             waiting.push(change).unwrap();
         }
-        waiting.reverse();
+        waiting.reverse().unwrap();
         for (at, change) in changes.iter().rev().enumerate() {
             assert_eq!(waiting.get(at).unwrap().as_ref(), Some(change));
         }

@@ -131,3 +131,87 @@ fn nth(batch: &RowBatch, row: usize) -> Box<[u8]> {
     let tuple = batch.tuples().nth(row).and_then(Result::ok);
     tuple.unwrap_or_default().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
+
+    use tokio::sync::mpsc;
+    use tokio::time::timeout;
+
+    use super::{Scan, ScanError};
+    use crate::base::secret::Secret;
+    use crate::engine::driver::{Flow, RowStream};
+    use crate::engine::spool::SpoolBudget;
+    use crate::engine::tally::Tally;
+    use crate::model::table::TableName;
+    use crate::wire::normal::Normal;
+    use crate::wire::row::RowWriter;
+    use crate::wire::signing::{ConnectionKeys, RootKey};
+    use crate::wire::tally::{KeyFields, TallyKey};
+
+    fn scan() -> Scan {
+        let root = RootKey::of_token(&Secret::new("a token".to_owned()));
+        let key = TallyKey::of(&ConnectionKeys::derive(&root, 1).row());
+        let budget = SpoolBudget {
+            memory: 1 << 20,
+            disk: 0,
+            folder: std::env::temp_dir(),
+        };
+        Scan {
+            table: TableName::bare("t"),
+            mask: None,
+            normal: Normal::new(&[], &[]).unwrap(),
+            tally: Tally::new(key, KeyFields::new(vec![0]), budget),
+        }
+    }
+
+    /// The key of a row; `None`: a row without one.
+    fn row(key: Option<&[u8]>) -> Flow {
+        let mut writer = RowWriter::default();
+        writer.begin(1);
+        writer.field(key);
+        Flow::Rows(writer.take())
+    }
+
+    async fn outcome(flows: Vec<Flow>) -> Result<Tally, ScanError> {
+        let (sender, rows): (_, RowStream) = mpsc::channel(8);
+        for flow in flows {
+            sender.send(Ok(flow)).await.unwrap();
+        }
+        drop(sender);
+        scan().run(rows, Arc::default()).await
+    }
+
+    #[tokio::test]
+    async fn all_rows_of_a_whole_stream_are_counted_and_none_of_another() {
+        let rows = || [&b"one"[..], b"two"].map(|key| row(Some(key)));
+        let whole = rows().into_iter().chain([Flow::End]).collect();
+        assert_eq!(outcome(whole).await.unwrap().total().rows, 2);
+        let cut = outcome(rows().into()).await.unwrap_err();
+        assert!(matches!(cut, ScanError::Engine(_)), "{cut}");
+        let keyless = outcome(vec![row(None), Flow::End]).await.unwrap_err();
+        assert!(matches!(keyless, ScanError::Tally { .. }), "{keyless}");
+    }
+
+    #[tokio::test]
+    async fn a_scan_that_is_dropped_takes_no_more_rows() {
+        let (sender, rows): (_, RowStream) = mpsc::channel(8);
+        sender.send(Ok(row(Some(b"one")))).await.unwrap();
+        let scanned = Arc::new(AtomicU64::new(0));
+        let running = scan().run(rows, Arc::clone(&scanned));
+        let counts = async {
+            while scanned.load(Ordering::Relaxed) == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            _ = running => panic!("the stream has not ended"),
+            () = counts => {}
+        }
+        let closed = timeout(Duration::from_secs(30), sender.closed()).await;
+        assert!(closed.is_ok(), "the reading goes on");
+    }
+}

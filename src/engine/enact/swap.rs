@@ -39,7 +39,7 @@ impl<T: Target> Work<'_, T> {
             let unfit = match self.exchange(&changes).await {
                 Ok(Ok(sorted)) => {
                     self.target.run(KEEP).await?;
-                    self.held.retain(|at| !chosen.contains(&at));
+                    self.held.retain(|at| !chosen.contains(&at))?;
                     self.count(sorted.outcome, changes.len());
                     break;
                 }

@@ -239,12 +239,12 @@ impl<'t, T: Target> Work<'t, T> {
         loop {
             let before = self.waiting(pass).len();
             if backwards {
-                self.waiting(pass).reverse();
+                self.waiting(pass).reverse()?;
             }
             self.once(pass).await?;
             // Changes keep the order they came in, whichever way they were tried.
             if backwards {
-                self.waiting(pass).reverse();
+                self.waiting(pass).reverse()?;
             }
             if self.waiting(pass).len() == before {
                 return Ok(());

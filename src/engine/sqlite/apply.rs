@@ -195,7 +195,7 @@ impl Work<'_> {
         }
         // Rows keep the order they came in, whichever way they were tried.
         if backwards {
-            self.held.reverse();
+            self.held.reverse()?;
         }
         Ok(())
     }

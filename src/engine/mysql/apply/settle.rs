@@ -48,7 +48,7 @@ impl Work {
     async fn retry_held(&mut self, backwards: bool) -> Result<(), EngineError> {
         let mut current = std::mem::take(&mut self.held);
         if backwards {
-            current.reverse();
+            current.reverse()?;
         }
         let places: Vec<usize> = (0..current.len()).collect();
         for together in places.chunks(TOGETHER) {
@@ -62,7 +62,7 @@ impl Work {
         }
         // Rows keep the order they came in, whichever way they were tried.
         if backwards {
-            self.held.reverse();
+            self.held.reverse()?;
         }
         Ok(())
     }
@@ -85,7 +85,7 @@ impl Work {
             self.begin().await?;
             let (changes, unfit) = self.try_swap(&chosen, &parkable).await?;
             if unfit.is_empty() {
-                self.held.retain(|at| !chosen.contains(&at));
+                self.held.retain(|at| !chosen.contains(&at))?;
                 self.applied.changes.add(&changes);
                 return self.commit().await;
             }

@@ -28,7 +28,7 @@ impl Work<'_> {
             self.writer.begin()?;
             let (effects, unfit) = self.try_swap(&chosen)?;
             if unfit.is_empty() {
-                self.held.retain(|at| !chosen.contains(&at));
+                self.held.retain(|at| !chosen.contains(&at))?;
                 effects.into_iter().for_each(|effect| self.count(effect));
                 return self.commit();
             }
