@@ -130,7 +130,7 @@ impl Held {
     }
 
     fn rearrange(&mut self, order: impl Iterator<Item = usize>) -> Result<(), EngineError> {
-        let mut arrange = || {
+        let arrange = || {
             let mut starts = Starts::new();
             for at in order {
                 if let Some(start) = self.starts.get(at)? {
@@ -246,7 +246,7 @@ mod tests {
         held.reverse().unwrap();
         expected.reverse();
         same(&mut held, &expected);
-        let keep = |at: usize| at % 3 > 0;
+        let keep = |at: usize| !at.is_multiple_of(3);
         held.retain(keep).unwrap();
         let mut at = 0..;
         expected.retain(|_| at.next().is_some_and(keep));

@@ -74,9 +74,10 @@ impl Runner {
         run.attempt += 1;
         run.started_at = run.started_at.or(Some(now));
         let ctx = Arc::clone(&self.ctx);
-        self.ctx
-            .tasks
-            .spawn("run", async move { attempt(&ctx, run, active).await });
+        self.ctx.tasks.spawn(
+            "run",
+            async move { Box::pin(attempt(&ctx, run, active)).await },
+        );
         Ok(())
     }
 }
