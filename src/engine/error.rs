@@ -2,6 +2,9 @@
 //!
 //! Invariant: messages name tables, keys and columns, never values of other columns, passwords or URLs.
 
+use std::fmt::Display;
+use std::io;
+
 use crate::model::run::QuarantinedRow;
 use crate::model::table::TableName;
 
@@ -103,6 +106,15 @@ pub enum EngineError {
 const FIRST: usize = 10;
 
 impl EngineError {
+    /// The fault of a file beside the database, `what` in words.
+    pub(super) fn of_file(what: impl Display, err: &io::Error) -> Self {
+        let message = format!("{what}: {err}");
+        match err.kind() {
+            io::ErrorKind::StorageFull => Self::Full(message),
+            _ => Self::Lost(message),
+        }
+    }
+
     /// A refusal that is about `table`, in words.
     #[must_use]
     pub fn of_table(table: &TableName, message: impl Into<String>) -> Self {

@@ -33,8 +33,7 @@ struct Starts {
     /// What follows them.
     last: Vec<u64>,
     /// The block that was read last, and which it is.
-    read: Vec<u64>,
-    at: Option<usize>,
+    read: Option<(usize, Vec<u64>)>,
 }
 
 impl Default for Held {
@@ -150,8 +149,7 @@ impl Starts {
             blocks: spooled_tempfile(STARTS_IN_MEMORY),
             len: 0,
             last: Vec::new(),
-            read: Vec::new(),
-            at: None,
+            read: None,
         }
     }
 
@@ -179,29 +177,30 @@ impl Starts {
         if block > self.len / BLOCK {
             return Ok(None);
         }
-        if self.at != Some(block) {
-            self.at = None;
-            let mut bytes = [0; BLOCK * 8];
-            let begin = u64::try_from(block * bytes.len()).map_err(io::Error::other)?;
-            self.blocks.seek(SeekFrom::Start(begin))?;
-            self.blocks.read_exact(&mut bytes)?;
-            let (starts, _) = bytes.as_chunks::<8>();
-            self.read.clear();
-            self.read
-                .extend(starts.iter().map(|start| u64::from_be_bytes(*start)));
-            self.at = Some(block);
-        }
-        Ok(self.read.get(within).copied())
+        let read = match self.read.take() {
+            Some((number, starts)) if number == block => starts,
+            _ => self.block(block)?,
+        };
+        let start = read.get(within).copied();
+        self.read = Some((block, read));
+        Ok(start)
+    }
+
+    fn block(&mut self, number: usize) -> io::Result<Vec<u64>> {
+        let mut bytes = [0; BLOCK * 8];
+        let begin = u64::try_from(number * bytes.len()).map_err(io::Error::other)?;
+        self.blocks.seek(SeekFrom::Start(begin))?;
+        self.blocks.read_exact(&mut bytes)?;
+        let (starts, _) = bytes.as_chunks::<8>();
+        Ok(starts
+            .iter()
+            .map(|start| u64::from_be_bytes(*start))
+            .collect())
     }
 }
 
 fn fault(err: &io::Error) -> EngineError {
-    let message = format!("the temporary file for rows that wait for others: {err}");
-    if err.kind() == io::ErrorKind::StorageFull {
-        EngineError::Full(message)
-    } else {
-        EngineError::Lost(message)
-    }
+    EngineError::of_file("the temporary file for rows that wait for others", err)
 }
 
 #[cfg(test)]
@@ -225,6 +224,7 @@ mod tests {
             (3, b"".to_vec(), b"one".to_vec())
         );
     }
+
     #[test]
     fn many_rows_keep_their_order_whatever_is_done_with_it() {
         let rows = STARTS_IN_MEMORY / 8 + 3 * BLOCK / 2;

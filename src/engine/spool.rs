@@ -301,7 +301,7 @@ impl Portion {
         let mut out = BufWriter::with_capacity(WRITTEN_AT_ONCE, file);
         let mut parts = Vec::with_capacity(PARTITIONS);
         let (mut begin, mut end) = (0, 0);
-        for (partition, _) in (0..).zip(0..PARTITIONS) {
+        for partition in (0..).take(PARTITIONS) {
             for entry in held.of(partition) {
                 out.write_all(entry)?;
                 end += entry.len();

@@ -142,19 +142,15 @@ mod tests {
     use tokio::time::timeout;
 
     use super::{Scan, ScanError};
-    use crate::base::secret::Secret;
     use crate::engine::driver::{Flow, RowStream};
     use crate::engine::spool::SpoolBudget;
     use crate::engine::tally::Tally;
     use crate::model::table::TableName;
     use crate::wire::normal::Normal;
     use crate::wire::row::RowWriter;
-    use crate::wire::signing::{ConnectionKeys, RootKey};
     use crate::wire::tally::{KeyFields, TallyKey};
 
     fn scan() -> Scan {
-        let root = RootKey::of_token(&Secret::new("a token".to_owned()));
-        let key = TallyKey::of(&ConnectionKeys::derive(&root, 1).row());
         let budget = SpoolBudget {
             memory: 1 << 20,
             disk: 0,
@@ -164,7 +160,11 @@ mod tests {
             table: TableName::bare("t"),
             mask: None,
             normal: Normal::new(&[], &[]).unwrap(),
-            tally: Tally::new(key, KeyFields::new(vec![0]), budget),
+            tally: Tally::new(
+                TallyKey::of_token("a token"),
+                KeyFields::new(vec![0]),
+                budget,
+            ),
         }
     }
 

@@ -14,10 +14,14 @@ mod prefix;
 use bytes::{Buf, BufMut};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+#[cfg(test)]
+use crate::base::secret::Secret;
 use crate::wire::InvalidValue;
 use crate::wire::frame::RowSum;
 use crate::wire::row::{RowWriter, field_at, split_tuple};
 use crate::wire::signing::MacKey;
+#[cfg(test)]
+use crate::wire::signing::{ConnectionKeys, RootKey};
 use crate::wire::tally::hasher::{BLOCK, blocks};
 
 pub use bitmap::Bitmap;
@@ -194,19 +198,21 @@ pub fn read_children(payload: &[u8]) -> Result<Vec<Children>, InvalidValue> {
 }
 
 #[cfg(test)]
+impl TallyKey {
+    /// That of the first key of a connection by this token.
+    pub(crate) fn of_token(token: &str) -> Self {
+        let root = RootKey::of_token(&Secret::new(token.to_owned()));
+        Self::of(&ConnectionKeys::derive(&root, 1).row())
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use proptest::prelude::{any, prop, prop_assert_eq, proptest};
 
     use super::{KeyFields, TallyKey, read_children, write_children};
-    use crate::base::secret::Secret;
     use crate::wire::frame::RowSum;
     use crate::wire::row::{RowWriter, split_tuple};
-    use crate::wire::signing::{ConnectionKeys, RootKey};
-
-    fn key(token: &str) -> TallyKey {
-        let root = RootKey::of_token(&Secret::new(token.to_owned()));
-        TallyKey::of(&ConnectionKeys::derive(&root, 1).row())
-    }
 
     proptest! {
         #[test]
@@ -225,10 +231,10 @@ mod tests {
 
     #[test]
     fn hashes_and_places_are_the_connections_own() {
-        let (one, other) = (key("one"), key("other"));
+        let (one, other) = ["one", "other"].map(TallyKey::of_token).into();
         assert_ne!(one.hash(b"row"), other.hash(b"row"));
         assert_ne!(one.place(b"key"), other.place(b"key"));
-        assert_eq!(one.hash(b"row"), key("one").hash(b"row"));
+        assert_eq!(one.hash(b"row"), TallyKey::of_token("one").hash(b"row"));
     }
 
     #[test]

@@ -213,11 +213,8 @@ impl Location {
     fn nameless(&self) -> Result<Connection, EngineError> {
         let folder = &self.room.folder;
         let failed = |err: std::io::Error| {
-            let message = format!("a copy to be read, in {}: {err}", folder.display());
-            match err.kind() {
-                std::io::ErrorKind::StorageFull => EngineError::Full(message),
-                _ => EngineError::Lost(message),
-            }
+            let what = format!("a copy to be read, in {}", folder.display());
+            EngineError::of_file(what, &err)
         };
         let file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
         let open = || {

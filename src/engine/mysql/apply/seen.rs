@@ -66,12 +66,7 @@ impl Seen {
 }
 
 fn fault(err: &std::io::Error) -> EngineError {
-    let message = format!("the temporary file for keys that were taken: {err}");
-    if err.kind() == std::io::ErrorKind::StorageFull {
-        EngineError::Full(message)
-    } else {
-        EngineError::Lost(message)
-    }
+    EngineError::of_file("the temporary file for keys that were taken", err)
 }
 
 #[cfg(test)]

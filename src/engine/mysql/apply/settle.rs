@@ -50,10 +50,10 @@ impl Work {
         if backwards {
             current.reverse()?;
         }
-        let places: Vec<usize> = (0..current.len()).collect();
-        for together in places.chunks(TOGETHER) {
+        for begin in (0..current.len()).step_by(TOGETHER) {
+            let together = begin..current.len().min(begin + TOGETHER);
             let mut rows = Vec::with_capacity(together.len());
-            for &at in together {
+            for at in together {
                 rows.push(Bytes::from(current.get(at)?));
             }
             self.begin().await?;
