@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use crate::model::table::{Column, Engine, NeutralType};
 use crate::wire::InvalidValue;
 use crate::wire::fit::{Form, Limit, Target};
-use crate::wire::row::{RowWriter, split_tuple};
+use crate::wire::row::RowWriter;
 
 /// Where values come from and where they go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,31 +124,12 @@ impl RowConversion {
         tuple: &[u8],
         writer: &mut RowWriter,
     ) -> Result<(), (usize, InvalidValue)> {
-        let broken = |what: String| (0, InvalidValue::new("row", what));
-        let (fields, rest) = split_tuple(tuple).map_err(|err| (0, err))?;
-        if fields.len() != self.0.len() || !rest.is_empty() {
-            return Err(broken(format!(
-                "it has {} fields instead of {}",
-                fields.len(),
-                self.0.len()
-            )));
-        }
-        let count =
-            u16::try_from(fields.len()).map_err(|_| broken("it has too many fields".to_owned()))?;
-        let mut converted = Vec::with_capacity(fields.len());
-        for (index, (conversion, field)) in self.0.iter().zip(fields).enumerate() {
-            converted.push(
-                field
-                    .map(|value| conversion.apply(value))
-                    .transpose()
-                    .map_err(|err| (index, err))?,
-            );
-        }
-        writer.begin(count);
-        for field in &converted {
-            writer.field(field.as_deref());
-        }
-        Ok(())
+        writer.rewrite(tuple, self.0.len(), |at, field, writer| {
+            let conversion = self.0.get(at).unwrap_or(&Conversion::Pass);
+            let converted = field.map(|value| conversion.apply(value)).transpose()?;
+            writer.field(converted.as_deref());
+            Ok(())
+        })
     }
 }
 

@@ -8,7 +8,7 @@
 use std::fmt::Write;
 
 use crate::wire::InvalidValue;
-use crate::wire::digits::{push_four, push_two};
+use crate::wire::digits::{four, number, push_ascii, push_four, two};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
@@ -33,12 +33,16 @@ const NEGATIVE_INFINITY: &str = "-infinity";
 /// such day.
 #[must_use]
 pub fn days(year: i64, month: i64, day: i64) -> Option<i64> {
-    if !(1..=12).contains(&month) {
-        return None;
-    }
-    let days = days_from_civil(year, month, day);
-    // A day its month does not have comes back as one of the next month.
-    (civil_from_days(days) == (year, month, day)).then_some(days - EPOCH_DAYS)
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let last = match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if leap => 29,
+        2 => 28,
+        _ => return None,
+    };
+    let exists = (1..=last).contains(&day);
+    exists.then(|| days_from_civil(year, month, day) - EPOCH_DAYS)
 }
 
 /// Days since 2000-01-01 as `YYYY-MM-DD` (` BC` where before year 1; `infinity`, `-infinity`).
@@ -131,6 +135,9 @@ pub fn timestamp_from_text(text: &str, zoned: bool) -> Result<[u8; 8], InvalidVa
         NEGATIVE_INFINITY => return Ok(i64::MIN.to_be_bytes()),
         _ => {}
     }
+    if let Some(micros) = usual_moment(text.as_bytes(), zoned) {
+        return Ok(micros.to_be_bytes());
+    }
     let expected = if zoned { "timestamptz" } else { "timestamp" };
     let fault = |found: &str| InvalidValue::new(expected, found);
     let no_timestamp = || fault("it is no moment written as YYYY-MM-DD HH:MM:SS.ffffff");
@@ -203,24 +210,63 @@ fn push_day(text: &mut String, days: i64) -> &'static str {
     } else {
         push_four(text, year);
     }
-    for part in [month, day] {
-        text.push('-');
-        push_two(text, part);
-    }
+    let ([m1, m2], [d1, d2]) = (two(month), two(day));
+    push_ascii(text, &[b'-', m1, m2, b'-', d1, d2]);
     era
 }
 
 fn push_time(text: &mut String, micros: i64) {
     let (seconds, fraction) = (micros / MICROS_PER_SECOND, micros % MICROS_PER_SECOND);
-    let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    push_two(text, hours);
-    for part in [minutes, seconds] {
-        text.push(':');
-        push_two(text, part);
+    let ([h1, h2], [m1, m2]) = (two(seconds / 3_600), two(seconds / 60 % 60));
+    let [s1, s2] = two(seconds % 60);
+    let ([f1, f2, f3, f4], [f5, f6]) = (four(fraction / 100), two(fraction % 100));
+    push_ascii(
+        text,
+        &[
+            h1, h2, b':', m1, m2, b':', s1, s2, b'.', f1, f2, f3, f4, f5, f6,
+        ],
+    );
+}
+
+/// Microseconds since 2000-01-01 of a moment as this program and most others write it, in the years 1 to 9999; `None`
+/// where it is written in another way, or does not exist. Most texts of most tables are read here.
+fn usual_moment(text: &[u8], zoned: bool) -> Option<i64> {
+    let (day, rest) = text.split_first_chunk()?;
+    let ([separator], rest) = rest.split_first_chunk()?;
+    let (time, zone) = rest.split_first_chunk()?;
+    let zone_belongs = zone.is_empty() || (zoned && zone == b"Z");
+    if !(zone_belongs && matches!(separator, b' ' | b'T')) {
+        return None;
     }
-    text.push('.');
-    push_four(text, fraction / 100);
-    push_two(text, fraction % 100);
+    Some(usual_day(*day)? * MICROS_PER_DAY + usual_time(*time)?)
+}
+
+/// Days since 2000-01-01 of `YYYY-MM-DD`.
+fn usual_day(text: [u8; 10]) -> Option<i64> {
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text else {
+        return None;
+    };
+    let year = number([y1, y2, y3, y4]).filter(|year| *year > 0)?;
+    days(year, number([m1, m2])?, number([d1, d2])?)
+}
+
+/// Microseconds of `HH:MM:SS.ffffff`.
+fn usual_time(text: [u8; 15]) -> Option<i64> {
+    let [h1, h2, b':', m1, m2, b':', s1, s2, b'.', fraction @ ..] = text else {
+        return None;
+    };
+    time_of_day(
+        number([h1, h2])?,
+        number([m1, m2])?,
+        number([s1, s2])?,
+        number::<6>(fraction)?,
+    )
+}
+
+/// Microseconds of a time of day, 24:00:00 included; `None` where there is no such time.
+fn time_of_day(hours: i64, minutes: i64, seconds: i64, fraction: i64) -> Option<i64> {
+    let micros = ((hours * 60 + minutes) * 60 + seconds) * MICROS_PER_SECOND + fraction;
+    (minutes < 60 && seconds < 60 && micros <= MICROS_PER_DAY).then_some(micros)
 }
 
 fn split_era(text: &str) -> (&str, bool) {
@@ -248,14 +294,12 @@ fn parse_time(text: &str) -> Option<i64> {
     if parts.next().is_some() {
         return None;
     }
-    let (hours, minutes, seconds) = (
+    time_of_day(
         two_digits(hours)?,
         two_digits(minutes)?,
         two_digits(seconds)?,
-    );
-    let fraction = fraction.map_or(Some(0), parse_fraction)?;
-    let micros = ((hours * 60 + minutes) * 60 + seconds) * MICROS_PER_SECOND + fraction;
-    (minutes < 60 && seconds < 60 && micros <= MICROS_PER_DAY).then_some(micros)
+        fraction.map_or(Some(0), parse_fraction)?,
+    )
 }
 
 fn parse_fraction(text: &str) -> Option<i64> {
@@ -297,7 +341,7 @@ fn split_zone(text: &str) -> Option<(&str, Option<i64>)> {
 }
 
 fn two_digits(text: &str) -> Option<i64> {
-    if text.len() == 2 { digits(text) } else { None }
+    number::<2>(text.as_bytes().try_into().ok()?)
 }
 
 fn digits(text: &str) -> Option<i64> {

@@ -34,7 +34,7 @@ use crate::model::table::{Column, Engine, NeutralType};
 use crate::wire::InvalidValue;
 use crate::wire::convert::{KindMismatch, Sides, conversion, keeps_only_digits_that_count};
 use crate::wire::normal::step::Step;
-use crate::wire::row::{RowBatch, RowWriter, field_count, split_field};
+use crate::wire::row::{RowBatch, RowWriter};
 
 /// What both sides make of a column's values before they hash them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,35 +179,15 @@ impl Normal {
         tuple: &[u8],
         writer: &mut RowWriter,
     ) -> Result<(), (usize, InvalidValue)> {
-        let broken = |what: String| (0, InvalidValue::new("row", what));
-        // Read field by field: a list of them would take memory for every row.
-        let (found, mut rest) = field_count(tuple).map_err(|err| (0, err))?;
-        let wanted = self.0.len();
-        if found != wanted {
-            return Err(broken(format!("it has {found} fields instead of {wanted}")));
-        }
-        let count =
-            u16::try_from(found).map_err(|_| broken("it has too many fields".to_owned()))?;
-        let before = writer.len();
-        writer.begin(count);
-        for (at, step) in self.0.iter().enumerate() {
-            let put = match split_field(rest) {
-                Ok((field, after)) => {
-                    rest = after;
-                    put(*step, field, writer).map_err(|err| (at, err))
+        writer.rewrite(tuple, self.0.len(), |at, field, writer| {
+            match (self.0.get(at), field) {
+                (Some(step), Some(value)) => step.put(value, writer),
+                _ => {
+                    writer.field(None);
+                    Ok(())
                 }
-                Err(err) => Err((0, err)),
-            };
-            if put.is_err() {
-                writer.take_back(before);
-                return put;
             }
-        }
-        if !rest.is_empty() {
-            writer.take_back(before);
-            return Err(broken("something follows it".to_owned()));
-        }
-        Ok(())
+        })
     }
 
     /// The normal forms of the rows of `batch`, in their order, by way of `writer`, which is left empty. Rows that are
@@ -245,16 +225,6 @@ impl Normal {
         let step = self.0.get(at);
         step.ok_or_else(|| InvalidValue::new("row", "it has no such field"))?
             .restore(normal)
-    }
-}
-
-fn put(step: Step, field: Option<&[u8]>, writer: &mut RowWriter) -> Result<(), InvalidValue> {
-    match field {
-        None => {
-            writer.field(None);
-            Ok(())
-        }
-        Some(value) => step.put(value, writer),
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod binary;
 mod order;
+mod scaled;
 
 use std::borrow::Cow;
 
@@ -17,6 +18,7 @@ use crate::wire::numeric::binary::{
 };
 pub use crate::wire::numeric::binary::{Shape, Special};
 pub use crate::wire::numeric::order::NumericKey;
+pub use crate::wire::numeric::scaled::{Scaled, ScaledBytes};
 
 /// Room for most numbers.
 const TEXT_BYTES: usize = 24;

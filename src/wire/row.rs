@@ -190,6 +190,46 @@ impl RowWriter {
         self.data.put_slice(tuple);
     }
 
+    /// Adds the tuple `tuple`, which must have so many fields, each as `put` adds it; on an error nothing.
+    ///
+    /// # Errors
+    /// That of `put`, with the field's place; 0 and what is wrong when the tuple itself is broken.
+    pub fn rewrite(
+        &mut self,
+        tuple: &[u8],
+        fields: usize,
+        mut put: impl FnMut(usize, Option<&[u8]>, &mut Self) -> Result<(), InvalidValue>,
+    ) -> Result<(), (usize, InvalidValue)> {
+        let broken = |what: &str| (0, fault(what));
+        // Read field by field: a list of them would take memory for every row.
+        let (found, mut rest) = field_count(tuple).map_err(|err| (0, err))?;
+        if found != fields {
+            return Err(broken(&format!(
+                "it has {found} fields instead of {fields}"
+            )));
+        }
+        let before = self.len();
+        self.begin(u16::try_from(found).map_err(|_| broken("it has too many fields"))?);
+        for at in 0..fields {
+            let put = match split_field(rest) {
+                Ok((field, after)) => {
+                    rest = after;
+                    put(at, field, self).map_err(|err| (at, err))
+                }
+                Err(err) => Err((0, err)),
+            };
+            if put.is_err() {
+                self.take_back(before);
+                return put;
+            }
+        }
+        if !rest.is_empty() {
+            self.take_back(before);
+            return Err(broken("something follows it"));
+        }
+        Ok(())
+    }
+
     /// Takes back the tuple added last, before which there were `length` bytes.
     pub fn take_back(&mut self, length: usize) {
         self.data.truncate(length);

@@ -8,6 +8,7 @@ use rusqlite::types::ValueRef;
 
 use crate::engine::sqlite::types::{Affinity, Storage};
 use crate::model::table::NeutralType;
+use crate::wire::numeric::{Scaled, ScaledBytes};
 use crate::wire::{datetime, numeric};
 
 /// One field's bytes.
@@ -19,6 +20,7 @@ pub(super) enum Image<'v> {
     Four([u8; 4]),
     Eight([u8; 8]),
     Sixteen([u8; 16]),
+    Decimal(ScaledBytes),
     Owned(Vec<u8>),
 }
 
@@ -32,6 +34,7 @@ impl Image<'_> {
             Self::Four(bytes) => Some(bytes),
             Self::Eight(bytes) => Some(bytes),
             Self::Sixteen(bytes) => Some(bytes),
+            Self::Decimal(bytes) => Some(bytes),
             Self::Owned(bytes) => Some(bytes),
         }
     }
@@ -127,6 +130,9 @@ fn narrow<'v>(number: f64) -> Result<Image<'v>, String> {
 }
 
 fn decimal<'v>(scale: Option<u32>, value: ValueRef<'v>) -> Result<Image<'v>, String> {
+    if let Some(decimal) = scale.and_then(|scale| short_decimal(scale, value)) {
+        return Ok(Image::Decimal(decimal.bytes()));
+    }
     let exact = match value {
         ValueRef::Integer(number) => numeric::from_i64(number),
         ValueRef::Real(number) if !number.is_finite() => {
@@ -147,6 +153,17 @@ fn decimal<'v>(scale: Option<u32>, value: ValueRef<'v>) -> Result<Image<'v>, Str
             .map(|scaled| Image::Owned(scaled.into_owned()))
             .map_err(|_| format!("the number has more than {scale} digits after the point")),
         None => Ok(Image::Owned(exact)),
+    }
+}
+
+/// Of most decimals, without text.
+fn short_decimal(scale: u32, value: ValueRef<'_>) -> Option<Scaled> {
+    match value {
+        ValueRef::Integer(number) => {
+            Scaled::new(number.checked_mul(10_i64.checked_pow(scale)?)?, scale)
+        }
+        ValueRef::Real(number) => Scaled::from_f64(number, scale),
+        _ => None,
     }
 }
 

@@ -8,7 +8,8 @@ use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 
 use crate::engine::sqlite::types::{Affinity, EXACT_DIGITS, Storage};
 use crate::model::table::NeutralType;
-use crate::wire::{field, numeric};
+use crate::wire::field;
+use crate::wire::numeric::{self, Scaled};
 
 /// What to bind for `value`, or why it cannot be stored.
 pub(super) fn stored<'f>(
@@ -28,10 +29,7 @@ pub(super) fn stored<'f>(
             .map_err(|err| err.to_string()),
         NeutralType::Float4 => real(field::float4(bytes).map_err(|err| err.to_string())?.into()),
         NeutralType::Float8 => real(field::float8(bytes).map_err(|err| err.to_string())?),
-        NeutralType::Numeric => decimal(
-            storage.affinity,
-            numeric::decode(bytes).map_err(|err| err.to_string())?,
-        ),
+        NeutralType::Numeric => decimal(storage.affinity, bytes),
         NeutralType::Bytea => Ok(ToSqlOutput::Borrowed(ValueRef::Blob(bytes))),
         NeutralType::Date
         | NeutralType::Time
@@ -78,11 +76,22 @@ fn real<'f>(number: f64) -> Result<ToSqlOutput<'f>, String> {
     Ok(ToSqlOutput::Owned(Value::Real(number)))
 }
 
-fn decimal<'f>(affinity: Affinity, text: String) -> Result<ToSqlOutput<'f>, String> {
+fn decimal<'f>(affinity: Affinity, bytes: &[u8]) -> Result<ToSqlOutput<'f>, String> {
+    let text = || numeric::decode(bytes).map_err(|err| err.to_string());
     if matches!(affinity, Affinity::Text | Affinity::Blob) {
-        return Ok(owned_text(text));
+        return text().map(owned_text);
     }
-    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    match Scaled::read(bytes).map_err(|err| err.to_string())? {
+        Some(scaled) => Ok(scaled
+            .whole()
+            .map_or_else(|| ToSqlOutput::Owned(Value::Real(scaled.to_f64())), integer)),
+        None => long_decimal(&text()?),
+    }
+}
+
+/// Of a number that is not short, or none.
+fn long_decimal<'f>(text: &str) -> Result<ToSqlOutput<'f>, String> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if fraction.bytes().all(|digit| digit == b'0')
         && let Ok(number) = whole.parse::<i64>()
     {
@@ -97,7 +106,7 @@ fn decimal<'f>(affinity: Affinity, text: String) -> Result<ToSqlOutput<'f>, Stri
                 .to_owned(),
         );
     }
-    if significant_digits(&text) > EXACT_DIGITS {
+    if significant_digits(text) > EXACT_DIGITS {
         return Err(format!(
             "the number has more than the {EXACT_DIGITS} digits SQLite keeps here; declare the column `decimal text(p,s)`"
         ));

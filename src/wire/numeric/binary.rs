@@ -157,16 +157,20 @@ impl<'a> Parts<'a> {
 
 /// The bytes of a numeric; `groups` begin and end with one that is not zero.
 pub(super) fn assemble(weight: i16, sign: u16, scale: u16, groups: &[u16]) -> Vec<u8> {
-    let weight = if groups.is_empty() { 0 } else { weight };
-    // At most 131,072 + 16,383 digits pass the checks above, so the count always fits.
-    let count = u16::try_from(groups.len()).unwrap_or(u16::MAX);
     let mut bytes = Vec::with_capacity(8 + 2 * groups.len());
-    bytes.extend(count.to_be_bytes());
-    bytes.extend(weight.to_be_bytes());
-    bytes.extend(sign.to_be_bytes());
-    bytes.extend(scale.to_be_bytes());
+    bytes.extend(header(weight, sign, scale, groups));
     bytes.extend(groups.iter().flat_map(|group| group.to_be_bytes()));
     bytes
+}
+
+/// What stands before `groups`.
+pub(super) fn header(weight: i16, sign: u16, scale: u16, groups: &[u16]) -> [u8; 8] {
+    let weight = if groups.is_empty() { 0 } else { weight };
+    // At most 131,072 + 16,383 digits pass the checks of text, so the count always fits.
+    let count = u16::try_from(groups.len()).unwrap_or(u16::MAX);
+    let [[a, b], [c, d]] = [count.to_be_bytes(), weight.to_be_bytes()];
+    let [[e, f], [g, h]] = [sign.to_be_bytes(), scale.to_be_bytes()];
+    [a, b, c, d, e, f, g, h]
 }
 
 /// A fault in a numeric.
