@@ -7,6 +7,7 @@
 
 mod destination;
 pub(super) mod enact;
+mod incoming;
 mod pace;
 mod statements;
 mod swap;
@@ -14,18 +15,18 @@ mod writer;
 
 use std::time::Instant;
 
-use tokio::sync::mpsc::error::TryRecvError;
+use rusqlite::types::ToSqlOutput;
 use tokio::sync::{mpsc, watch};
 
-use crate::engine::driver::{Applied, ApplyJob, ApplyProgress, Flow, RowStream};
+use crate::engine::driver::{Applied, ApplyJob, ApplyProgress, RowStream};
 use crate::engine::error::EngineError;
 use crate::engine::fault::{Fault, Refusal};
 use crate::engine::held::Held;
 use crate::engine::sqlite::apply::destination::{Attempt, Effect};
+use crate::engine::sqlite::apply::incoming::{Incoming, Piece, ReadyRows};
 use crate::engine::sqlite::apply::writer::{Writer, describe};
 use crate::engine::sqlite::caller::{CallerWatch, caller};
 use crate::engine::sqlite::connect::Location;
-use crate::wire::row::RowBatch;
 
 /// Applies `rows` as `job` says. Dropping this ends the thread after the row it is at.
 pub(super) async fn apply(
@@ -61,7 +62,7 @@ async fn forward<T>(mut rows: mpsc::Receiver<T>, sender: mpsc::Sender<T>) {
 fn run(
     location: &Location,
     job: &ApplyJob,
-    mut rows: RowStream,
+    rows: RowStream,
     progress: watch::Sender<ApplyProgress>,
     caller: &CallerWatch,
 ) -> Result<Applied, EngineError> {
@@ -69,13 +70,14 @@ fn run(
     let described = describe(&connection, job)?;
     let mut work = Work {
         writer: Writer::new(&connection, job, &described, caller)?,
+        incoming: Incoming::new(job, rows),
         held: Held::new(),
         applied: Applied::default(),
         taken_care_of: 0,
         progress,
     };
-    while let Some(batch) = work.next(&mut rows)? {
-        work.batch(&batch)?;
+    while let Some(rows) = work.next()? {
+        work.rows(&rows)?;
     }
     work.settle()?;
     Ok(Applied {
@@ -86,6 +88,7 @@ fn run(
 
 struct Work<'c> {
     writer: Writer<'c>,
+    incoming: Incoming<'c>,
     held: Held,
     applied: Applied,
     /// Rows written, found equal or left out: all but those held back or refused.
@@ -95,28 +98,29 @@ struct Work<'c> {
 
 impl Work<'_> {
     /// The next rows, or `None` at their end. While there are none, no transaction is open.
-    fn next(&mut self, rows: &mut RowStream) -> Result<Option<RowBatch>, EngineError> {
-        let item = match rows.try_recv() {
-            Ok(item) => Some(item),
-            Err(TryRecvError::Disconnected) => None,
-            Err(TryRecvError::Empty) => {
+    fn next(&mut self) -> Result<Option<ReadyRows>, EngineError> {
+        let piece = match self.incoming.next(&self.writer.destination) {
+            Some(piece) => piece,
+            None => {
                 self.commit()?;
-                rows.blocking_recv()
+                self.incoming.wait(&self.writer.destination)
             }
         };
-        match item {
-            Some(Ok(Flow::Rows(batch))) => Ok(Some(batch)),
-            Some(Ok(Flow::End)) => Ok(None),
-            Some(Err(err)) => Err(err),
-            None => Err(self.writer.cut()),
+        match piece {
+            Piece::Rows(rows) => Ok(Some(rows)),
+            Piece::End => Ok(None),
+            Piece::Failed(err) => Err(err),
         }
     }
 
-    fn batch(&mut self, batch: &RowBatch) -> Result<(), EngineError> {
-        for tuple in batch.tuples() {
-            let tuple = tuple.map_err(|err| self.writer.job.malformed(&err))?;
+    fn rows(&mut self, rows: &ReadyRows) -> Result<(), EngineError> {
+        for (tuple, values) in rows.iter() {
             self.applied.rows += 1;
-            match self.row(tuple, Attempt::First)? {
+            let refusal = match values {
+                Ok(values) => self.row(tuple, &values, Attempt::First)?,
+                Err(refusal) => Some(refusal),
+            };
+            match refusal {
                 None => {}
                 Some(refusal) if refusal.may_fit_later() => self.held.push(tuple)?,
                 Some(refusal) => self.reject(tuple, refusal)?,
@@ -126,9 +130,14 @@ impl Work<'_> {
     }
 
     /// Writes one row; the refusal, if the database does not take it.
-    fn row(&mut self, tuple: &[u8], attempt: Attempt) -> Result<Option<Refusal>, EngineError> {
-        self.writer.begin()?;
-        let refusal = match self.writer.destination.write(tuple, attempt) {
+    fn row(
+        &mut self,
+        tuple: &[u8],
+        values: &[ToSqlOutput<'_>],
+        attempt: Attempt,
+    ) -> Result<Option<Refusal>, EngineError> {
+        self.begin()?;
+        let refusal = match self.writer.destination.write(tuple, values, attempt) {
             Ok(effect) => {
                 self.count(effect);
                 None
@@ -142,6 +151,27 @@ impl Work<'_> {
             self.commit()?;
         }
         Ok(refusal)
+    }
+
+    /// Opens a transaction unless one is open; the pause before it is used for the rows that come next.
+    fn begin(&mut self) -> Result<(), EngineError> {
+        let Writer {
+            pace, destination, ..
+        } = &self.writer;
+        if !pace.is_open() {
+            let pause = pace.owed(Instant::now());
+            self.incoming.make_ready_within(pause, destination);
+        }
+        self.writer.begin()
+    }
+
+    /// Tries a row that was held back.
+    fn again(&mut self, tuple: &[u8]) -> Result<Option<Refusal>, EngineError> {
+        match self.writer.destination.values(tuple) {
+            Ok(values) => self.row(tuple, &values, Attempt::Again),
+            Err(Fault::Row(refusal)) => Ok(Some(refusal)),
+            Err(Fault::Engine(err)) => Err(err),
+        }
     }
 
     fn count(&mut self, effect: Effect) {
@@ -177,7 +207,7 @@ impl Work<'_> {
         let count = rest.len();
         for at in 0..count {
             let tuple = rest.get(at)?;
-            if let Some(refusal) = self.row(&tuple, Attempt::Again)? {
+            if let Some(refusal) = self.again(&tuple)? {
                 self.reject(&tuple, refusal)?;
             }
         }
@@ -189,7 +219,7 @@ impl Work<'_> {
         let count = current.len();
         for at in 0..count {
             let tuple = current.get(if backwards { count - 1 - at } else { at })?;
-            if self.row(&tuple, Attempt::Again)?.is_some() {
+            if self.again(&tuple)?.is_some() {
                 self.held.push(&tuple)?;
             }
         }

@@ -123,11 +123,14 @@ impl<'c> Destination<'c> {
         self.began_empty
     }
 
-    /// Writes one row.
-    pub(super) fn write(&mut self, tuple: &[u8], attempt: Attempt) -> Result<Effect, Fault> {
-        let fields = self.split(tuple)?;
-        let values = self.values(&fields)?;
-        self.guarded(|destination| destination.decide(&fields, &values, attempt))
+    /// Writes one row, whose values are `values`.
+    pub(super) fn write(
+        &mut self,
+        tuple: &[u8],
+        values: &[ToSqlOutput<'_>],
+        attempt: Attempt,
+    ) -> Result<Effect, Fault> {
+        self.guarded(|destination| destination.decide(tuple, values, attempt))
     }
 
     /// Whether the table has unique columns that can be parked, and rows may be updated at all.
@@ -140,9 +143,8 @@ impl<'c> Destination<'c> {
     /// Sets the nullable unique columns of the row with this row's key to NULL. [`Self::write`] must follow in the
     /// same transaction.
     pub(super) fn park(&mut self, tuple: &[u8]) -> Result<(), Fault> {
-        let fields = self.split(tuple)?;
-        let values = self.values(&fields)?;
-        if self.conflict == ConflictStrategy::Merge && fields.contains(&None) {
+        let values = self.values(tuple)?;
+        if self.conflict == ConflictStrategy::Merge && self.split(tuple)?.contains(&None) {
             // Merging keeps a local value where none comes, and a parked one would be lost.
             return Err(refused(
                 None,
@@ -159,7 +161,7 @@ impl<'c> Destination<'c> {
             .map_err(|err| row_fault(&err, &self.table))
     }
 
-    pub(super) fn split<'t>(&self, tuple: &'t [u8]) -> Result<Vec<Option<&'t [u8]>>, Fault> {
+    fn split<'t>(&self, tuple: &'t [u8]) -> Result<Vec<Option<&'t [u8]>>, Fault> {
         match split_tuple(tuple) {
             Ok((fields, _)) if fields.len() == self.targets.len() => Ok(fields),
             _ => Err(Fault::Engine(EngineError::Statement {
@@ -169,10 +171,9 @@ impl<'c> Destination<'c> {
         }
     }
 
-    pub(super) fn values<'t>(
-        &self,
-        fields: &[Option<&'t [u8]>],
-    ) -> Result<Vec<ToSqlOutput<'t>>, Fault> {
+    /// What to bind for a row, column by column.
+    pub(super) fn values<'t>(&self, tuple: &'t [u8]) -> Result<Vec<ToSqlOutput<'t>>, Fault> {
+        let fields = self.split(tuple)?;
         let mut values = Vec::with_capacity(fields.len());
         for (target, field) in self.targets.iter().zip(fields) {
             if target.in_key && field.is_none() {
@@ -183,7 +184,7 @@ impl<'c> Destination<'c> {
                 ));
             }
             values.push(
-                stored(&target.storage, *field)
+                stored(&target.storage, field)
                     .map_err(|reason| refused(Some(&target.name), &reason, RefusalKind::Final))?,
             );
         }
@@ -231,7 +232,7 @@ impl<'c> Destination<'c> {
 
     fn decide(
         &mut self,
-        fields: &[Option<&[u8]>],
+        tuple: &[u8],
         values: &[ToSqlOutput<'_>],
         attempt: Attempt,
     ) -> Result<Effect, Fault> {
@@ -247,7 +248,7 @@ impl<'c> Destination<'c> {
                 result => return result,
             }
         }
-        match self.local(fields, values)? {
+        match self.local(tuple, values)? {
             Local::Absent if self.mode == SyncMode::Update => Ok(Effect::LeftOut),
             Local::Absent => self.insert(values),
             Local::Equal => Ok(Effect::Equal),
@@ -332,11 +333,8 @@ impl<'c> Destination<'c> {
     }
 
     /// Looks the key up and compares.
-    fn local(
-        &mut self,
-        fields: &[Option<&[u8]>],
-        values: &[ToSqlOutput<'_>],
-    ) -> Result<Local, Fault> {
+    fn local(&mut self, tuple: &[u8], values: &[ToSqlOutput<'_>]) -> Result<Local, Fault> {
+        let fields = self.split(tuple)?;
         let fatal = |err: rusqlite::Error| Fault::Engine(engine_error(&err, &self.table));
         let probe = &mut self.statements.probe;
         bind_key(probe, &self.key, values).map_err(fatal)?;
@@ -352,7 +350,7 @@ impl<'c> Destination<'c> {
             // What would be read after writing; only asked for where the bytes differ, as 12.5 and 12.50 do.
             let written = OnceCell::new();
             let equal = local.is_ok_and(|local| {
-                local.field() == *field
+                local.field() == field
                     || written
                         .get_or_init(|| image(&target.storage, as_value(value)))
                         .as_ref()

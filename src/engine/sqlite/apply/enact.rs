@@ -132,8 +132,7 @@ impl<'c> SqliteTarget<'c> {
         let fatal = |err: rusqlite::Error| Fault::Engine(engine_error(&err, &destination.table));
         let mut found = Vec::new();
         for (place, row) in rows.iter().enumerate() {
-            let fields = destination.split(row)?;
-            let values = destination.values(&fields)?;
+            let values = destination.values(row)?;
             for (table, statement) in &mut self.pointing {
                 bind_key(statement, &destination.key, &values).map_err(fatal)?;
                 let (mut pointing, mut seen) = (statement.raw_query(), 0);
@@ -190,8 +189,7 @@ fn points(key: &Pointing, job: &ApplyJob, described: &Described, folded: bool) -
 impl Destination<'_> {
     /// The row that has this row's key.
     fn find(&mut self, row: &[u8]) -> Result<Option<Local>, Fault> {
-        let fields = self.split(row)?;
-        let values = self.values(&fields)?;
+        let values = self.values(row)?;
         let fatal = |err: rusqlite::Error| Fault::Engine(engine_error(&err, &self.table));
         bind_key(&mut self.statements.probe, &self.key, &values).map_err(fatal)?;
         self.probed()
@@ -208,8 +206,7 @@ impl Destination<'_> {
     }
 
     fn put(&mut self, effect: Effect, row: &[u8]) -> Result<(), Fault> {
-        let fields = self.split(row)?;
-        let values = self.values(&fields)?;
+        let values = self.values(row)?;
         self.guarded(|destination| {
             let statements = &mut destination.statements;
             let statement = match effect {
@@ -237,8 +234,7 @@ impl Destination<'_> {
     }
 
     fn delete(&mut self, delete: &mut Statement<'_>, row: &[u8]) -> Result<(), Fault> {
-        let fields = self.split(row)?;
-        let values = self.values(&fields)?;
+        let values = self.values(row)?;
         self.delete_bound(delete, |delete, key| bind_key(delete, key, &values))
     }
 

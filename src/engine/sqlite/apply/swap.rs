@@ -52,11 +52,9 @@ impl Work<'_> {
             if unfit.contains(&at) {
                 continue;
             }
-            match self
-                .writer
-                .destination
-                .write(&self.held.get(at)?, Attempt::Again)
-            {
+            let (row, destination) = (self.held.get(at)?, &mut self.writer.destination);
+            let values = destination.values(&row);
+            match values.and_then(|values| destination.write(&row, &values, Attempt::Again)) {
                 // Parking has changed it, even if it ends as what it was parked as.
                 Ok(Effect::Equal) => effects.push(Effect::Updated),
                 Ok(effect) => effects.push(effect),

@@ -113,8 +113,7 @@ impl Destination<'_> {
     }
 
     fn insert_row(&mut self, row: &[u8]) -> Result<(), Fault> {
-        let fields = self.split(row)?;
-        let values = self.values(&fields)?;
+        let values = self.values(row)?;
         self.guarded(|destination| destination.insert(&values).map(drop))
     }
 

@@ -175,7 +175,8 @@ async fn a_disk_that_is_full_is_told_as_such_though_sqlite_rolls_back_by_itself(
     let name = "x".repeat(3_000);
     let fault = (1..1_000).find_map(|id| {
         let row = batch(&[person(id, &name, None)]);
-        destination.write(&row.data, Attempt::First).err()
+        let values = destination.values(&row.data).unwrap();
+        destination.write(&row.data, &values, Attempt::First).err()
     });
     let Some(Fault::Engine(fault)) = fault else {
         panic!("nothing stopped it, or it was blamed on a row");
