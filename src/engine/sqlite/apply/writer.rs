@@ -36,6 +36,11 @@ pub(super) fn describe(
     connection
         .pragma_update(None, "wal_autocheckpoint", 0)
         .map_err(fault)?;
+    // Pages written before the commit would, without a write-ahead log, keep readers waiting from then on. A transaction
+    // is bounded by its time and its bytes, and so are the pages that stay in memory instead.
+    connection
+        .pragma_update(None, "cache_spill", false)
+        .map_err(fault)?;
     let schema_version = schema_version(connection).map_err(fault)?;
     let described = introspect::table(connection, table)
         .map_err(fault)?

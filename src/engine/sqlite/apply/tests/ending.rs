@@ -11,6 +11,7 @@ use crate::engine::driver::{ApplyProgress, Driver, Flow, RowStream};
 use crate::engine::error::EngineError;
 use crate::engine::fault::Fault;
 use crate::engine::sqlite::apply::destination::{Attempt, Destination};
+use crate::engine::sqlite::apply::writer::describe;
 use crate::engine::sqlite::introspect;
 use crate::engine::sqlite::test_site::{Site, TestRow, batch};
 
@@ -197,4 +198,28 @@ async fn the_write_ahead_log_does_not_grow_with_the_table() {
     site.apply(job, &rows).await.unwrap();
     let log = std::fs::metadata(site.path.with_extension("db-wal")).unwrap();
     assert!(log.len() < 10 << 20, "{log:?}");
+}
+
+#[tokio::test]
+async fn readers_wait_for_a_commit_but_not_for_the_rows_before_it() {
+    let site = Site::new(&format!("pragma journal_mode = delete; {PEOPLE}"));
+    let job = site.job("people").await;
+    let (writing, reading) = (site.application(), site.application());
+    describe(&writing, &job).unwrap();
+    writing
+        .execute_batch(
+            "begin immediate;
+             insert into people with recursive n(i) as (select 1 union all select i + 1 from n where i < 4000)
+             select i, 'one of many', hex(randomblob(1000)) from n",
+        )
+        .unwrap();
+    reading.busy_timeout(Duration::ZERO).unwrap();
+    let count = || {
+        reading.query_row("select count(*) from people", [], |row| {
+            row.get::<_, i64>(0)
+        })
+    };
+    assert_eq!(count().unwrap(), 0);
+    writing.execute_batch("commit").unwrap();
+    assert_eq!(count().unwrap(), 4_000);
 }
