@@ -124,8 +124,7 @@ impl RowConversion {
         tuple: &[u8],
         writer: &mut RowWriter,
     ) -> Result<(), (usize, InvalidValue)> {
-        writer.rewrite(tuple, self.0.len(), |at, field, writer| {
-            let conversion = self.0.get(at).unwrap_or(&Conversion::Pass);
+        writer.rewrite(tuple, &self.0, |conversion, field, writer| {
             let converted = field.map(|value| conversion.apply(value)).transpose()?;
             writer.field(converted.as_deref());
             Ok(())

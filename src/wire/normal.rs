@@ -179,13 +179,11 @@ impl Normal {
         tuple: &[u8],
         writer: &mut RowWriter,
     ) -> Result<(), (usize, InvalidValue)> {
-        writer.rewrite(tuple, self.0.len(), |at, field, writer| {
-            match (self.0.get(at), field) {
-                (Some(step), Some(value)) => step.put(value, writer),
-                _ => {
-                    writer.field(None);
-                    Ok(())
-                }
+        writer.rewrite(tuple, &self.0, |step, field, writer| match field {
+            Some(value) => step.put(value, writer),
+            None => {
+                writer.field(None);
+                Ok(())
             }
         })
     }

@@ -1,6 +1,7 @@
 //! PostgreSQL's binary numeric and decimal text.
 //!
-//! No arithmetic happens here beyond counting and regrouping digits, so nothing is rounded.
+//! No arithmetic happens here beyond counting and regrouping digits, so nothing is rounded; only [`Scaled`] knows doubles,
+//! and takes none that does not come back as it was.
 //! Invariant: what this module writes has no leading and no trailing zero group, as PostgreSQL writes it,
 //! so numbers equal in value and display scale are equal bytes.
 
@@ -119,28 +120,7 @@ pub fn decode(bytes: &[u8]) -> Result<String, InvalidValue> {
 /// A whole number, shown without digits after the point.
 #[must_use]
 pub fn from_i64(value: i64) -> Vec<u8> {
-    let mut rest = value.unsigned_abs();
-    let mut groups = Vec::with_capacity(5);
-    while rest > 0 {
-        groups.push(u16::try_from(rest % 10_000).unwrap_or(0));
-        rest /= 10_000;
-    }
-    let weight = i16::try_from(groups.len())
-        .unwrap_or(0)
-        .saturating_sub(1)
-        .max(0);
-    groups.reverse();
-    let kept = groups
-        .iter()
-        .rposition(|group| *group != 0)
-        .map_or(0, |last| last + 1);
-    groups.truncate(kept);
-    assemble(
-        weight,
-        if value < 0 { NEGATIVE } else { POSITIVE },
-        0,
-        &groups,
-    )
+    Scaled::whole_number(value).bytes().to_vec()
 }
 
 /// The whole number a numeric is; `None` when it has digits after the point that are not zero, is no number,

@@ -190,31 +190,32 @@ impl RowWriter {
         self.data.put_slice(tuple);
     }
 
-    /// Adds the tuple `tuple`, which must have so many fields, each as `put` adds it; on an error nothing.
+    /// Adds the tuple `tuple`, which must have a field for each of `steps`, as `put` adds it; on an error nothing.
     ///
     /// # Errors
     /// That of `put`, with the field's place; 0 and what is wrong when the tuple itself is broken.
-    pub fn rewrite(
+    pub fn rewrite<S>(
         &mut self,
         tuple: &[u8],
-        fields: usize,
-        mut put: impl FnMut(usize, Option<&[u8]>, &mut Self) -> Result<(), InvalidValue>,
+        steps: &[S],
+        put: impl Fn(&S, Option<&[u8]>, &mut Self) -> Result<(), InvalidValue>,
     ) -> Result<(), (usize, InvalidValue)> {
         let broken = |what: &str| (0, fault(what));
         // Read field by field: a list of them would take memory for every row.
         let (found, mut rest) = field_count(tuple).map_err(|err| (0, err))?;
-        if found != fields {
+        let wanted = steps.len();
+        if found != wanted {
             return Err(broken(&format!(
-                "it has {found} fields instead of {fields}"
+                "it has {found} fields instead of {wanted}"
             )));
         }
         let before = self.len();
         self.begin(u16::try_from(found).map_err(|_| broken("it has too many fields"))?);
-        for at in 0..fields {
+        for (at, step) in steps.iter().enumerate() {
             let put = match split_field(rest) {
                 Ok((field, after)) => {
                     rest = after;
-                    put(at, field, self).map_err(|err| (at, err))
+                    put(step, field, self).map_err(|err| (at, err))
                 }
                 Err(err) => Err((0, err)),
             };

@@ -28,7 +28,7 @@ use crate::engine::sqlite::apply::writer::{Writer, describe};
 use crate::engine::sqlite::caller::{CallerWatch, caller};
 use crate::engine::sqlite::connect::Location;
 
-/// Applies `rows` as `job` says. Dropping this ends the thread after the row it is at.
+/// Applies `rows` as `job` says. Dropping this ends the thread after the rows it is at.
 pub(super) async fn apply(
     location: Location,
     job: ApplyJob,
@@ -99,28 +99,22 @@ struct Work<'c> {
 impl Work<'_> {
     /// The next rows, or `None` at their end. While there are none, no transaction is open.
     fn next(&mut self) -> Result<Option<ReadyRows>, EngineError> {
-        let piece = match self.incoming.next(&self.writer.destination) {
-            Some(piece) => piece,
-            None => {
-                self.commit()?;
-                self.incoming.wait(&self.writer.destination)
+        loop {
+            match self.incoming.next(&self.writer.destination) {
+                Some(Piece::Rows(rows)) => return Ok(Some(rows)),
+                Some(Piece::End) => return Ok(None),
+                Some(Piece::Failed(err)) => return Err(err),
+                None => {}
             }
-        };
-        match piece {
-            Piece::Rows(rows) => Ok(Some(rows)),
-            Piece::End => Ok(None),
-            Piece::Failed(err) => Err(err),
+            self.commit()?;
+            self.incoming.wait();
         }
     }
 
     fn rows(&mut self, rows: &ReadyRows) -> Result<(), EngineError> {
         for (tuple, values) in rows.iter() {
             self.applied.rows += 1;
-            let refusal = match values {
-                Ok(values) => self.row(tuple, &values, Attempt::First)?,
-                Err(refusal) => Some(refusal),
-            };
-            match refusal {
+            match self.row(tuple, values.map_err(Fault::Row), Attempt::First)? {
                 None => {}
                 Some(refusal) if refusal.may_fit_later() => self.held.push(tuple)?,
                 Some(refusal) => self.reject(tuple, refusal)?,
@@ -133,11 +127,12 @@ impl Work<'_> {
     fn row(
         &mut self,
         tuple: &[u8],
-        values: &[ToSqlOutput<'_>],
+        values: Result<Vec<ToSqlOutput<'_>>, Fault>,
         attempt: Attempt,
     ) -> Result<Option<Refusal>, EngineError> {
         self.begin()?;
-        let refusal = match self.writer.destination.write(tuple, values, attempt) {
+        let destination = &mut self.writer.destination;
+        let refusal = match values.and_then(|values| destination.write(tuple, &values, attempt)) {
             Ok(effect) => {
                 self.count(effect);
                 None
@@ -167,11 +162,8 @@ impl Work<'_> {
 
     /// Tries a row that was held back.
     fn again(&mut self, tuple: &[u8]) -> Result<Option<Refusal>, EngineError> {
-        match self.writer.destination.values(tuple) {
-            Ok(values) => self.row(tuple, &values, Attempt::Again),
-            Err(Fault::Row(refusal)) => Ok(Some(refusal)),
-            Err(Fault::Engine(err)) => Err(err),
-        }
+        let values = self.writer.destination.values(tuple);
+        self.row(tuple, values, Attempt::Again)
     }
 
     fn count(&mut self, effect: Effect) {

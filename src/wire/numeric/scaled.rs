@@ -19,7 +19,7 @@ pub struct Scaled {
     scale: u32,
 }
 
-/// Its binary numeric: a header of 8 bytes and, with 15 digits and 3 to fill up a group, up to five groups.
+/// Its binary numeric: a header of 8 bytes and up to five groups, of 15 digits and 3 to fill up a group, or of 19 digits.
 pub type ScaledBytes = ArrayVec<u8, 18>;
 
 impl Scaled {
@@ -28,6 +28,11 @@ impl Scaled {
     #[must_use]
     pub fn new(units: i64, scale: u32) -> Option<Self> {
         (units.unsigned_abs() <= MAX_UNITS && scale <= MAX_SCALE).then_some(Self { units, scale })
+    }
+
+    /// A whole number of up to 19 digits, which only has bytes.
+    pub(super) fn whole_number(units: i64) -> Self {
+        Self { units, scale: 0 }
     }
 
     /// The decimal with `scale` digits after the point that `number` is the nearest double of; `None` where there is none.

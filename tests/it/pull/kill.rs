@@ -39,9 +39,9 @@ const PAIRS: [(Kind, Kind); 9] = [
 ];
 const FEW: usize = 4;
 /// Bytes of rows that a receiver takes from the link ahead of the transaction that is open: four frames that wait, one
-/// that is being checked, one that is being written, and two on the way to SQLite's thread; a frame is filled by whole
-/// batches, so that it may be a quarter larger than a mebibyte.
-const AHEAD: u64 = 8 * (5 << 18);
+/// that is being checked, one that is being written, two on the way to SQLite's thread, and there 4 MiB that wait, and one
+/// more; a frame is filled by whole batches, so that it may be a quarter larger than a mebibyte.
+const AHEAD: u64 = 9 * (5 << 18) + (4 << 20);
 
 /// One trial.
 struct Trial {

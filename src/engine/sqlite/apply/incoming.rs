@@ -1,7 +1,7 @@
 //! The rows that come, made ready for SQLite: as far as possible in the pauses in which the application may write.
 //!
-//! Invariant: rows, their end and their failure leave here in the order in which they came; what waits is bounded by its
-//! bytes, but for the batch that came last.
+//! Invariant: rows, their end and their failure leave here in the order in which they came; what waits is bounded by the
+//! bytes that came and by those that it takes, but for the batch and the row that came last.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -20,6 +20,12 @@ use crate::wire::row::RowBatch;
 
 /// Bytes of rows that wait to be written: about what comes while a transaction lasts.
 const WAITING_BYTES: usize = 4 << 20;
+/// Bytes that they may take once they are ready: some values are far larger than what stands for them in a row.
+const READY_BYTES: usize = 4 * WAITING_BYTES;
+/// Bytes that rows take which are made ready at once; no more than moments go by meanwhile.
+const PIECE_BYTES: usize = 256 << 10;
+/// What a batch takes in memory beside its rows, at least.
+const BATCH_COST: usize = 256;
 
 /// An item of a stream of rows; `None` where the stream was cut.
 type Item = Option<Result<Flow, EngineError>>;
@@ -39,8 +45,10 @@ pub(super) struct Incoming<'c> {
     ready: VecDeque<Piece>,
     /// What came after those that are ready.
     came: VecDeque<Item>,
-    /// Of the rows in both.
-    bytes: usize,
+    /// Bytes of all rows that wait, as they came.
+    waiting: usize,
+    /// Bytes that those take which are ready.
+    taken: usize,
     is_over: bool,
 }
 
@@ -52,7 +60,8 @@ impl<'c> Incoming<'c> {
             stream,
             ready: VecDeque::new(),
             came: VecDeque::new(),
-            bytes: 0,
+            waiting: 0,
+            taken: 0,
             is_over: false,
         }
     }
@@ -60,18 +69,21 @@ impl<'c> Incoming<'c> {
     /// The next piece, if it is there.
     pub(super) fn next(&mut self, destination: &Destination<'_>) -> Option<Piece> {
         self.take_what_came();
-        let piece = self.ready.pop_front();
-        let piece = piece.or_else(|| self.make_ready(destination))?;
+        if self.ready.is_empty() {
+            self.make_ready(destination);
+        }
+        let piece = self.ready.pop_front()?;
         if let Piece::Rows(rows) = &piece {
-            self.bytes = self.bytes.saturating_sub(rows.batch.data.len());
+            self.waiting = self.waiting.saturating_sub(cost(&rows.batch));
+            self.taken = self.taken.saturating_sub(rows.taken());
         }
         Some(piece)
     }
 
-    /// The next piece, where [`Self::next`] has none.
-    pub(super) fn wait(&mut self, destination: &Destination<'_>) -> Piece {
+    /// Waits until something has come.
+    pub(super) fn wait(&mut self) {
         let item = self.stream.blocking_recv();
-        made_ready(item, self.job, destination)
+        self.add(item);
     }
 
     /// Makes ready what is there and what comes within `pause`.
@@ -79,12 +91,11 @@ impl<'c> Incoming<'c> {
         let begun = Instant::now();
         loop {
             let left = pause.saturating_sub(begun.elapsed());
-            if left.is_zero() {
+            if left.is_zero() || self.taken >= READY_BYTES {
                 return;
             }
             self.take_what_came();
-            if let Some(piece) = self.make_ready(destination) {
-                self.ready.push_back(piece);
+            if self.make_ready(destination) {
                 continue;
             }
             if !self.has_room() {
@@ -93,7 +104,7 @@ impl<'c> Incoming<'c> {
             let stream = &mut self.stream;
             let item = Handle::current().block_on(async { timeout(left, stream.recv()).await });
             match item {
-                Ok(item) => self.came(item),
+                Ok(item) => self.add(item),
                 Err(_) => return,
             }
         }
@@ -103,44 +114,60 @@ impl<'c> Incoming<'c> {
     fn take_what_came(&mut self) {
         while self.has_room() {
             match self.stream.try_recv() {
-                Ok(item) => self.came(Some(item)),
-                Err(TryRecvError::Disconnected) => self.came(None),
+                Ok(item) => self.add(Some(item)),
+                Err(TryRecvError::Disconnected) => self.add(None),
                 Err(TryRecvError::Empty) => return,
             }
         }
     }
 
     fn has_room(&self) -> bool {
-        self.bytes < WAITING_BYTES && !self.is_over
+        self.waiting < WAITING_BYTES && !self.is_over
     }
 
-    fn came(&mut self, item: Item) {
+    fn add(&mut self, item: Item) {
         match &item {
-            Some(Ok(Flow::Rows(batch))) => self.bytes += batch.data.len(),
+            Some(Ok(Flow::Rows(batch))) => self.waiting += cost(batch),
             _ => self.is_over = true,
         }
         self.came.push_back(item);
     }
 
-    /// Of what came.
-    fn make_ready(&mut self, destination: &Destination<'_>) -> Option<Piece> {
-        let item = self.came.pop_front()?;
-        Some(made_ready(item, self.job, destination))
+    /// Makes a piece ready of what came; whether anything had.
+    fn make_ready(&mut self, destination: &Destination<'_>) -> bool {
+        let Some(item) = self.came.pop_front() else {
+            return false;
+        };
+        let piece = match item {
+            Some(Ok(Flow::Rows(mut batch))) => {
+                match ReadyRows::take(&mut batch, self.job, destination) {
+                    Ok(rows) => {
+                        if !batch.data.is_empty() {
+                            self.waiting += BATCH_COST;
+                            self.came.push_front(Some(Ok(Flow::Rows(batch))));
+                        }
+                        self.taken += rows.taken();
+                        Piece::Rows(rows)
+                    }
+                    Err(err) => Piece::Failed(err),
+                }
+            }
+            Some(Ok(Flow::End)) => Piece::End,
+            Some(Err(err)) => Piece::Failed(err),
+            None => Piece::Failed(EngineError::Cut(self.job.table.name.clone())),
+        };
+        self.ready.push_back(piece);
+        true
     }
 }
 
-fn made_ready(item: Item, job: &ApplyJob, destination: &Destination<'_>) -> Piece {
-    let ready = match item {
-        Some(Ok(Flow::Rows(batch))) => ReadyRows::new(batch, job, destination),
-        Some(Ok(Flow::End)) => return Piece::End,
-        Some(Err(err)) => Err(err),
-        None => Err(EngineError::Cut(job.table.name.clone())),
-    };
-    ready.map_or_else(Piece::Failed, Piece::Rows)
+/// What `batch` takes in memory.
+fn cost(batch: &RowBatch) -> usize {
+    batch.data.len() + BATCH_COST
 }
 
 /// Rows and what to bind for them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct ReadyRows {
     batch: RowBatch,
     columns: usize,
@@ -148,6 +175,8 @@ pub(super) struct ReadyRows {
     values: Vec<ReadyValue>,
     /// The texts and blobs of all values, one after the other.
     bytes: Vec<u8>,
+    /// Bytes that the refusals take.
+    refusals: usize,
 }
 
 #[derive(Debug)]
@@ -169,22 +198,17 @@ enum ReadyValue {
 }
 
 impl ReadyRows {
-    fn new(
-        batch: RowBatch,
+    /// Takes as many rows off the front of `batch` as make a piece.
+    fn take(
+        batch: &mut RowBatch,
         job: &ApplyJob,
         destination: &Destination<'_>,
     ) -> Result<Self, EngineError> {
-        // A peer says how many rows there are; what it sent says how many there can be.
-        let columns = destination.targets.len();
-        let rows = usize::try_from(batch.rows).unwrap_or(usize::MAX);
-        let rows = rows.min(batch.data.len() / (2 + 4 * columns));
         let mut ready = Self {
-            columns,
-            rows: Vec::with_capacity(rows),
-            values: Vec::with_capacity(rows.saturating_mul(columns)),
-            bytes: Vec::with_capacity(batch.data.len()),
-            batch: RowBatch::default(),
+            columns: destination.targets.len(),
+            ..Self::default()
         };
+        let mut length = 0;
         for tuple in batch.tuples() {
             let tuple = tuple.map_err(|err| job.malformed(&err))?;
             let refusal = match destination.values(tuple) {
@@ -192,15 +216,34 @@ impl ReadyRows {
                     values.iter().for_each(|value| ready.add(as_value(value)));
                     None
                 }
-                Err(Fault::Row(refusal)) => Some(Box::new(refusal)),
+                Err(Fault::Row(refusal)) => {
+                    ready.refusals += size_of::<Refusal>() + refusal.reason.len();
+                    Some(Box::new(refusal))
+                }
                 Err(Fault::Engine(err)) => return Err(err),
             };
             ready.rows.push(ReadyRow {
                 bytes: tuple.len(),
                 refusal,
             });
+            length += tuple.len();
+            if ready.taken() >= PIECE_BYTES {
+                break;
+            }
         }
-        Ok(Self { batch, ..ready })
+        let rows = u32::try_from(ready.rows.len()).unwrap_or(u32::MAX);
+        batch.rows = batch.rows.saturating_sub(rows);
+        ready.batch = RowBatch {
+            rows,
+            data: batch.data.split_to(length),
+        };
+        Ok(ready)
+    }
+
+    /// Bytes that they take beside those that came.
+    fn taken(&self) -> usize {
+        let rows = self.rows.len() * size_of::<ReadyRow>();
+        rows + self.values.len() * size_of::<ReadyValue>() + self.bytes.len() + self.refusals
     }
 
     fn add(&mut self, value: ValueRef<'_>) {
@@ -246,144 +289,4 @@ impl ReadyRows {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use tokio::sync::mpsc::{self, Sender};
-
-    use super::{Incoming, Piece, WAITING_BYTES};
-    use crate::engine::driver::{Flow, RowStream};
-    use crate::engine::error::EngineError;
-    use crate::engine::sqlite::apply::destination::Destination;
-    use crate::engine::sqlite::apply::writer::describe;
-    use crate::engine::sqlite::test_site::{Site, batch, int, text};
-    use crate::model::table::TableName;
-
-    const PATIENCE: Duration = Duration::from_secs(60);
-    const ROW_BYTES: usize = 64 << 10;
-
-    /// Runs `work` on the stream of a job, with its destination.
-    async fn with_incoming<T: Send + 'static>(
-        stream: RowStream,
-        work: impl FnOnce(&mut Incoming<'_>, &Destination<'_>) -> T + Send + 'static,
-    ) -> T {
-        let site = Site::new("create table t (id integer primary key, b text)");
-        let job = site.job("t").await;
-        let connection = site.application();
-        tokio::task::spawn_blocking(move || {
-            let (described, _) = describe(&connection, &job).unwrap();
-            let destination = Destination::new(&connection, &job, &described).unwrap();
-            work(&mut Incoming::new(&job, stream), &destination)
-        })
-        .await
-        .unwrap()
-    }
-
-    fn send(sender: &Sender<Result<Flow, EngineError>>, id: i64, bytes: usize) {
-        let rows = batch(&[vec![int(id), text(&"x".repeat(bytes))]]);
-        sender.try_send(Ok(Flow::Rows(rows))).unwrap();
-    }
-
-    /// The keys of the rows of a piece.
-    fn ids(piece: &Piece) -> Vec<i64> {
-        let Piece::Rows(rows) = piece else {
-            return Vec::new();
-        };
-        let id = |(tuple, _): (&[u8], _)| i64::from_be_bytes(tuple[6..14].try_into().unwrap());
-        rows.iter().map(id).collect()
-    }
-
-    #[tokio::test]
-    async fn what_waits_is_bounded_and_leaves_in_the_order_in_which_it_came() {
-        let batches = 2 * WAITING_BYTES / ROW_BYTES;
-        let (sender, stream) = mpsc::channel(batches + 1);
-        for id in 0..batches {
-            send(&sender, i64::try_from(id).unwrap(), ROW_BYTES);
-        }
-        sender.try_send(Ok(Flow::End)).unwrap();
-        with_incoming(stream, move |incoming, destination| {
-            for id in 0..batches {
-                incoming.make_ready_within(PATIENCE, destination);
-                let rest = batches - id;
-                let waiting = WAITING_BYTES / ROW_BYTES;
-                assert_eq!(incoming.ready.len(), waiting.min(rest + 1), "{id}");
-                let piece = incoming.next(destination).unwrap();
-                assert_eq!(ids(&piece), [i64::try_from(id).unwrap()]);
-            }
-            assert!(matches!(incoming.next(destination), Some(Piece::End)));
-            assert_eq!(incoming.bytes, 0);
-        })
-        .await;
-    }
-
-    #[tokio::test]
-    async fn a_pause_ends_in_time_whether_or_not_rows_come() {
-        let (sender, stream) = mpsc::channel(2);
-        with_incoming(stream, move |incoming, destination| {
-            incoming.make_ready_within(Duration::from_millis(20), destination);
-            assert!(incoming.next(destination).is_none());
-            send(&sender, 1, 10);
-            incoming.make_ready_within(Duration::from_millis(20), destination);
-            assert_eq!(incoming.ready.len(), 1);
-        })
-        .await;
-    }
-
-    #[tokio::test]
-    async fn a_failure_comes_after_the_rows_before_it() {
-        let failure = || EngineError::NoTable(TableName::bare("u"));
-        for end in [Some(failure()), None] {
-            let expected = end.as_ref().map_or_else(
-                || EngineError::Cut(TableName::bare("t")).to_string(),
-                ToString::to_string,
-            );
-            let (sender, stream) = mpsc::channel(2);
-            send(&sender, 1, 10);
-            if let Some(err) = end {
-                sender.try_send(Err(err)).unwrap();
-            }
-            drop(sender);
-            with_incoming(stream, move |incoming, destination| {
-                incoming.make_ready_within(PATIENCE, destination);
-                assert_eq!(ids(&incoming.next(destination).unwrap()), [1]);
-                match incoming.next(destination) {
-                    Some(Piece::Failed(err)) => assert_eq!(err.to_string(), expected),
-                    other => panic!("{other:?}"),
-                }
-            })
-            .await;
-        }
-    }
-
-    #[tokio::test]
-    async fn a_row_that_cannot_be_stored_spoils_none_beside_it() {
-        let (sender, stream) = mpsc::channel(1);
-        let rows = [
-            vec![int(1), text("a")],
-            vec![int(2), Some(vec![0xff])],
-            vec![int(3), None],
-        ];
-        sender.try_send(Ok(Flow::Rows(batch(&rows)))).unwrap();
-        with_incoming(stream, |incoming, destination| {
-            let Some(Piece::Rows(rows)) = incoming.next(destination) else {
-                panic!("rows");
-            };
-            let shown: Vec<String> = rows
-                .iter()
-                .map(|(_, values)| match values {
-                    Ok(values) => format!("{values:?}"),
-                    Err(refusal) => refusal.reason,
-                })
-                .collect();
-            assert_eq!(
-                shown,
-                [
-                    "[Borrowed(Integer(1)), Borrowed(Text([97]))]",
-                    "the text is not valid UTF-8",
-                    "[Borrowed(Integer(3)), Borrowed(Null)]",
-                ]
-            );
-        })
-        .await;
-    }
-}
+mod tests;

@@ -1,7 +1,10 @@
 //! Applying to real database files.
 
+use tokio::sync::watch;
+
+use crate::engine::driver::{ApplyProgress, Driver};
 use crate::engine::error::EngineError;
-use crate::engine::sqlite::test_site::{Site, TestRow, int, text};
+use crate::engine::sqlite::test_site::{Site, TestRow, int, stream, text};
 use crate::model::run::{Changes, ConflictStrategy, SyncMode};
 
 const PEOPLE: &str = "create table people (id integer primary key, name text, note text)";
@@ -118,6 +121,17 @@ async fn a_row_written_by_the_application_during_a_first_copy_is_updated_not_dou
         site.number("select count(*) from people where name = 'b'"),
         1
     );
+}
+
+#[tokio::test]
+async fn rows_that_are_all_refused_are_told_as_taken() {
+    let site = Site::new("create table t (id integer primary key, b text)");
+    let rows: Vec<TestRow> = (0..5).map(|id| vec![int(id), Some(vec![0xff])]).collect();
+    let (progress, told) = watch::channel(ApplyProgress::default());
+    let job = site.job("t").await;
+    let applied = site.driver.apply(job, stream(&rows), progress).await;
+    assert_eq!(applied.unwrap().rejected.len(), 5);
+    assert_eq!(told.borrow().rows_taken, 5);
 }
 
 #[tokio::test]

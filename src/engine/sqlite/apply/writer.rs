@@ -14,6 +14,9 @@ use crate::engine::sqlite::caller::CallerWatch;
 use crate::engine::sqlite::fault::engine_error;
 use crate::engine::sqlite::introspect::{self, Described};
 
+/// What a transaction has changed stays in memory up to here: in KiB, as a minus tells SQLite.
+const SPILLED_FROM: i64 = -32 * 1024;
+
 /// Writes to one table.
 pub(super) struct Writer<'c> {
     pub(super) connection: &'c Connection,
@@ -36,10 +39,9 @@ pub(super) fn describe(
     connection
         .pragma_update(None, "wal_autocheckpoint", 0)
         .map_err(fault)?;
-    // Pages written before the commit would, without a write-ahead log, keep readers waiting from then on. A transaction
-    // is bounded by its time and its bytes, and so are the pages that stay in memory instead.
+    // Pages written before the commit would, without a write-ahead log, keep readers waiting from then on.
     connection
-        .pragma_update(None, "cache_spill", false)
+        .pragma_update(Some("main"), "cache_spill", SPILLED_FROM)
         .map_err(fault)?;
     let schema_version = schema_version(connection).map_err(fault)?;
     let described = introspect::table(connection, table)
@@ -117,8 +119,8 @@ impl<'c> Writer<'c> {
             .map_err(|err| engine_error(&err, &self.job.table.name))
     }
 
-    /// The fault of rows that end early.
-    pub(super) fn cut(&self) -> EngineError {
+    /// The fault of work that nobody waits for any more.
+    fn cut(&self) -> EngineError {
         EngineError::Cut(self.job.table.name.clone())
     }
 

@@ -10,7 +10,7 @@ use crate::support::database::Database;
 /// Rows of `accounts`, to which those of `ledger` point.
 const ACCOUNTS: u64 = 200;
 /// Rows of `ledger`.
-pub(super) const LEDGER: u64 = 6_000;
+pub(super) const LEDGER: u64 = 9_000;
 /// Bytes of a memo, as random as letters can be: what compresses well would pass the link before anything is written.
 const MEMO: u64 = 2_000;
 /// A row of `ledger` in the row layout has about so many bytes, those without a memo aside.
