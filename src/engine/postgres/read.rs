@@ -5,7 +5,9 @@
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use sqlx::postgres::PgPool;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use tracing::instrument::WithSubscriber as _;
 use tracing::subscriber::NoSubscriber;
 
@@ -164,12 +166,19 @@ impl Reader {
             .map_err(|fault| self.broken(Broken::Line(fault)))?;
         let statement = self.statement.clone();
         let sender = sender.clone();
-        // Once this reading is over the line is cut, and the thread ends; at the latest when the receiver has gone.
+        // Once this reading is over the line is cut, and the thread ends, whether it waits for the server or for the
+        // receiver: a line that stays open, its buffers full, would have the server keep the table locked.
+        let over = CancellationToken::new();
+        let _over = over.clone().drop_guard();
         let copied = tokio::task::spawn_blocking(move || {
+            let runtime = Handle::current();
             let mut cutter = Cutter::default();
             let pass_on = |batch| {
-                let sent = sender.blocking_send(Ok(Flow::Rows(batch)));
-                sent.map_err(|_| Broken::Unwanted)
+                let sent = over.run_until_cancelled(sender.send(Ok(Flow::Rows(batch))));
+                match runtime.block_on(sent) {
+                    Some(Ok(())) => Ok(()),
+                    Some(Err(_)) | None => Err(Broken::Unwanted),
+                }
             };
             line.copy_out(&statement, |message| {
                 cutter.push(message)?;
