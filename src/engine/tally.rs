@@ -5,7 +5,7 @@
 
 mod equal;
 
-use crate::engine::spool::{Spool, SpoolBudget, SpoolError};
+use crate::engine::spool::{PARTITIONS, Spool, SpoolBudget, SpoolError};
 use crate::wire::InvalidValue;
 use crate::wire::frame::RowSum;
 use crate::wire::row::RowBatch;
@@ -41,6 +41,9 @@ pub struct ListingBounds {
 const SUMMED: u8 = 4;
 /// Nodes on the last of them: 2 MiB.
 const SUMS: usize = BRANCHES.pow(4);
+
+// What the spool keeps apart are the first three digits of places.
+const _: () = assert!(PARTITIONS == BRANCHES.pow(3));
 
 /// What is known of a table's rows in one snapshot.
 #[derive(Debug)]

@@ -154,7 +154,9 @@ fn engine(err: &EngineError) -> (RunError, NextStep) {
         ),
         EngineError::RowTooLarge { .. } => (
             FaultCode::RowTooLarge,
-            Some("a row may have 16 MiB"),
+            Some(
+                "a row may have 16 MiB; make this one smaller here, or leave it out by `row_filter`",
+            ),
             NextStep::GiveUp,
         ),
         EngineError::Cut(_) => (FaultCode::RowsCut, None, NextStep::Retry),

@@ -9,7 +9,8 @@ use std::borrow::Cow;
 use crate::model::table::{Column, Engine, NeutralType};
 use crate::wire::InvalidValue;
 use crate::wire::fit::{Form, Limit, Target};
-use crate::wire::row::RowWriter;
+use crate::wire::frame::MAX_ROW_BYTES;
+use crate::wire::row::{RowWriter, split_tuple};
 
 /// Where values come from and where they go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,8 +64,8 @@ pub fn conversion(
     sides: Sides,
 ) -> Result<Conversion, KindMismatch> {
     let form = form(source, target, sides).ok_or_else(|| KindMismatch {
-        source_type: source.native.clone(),
-        target_type: target.native.clone(),
+        source_type: declared(source),
+        target_type: declared(target),
     })?;
     let limit = limit(source, target, sides);
     if form == Form::Same && limit == Limit::None {
@@ -76,6 +77,13 @@ pub fn conversion(
         kind: target.kind,
         native: target.native.clone(),
     }))
+}
+
+fn declared(column: &Column) -> String {
+    match column.native.as_str() {
+        "" => "a column without a declared type".to_owned(),
+        native => native.to_owned(),
+    }
 }
 
 impl Conversion {
@@ -124,12 +132,30 @@ impl RowConversion {
         tuple: &[u8],
         writer: &mut RowWriter,
     ) -> Result<(), (usize, InvalidValue)> {
+        let before = writer.len();
         writer.rewrite(tuple, &self.0, |conversion, field, writer| {
             let converted = field.map(|value| conversion.apply(value)).transpose()?;
             writer.field(converted.as_deref());
             Ok(())
-        })
+        })?;
+        // Once written, it could not be read again.
+        let bytes = writer.len() - before;
+        if bytes > MAX_ROW_BYTES {
+            writer.take_back(before);
+            let found = format!("would have {bytes} bytes here, and may have {MAX_ROW_BYTES}");
+            return Err((largest_field(tuple), InvalidValue::new("row", found)));
+        }
+        Ok(())
     }
+}
+
+/// Where the largest field of `tuple` is.
+fn largest_field(tuple: &[u8]) -> usize {
+    let fields = split_tuple(tuple).map(|(fields, _)| fields);
+    let lengths = (0..).zip(fields.unwrap_or_default());
+    lengths
+        .max_by_key(|(_, field)| field.map_or(0, <[u8]>::len))
+        .map_or(0, |(at, _)| at)
 }
 
 /// The change of form between two kinds; `None` where there is none that keeps every value.
@@ -231,8 +257,13 @@ fn text_limit(source: &Column, target: &Column, sides: Sides) -> Limit {
 
 fn numeric_limit(source: &Column, target: &Column, sides: Sides) -> Limit {
     let is_numeric = source.kind == NeutralType::Numeric;
-    // Only PostgreSQL has numerics that are no numbers.
-    let refuse_special = is_numeric && sides.target_engine != Engine::Postgres;
+    // Only PostgreSQL has numerics that are no numbers, and SQLite where they are text.
+    let refuse_special = is_numeric
+        && match sides.target_engine {
+            Engine::Postgres => false,
+            Engine::Mysql => true,
+            Engine::Sqlite => !is_declared_text(target),
+        };
     let Some(precision) = target.precision else {
         if keeps_only_digits_that_count(target, sides.target_engine) {
             return Limit::Shortest;
@@ -261,7 +292,11 @@ fn numeric_limit(source: &Column, target: &Column, sides: Sides) -> Limit {
 
 /// A column without declared digits that leans to numbers, in which 1.50 becomes 1.5.
 pub(super) fn keeps_only_digits_that_count(numeric: &Column, engine: Engine) -> bool {
-    engine == Engine::Sqlite && !numeric.native.to_ascii_lowercase().contains("text")
+    engine == Engine::Sqlite && !is_declared_text(numeric)
+}
+
+fn is_declared_text(column: &Column) -> bool {
+    column.native.to_ascii_lowercase().contains("text")
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! Invariant: all of them are done, or nothing is.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bytes::Bytes;
 
@@ -193,6 +193,7 @@ impl<T: Target> Work<'_, T> {
         }
         .into_iter();
         let mut sorted = Sorted::default();
+        let mut replaced = HashSet::new();
         for (at, (change, row)) in changes.iter().zip(rows).enumerate() {
             let local = if is_trusted(change) {
                 None
@@ -205,6 +206,16 @@ impl<T: Target> Work<'_, T> {
                 Verdict::Insert(meant) => {
                     outcome.changes.added += 1;
                     sorted.inserts.push((at, meant));
+                }
+                // One row's place is not for two.
+                Verdict::Update(
+                    Meant {
+                        replaces: Some(key),
+                        ..
+                    },
+                    _,
+                ) if !replaced.insert(key.clone()) => {
+                    sorted.faults.push((at, self.doomed.collision()));
                 }
                 Verdict::Update(meant, left) => {
                     outcome.changes.updated += 1;

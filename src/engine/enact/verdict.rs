@@ -49,6 +49,20 @@ pub(super) struct Doomed {
     pub(super) complete: bool,
 }
 
+impl Doomed {
+    /// Why a row cannot take the place of one that is not among these.
+    pub(super) fn collision(&self) -> Refusal {
+        Refusal {
+            column: None,
+            reason: "key_collision: this database calls the key equal to that of another row, which the source has too \
+                     or which was added here meanwhile"
+                .to_owned(),
+            // The delete of the other row may still come.
+            kind: RefusalKind::of(!self.complete),
+        }
+    }
+}
+
 /// What mode and strategy say.
 pub(super) struct Rules {
     mode: SyncMode,
@@ -209,14 +223,7 @@ impl Rules {
             return Ok(Verdict::Moved);
         }
         let Some(here) = doomed.keys.get(&key) else {
-            return Ok(Verdict::Refused(Refusal {
-                column: None,
-                reason: "key_collision: this database calls the key equal to that of another row, which the source has too \
-                         or which was added here meanwhile"
-                    .to_owned(),
-                // The delete of the other row may still come.
-                kind: RefusalKind::of(!doomed.complete),
-            }));
+            return Ok(Verdict::Refused(doomed.collision()));
         };
         if self.hash_of(local) != Some(*here) {
             return Ok(Verdict::Moved);

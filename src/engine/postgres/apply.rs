@@ -41,10 +41,7 @@ pub(super) async fn apply(
     let mut session = Session::open(pool).await?;
     let destination = match prepare(&mut session, schemas, &job).await {
         Ok(destination) => destination,
-        Err(err) => {
-            session.abandon().await;
-            return Err(err);
-        }
+        Err(err) => return session.end(Err(err)).await,
     };
     let mut applier = Applier {
         writer: Writer::new(session, job, destination),
@@ -53,22 +50,15 @@ pub(super) async fn apply(
         told: ApplyProgress::default(),
         progress,
     };
-    match applier.consume(rows).await {
-        Ok(()) => {
-            let began_empty = applier.writer.began_empty();
-            let (session, applied) = applier.writer.into_parts();
-            session.release();
-            Ok(Applied {
-                rows: applier.told.rows_taken,
-                began_empty,
-                ..applied
-            })
-        }
-        Err(err) => {
-            applier.writer.into_parts().0.abandon().await;
-            Err(err)
-        }
-    }
+    let outcome = applier.consume(rows).await;
+    let began_empty = applier.writer.began_empty();
+    let (session, applied) = applier.writer.into_parts();
+    session.end(outcome).await?;
+    Ok(Applied {
+        rows: applier.told.rows_taken,
+        began_empty,
+        ..applied
+    })
 }
 
 struct Applier {

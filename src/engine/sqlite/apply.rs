@@ -8,6 +8,7 @@
 mod destination;
 pub(super) mod enact;
 mod incoming;
+mod key_form;
 mod pace;
 mod statements;
 mod swap;

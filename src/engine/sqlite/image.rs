@@ -139,11 +139,7 @@ fn decimal<'v>(scale: Option<u32>, value: ValueRef<'v>) -> Result<Image<'v>, Str
             return Err("an infinite real number stands where numeric belongs".to_owned());
         }
         ValueRef::Real(number) => {
-            let text = match scale.map(usize::try_from) {
-                Some(Ok(scale)) => format!("{number:.scale$}"),
-                _ => number.to_string(),
-            };
-            numeric::encode(&text).map_err(|err| err.to_string())?
+            numeric::encode(&real_text(number, scale)).map_err(|err| err.to_string())?
         }
         ValueRef::Text(text) => numeric::encode(utf8(text)?).map_err(|err| err.to_string())?,
         value => return Err(format!("{} stands where numeric belongs", class(value))),
@@ -153,6 +149,19 @@ fn decimal<'v>(scale: Option<u32>, value: ValueRef<'v>) -> Result<Image<'v>, Str
             .map(|scaled| Image::Owned(scaled.into_owned()))
             .map_err(|_| format!("the number has more than {scale} digits after the point")),
         None => Ok(Image::Owned(exact)),
+    }
+}
+
+/// The shortest decimal that is this double, which a decimal of up to 15 digits comes back as; rounded where that has more
+/// than `scale` digits after the point.
+fn real_text(number: f64, scale: Option<u32>) -> String {
+    let shortest = number.to_string();
+    let digits = shortest
+        .split_once('.')
+        .map_or(0, |(_, digits)| digits.len());
+    match scale.map(usize::try_from) {
+        Some(Ok(scale)) if digits > scale => format!("{number:.scale$}"),
+        _ => shortest,
     }
 }
 
@@ -268,6 +277,21 @@ mod tests {
         assert_eq!(read(Numeric, Some(2), Real(-0.001)), number("0.00"));
         assert_eq!(read(Numeric, Some(2), Integer(5)), number("5.00"));
         assert_eq!(read(Numeric, None, Real(12.5)), number("12.5"));
+        for (scale, real, shown) in [
+            (18, 0.1, "0.100000000000000000"),
+            (4, 9_999_999_999_999.9, "9999999999999.9000"),
+            (10, 1_234_567.89, "1234567.8900000000"),
+            (20, 1e-20, "0.00000000000000000001"),
+            (
+                2,
+                123_456_789_012_345e20,
+                "12345678901234500000000000000000000.00",
+            ),
+            (17, 0.1 + 0.2, "0.30000000000000004"),
+            (16, 0.1 + 0.2, "0.3000000000000000"),
+        ] {
+            assert_eq!(read(Numeric, Some(scale), Real(real)), number(shown));
+        }
         assert_eq!(read(Numeric, None, Text(b"12.50")), number("12.50"));
         assert_eq!(read(Numeric, Some(3), Text(b"12.5")), number("12.500"));
         assert_eq!(read(Uuid, None, Blob(&[7; 16])), Ok(Some(vec![7; 16])));

@@ -6,6 +6,7 @@
 
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 
+use crate::engine::sqlite::image::image;
 use crate::engine::sqlite::types::{Affinity, EXACT_DIGITS, Storage};
 use crate::model::table::NeutralType;
 use crate::wire::field;
@@ -46,6 +47,13 @@ pub(super) fn stored<'f>(
         ),
         NeutralType::Text | NeutralType::Other => text(storage.affinity, bytes),
     }
+}
+
+/// Whether `value` is written as this program would write it.
+pub(super) fn is_as_stored(storage: &Storage, value: ValueRef<'_>) -> bool {
+    image(storage, value).is_ok_and(|image| {
+        stored(storage, image.field()).is_ok_and(|bound| as_value(&bound) == value)
+    })
 }
 
 /// The value inside what is bound.
@@ -138,8 +146,16 @@ fn text(affinity: Affinity, bytes: &[u8]) -> Result<ToSqlOutput<'_>, String> {
     if matches!(affinity, Affinity::Text | Affinity::Blob) || !looks_like_a_number(text) {
         return Ok(ToSqlOutput::Borrowed(ValueRef::Text(bytes)));
     }
-    match text.parse::<i64>() {
-        Ok(number) if number.to_string() == text => Ok(integer(number)),
+    // As an integer and a real number are read.
+    if let Ok(number) = text.parse::<i64>()
+        && number.to_string() == text
+    {
+        return Ok(integer(number));
+    }
+    match text.parse::<f64>() {
+        Ok(number) if number.fract() != 0.0 && format!("{number:?}") == text => {
+            Ok(ToSqlOutput::Owned(Value::Real(number)))
+        }
         _ => Err("the column's declared type would turn this text into another number; declare it as text".to_owned()),
     }
 }
@@ -154,12 +170,30 @@ fn looks_like_a_number(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::{prop_assert_eq, proptest};
+
     use super::{as_value, stored};
+    use crate::engine::sqlite::image::image;
     use crate::engine::sqlite::types::Affinity;
     use crate::engine::sqlite::types::Storage;
     use crate::model::table::NeutralType;
     use crate::wire::numeric;
     use rusqlite::types::Value;
+
+    proptest! {
+        #[test]
+        fn a_decimal_that_is_stored_reads_back(
+            units in -999_999_999_999_999_i64..=999_999_999_999_999, fewer in 0_u32..15, point in 0_u32..30, more in 0_u32..10,
+        ) {
+            let scale = point + more;
+            let sent = numeric::encode(&format!("{}e-{point}", units / 10_i64.pow(fewer))).unwrap();
+            let sent = numeric::with_scale(&sent, scale).unwrap();
+            let storage = Storage { kind: NeutralType::Numeric, scale: Some(scale), affinity: Affinity::Numeric };
+            let bound = stored(&storage, Some(&sent)).unwrap();
+            let read = image(&storage, as_value(&bound)).unwrap();
+            prop_assert_eq!(read.field(), Some(&*sent));
+        }
+    }
 
     fn bound(kind: NeutralType, affinity: Affinity, bytes: &[u8]) -> Result<Value, String> {
         let storage = Storage {
@@ -247,6 +281,10 @@ mod tests {
         assert_eq!(
             bound(Other, Affinity::Numeric, b"-7"),
             Ok(Value::Integer(-7))
+        );
+        assert_eq!(
+            bound(Other, Affinity::Numeric, b"12.5"),
+            Ok(Value::Real(12.5))
         );
         for text in ["2024-01-01", "infinity", "nan", "-", "", "e", "1 day"] {
             assert_eq!(

@@ -1,6 +1,6 @@
 //! One row into one table: found by its key, compared, then inserted, updated or left.
 //!
-//! Rows are compared as they would be read, not as they are stored: a local `2024-01-01 10:00` equals an incoming
+//! Rows are compared as they would be read, not as they are stored: a local `2024-01-01T10:00:00` equals an incoming
 //! `2024-01-01 10:00:00.000000`, and is left as the application wrote it. Rows into a table that was empty at the start
 //! are inserted straight away and looked up only where that clashes.
 //! Invariant: a refused row leaves nothing behind, and the transaction around it goes on.
@@ -14,9 +14,8 @@ use crate::engine::driver::ApplyJob;
 use crate::engine::error::EngineError;
 use crate::engine::fault::{Fault, Refusal, RefusalKind};
 use crate::engine::sql::Sql;
-use crate::engine::sqlite::apply::statements::{
-    Statements, bind_all, bind_key, check_key_form, unmatched,
-};
+use crate::engine::sqlite::apply::key_form::check_key_form;
+use crate::engine::sqlite::apply::statements::{Statements, bind_all, bind_key, unmatched};
 use crate::engine::sqlite::fault::{engine_error, is_unique_violation, row_fault};
 use crate::engine::sqlite::image::image;
 use crate::engine::sqlite::introspect::Described;
@@ -57,9 +56,9 @@ enum Local {
 }
 
 pub(super) struct Target {
-    name: String,
+    pub(super) name: String,
     pub(super) storage: Storage,
-    in_key: bool,
+    pub(super) in_key: bool,
 }
 
 /// A table that rows are written to.
@@ -98,7 +97,7 @@ impl<'c> Destination<'c> {
             None if job.is_keyless() && described.rowid.is_some() => false,
             None => return Err(unmatched(job)),
         };
-        check_key_form(connection, job)?;
+        check_key_form(connection, &table.name, &targets)?;
         let mut sql: Sql = statement();
         sql.push("select not exists (select 1 from ")
             .table(&table.name)

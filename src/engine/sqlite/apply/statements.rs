@@ -15,7 +15,6 @@ use crate::engine::sqlite::introspect::{self, Described};
 use crate::engine::sqlite::select::statement;
 use crate::engine::sqlite::stored::as_value;
 use crate::model::run::ConflictStrategy;
-use crate::model::table::NeutralType;
 
 /// Prepared for one table.
 pub(super) struct Statements<'c> {
@@ -335,60 +334,4 @@ pub(super) fn unmatched(job: &ApplyJob) -> EngineError {
         false => format!("({}) is no key of the table", job.key.join(", ")),
     };
     EngineError::of_table(&job.table.name, why)
-}
-
-/// Refuses a table whose key values are written in another way than this program writes them: an upper-case uuid and
-/// the same in lower case would become two rows.
-///
-/// # Errors
-/// The column, and what to do.
-pub(super) fn check_key_form(connection: &Connection, job: &ApplyJob) -> Result<(), EngineError> {
-    for column in job
-        .columns
-        .iter()
-        .filter(|column| job.key.contains(&column.name))
-    {
-        let (form, pattern) = match column.kind {
-            NeutralType::Uuid => (
-                "lower-case text with hyphens",
-                "________-____-____-____-____________",
-            ),
-            NeutralType::Time => ("HH:MM:SS.ffffff", "__:__:__.______"),
-            NeutralType::Timestamp => ("YYYY-MM-DD HH:MM:SS.ffffff", "%-__-__ __:__:__.______"),
-            NeutralType::Timestamptz => ("YYYY-MM-DD HH:MM:SS.ffffffZ", "%-__-__ __:__:__.______Z"),
-            _ => continue,
-        };
-        let mut sql = statement();
-        sql.push("select exists (select 1 from ")
-            .table(&job.table.name)
-            .push(" where ")
-            .ident(&column.name);
-        sql.push(" not like ").literal(pattern);
-        if column.kind == NeutralType::Uuid {
-            sql.push(" or ")
-                .ident(&column.name)
-                .push(" <> lower(")
-                .ident(&column.name)
-                .push(")");
-        } else {
-            sql.push(" and ")
-                .ident(&column.name)
-                .push(" not in ('infinity', '-infinity')");
-        }
-        sql.push(")");
-        let found: bool = connection
-            .query_row(sql.text(), [], |row| row.get(0))
-            .map_err(|err| engine_error(&err, &job.table.name))?;
-        if found {
-            return Err(EngineError::Statement {
-                table: job.table.name.to_string(),
-                message: format!(
-                    "key column {} holds values that are not written as {form}, so rows cannot be matched by it; \
-                     rewrite them so, or choose another key",
-                    column.name
-                ),
-            });
-        }
-    }
-    Ok(())
 }

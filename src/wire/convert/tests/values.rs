@@ -8,6 +8,7 @@ use proptest::sample::select;
 use super::{FROM_SQLITE, POSTGRES, TO_SQLITE, column, decimal, moment, varchar};
 use crate::model::table::{Column, NeutralType};
 use crate::wire::convert::{Conversion, RowConversion, Sides, conversion};
+use crate::wire::frame::MAX_ROW_BYTES;
 use crate::wire::row::{RowWriter, split_tuple};
 use crate::wire::{InvalidValue, datetime, numeric};
 
@@ -361,5 +362,29 @@ proptest! {
         let (read, _) = split_tuple(&converted).unwrap();
         let expected: Vec<_> = fields.iter().map(|field| field.map(|field| i64::from(field).to_be_bytes())).collect();
         prop_assert_eq!(read, expected.iter().map(|field| field.as_ref().map(<[u8; 8]>::as_slice)).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_row_that_could_not_be_read_again_is_refused_by_its_largest_field() {
+    let columns = [NeutralType::Int4, NeutralType::Text].map(column);
+    let wider = [NeutralType::Int8, NeutralType::Text].map(column);
+    let mut whole = RowConversion::default();
+    for (source, target) in columns.iter().zip(&wider) {
+        whole.push(conversion(source, target, TO_SQLITE).unwrap());
+    }
+    // A count, two lengths, and an int4.
+    for (text, refused) in [(MAX_ROW_BYTES - 18, false), (MAX_ROW_BYTES - 14, true)] {
+        let mut writer = RowWriter::default();
+        writer.begin(2);
+        writer.field(Some(&1_i32.to_be_bytes()));
+        writer.field(Some(&vec![b'x'; text]));
+        let row = writer.take();
+        let converted = whole.convert(row.tuples().next().unwrap().unwrap(), &mut writer);
+        assert_eq!(
+            converted.as_ref().err().map(|(at, _)| *at),
+            refused.then_some(1)
+        );
+        assert_eq!(writer.take().rows, u32::from(!refused));
     }
 }

@@ -110,8 +110,9 @@ fn plain(kind: Kind) -> &'static str {
 async fn two_rows_that_this_database_calls_equal_do_not_replace_each_other() {
     for kind in KINDS {
         let site = Site::with(kind, &format!("{}{LOCAL}", folded(kind))).await;
-        // 'abc' is equal on both sides, and 'ABC' would take its place; 'new' and 'NEW' both come.
-        let wanted = ["abc", "ABC", "def", "ghi", "jkl", "new", "NEW"].map(|code| named(code, "x"));
+        // 'abc' is equal on both sides, and 'ABC' would take its place; 'ghi' would be two others; 'new' and 'NEW' both come.
+        let wanted =
+            ["abc", "ABC", "def", "Ghi", "gHI", "jkl", "new", "NEW"].map(|code| named(code, "x"));
         for _ in 0..2 {
             let enacted = site.enact(site.plan(&wanted).await).await.unwrap();
             let refused = refused(&enacted);
