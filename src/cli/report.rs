@@ -100,13 +100,16 @@ fn with_hint(error: &Value) -> String {
 
 pub(super) fn verdict(run: &Value, status: &str) -> String {
     let id = text(run, "id");
-    match status {
-        "completed_with_errors" => format!(
+    match (status, number(run, "rows_failed")) {
+        ("completed_with_errors", 0) => {
+            "some rows stay as they are here, and the two sides differ".to_owned()
+        }
+        ("completed_with_errors", rows) => format!(
             "{} rows could not be written; `evenkeel runs errors {id}` lists them",
-            grouped(number(run, "rows_failed"))
+            grouped(rows)
         ),
-        "cancelled" => "the run was cancelled".to_owned(),
-        "needs_approval" => {
+        ("cancelled", _) => "the run was cancelled".to_owned(),
+        ("needs_approval", _) => {
             let why = at(run, "error").map_or_else(
                 || "the run waits for approval".to_owned(),
                 |error| text(error, "message").to_owned(),
@@ -115,7 +118,7 @@ pub(super) fn verdict(run: &Value, status: &str) -> String {
                 "{why}\n  look at it and decide: evenkeel runs approve {id} (or: evenkeel runs cancel {id})"
             )
         }
-        status => match at(run, "error") {
+        (status, _) => match at(run, "error") {
             Some(error) => with_hint(error),
             None => format!("the run ended {status}"),
         },

@@ -370,9 +370,7 @@ fn of_stream(code: StreamFaultCode) -> (Option<&'static str>, NextStep) {
             NextStep::GiveUp,
         ),
         StreamFaultCode::ReadDenied => (
-            Some(
-                "ask the peer's administrator to let its database login read the table; the run goes on by itself then",
-            ),
+            Some("ask the peer's administrator to let its database login read the table"),
             NextStep::Retry,
         ),
         StreamFaultCode::ReadFailed => (

@@ -173,6 +173,12 @@ impl Refusal {
             }
             ServeError::Engine(EngineError::Denied(_)) => Self::internal(err, words)
                 .with("error_code", StreamFaultCode::ReadDenied.as_str().into()),
+            ServeError::Unreadable { table, .. } => {
+                tracing::error!(%err, "a peer's request failed");
+                let message = format!("The site's database login may not read table {table}");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, &message)
+                    .with("error_code", StreamFaultCode::ReadDenied.as_str().into())
+            }
             ServeError::Session(fault) => Self::of_session(fault),
             ServeError::Store(_)
             | ServeError::Engine(_)

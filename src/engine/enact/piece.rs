@@ -219,6 +219,8 @@ impl<T: Target> Work<'_, T> {
                 }
                 Verdict::Update(meant, left) => {
                     outcome.changes.updated += 1;
+                    // Merged, it is still another than the source's.
+                    outcome.changes.conflicts += left.there.rows;
                     outcome.left.add(&left);
                     outcome.replaced.extend(meant.replaces.clone());
                     sorted.updates.push((at, meant));

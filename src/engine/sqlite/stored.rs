@@ -41,11 +41,11 @@ pub(super) fn stored<'f>(
         NeutralType::Uuid => field::uuid_text(bytes)
             .map(owned_text)
             .map_err(|err| err.to_string()),
-        NeutralType::Json | NeutralType::Jsonb => text(
-            storage.affinity,
-            field::json_bytes(kind, bytes).map_err(|err| err.to_string())?,
-        ),
-        NeutralType::Text | NeutralType::Other => text(storage.affinity, bytes),
+        NeutralType::Json | NeutralType::Jsonb => {
+            let document = field::json_bytes(kind, bytes).map_err(|err| err.to_string())?;
+            text(storage, document)
+        }
+        NeutralType::Text | NeutralType::Other => text(storage, bytes),
     }
 }
 
@@ -141,23 +141,30 @@ fn significant_digits(text: &str) -> u32 {
     digits
 }
 
-fn text(affinity: Affinity, bytes: &[u8]) -> Result<ToSqlOutput<'_>, String> {
+fn text<'f>(storage: &Storage, bytes: &'f [u8]) -> Result<ToSqlOutput<'f>, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "the text is not valid UTF-8".to_owned())?;
-    if matches!(affinity, Affinity::Text | Affinity::Blob) || !looks_like_a_number(text) {
+    let leans = !matches!(storage.affinity, Affinity::Text | Affinity::Blob);
+    if !leans || !looks_like_a_number(text) {
         return Ok(ToSqlOutput::Borrowed(ValueRef::Text(bytes)));
     }
-    // As an integer and a real number are read.
-    if let Ok(number) = text.parse::<i64>()
-        && number.to_string() == text
-    {
-        return Ok(integer(number));
-    }
-    match text.parse::<f64>() {
-        Ok(number) if number.fract() != 0.0 && format!("{number:?}") == text => {
-            Ok(ToSqlOutput::Owned(Value::Real(number)))
-        }
-        _ => Err("the column's declared type would turn this text into another number; declare it as text".to_owned()),
-    }
+    number_of(storage.affinity, text)
+        .filter(|number| {
+            image(storage, number.into()).is_ok_and(|image| image.field() == Some(bytes))
+        })
+        .map(ToSqlOutput::Owned)
+        .ok_or_else(|| {
+            "the column's declared type would turn this text into another number; declare it as text".to_owned()
+        })
+}
+
+/// What a column that leans towards numbers makes of `text`, where it can be told: a real number without a fraction may
+/// become an integer, or an integer such a number.
+fn number_of(affinity: Affinity, text: &str) -> Option<Value> {
+    let whole = text.parse().ok().filter(|_| affinity != Affinity::Real);
+    let real = || text.parse().ok().filter(|real: &f64| real.fract() != 0.0);
+    whole
+        .map(Value::Integer)
+        .or_else(|| real().map(Value::Real))
 }
 
 /// Whether a column that leans towards numbers would turn `text` into one.
@@ -170,12 +177,12 @@ fn looks_like_a_number(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::{prop_assert_eq, proptest};
+    use proptest::prelude::{Just, prop_assert_eq, prop_assume, prop_oneof, proptest};
+    use rusqlite::Connection;
 
     use super::{as_value, stored};
     use crate::engine::sqlite::image::image;
-    use crate::engine::sqlite::types::Affinity;
-    use crate::engine::sqlite::types::Storage;
+    use crate::engine::sqlite::types::{Affinity, Storage, affinity, declared};
     use crate::model::table::NeutralType;
     use crate::wire::numeric;
     use rusqlite::types::Value;
@@ -192,6 +199,25 @@ mod tests {
             let bound = stored(&storage, Some(&sent)).unwrap();
             let read = image(&storage, as_value(&bound)).unwrap();
             prop_assert_eq!(read.field(), Some(&*sent));
+        }
+
+        #[test]
+        fn text_that_is_stored_reads_back_whatever_the_column_makes_of_it(
+            native in prop_oneof![Just("interval"), Just("inet"), Just("double unsigned"), Just("json"), Just("char(9)")],
+            sent in "[ ]?[+-]?[0-9]{0,3}[.]?[0-9]{0,2}(e[+-]?[0-9]{1,2})?",
+        ) {
+            let storage = Storage { kind: declared(native).kind, scale: None, affinity: affinity(native) };
+            prop_assume!(native != "json" || serde_json::from_str::<serde_json::Value>(&sent).is_ok());
+            if let Ok(bound) = stored(&storage, Some(sent.as_bytes())) {
+                let site = Connection::open_in_memory().unwrap();
+                site.execute_batch(&format!("create table t (a {native})")).unwrap();
+                site.execute("insert into t values (?1)", [bound]).unwrap();
+                site.query_row("select a from t", [], |row| {
+                    let read = image(&storage, row.get_ref(0)?).unwrap();
+                    assert_eq!(read.field(), Some(sent.as_bytes()));
+                    Ok(())
+                }).unwrap();
+            }
         }
     }
 
@@ -249,7 +275,7 @@ mod tests {
 
     #[test]
     fn what_the_column_would_change_is_refused() {
-        use NeutralType::{Float8, Int8, Numeric, Other, Text};
+        use NeutralType::{Float8, Int8, Json, Numeric, Other, Text};
         let number = |text: &str| numeric::encode(text).unwrap();
         assert!(bound(Float8, Affinity::Real, &f64::NAN.to_be_bytes()).is_err());
         assert!(bound(Float8, Affinity::Real, &f64::INFINITY.to_be_bytes()).is_ok());
@@ -278,6 +304,9 @@ mod tests {
                 "{text}"
             );
         }
+        assert!(bound(Json, Affinity::Numeric, b"12.5").is_err());
+        assert!(bound(Json, Affinity::Numeric, b"12").is_ok());
+        assert!(bound(Other, Affinity::Real, b"12").is_err());
         assert_eq!(
             bound(Other, Affinity::Numeric, b"-7"),
             Ok(Value::Integer(-7))

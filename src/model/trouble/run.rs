@@ -130,16 +130,20 @@ impl Case<'_> {
     fn told_of(self, event: Event, tables: &[&TableName]) -> Trouble {
         let (id, error) = (self.run.id, self.run.error.as_ref());
         let message = match (event, error) {
-            (Event::RowsQuarantined, _) => format!(
-                "{} rows quarantined in {}",
-                quarantined(self.run, tables),
-                named(tables)
-            ),
+            (Event::RowsQuarantined, _) => match quarantined(self.run, tables) {
+                0 => format!(
+                    "rows that changed meanwhile stay unequal in {}",
+                    named(tables)
+                ),
+                rows => format!("{rows} rows quarantined in {}", named(tables)),
+            },
             (_, Some(error)) => format!("run of {} failed: {}", named(tables), error.message),
             (_, None) => format!("run of {} failed", named(tables)),
         };
         let first = match (event, error.and_then(|error| error.hint.as_ref())) {
-            (Event::RowsQuarantined, _) => format!("evenkeel runs errors {id}"),
+            (Event::RowsQuarantined, _) if quarantined(self.run, tables) > 0 => {
+                format!("evenkeel runs errors {id}")
+            }
             (_, Some(hint)) => hint.clone(),
             (_, None) => format!("evenkeel runs show {id}"),
         };

@@ -40,21 +40,17 @@ pub(super) async fn pass_over(attempt: &Attempt<'_>, work: &mut Work) -> Result<
     }
     let kept = kept.into_iter().map(|row| ((row.here, row.there), row));
     let kept: HashMap<_, _> = kept.collect();
-    let mut found = std::mem::take(&mut compared.found);
-    let mut rest = found.without_entries();
-    for at in 0..found.len() {
-        let Some(entry) = found.get(at)? else { break };
-        let is_written = entry.effect != Effect::Leave;
-        match kept.get(&sides(entry.difference)) {
-            Some(row) if is_written => {
-                let mut told = row.told.clone();
-                told.reason.push_str(PASSED_OVER);
-                work.rejected.push(told);
-                work.altered.push(row.clone());
-            }
-            _ => rest.add(&entry)?,
+    let found = std::mem::take(&mut compared.found);
+    let (rest, _) = found.only(|entry| match kept.get(&sides(entry.difference)) {
+        Some(row) if entry.effect != Effect::Leave => {
+            let mut told = row.told.clone();
+            told.reason.push_str(PASSED_OVER);
+            work.rejected.push(told);
+            work.altered.push(row.clone());
+            false
         }
-    }
+        _ => true,
+    })?;
     compared.found = rest;
     Ok(())
 }

@@ -11,6 +11,7 @@ use crate::model::guard::Deletions;
 use crate::model::run::{Changes, Run, RunError, SyncMode};
 use crate::store::KeptProof;
 use crate::sync::SyncError;
+use crate::sync::plan::Effect;
 use crate::sync::pull::Attempt;
 use crate::sync::pull::differ::Compared;
 use crate::sync::pull::found::{Found, Marks};
@@ -88,21 +89,14 @@ pub(super) fn packed(found: &mut Found) -> Result<Vec<u8>, EngineError> {
     Ok(packed)
 }
 
-/// Of what was found now what was approved then; and how many rows of the plan are something else by now. What an attempt
-/// that broke off has done already no longer differs, and is not among them.
-pub(super) fn approved(mut found: Found, plan: &[u8]) -> Result<(Found, u64), EngineError> {
-    let all = u64::try_from(plan.len() / 16).unwrap_or(u64::MAX);
+/// Of what was found now what was approved then; and how many rows that differ are not among it: they are something else
+/// by now. What an attempt that broke off has done already no longer differs.
+pub(super) fn approved(found: Found, plan: &[u8]) -> Result<(Found, u64), EngineError> {
     let mut left = Marks::of(plan);
-    let mut kept = found.without_entries();
-    let (mut matched, mut others) = (0_u64, 0_u64);
-    for at in 0..found.len() {
-        let Some(entry) = found.get(at)? else { break };
-        if left.take(&entry.mark()) {
-            kept.add(&entry)?;
-            matched += 1;
-        } else {
-            others += 1;
-        }
-    }
-    Ok((kept, all.saturating_sub(matched).min(others)))
+    found.only(|entry| left.take(&entry.mark()))
+}
+
+/// What was found but for its deletions, about which nobody was asked; and how many those are.
+pub(super) fn without_deletions(found: Found) -> Result<(Found, u64), EngineError> {
+    found.only(|entry| entry.effect != Effect::Delete)
 }

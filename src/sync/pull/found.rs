@@ -91,17 +91,28 @@ impl Found {
         self.entries.bytes().saturating_add(more)
     }
 
-    /// The same, of what stays as it is alone.
-    pub(super) fn without_entries(&self) -> Self {
-        Self {
-            changes: Changes {
-                skipped: self.changes.skipped,
-                conflicts: self.changes.conflicts,
-                ..Changes::default()
-            },
-            left: self.left,
-            ..Self::default()
+    /// The same with those entries alone of which `is` holds, and how many others there were.
+    ///
+    /// # Errors
+    /// When they cannot be read or kept.
+    pub(super) fn only(
+        mut self,
+        mut is: impl FnMut(&Entry) -> bool,
+    ) -> Result<(Self, u64), EngineError> {
+        let Changes {
+            skipped, conflicts, ..
+        } = self.changes;
+        let mut kept = Self::as_before(self.left, skipped, conflicts);
+        let mut others = 0;
+        for at in 0..self.len() {
+            let Some(entry) = self.get(at)? else { break };
+            if is(&entry) {
+                kept.add(&entry)?;
+            } else {
+                others += 1;
+            }
         }
+        Ok((kept, others))
     }
 
     /// What an earlier run left as it is, where nothing has changed since.

@@ -37,7 +37,9 @@ use crate::model::connection::{Connection, Direction, Status};
 use crate::model::id::ConnectionId;
 use crate::model::order::TableOrder;
 use crate::model::repair::Repair;
-use crate::model::run::{Apply, ConflictStrategy, Progress, Run, RunStatus, RunTable, SyncMode};
+use crate::model::run::{
+    Apply, ConflictStrategy, Progress, Run, RunError, RunStatus, RunTable, SyncMode,
+};
 use crate::remote::{Peer, RemoteError};
 use crate::sync::connections::{existing, heal, note_presence};
 use crate::sync::pull::order::refuse_second_writer;
@@ -119,15 +121,24 @@ async fn proved(
     run: &mut Run,
     keys: &ConnectionKeys,
 ) -> Result<Done, SyncError> {
-    let mut rounds = plan::rounds(run);
-    if rounds.len() > 1 && run.order.apply == Apply::Ask {
-        return Err(refuse_rounds(run));
+    let rounds = plan::rounds(run);
+    let are_several = rounds.len() > 1;
+    if are_several && run.order.apply == Apply::Ask {
+        return Err(refuse_rounds(run, None));
     }
-    let mut done = Done::Over;
-    for orders in rounds.drain(..) {
-        done = round(attempt, run, keys, &orders).await?;
+    let (mut done, mut failed) = (Done::Over, None);
+    for orders in rounds {
+        match round(attempt, run, keys, &orders).await {
+            Ok(Done::NeedsApproval) if are_several => {
+                let guarded = run.error.take();
+                return Err(refuse_rounds(run, guarded));
+            }
+            Ok(ended) => done = ended,
+            Err(err) if is_of_one_table(&err) => failed = failed.or(Some(err)),
+            Err(err) => return Err(err),
+        }
     }
-    Ok(done)
+    failed.map_or(Ok(done), Err)
 }
 
 /// The tables of one session.
@@ -147,18 +158,19 @@ async fn round(
     prove::pull(attempt, run, session, pulls).await
 }
 
-/// A person approves one plan of a run.
-fn refuse_rounds(run: &Run) -> SyncError {
+/// A person approves one plan of a run; here it takes several, which was asked for, or is because of `guarded`.
+fn refuse_rounds(run: &Run, guarded: Option<RunError>) -> SyncError {
+    let reason = guarded.map_or_else(String::new, |error| format!("{}; ", error.message));
     let mut sources = HashSet::new();
     let mut orders = run.order.tables.iter();
     let twice = orders.find(|order| !sources.insert(&order.source_table));
     let field = "tables";
     let message = match twice {
         Some(order) => format!(
-            "{} fills two tables, which are approved one by one: order them apart",
+            "{reason}{} fills two tables, which are approved one by one: order them apart",
             order.source_table
         ),
-        None => "they cannot be approved together".to_owned(),
+        None => format!("{reason}the tables cannot be approved together"),
     };
     SyncError::Invalid { field, message }
 }

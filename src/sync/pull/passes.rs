@@ -14,8 +14,8 @@ use crate::engine::plan::Ending;
 use crate::model::table::{Engine, Table, generations};
 use crate::sync::SyncError;
 use crate::sync::pull::altered::{altered, pass_over};
+use crate::sync::pull::approval::without_deletions;
 use crate::sync::pull::carry::{Carry, Which};
-use crate::sync::pull::deletions::note;
 use crate::sync::pull::feed::Incoming;
 use crate::sync::pull::look::Look;
 use crate::sync::pull::report::{Ledger, Report};
@@ -163,7 +163,12 @@ impl Passes<'_, '_> {
             order: self.ledger.order(),
         };
         look.compare(work, root, here).await?;
-        pass_over(attempt, work).await?;
-        note(attempt, work).await
+        if let Stage::Compared(compared) = &mut work.stage {
+            // What the application added meanwhile is the next run's to decide about, under its guard.
+            let (kept, added_here) = without_deletions(std::mem::take(&mut compared.found))?;
+            compared.found = kept;
+            work.changes.moved += added_here;
+        }
+        pass_over(attempt, work).await
     }
 }

@@ -99,7 +99,9 @@ impl Proof {
             ),
             moved => (
                 FaultCode::RowsMoved,
-                format!("{moved} rows were changed here while the run was at work, and stay"),
+                format!(
+                    "{moved} rows are no longer what was compared or approved, and stay as they are"
+                ),
                 "the next run decides about them",
             ),
         };

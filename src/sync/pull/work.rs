@@ -181,8 +181,7 @@ impl Work {
             left_there: rows(proof.left.there),
             // A row that was merged, and is still another than the source's, stays so from now on.
             skipped: proof.left.there.rows,
-            conflicts: proof.changes.conflicts
-                + proof.left.there.rows.saturating_sub(proof.changes.skipped),
+            conflicts: proof.changes.conflicts,
         }
     }
 

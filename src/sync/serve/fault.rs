@@ -3,6 +3,7 @@
 use crate::base::secret::SecretError;
 use crate::engine::EngineError;
 use crate::model::filter::InvalidFilter;
+use crate::model::table::TableName;
 use crate::store::StoreError;
 use crate::sync::SyncError;
 use crate::sync::connections::LookupError;
@@ -30,6 +31,14 @@ pub enum ServeError {
     /// The grant would allow it, but there is no such table.
     #[error("there is no table {0}")]
     NoTable(String),
+    /// The site database does not let this site read the table.
+    #[error("the site's database login may not read table {table}: {reason}")]
+    Unreadable {
+        /// The table.
+        table: TableName,
+        /// The database's words, which are not for the peer.
+        reason: String,
+    },
     /// A bound of the grant.
     #[error(transparent)]
     Limit(#[from] LimitFault),
@@ -153,6 +162,7 @@ impl From<ServeError> for SyncError {
                 message: err.to_string(),
             },
             ServeError::Store(err) => Self::Store(err),
+            ServeError::Unreadable { .. } => Self::Engine(EngineError::Denied(err.to_string())),
             ServeError::Engine(err) => Self::Engine(err),
             ServeError::Value(err) => Self::Engine(EngineError::Statement {
                 table: "?".to_owned(),

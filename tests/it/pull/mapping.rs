@@ -140,6 +140,46 @@ fn one_source_may_fill_two_tables_and_one_table_has_one_source() {
 }
 
 #[test]
+fn of_one_source_that_fills_two_tables_each_is_guarded_and_fails_by_itself() {
+    let here = "create table one (id integer primary key, name varchar(40));
+                create table two (id integer primary key, name varchar(40));
+                insert into one values (9, x'ff');
+                with recursive n (i) as (select 1 union all select i + 1 from n where i < 40)
+                insert into two select i, 'ours' from n;";
+    let pair = pair(Kind::Postgres, Kind::Sqlite, here);
+    let to = |here: &str| json!({"source_table": "shops", "destination_table": here});
+    let mirror = |first: &str, second: &str| {
+        pair.pull_as(&json!({"sync_mode": "mirror", "tables": [to(first), to(second)]}))
+    };
+    // Whichever comes first, and though the other has a fault of its own.
+    for (first, second) in [("one", "two"), ("two", "one")] {
+        let run = mirror(first, second);
+        assert_eq!(run["status"], "failed", "{run:#}");
+        let (code, message) = fault(&run);
+        assert_eq!(code, "invalid", "{run:#}");
+        for words in [
+            "38 of 40 rows",
+            "shops fills two tables",
+            "order them apart",
+        ] {
+            assert!(message.contains(words), "{message}");
+        }
+        assert_eq!(pair.destination.count("two"), 40);
+    }
+    pair.destination.execute("delete from two where id > 2");
+    let run = mirror("one", "two");
+    let (code, message) = fault(&run);
+    assert_eq!(
+        (code, &run["status"]),
+        ("unreadable_value", &json!("failed"))
+    );
+    assert!(message.contains("table one"), "{message}");
+    assert_eq!(run["tables"][1]["proved_equal"], true, "{run:#}");
+    let rows = "select id, name from two order by id";
+    assert_eq!(pair.destination.query(rows), "1|mitte\n2|wedding");
+}
+
+#[test]
 fn two_writers_are_told_apart_by_the_table_they_write() {
     let here = "create table ours (id integer primary key, name varchar(40));
                 create table theirs (id integer primary key, name varchar(40));";

@@ -126,6 +126,9 @@ fn each_mode_and_strategy_writes_exactly_its_rows(from: Kind, to: Kind) {
         let arguments = ["prices", "--mode", case.mode, "--conflict", case.conflict];
         let pulled = pair.pull(&arguments).completed();
         assert_eq!(pulled.changes(), case.changes, "{named}: {:#}", pulled.run);
+        let only_there = u64::from(case.mode == "update");
+        let conflicts = &pulled.run["changes"]["conflicts"];
+        assert_eq!(conflicts, case.left - only_there, "{named}");
         let rows = "select id, name, note from prices where id between 2 and 5 order by id";
         assert_eq!(pair.destination.query(rows), case.rows, "{named}");
         let others = "select id, name, note from prices where id in (1, 9) order by id";
@@ -202,4 +205,62 @@ fn values_of_every_kind_arrive_as_they_were_and_are_equal_the_second_time() {
     assert_eq!(pair.pull(&["kinds"]).completed().changes(), (0, 1, 0));
     let exact = "select exact from kinds where id = 3";
     assert_eq!(pair.destination.query(exact), "1.00");
+}
+
+#[test]
+fn a_merged_row_that_still_differs_is_never_called_equal() {
+    let source = "create table t (id integer primary key, name text, note text);
+                  insert into t values (1, 'theirs', null), (2, 'same', 'same')";
+    let here = "create table t (id integer primary key, name text, note text);
+                insert into t values (1, 'ours', 'ours'), (2, 'same', 'same')";
+    let pair = Pair::builder(
+        Database::with(Kind::Sqlite, source),
+        Database::with(Kind::Sqlite, here),
+    )
+    .start();
+    for run in ["first", "second"] {
+        let merge = ["pull", "berlin", "t", "--conflict", "merge"];
+        let merged = pair.taker.cli(&merge);
+        assert_eq!(merged.code, 0, "{merged:#?}");
+        let told = "every row of the source is here, but for 1 rows that differ and stay";
+        assert!(merged.stderr.contains(told), "{run}: {merged:#?}");
+        let tables = pair.taker.cli(&["tables", "berlin"]);
+        assert!(tables.stdout.contains("different"), "{tables:#?}");
+    }
+    assert_eq!(
+        pair.destination.query("select * from t order by id"),
+        "1|theirs|ours\n2|same|same"
+    );
+}
+
+#[test]
+fn a_mirrors_first_copy_deletes_nothing_that_was_written_here_meanwhile() {
+    let table = "create table t (id integer primary key, name text);";
+    let rows = "insert into t values (1, 'one'), (2, 'two'), (3, 'three')";
+    let meanwhile = "insert into t values (9, 'ours')";
+    for kind in [Kind::Postgres, Kind::Sqlite] {
+        let trigger = match kind {
+            Kind::Postgres => format!(
+                "create function meanwhile() returns trigger language plpgsql as $$ begin {meanwhile}; return null; end $$;
+                 create trigger meanwhile after insert on t for each row when (new.id = 1) execute function meanwhile()"
+            ),
+            _ => format!(
+                "create trigger meanwhile after insert on t when new.id = 1 begin {meanwhile}; end"
+            ),
+        };
+        let source = Database::with(Kind::Sqlite, &format!("{table}{rows}"));
+        let destination = Database::with(kind, &format!("{table}{trigger}"));
+        let pair = Pair::builder(source, destination).start();
+        let first = pair.pull(&["t", "--mode", "mirror"]);
+        assert_eq!(first.run["status"], "completed_with_errors", "{first:#?}");
+        assert_eq!(first.run["changes"]["added"], 3, "{first:#?}");
+        assert_eq!(first.run["changes"]["deleted"], 0, "{first:#?}");
+        assert_eq!(first.run["changes"]["moved"], 1, "{first:#?}");
+        let ids = || pair.destination.query("select id from t order by id");
+        assert_eq!(ids(), "1\n2\n3\n9", "{kind:?}");
+        // From now on it is a row like any other that is only here.
+        let second = pair.pull(&["t", "--mode", "mirror"]).completed();
+        assert_eq!(second.run["changes"]["deleted"], 1, "{second:#?}");
+        assert_eq!(ids(), "1\n2\n3", "{kind:?}");
+    }
 }

@@ -129,10 +129,33 @@ fn what_is_approved_is_done_and_rows_that_moved_are_left() {
         let done = pair.run_until(id, "the run is over", |run| run["completed_at"].is_string());
         let expected = "1|equal|5\n2|meanwhile|6\n3|only there|1\n4|newer|3";
         assert_eq!(rows(&pair.destination), expected, "{kind:?}: {done:#}");
-        assert_eq!(done["changes"]["moved"], 2, "{kind:?}: {done:#}");
-        assert_ne!(done["status"], "completed", "{kind:?}: rows were left");
+        assert_eq!(done["changes"]["moved"], 3, "{kind:?}: {done:#}");
+        assert_eq!(done["status"], "completed_with_errors", "{kind:?}");
+        assert_eq!(done["tables"][0]["error"]["code"], "rows_moved", "{done:#}");
         approve(&pair, &run, hash).expect(409);
     }
+}
+
+#[test]
+fn rows_that_came_after_the_plan_are_told_and_left_to_the_next_run() {
+    let pair = pair(Kind::Sqlite);
+    let run = asked(&pair, "upsert");
+    pair.source
+        .execute("insert into prices values (5, 'later', 1)");
+    let id = run["id"].as_str().unwrap();
+    let approved = pair.taker.cli(&["runs", "approve", id, "--yes"]);
+    assert_eq!(approved.code, 1, "{approved:#?}");
+    for told in [
+        "1 rows are no longer",
+        "the next run decides",
+        "stay as they are here",
+    ] {
+        assert!(approved.stderr.contains(told), "{approved:#?}");
+    }
+    let status = pair.taker.cli(&["status"]);
+    assert!(!status.stdout.contains("quarantined"), "{status:#?}");
+    pair.pull(&["prices"]).completed();
+    assert_eq!(pair.taker.cli(&["status"]).code, 0);
 }
 
 #[test]

@@ -14,7 +14,6 @@ use crate::engine::driver::ApplyJob;
 use crate::engine::error::EngineError;
 use crate::engine::fault::{Fault, Refusal, RefusalKind};
 use crate::engine::sql::Sql;
-use crate::engine::sqlite::apply::key_form::check_key_form;
 use crate::engine::sqlite::apply::statements::{Statements, bind_all, bind_key, unmatched};
 use crate::engine::sqlite::fault::{engine_error, is_unique_violation, row_fault};
 use crate::engine::sqlite::image::image;
@@ -97,7 +96,6 @@ impl<'c> Destination<'c> {
             None if job.is_keyless() && described.rowid.is_some() => false,
             None => return Err(unmatched(job)),
         };
-        check_key_form(connection, &table.name, &targets)?;
         let mut sql: Sql = statement();
         sql.push("select not exists (select 1 from ")
             .table(&table.name)

@@ -363,38 +363,5 @@ async fn the_applications_own_spelling_of_an_equal_value_stays() {
     );
 }
 
-#[tokio::test]
-async fn a_key_written_in_another_form_is_refused_up_front() {
-    let uuid = Some(vec![0xab; 16]);
-    let number = Some(crate::wire::numeric::encode("1.50").unwrap());
-    for (declared, key, ours, others, form) in [
-        (
-            "uuid",
-            uuid,
-            "abababab-abab-abab-abab-abababababab",
-            "ABABABAB-ABAB-ABAB-ABAB-ABABABABABAB",
-            "lower-case",
-        ),
-        (
-            "decimal text(10,2)",
-            number,
-            "1.50",
-            "1.5",
-            "2 digits after the point",
-        ),
-        ("date", date, "2000-01-01", "02000-01-01", "YYYY-MM-DD"),
-    ] {
-        let site = Site::new(&format!(
-            "create table t (id {declared} primary key not null); insert into t values ('{ours}')"
-        ));
-        let rows = [vec![key]];
-        let applied = site.apply(site.job("t").await, &rows).await.unwrap();
-        assert_eq!(applied.changes, Changes::default(), "{declared}");
-        let update = format!("update t set id = '{others}'");
-        site.application().execute_batch(&update).unwrap();
-        let err = site.apply(site.job("t").await, &rows).await.unwrap_err();
-        assert!(err.to_string().contains(form), "{err}");
-    }
-}
-
 mod ending;
+mod keys;

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use crate::engine::driver::ApplyJob;
 use crate::engine::error::EngineError;
 use crate::engine::sqlite::apply::destination::Destination;
+use crate::engine::sqlite::apply::key_form::check_key_form;
 use crate::engine::sqlite::apply::pace::Pace;
 use crate::engine::sqlite::caller::CallerWatch;
 use crate::engine::sqlite::fault::engine_error;
@@ -61,7 +62,7 @@ impl<'c> Writer<'c> {
         (described, schema_version): &'c (Described, i64),
         caller: &'c CallerWatch,
     ) -> Result<Self, EngineError> {
-        Ok(Self {
+        let writer = Self {
             connection,
             job,
             destination: Destination::new(connection, job, described)?,
@@ -69,7 +70,10 @@ impl<'c> Writer<'c> {
             described,
             schema_version: *schema_version,
             caller,
-        })
+        };
+        let targets = &writer.destination.targets;
+        check_key_form(connection, described, targets, || writer.go_on())?;
+        Ok(writer)
     }
 
     /// Opens a transaction unless one is open, after the pause the last one owes.

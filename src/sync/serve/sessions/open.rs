@@ -51,8 +51,10 @@ pub async fn open_session(
         .sessions
         .reserve(connection.id, until)
         .map_err(refused)?;
-    let snapshot = ctx.driver.snapshot(&names).await.map_err(not_taken)?;
-    let snapshot: Arc<dyn Snapshot> = snapshot.into();
+    let snapshot: Arc<dyn Snapshot> = match ctx.driver.snapshot(&names).await {
+        Ok(snapshot) => snapshot.into(),
+        Err(err) => return Err(not_taken(ctx, &names, err).await),
+    };
     let mut held = Vec::with_capacity(asked.len());
     let mut told = Vec::with_capacity(asked.len());
     for asked in asked {
@@ -129,7 +131,17 @@ fn refused(refused: Refused) -> ServeError {
     }
 }
 
-fn not_taken(err: EngineError) -> ServeError {
+/// Why there is no snapshot of these tables; of a right that is missing, for which of them.
+async fn not_taken(ctx: &Ctx, names: &[TableName], err: EngineError) -> ServeError {
+    if let EngineError::Denied(reason) = &err {
+        for table in names {
+            let counted = ctx.driver.count(table, 1).await;
+            if matches!(counted, Err(EngineError::Denied(_))) {
+                let (table, reason) = (table.clone(), reason.clone());
+                return ServeError::Unreadable { table, reason };
+            }
+        }
+    }
     match err {
         EngineError::Locked { .. } | EngineError::Yielded => {
             tracing::warn!(%err, "no session could be opened for a peer");

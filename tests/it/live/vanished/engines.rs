@@ -55,7 +55,7 @@ pub(super) const POSTGRES: [Case; 9] = [
         guard: Open,
         spoil: |scene| scene.execute("revoke pg_read_all_data from reader"),
         mend: |scene| scene.execute("grant pg_read_all_data to reader"),
-        ends: With("read_denied", "Failed to open a session"),
+        ends: With("read_denied", "may not read table "),
     },
     Case {
         name: "a partition is detached",
