@@ -71,7 +71,10 @@ pub(super) async fn run(context: &Context, command: Option<RunCommand>) -> anyho
             if output.json {
                 output.object(&run)?;
             }
-            output.note("Asked it to stop; what was committed stays.");
+            output.note(match text(&run, "status") {
+                "cancelled" => "Cancelled; what was committed stays.",
+                _ => "Asked it to stop; what was committed stays.",
+            });
         }
         Some(RunCommand::Approve { id, plan, yes }) => {
             let id = resolve::run(&client, &id).await?;

@@ -225,8 +225,8 @@ impl Tally {
         }
     }
 
-    /// Shows each row below a node, with the number of that node. A row is shown once, also where a node is asked about
-    /// twice or stands below another.
+    /// Shows each row below a node, with the number of that node. No node may stand below another; of equal ones the last is
+    /// shown the rows.
     fn visit(
         &self,
         nodes: Vec<(usize, Prefix)>,

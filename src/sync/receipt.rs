@@ -72,7 +72,7 @@ pub struct Proved<'a> {
     pub source: RowSum,
     /// The table here.
     pub table: &'a TableName,
-    /// The moment of this site's last look at it, in the words of its database.
+    /// The moment of this site's last look at it.
     pub read_point: &'a str,
     /// The root of its tally then.
     pub destination: RowSum,

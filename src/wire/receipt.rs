@@ -34,7 +34,7 @@ pub struct Rows {
 #[serde(deny_unknown_fields)]
 #[expect(
     missing_docs,
-    reason = "the names say it; the read point is the engine's own"
+    reason = "the names say it; the read point is the source engine's own, and the destination's a time"
 )]
 pub struct Side {
     pub site_id: SiteId,
@@ -79,7 +79,7 @@ pub struct Terms {
     pub left_here: Rows,
     /// Rows of the source in whose place these stand, or that the rules do not insert.
     pub left_there: Rows,
-    /// When the destination's last commit was read back (RFC 3339).
+    /// When the destination was read, or what its last commit changed was read back (RFC 3339).
     pub proved_at: jiff::Timestamp,
 }
 

@@ -56,7 +56,9 @@ impl Look<'_> {
         let (source, agreed) = (&work.pull.source, &work.meeting.agreed);
         let there = self.session.first_sums(source, agreed);
         let there = there.map_err(|err| work.pull.refused_contract(err));
-        let (root, here) = tokio::try_join!(there, work.scan(self.attempt, self.session))?;
+        let (root, (here, moment)) =
+            tokio::try_join!(there, work.scan(self.attempt, self.session))?;
+        work.seen_at = moment;
         self.compare(work, root, here).await
     }
 

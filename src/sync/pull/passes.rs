@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use futures_util::stream::{self, TryStreamExt as _};
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::engine::driver::{ApplyProgress, Enacted};
@@ -121,6 +122,7 @@ impl Passes<'_, '_> {
         if work.deletions == Deletions::UnderWay {
             work.deletions = Deletions::Noted;
         }
+        work.seen_at = Timestamp::now();
         work.altered.extend(altered(&carried.enacted));
         let Enacted {
             changes,
@@ -150,7 +152,8 @@ impl Passes<'_, '_> {
         let received = Arc::clone(&work.received);
         let outcome = table::stream(attempt, self.ledger, &work.pull, rows, received).await?;
         work.copied.add(&outcome.changes);
-        let here = work.scan(attempt, session).await?;
+        let (here, moment) = work.scan(attempt, session).await?;
+        work.seen_at = moment;
         let declared = work.received.declared().unwrap_or_default();
         if declared == here.total() {
             work.stage = Stage::Copied(declared);

@@ -68,14 +68,14 @@ impl Proof {
         }
     }
 
-    /// Tells it of `table`, at `now`.
-    pub(super) fn tell(&self, table: &mut RunTable, now: Timestamp) {
+    /// Tells it of `table`, which was seen so at `moment`.
+    pub(super) fn tell(&self, table: &mut RunTable, moment: Timestamp) {
         table.rows_source = Some(self.source.rows);
         table.rows_destination = Some(self.rows_here);
         table.root = Some(format!("{:032x}", self.source.sum));
         table.drift_before = Some(table.drift_before.unwrap_or(self.source.rows));
         table.proved_equal = Some(self.is_equal);
-        table.proved_at = self.is_equal.then_some(now);
+        table.proved_at = self.is_equal.then_some(moment);
         table.status = match self.is_equal {
             true => RunStatus::Completed,
             false => RunStatus::CompletedWithErrors,

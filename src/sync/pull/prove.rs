@@ -267,9 +267,10 @@ impl Proving<'_> {
         if proof.is_equal {
             let kept = work.kept(run, &proof);
             let connection = self.attempt.connection.id;
-            store.keep_proof(connection, name, &kept, now).await?;
+            let keeping = store.keep_proof(connection, name, &kept, work.seen_at);
+            keeping.await?;
         }
-        work.tell(run, &proof, now);
+        work.tell(run, &proof);
         run.progress.tables_done += 1;
         Ok(())
     }

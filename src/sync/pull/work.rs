@@ -59,6 +59,8 @@ pub(super) struct Work {
     pub(super) altered: Vec<AlteredRow>,
     pub(super) waiting: Waiting,
     pub(super) deletions: Deletions,
+    /// When the table was read, or the last of its rows read back before a commit.
+    pub(super) seen_at: Timestamp,
     /// Once it is over.
     pub(super) proof: Option<Proof>,
 }
@@ -131,19 +133,21 @@ impl Work {
             altered: Vec::new(),
             waiting: Waiting::default(),
             deletions: Deletions::None,
+            seen_at: Timestamp::now(),
             proof: None,
         })
     }
 
-    /// The rows here that stand beside the source's.
+    /// The rows here that stand beside the source's, and the moment they are of.
     pub(super) async fn scan(
         &self,
         attempt: &Attempt<'_>,
         session: &Session<'_>,
-    ) -> Result<Arc<Tally>, SyncError> {
+    ) -> Result<(Arc<Tally>, Timestamp), SyncError> {
         let ctx = attempt.ctx;
         let selection = self.meeting.selection(&self.pull, RowFilter::All);
         let rows = ctx.driver.read(selection).await?;
+        let moment = Timestamp::now();
         let mut budget = spool_budget(ctx);
         budget.memory /= AT_ONCE;
         let scan = Scan {
@@ -152,7 +156,8 @@ impl Work {
             normal: self.meeting.ours.clone(),
             tally: Tally::new(session.key().clone(), self.meeting.key_fields(), budget),
         };
-        Ok(Arc::new(scan.run(rows, Arc::default()).await?))
+        let tally = scan.run(rows, Arc::default()).await?;
+        Ok((Arc::new(tally), moment))
     }
 
     /// What is left in place, where the last proof still explains all that differs.
@@ -193,7 +198,6 @@ impl Work {
         session: &Session<'_>,
     ) -> Option<Receipt> {
         let proof = self.proof.filter(|proof| proof.is_equal)?;
-        let now = Timestamp::now();
         let asked = AskedTable {
             table: self.pull.source.clone(),
             filter: self.pull.filter.clone(),
@@ -205,20 +209,20 @@ impl Work {
             agreed: &self.meeting.agreed,
             source: proof.source,
             table: &self.pull.target.name,
-            read_point: &now.to_string(),
+            read_point: &self.seen_at.to_string(),
             destination: proof.here,
             sync_mode: run.order.sync_mode,
             changes: proof.changes,
             left: proof.left,
-            proved_at: now,
+            proved_at: self.seen_at,
         };
         sign_as_destination(attempt.ctx, attempt.connection, &proved)
     }
 
     /// Tells the proof of the run's table.
-    pub(super) fn tell(&self, run: &mut Run, proof: &Proof, now: Timestamp) {
+    pub(super) fn tell(&self, run: &mut Run, proof: &Proof) {
         edit_table(run, &self.pull, |table| {
-            proof.tell(table, now);
+            proof.tell(table, self.seen_at);
             table.changes.add(&self.earlier);
         });
     }
