@@ -15,7 +15,7 @@ pub(super) fn print(output: Output, receipts: &[Value]) -> anyhow::Result<Exit> 
     }
     if receipts.is_empty() {
         output.note(
-            "No receipts: nothing was proved, the peer does not sign, or they were kept long enough (receipts.keep).",
+            "No receipts: nothing was pulled and proved (a look signs none), the peer does not sign, or they were kept long enough (receipts.keep).",
         );
         return Ok(Exit::Told);
     }

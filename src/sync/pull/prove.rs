@@ -240,6 +240,7 @@ impl Proving<'_> {
                 table.status = status;
                 table.rows_synced = compared.source.rows.saturating_sub(differ);
             });
+            run.progress.tables_done += u64::from(status.is_final());
         }
         Ok(())
     }

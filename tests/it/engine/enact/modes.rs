@@ -66,7 +66,7 @@ async fn mode_and_strategy_say_which_changes_are_made_and_all_are_counted() {
         (
             Mirror,
             Merge,
-            changes(1, 2, 1, 1, 1),
+            changes(1, 2, 1, 1, 2),
             vec![one, "2|TWO|b|4", three, four, new_six],
         ),
         (
