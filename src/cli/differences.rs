@@ -120,7 +120,10 @@ async fn show(client: &Client, output: Output, run: &Value, most: usize) -> anyh
     let id = text(run, "id");
     let mut rows = Vec::new();
     let mut notes = Vec::new();
-    for table in items(run, "tables") {
+    // What is done already is not what a run waits for.
+    let waits = text(run, "status") == "needs_approval";
+    let is_asked = |table: &&Value| !waits || text(table, "status") == "needs_approval";
+    for table in items(run, "tables").iter().filter(is_asked) {
         let name = text(table, "table");
         let path = ["runs", id, "differences"];
         let found = client.list(&path, &[("table", name)], most).await?;

@@ -107,7 +107,7 @@ pub struct Changes {
     pub deleted: u64,
     /// Left out because mode or strategy says so.
     pub skipped: u64,
-    /// Left out because the site's own application changed them meanwhile.
+    /// Left as they are because they are no longer what was compared or approved.
     pub moved: u64,
     /// Differ and stayed so.
     pub conflicts: u64,

@@ -43,8 +43,24 @@ pub fn effect(mode: SyncMode, conflict: ConflictStrategy, difference: Difference
 pub struct PlanHash(blake3::Hasher);
 
 impl PlanHash {
-    /// Counts a row in; the caller keeps the order.
+    /// Counts a row in that is not left as it is; the caller keeps the order.
     pub fn add(&mut self, effect: Effect, key: &[u8], difference: Difference) {
+        if effect != Effect::Leave {
+            self.add_any(effect, key, difference);
+        }
+    }
+
+    /// What becomes of one row, and what it is on both sides, in 16 bytes.
+    #[must_use]
+    pub fn mark(effect: Effect, key: &[u8], difference: Difference) -> [u8; 16] {
+        let mut row = Self::default();
+        row.add_any(effect, key, difference);
+        let hash = row.0.finalize();
+        let head = hash.as_bytes().first_chunk();
+        head.copied().unwrap_or_default()
+    }
+
+    fn add_any(&mut self, effect: Effect, key: &[u8], difference: Difference) {
         let (here, there) = match difference {
             Difference::OnlyThere(there) => (None, Some(there)),
             Difference::OnlyHere(here) => (Some(here), None),
@@ -54,7 +70,7 @@ impl PlanHash {
             Effect::Insert => b'i',
             Effect::Update => b'u',
             Effect::Delete => b'd',
-            Effect::Leave => return,
+            Effect::Leave => b'l',
         };
         let length = u64::try_from(key.len()).unwrap_or(u64::MAX);
         self.0.update(&[letter]);
@@ -72,17 +88,6 @@ impl PlanHash {
         self.0
             .update(blake3::hash(table.to_string().as_bytes()).as_bytes());
         self.0.update(plan.0.finalize().as_bytes());
-    }
-
-    /// The first 16 bytes.
-    #[must_use]
-    pub fn mark(&self) -> [u8; 16] {
-        let hash = self.0.finalize();
-        let (head, _) = hash
-            .as_bytes()
-            .split_first_chunk()
-            .unwrap_or((&[0; 16], &[]));
-        *head
     }
 
     /// As 64 hexadecimal digits.

@@ -14,6 +14,7 @@ use crate::engine::plan::{Change, Fingerprint, LeftInPlace};
 use crate::model::run::{Changes, ConflictStrategy, SyncMode};
 use crate::model::table::NeutralType;
 use crate::wire::InvalidValue;
+use crate::wire::frame::MAX_ROW_BYTES;
 use crate::wire::row::{Fields, RowWriter, split_tuple};
 use crate::wire::scope::Scalar;
 use crate::wire::tally::RowHash;
@@ -261,6 +262,16 @@ impl Rules {
             ConflictStrategy::Overwrite | ConflictStrategy::Newest => row.clone(),
             ConflictStrategy::Merge => merged(row, &local.tuple)?,
         };
+        if result.len() > MAX_ROW_BYTES {
+            return Ok(Verdict::Refused(Refusal {
+                column: None,
+                reason: format!(
+                    "merged, the row would have {} bytes, more than the {MAX_ROW_BYTES} that any may have",
+                    result.len()
+                ),
+                kind: RefusalKind::Final,
+            }));
+        }
         let hash = self.hash(&result)?;
         if hash == here {
             return Ok(stays);

@@ -6,7 +6,9 @@ use crate::model::connection::{Connection, Status};
 use crate::model::fault::FaultCode;
 use crate::model::order::TableOrder;
 use crate::model::outcome::Outcome;
-use crate::model::run::{ConflictStrategy, Run, RunError, RunOrder, RunStatus, SyncMode};
+use crate::model::run::{
+    Changes, ConflictStrategy, Run, RunError, RunOrder, RunStatus, RunTable, SyncMode,
+};
 use crate::model::sync::{SyncDefinition, SyncStatus};
 use crate::model::table::TableName;
 use crate::model::trouble::connection::unreachable_cause;
@@ -97,7 +99,11 @@ impl Case<'_> {
     }
 
     fn to_approve(self) -> Trouble {
-        let (id, changes) = (self.run.id, self.run.changes());
+        let (id, mut changes) = (self.run.id, Changes::default());
+        let waits = |table: &&RunTable| table.status == RunStatus::NeedsApproval;
+        for table in self.run.tables.iter().filter(waits) {
+            changes.add(&table.changes);
+        }
         let why = self
             .run
             .error
@@ -131,10 +137,7 @@ impl Case<'_> {
         let (id, error) = (self.run.id, self.run.error.as_ref());
         let message = match (event, error) {
             (Event::RowsQuarantined, _) => match quarantined(self.run, tables) {
-                0 => format!(
-                    "rows that changed meanwhile stay unequal in {}",
-                    named(tables)
-                ),
+                0 => format!("the two sides still differ in {}", named(tables)),
                 rows => format!("{rows} rows quarantined in {}", named(tables)),
             },
             (_, Some(error)) => format!("run of {} failed: {}", named(tables), error.message),
@@ -144,6 +147,7 @@ impl Case<'_> {
             (Event::RowsQuarantined, _) if quarantined(self.run, tables) > 0 => {
                 format!("evenkeel runs errors {id}")
             }
+            (Event::RowsQuarantined, _) => format!("evenkeel runs show {id}"),
             (_, Some(hint)) => hint.clone(),
             (_, None) => format!("evenkeel runs show {id}"),
         };

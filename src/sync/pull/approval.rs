@@ -11,11 +11,13 @@ use crate::model::guard::Deletions;
 use crate::model::run::{Changes, Run, RunError, SyncMode};
 use crate::store::KeptProof;
 use crate::sync::SyncError;
+use crate::sync::compare::Difference;
 use crate::sync::plan::Effect;
 use crate::sync::pull::Attempt;
 use crate::sync::pull::differ::Compared;
 use crate::sync::pull::found::{Found, Marks};
 use crate::sync::pull::plan::TablePull;
+use crate::wire::frame::RowSum;
 
 /// Deletions of so long ago count.
 const GUARDED: SignedDuration = SignedDuration::from_hours(24);
@@ -89,11 +91,23 @@ pub(super) fn packed(found: &mut Found) -> Result<Vec<u8>, EngineError> {
     Ok(packed)
 }
 
-/// Of what was found now what was approved then; and how many rows that differ are not among it: they are something else
-/// by now. What an attempt that broke off has done already no longer differs.
+/// Of what was found now what was approved then; and how many rows are something else by now. What an attempt that broke off
+/// has done already no longer differs.
 pub(super) fn approved(found: Found, plan: &[u8]) -> Result<(Found, u64), EngineError> {
-    let mut left = Marks::of(plan);
-    found.only(|entry| left.take(&entry.mark()))
+    let mut planned = Marks::of(plan);
+    let mut left_here = RowSum::default();
+    let (mut kept, others) = found.only(|entry| {
+        let is_planned = planned.take(&entry.mark());
+        // A row that came meanwhile stays anyway. Not being of the plan, it gives its place to none that comes.
+        if let (Effect::Leave, Difference::OnlyHere(here), false) =
+            (entry.effect, entry.difference, is_planned)
+        {
+            left_here.count(here.0);
+        }
+        is_planned
+    })?;
+    kept.leave_here(left_here);
+    Ok((kept, others.saturating_sub(left_here.rows)))
 }
 
 /// What was found but for its deletions, about which nobody was asked; and how many those are.

@@ -43,6 +43,8 @@ pub(super) struct Rules {
 pub(super) struct Compared {
     pub(super) source: RowSum,
     pub(super) here: RowSum,
+    /// How many of the source's rows are not here as they are there.
+    pub(super) unlike: u64,
     pub(super) found: Found,
 }
 
@@ -83,6 +85,7 @@ impl Differ<'_> {
         Ok(Compared {
             source,
             here,
+            unlike: found.there.rows + found.left.there.rows,
             found,
         })
     }

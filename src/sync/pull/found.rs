@@ -31,9 +31,7 @@ pub(super) struct Entry {
 impl Entry {
     /// What becomes of the row, and what it is on both sides.
     pub(super) fn mark(&self) -> [u8; 16] {
-        let mut hash = PlanHash::default();
-        hash.add(self.effect, &self.key, self.difference);
-        hash.mark()
+        PlanHash::mark(self.effect, &self.key, self.difference)
     }
 }
 

@@ -25,7 +25,8 @@ pub(super) struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// Finds what differs in each of `works`. What was planned before is found again, also where a table is empty.
+    /// Finds what differs in each of `works` that was not looked at yet. What `is_planned` is found also where a table is
+    /// empty.
     ///
     /// # Errors
     /// The first fault that is not of its table alone; the others are looked at no further then.
@@ -34,7 +35,8 @@ impl Look<'_> {
         works: &mut [Work],
         is_planned: bool,
     ) -> Result<(), SyncError> {
-        let works = stream::iter(works.iter_mut().map(Ok));
+        let is_new = |work: &&mut Work| matches!(work.stage, Stage::Empty);
+        let works = stream::iter(works.iter_mut().filter(is_new).map(Ok));
         works
             .try_for_each_concurrent(AT_ONCE, async |work| {
                 let looked = self.at(work, is_planned).await;

@@ -43,7 +43,7 @@ use crate::model::run::{
 use crate::remote::{Peer, RemoteError};
 use crate::sync::connections::{existing, heal, note_presence};
 use crate::sync::pull::order::refuse_second_writer;
-use crate::sync::pull::plan::Told;
+use crate::sync::pull::plan::{TablePull, Told};
 use crate::sync::pull::session::Session;
 use crate::sync::pull::work::is_of_one_table;
 use crate::sync::{Actor, Ctx, SyncError};
@@ -128,11 +128,8 @@ async fn proved(
     }
     let (mut done, mut failed) = (Done::Over, None);
     for orders in rounds {
-        match round(attempt, run, keys, &orders).await {
-            Ok(Done::NeedsApproval) if are_several => {
-                let guarded = run.error.take();
-                return Err(refuse_rounds(run, guarded));
-            }
+        let (session, pulls) = planned(attempt, run, keys, &orders).await?;
+        match prove::pull(attempt, run, session, pulls, are_several).await {
             Ok(ended) => done = ended,
             Err(err) if is_of_one_table(&err) => failed = failed.or(Some(err)),
             Err(err) => return Err(err),
@@ -141,21 +138,20 @@ async fn proved(
     failed.map_or(Ok(done), Err)
 }
 
-/// The tables of one session.
-async fn round(
-    attempt: &Attempt<'_>,
+/// A session over the tables of one round, and what is to become of them.
+async fn planned<'a>(
+    attempt: &Attempt<'a>,
     run: &mut Run,
     keys: &ConnectionKeys,
     orders: &[TableOrder],
-) -> Result<Done, SyncError> {
+) -> Result<(Session<'a>, Vec<TablePull>), SyncError> {
     let (ctx, cancel) = (attempt.ctx, attempt.cancel);
     let planning = async {
         let session = open(attempt, keys, run, orders).await?;
         let pulls = plan::make(ctx, run, orders, Told::Session(&session)).await?;
         Ok((session, pulls))
     };
-    let (session, pulls) = or_stopped(ctx, cancel, planning).await?;
-    prove::pull(attempt, run, session, pulls).await
+    or_stopped(ctx, cancel, planning).await
 }
 
 /// A person approves one plan of a run; here it takes several, which was asked for, or is because of `guarded`.

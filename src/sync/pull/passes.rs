@@ -166,6 +166,8 @@ impl Passes<'_, '_> {
             order: self.ledger.order(),
         };
         look.compare(work, root, here).await?;
+        // What the copy left out is among what was found.
+        (work.copied.skipped, work.copied.conflicts) = (0, 0);
         if let Stage::Compared(compared) = &mut work.stage {
             // What the application added meanwhile is the next run's to decide about, under its guard.
             let (kept, added_here) = without_deletions(std::mem::take(&mut compared.found))?;

@@ -24,6 +24,8 @@ pub(super) struct Proof {
     pub(super) is_equal: bool,
     /// Rows here, also where it is not known which they are.
     rows_here: u64,
+    /// Rows of the source that are here as the rules want them.
+    synced: u64,
 }
 
 impl Proof {
@@ -37,6 +39,7 @@ impl Proof {
             failed: 0,
             is_equal: true,
             rows_here: rows.rows,
+            synced: rows.rows,
         }
     }
 
@@ -56,6 +59,7 @@ impl Proof {
         let mut left = found.left;
         left.add(&done);
         let rows_here = compared.here.rows.saturating_add(changes.added);
+        let alike = compared.source.rows.saturating_sub(compared.unlike);
         let is_whole = failed == 0 && changes.moved == 0;
         Self {
             source: compared.source,
@@ -65,6 +69,7 @@ impl Proof {
             failed,
             is_equal: is_whole && left.proves(compared.source, here),
             rows_here: rows_here.saturating_sub(changes.deleted),
+            synced: alike + changes.added + changes.updated,
         }
     }
 
@@ -83,8 +88,7 @@ impl Proof {
         table.error = self.fault();
         table.changes = self.changes;
         table.rows_failed = self.failed;
-        let stays = self.failed + self.changes.skipped + self.changes.moved;
-        table.rows_synced = self.source.rows.saturating_sub(stays);
+        table.rows_synced = self.synced;
     }
 
     fn fault(&self) -> Option<RunError> {

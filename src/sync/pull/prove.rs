@@ -22,16 +22,17 @@ use crate::sync::pull::proof::Proof;
 use crate::sync::pull::report::{Ledger, edit_table};
 use crate::sync::pull::session::Session;
 use crate::sync::pull::work::{Stage, Work};
-use crate::sync::pull::{Attempt, Done, or_stopped};
+use crate::sync::pull::{Attempt, Done, or_stopped, refuse_rounds};
 use crate::sync::receipt::keep_as_destination;
 use crate::wire::receipt::Receipt;
 
-/// Pulls the tables of `pulls`, parents first.
+/// Pulls the tables of `pulls`, parents first; `is_part`: other rounds of the run have tables, too.
 pub(super) async fn pull(
     attempt: &Attempt<'_>,
     run: &mut Run,
     session: Session<'_>,
     pulls: Vec<TablePull>,
+    is_part: bool,
 ) -> Result<Done, SyncError> {
     let ctx = attempt.ctx;
     let mut works = Vec::with_capacity(pulls.len());
@@ -42,6 +43,7 @@ pub(super) async fn pull(
         attempt,
         session: &session,
         works: &mut works,
+        is_part,
     };
     let done = Box::pin(or_stopped(ctx, attempt.cancel, working.run(run))).await;
     let fault = done.as_ref().err();
@@ -87,19 +89,14 @@ struct Proving<'a> {
     attempt: &'a Attempt<'a>,
     session: &'a Session<'a>,
     works: &'a mut [Work],
+    is_part: bool,
 }
 
 impl Proving<'_> {
     async fn run(mut self, run: &mut Run) -> Result<Done, SyncError> {
         let (attempt, session) = (self.attempt, self.session);
-        let look = Look {
-            attempt,
-            session,
-            order: &run.order,
-        };
-        let is_planned = run.approved_plan.is_some();
-        look.at_all(self.works, is_planned).await?;
-        self.tell_found(run);
+        self.look(run, run.approved_plan.is_some()).await?;
+        self.tell_found(run, |_| true);
         self.attempt.ctx.store.save_progress(run).await?;
         if run.order.apply == Apply::No {
             self.end_unchanged(run, RunStatus::Completed).await?;
@@ -112,6 +109,10 @@ impl Proving<'_> {
         if run.approved_plan.is_some() {
             self.keep_to_the_plan(run).await?;
         } else if let Some(reason) = self.reason_to_ask(run).await? {
+            if self.is_part {
+                return Err(refuse_rounds(run, reason));
+            }
+            self.find_what_to_fill(run).await?;
             self.keep_plan(run).await?;
             self.end_unchanged(run, RunStatus::NeedsApproval).await?;
             run.error = reason;
@@ -133,15 +134,41 @@ impl Proving<'_> {
         Ok(Done::Over)
     }
 
-    /// What was found, in the run's words.
-    fn tell_found(&self, run: &mut Run) {
+    async fn look(&mut self, run: &Run, is_planned: bool) -> Result<(), SyncError> {
+        let look = Look {
+            attempt: self.attempt,
+            session: self.session,
+            order: &run.order,
+        };
+        look.at_all(self.works, is_planned).await
+    }
+
+    /// A person also approves what empty tables are filled with.
+    async fn find_what_to_fill(&mut self, run: &mut Run) -> Result<(), SyncError> {
+        let is_empty = |work: &Work| matches!(work.stage, Stage::Empty);
+        let empty: Vec<bool> = self.works.iter().map(is_empty).collect();
+        self.look(run, true).await?;
+        self.tell_found(run, |at| empty.get(at).is_some_and(|is| *is));
+        for (work, was_empty) in self.works.iter_mut().zip(empty) {
+            if was_empty {
+                pass_over(self.attempt, work).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What was found, in the run's words; of those that `is_new` holds of it is told for the first time.
+    fn tell_found(&self, run: &mut Run, is_new: impl Fn(usize) -> bool) {
         let mut plan = PlanHash::default();
-        for work in self.works.iter() {
+        for (at, work) in self.works.iter().enumerate() {
             let Stage::Compared(compared) = &work.stage else {
                 continue;
             };
             let changes = compared.found.changes;
             plan.add_table(&work.pull.target.name, compared.found.hash());
+            if !is_new(at) {
+                continue;
+            }
             let bytes = self.session.bytes(&work.pull.source);
             run.progress.bytes += bytes;
             edit_table(run, &work.pull, |table| {

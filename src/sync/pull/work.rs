@@ -172,6 +172,7 @@ impl Work {
         holds.then(|| Compared {
             source,
             here,
+            unlike: left.there.rows,
             found: Found::as_before(left, before.skipped, before.conflicts),
         })
     }

@@ -165,6 +165,12 @@ fn of_one_source_that_fills_two_tables_each_is_guarded_and_fails_by_itself() {
             assert!(message.contains(words), "{message}");
         }
         assert_eq!(pair.destination.count("two"), 40);
+        for told in [&run, &run["tables"][0], &run["tables"][1]] {
+            assert_eq!(told["changes"]["deleted"], 0, "{run:#}");
+        }
+        let transfers = pair.taker.get("/transfers");
+        let mut transfers = transfers["items"].as_array().unwrap().iter();
+        assert!(transfers.all(|transfer| transfer["status"] == "failed"));
     }
     pair.destination.execute("delete from two where id > 2");
     let run = mirror("one", "two");

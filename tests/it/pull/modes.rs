@@ -256,11 +256,29 @@ fn a_mirrors_first_copy_deletes_nothing_that_was_written_here_meanwhile() {
         assert_eq!(first.run["changes"]["added"], 3, "{first:#?}");
         assert_eq!(first.run["changes"]["deleted"], 0, "{first:#?}");
         assert_eq!(first.run["changes"]["moved"], 1, "{first:#?}");
+        assert_eq!(first.run["rows_synced"], 3, "{first:#?}");
         let ids = || pair.destination.query("select id from t order by id");
         assert_eq!(ids(), "1\n2\n3\n9", "{kind:?}");
         // From now on it is a row like any other that is only here.
         let second = pair.pull(&["t", "--mode", "mirror"]).completed();
         assert_eq!(second.run["changes"]["deleted"], 1, "{second:#?}");
         assert_eq!(ids(), "1\n2\n3", "{kind:?}");
+    }
+}
+
+#[test]
+fn a_row_that_a_first_copy_leaves_is_counted_once() {
+    let table = "create table t (id integer primary key, name text);";
+    let rows = "insert into t values (1, 'one'), (2, 'two'), (3, 'three')";
+    let trigger = "create trigger meanwhile after insert on t when new.id = 1 begin insert into t values (2, 'ours'); end";
+    let source = Database::with(Kind::Sqlite, &format!("{table}{rows}"));
+    let destination = Database::with(Kind::Sqlite, &format!("{table}{trigger}"));
+    let pair = Pair::builder(source, destination).start();
+    for added in [2, 0] {
+        let pulled = pair.pull(&["t", "--conflict", "skip"]).completed();
+        let changes = &pulled.run["changes"];
+        let told = ["added", "updated", "skipped", "conflicts"].map(|what| &changes[what]);
+        assert_eq!(told, [added, 0, 1, 1], "{pulled:#?}");
+        assert_eq!(pulled.run["rows_synced"], 2, "{pulled:#?}");
     }
 }

@@ -159,6 +159,62 @@ fn rows_that_came_after_the_plan_are_told_and_left_to_the_next_run() {
 }
 
 #[test]
+fn a_row_that_came_after_the_plan_gives_its_place_to_none_of_it() {
+    let table = |rows: &str, collation: &str| {
+        format!(
+            "create table t (code varchar(9) {collation} primary key not null, name varchar(9)); insert into t values {rows}"
+        )
+    };
+    let here = ["c", "d", "e", "f", "g", "h", "i", "j"].map(|code| format!("('{code}', 'ours')"));
+    let source = Database::with(Kind::Postgres, &table("('ABC', 'theirs'), ('Y', 'y')", ""));
+    let destination = Database::with(Kind::Sqlite, &table(&here.join(","), "collate nocase"));
+    let pair = Pair::builder(source, destination).start();
+    let body = json!({"tables": ["t"], "apply": "ask"});
+    let run = pair.ask(&body).expect(201).json();
+    let run = pair.run_is(run["id"].as_str().unwrap(), "needs_approval");
+    pair.destination
+        .execute("insert into t values ('abc', 'added'), ('zz', 'added')");
+    approve(&pair, &run, run["plan_hash"].as_str().unwrap()).expect(200);
+    let id = run["id"].as_str().unwrap();
+    let done = pair.run_until(id, "the run is over", |run| run["completed_at"].is_string());
+    assert_eq!(done["status"], "completed_with_errors", "{done:#}");
+    let told = ["added", "updated", "moved"].map(|what| &done["changes"][what]);
+    assert_eq!(told, [1, 0, 0], "{done:#}");
+    let errors = pair.taker.get(&format!("/runs/{id}/errors"));
+    let reason = errors["items"][0]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("key_collision"), "{errors:#}");
+    let rows = "select code, name from t where code in ('abc', 'Y') order by code";
+    assert_eq!(pair.destination.query(rows), "abc|added\nY|y");
+}
+
+#[test]
+fn what_an_approval_lets_go_on_also_fills_the_tables_that_were_empty() {
+    let tables = format!(
+        "{TABLE}; create table sold (id integer primary key, price integer references prices (id))"
+    );
+    let there = format!(
+        "{tables}; insert into prices values {THERE}; insert into sold values (1, 3), (2, 4)"
+    );
+    let many: Vec<String> = (10..=40).map(|id| format!("({id}, 'x', 1)")).collect();
+    let here = format!("{tables}; insert into prices values {}", many.join(","));
+    for kind in KINDS {
+        let source = Database::with(Kind::Postgres, &there);
+        let pair = Pair::builder(source, Database::with(kind, &here)).start();
+        let body = json!({"tables": ["prices", "sold"], "sync_mode": "mirror"});
+        let run = pair.ask(&body).expect(201).json();
+        let run = pair.run_is(run["id"].as_str().unwrap(), "needs_approval");
+        assert_eq!(run["changes"]["added"], 6, "{run:#}");
+        assert_eq!(run["changes"]["deleted"], 31, "{run:#}");
+        let id = run["id"].as_str().unwrap();
+        let approved = pair.taker.cli(&["runs", "approve", id, "--yes"]);
+        assert_eq!(approved.code, 0, "{kind:?}: {approved:#?}");
+        assert_eq!(rows(&pair.destination), rows(&pair.source), "{kind:?}");
+        let sold = "select id, price from sold order by id";
+        assert_eq!(pair.destination.query(sold), "1|3\n2|4", "{kind:?}");
+    }
+}
+
+#[test]
 fn what_is_done_already_of_what_was_approved_has_not_moved() {
     for kind in KINDS {
         let pair = pair(kind);

@@ -302,3 +302,18 @@ fn a_value_that_is_another_is_told_by_its_column_in_the_fingerprint_s_own_terms(
     };
     assert!(rules.differing(&meant, &local).is_empty());
 }
+
+#[test]
+fn two_rows_whose_values_together_are_too_many_bytes_are_not_merged() {
+    let long = "x".repeat(9 << 20);
+    let (here, there) = (format!("a {long} -"), format!("a - {long}"));
+    for (conflict, expected) in [
+        (ConflictStrategy::Merge, "merged, the row would have"),
+        (ConflictStrategy::Overwrite, "update"),
+    ] {
+        let rules = rules(SyncMode::Upsert, conflict);
+        let change = update(&there, &here);
+        let verdict = judged(&rules, &change, Some(&here), &Doomed::default());
+        assert!(verdict.starts_with(expected), "{conflict}");
+    }
+}
