@@ -214,7 +214,10 @@ impl<T: Target> Work<'_, T> {
                         ..
                     },
                     _,
-                ) if !replaced.insert(key.clone()) => {
+                )
+                | Verdict::Left(_, _, Some(key))
+                    if !replaced.insert(key.clone()) =>
+                {
                     sorted.faults.push((at, self.doomed.collision()));
                 }
                 Verdict::Update(meant, left) => {
@@ -230,9 +233,10 @@ impl<T: Target> Work<'_, T> {
                     sorted.deletes.push((at, row));
                 }
                 Verdict::Moved => outcome.changes.moved += 1,
-                Verdict::Left(changes, left) => {
+                Verdict::Left(changes, left, stays) => {
                     outcome.changes.add(&changes);
                     outcome.left.add(&left);
+                    outcome.replaced.extend(stays);
                 }
                 Verdict::Refused(refusal) => sorted.faults.push((at, refusal)),
             }

@@ -37,8 +37,8 @@ pub(super) enum Verdict {
     Delete,
     /// The site's own application changed the row meanwhile.
     Moved,
-    /// Mode or strategy leave what is here.
-    Left(Changes, LeftInPlace),
+    /// Mode or strategy leave what is here; with the key of the row that stays, where that has other bytes.
+    Left(Changes, LeftInPlace, Option<Vec<u8>>),
     Refused(Refusal),
 }
 
@@ -237,6 +237,7 @@ impl Rules {
                 },
                 left,
             ),
+            Verdict::Left(changes, left, _) => Verdict::Left(changes, left, Some(key)),
             verdict => verdict,
         })
     }
@@ -355,7 +356,7 @@ fn left(here: Option<RowHash>, there: Option<RowHash>) -> Verdict {
         conflicts: u64::from(here.is_some() && there.is_some()),
         ..Changes::default()
     };
-    Verdict::Left(changes, left)
+    Verdict::Left(changes, left, None)
 }
 
 fn incomparable(err: &InvalidValue) -> Refusal {

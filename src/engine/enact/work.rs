@@ -24,7 +24,7 @@ const BYTES_OF_ONE: usize = 1 << 10;
 pub(super) struct Outcome {
     pub(super) changes: Changes,
     pub(super) left: LeftInPlace,
-    /// Keys whose rows were taken the place of.
+    /// Keys of rows whose place was taken, or kept against a row that came.
     pub(super) replaced: Vec<Vec<u8>>,
 }
 
@@ -131,16 +131,20 @@ impl<'t, T: Target> Work<'t, T> {
     pub(super) async fn conclude(mut self) -> Result<Enacted, EngineError> {
         self.doomed.complete = true;
         self.repeat(Pass::Writes).await?;
-        self.repeat(Pass::Deletes).await?;
-        // Deletes make room.
-        self.repeat(Pass::Writes).await?;
+        if self.rules.deletes() {
+            self.repeat(Pass::Deletes).await?;
+            // Deletes make room.
+            self.repeat(Pass::Writes).await?;
+        }
         self.commit().await?;
         self.swap().await?;
         match self.ending {
             Ending::GiveBack => {
                 for at in 0..self.deletes.len() {
-                    if let Some(change) = self.deletes.get(at)? {
-                        self.held.push(&change)?;
+                    match self.deletes.get(at)? {
+                        Some(change) if self.is_replaced(&change) => self.done += 1,
+                        Some(change) => self.held.push(&change)?,
+                        None => break,
                     }
                 }
                 self.enacted.waiting = std::mem::take(&mut self.held);
@@ -277,7 +281,7 @@ impl<'t, T: Target> Work<'t, T> {
         self.step(piece).await
     }
 
-    /// A row whose place another has taken is gone.
+    /// A row whose place another has taken is gone; one that kept it is counted with the other.
     fn is_replaced(&self, change: &Change) -> bool {
         match change {
             Change::Delete { key, .. } if self.target.is_folded() => {

@@ -115,14 +115,22 @@ impl Passes<'_, '_> {
         if work.deletions == Deletions::Noted {
             work.deletions = Deletions::UnderWay;
         }
-        let carrying = carry.run(order, found, (which, ending), waiting, progress);
+        let mut ended = work.seen_at;
+        let carrying = async {
+            let carried = carry.run(order, found, (which, ending), waiting, progress);
+            let carried = carried.await;
+            ended = Timestamp::now();
+            carried
+        };
         let carried = report
             .during(ctx, carrying, |carried| carried.enacted.changes)
             .await?;
         if work.deletions == Deletions::UnderWay {
             work.deletions = Deletions::Noted;
         }
-        work.seen_at = Timestamp::now();
+        if carried.enacted.changes.written() > 0 {
+            work.seen_at = ended;
+        }
         work.altered.extend(altered(&carried.enacted));
         let Enacted {
             changes,

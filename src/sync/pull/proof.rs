@@ -24,7 +24,7 @@ pub(super) struct Proof {
     pub(super) is_equal: bool,
     /// Rows here, also where it is not known which they are.
     rows_here: u64,
-    /// Rows of the source that are here as the rules want them.
+    /// Rows of the source that are here as they are there.
     synced: u64,
 }
 
@@ -51,6 +51,8 @@ impl Proof {
         failed: u64,
     ) -> Self {
         let found = &compared.found;
+        // Of what stands here instead of the source's rows: all that was not left out.
+        let merged = done.there.rows.saturating_sub(changes.skipped);
         changes.skipped += found.changes.skipped;
         changes.conflicts += found.changes.conflicts;
         // Each row that was looked at again is what it was to become, or stayed.
@@ -60,6 +62,7 @@ impl Proof {
         left.add(&done);
         let rows_here = compared.here.rows.saturating_add(changes.added);
         let alike = compared.source.rows.saturating_sub(compared.unlike);
+        let synced = alike + changes.added + changes.updated;
         let is_whole = failed == 0 && changes.moved == 0;
         Self {
             source: compared.source,
@@ -69,7 +72,7 @@ impl Proof {
             failed,
             is_equal: is_whole && left.proves(compared.source, here),
             rows_here: rows_here.saturating_sub(changes.deleted),
-            synced: alike + changes.added + changes.updated,
+            synced: synced.saturating_sub(merged),
         }
     }
 

@@ -37,7 +37,15 @@ pub(super) async fn pull(
     let ctx = attempt.ctx;
     let mut works = Vec::with_capacity(pulls.len());
     for pull in pulls {
-        works.push(Work::begin(attempt, run, pull, session.key()).await?);
+        match Work::begin(attempt, run, pull, session.key()).await {
+            Ok(work) => works.push(work),
+            Err(err) => {
+                for work in works {
+                    work.finish(attempt, run, Some(&err)).await?;
+                }
+                return Err(err);
+            }
+        }
     }
     let working = Proving {
         attempt,
@@ -280,7 +288,6 @@ impl Proving<'_> {
         let (name, store) = (&work.pull.target.name, &self.attempt.ctx.store);
         let (rejected, now) = (std::mem::take(&mut work.rejected), Timestamp::now());
         store.set_quarantine(run.id, name, &rejected, now).await?;
-        remember(self.attempt, work, now).await?;
         let failed = u64::try_from(rejected.len()).unwrap_or(u64::MAX);
         let proof = match &work.stage {
             Stage::Empty | Stage::Failed(_) => return Ok(()),
@@ -291,6 +298,7 @@ impl Proving<'_> {
                 proof
             }
         };
+        remember(self.attempt, work, now).await?;
         work.proof = Some(proof);
         if proof.is_equal {
             let kept = work.kept(run, &proof);

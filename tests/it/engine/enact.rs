@@ -18,8 +18,11 @@ use bytes::Bytes;
 use evenkeel::base::secret::Secret;
 use evenkeel::engine::EngineError;
 use evenkeel::engine::driver::{ApplyBudget, ApplyJob, ApplyProgress, Driver, EnactJob, Enacted};
-use evenkeel::engine::plan::{Change, Ending, Fingerprint, PlanStream, Planned, Waiting};
+use evenkeel::engine::plan::{
+    Change, Ending, Fingerprint, LeftInPlace, PlanStream, Planned, Waiting,
+};
 use evenkeel::model::run::{Changes, ConflictStrategy, SyncMode};
+use evenkeel::wire::frame::RowSum;
 use evenkeel::wire::row::{RowWriter, split_tuple};
 use evenkeel::wire::signing::{ConnectionKeys, RootKey};
 use evenkeel::wire::tally::{KeyFields, RowHash, TallyKey};
@@ -112,6 +115,18 @@ impl Site {
                 },
             },
         }
+    }
+
+    /// What is here now is what is `wanted`, but for what was `left`.
+    async fn assert_explained(&self, wanted: &[Row], left: &LeftInPlace, name: &str) {
+        let (mut source, mut here) = (RowSum::default(), RowSum::default());
+        for row in wanted {
+            source.count(hash(&tuple(row)).0);
+        }
+        for row in self.scan("t").await {
+            here.count(hash(&row).0);
+        }
+        assert!(left.proves(source, here), "{name}: {left:?}");
     }
 
     async fn enact(&self, plan: Plan) -> Result<Enacted, EngineError> {

@@ -224,6 +224,8 @@ fn a_merged_row_that_still_differs_is_never_called_equal() {
         assert_eq!(merged.code, 0, "{merged:#?}");
         let told = "every row of the source is here, but for 1 rows that differ and stay";
         assert!(merged.stderr.contains(told), "{run}: {merged:#?}");
+        let runs = pair.taker.get("/runs?limit=1");
+        assert_eq!(runs["items"][0]["rows_synced"], 1, "{run}: {runs:#}");
         let tables = pair.taker.cli(&["tables", "berlin"]);
         assert!(tables.stdout.contains("different"), "{tables:#?}");
     }

@@ -116,7 +116,7 @@ fn judged(rules: &Rules, change: &Change, local: Option<&str>, doomed: &Doomed) 
         }
         Verdict::Delete => "delete".to_owned(),
         Verdict::Moved => "moved".to_owned(),
-        Verdict::Left(changes, _) if changes.conflicts > 0 => "conflict".to_owned(),
+        Verdict::Left(changes, ..) if changes.conflicts > 0 => "conflict".to_owned(),
         Verdict::Left(..) => "left".to_owned(),
         Verdict::Refused(refusal) if refusal.may_fit_later() => "later".to_owned(),
         Verdict::Refused(refusal) => refusal.reason.split(':').next().unwrap().to_owned(),

@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::engine::EngineError;
 use crate::engine::driver::Snapshot;
@@ -28,6 +29,8 @@ use crate::wire::tally::TallyKey;
 
 /// Tables of one session.
 const MOST_TABLES: usize = 1_000;
+/// For the name of a table that may not be read.
+const LONGEST_SEARCH: Duration = Duration::from_secs(5);
 
 /// Takes a moment of these tables and holds it for the peer of `connection`, whose rows are hashed with `key`.
 ///
@@ -53,7 +56,10 @@ pub async fn open_session(
         .map_err(refused)?;
     let snapshot: Arc<dyn Snapshot> = match ctx.driver.snapshot(&names).await {
         Ok(snapshot) => snapshot.into(),
-        Err(err) => return Err(not_taken(ctx, &names, err).await),
+        Err(err) => {
+            drop(reserved);
+            return Err(not_taken(ctx, &names, err).await);
+        }
     };
     let mut held = Vec::with_capacity(asked.len());
     let mut told = Vec::with_capacity(asked.len());
@@ -133,14 +139,11 @@ fn refused(refused: Refused) -> ServeError {
 
 /// Why there is no snapshot of these tables; of a right that is missing, for which of them.
 async fn not_taken(ctx: &Ctx, names: &[TableName], err: EngineError) -> ServeError {
-    if let EngineError::Denied(reason) = &err {
-        for table in names {
-            let counted = ctx.driver.count(table, 1).await;
-            if matches!(counted, Err(EngineError::Denied(_))) {
-                let (table, reason) = (table.clone(), reason.clone());
-                return ServeError::Unreadable { table, reason };
-            }
-        }
+    if let EngineError::Denied(reason) = &err
+        && let Ok(Some(table)) = timeout(LONGEST_SEARCH, denied(ctx, names)).await
+    {
+        let (table, reason) = (table.clone(), reason.clone());
+        return ServeError::Unreadable { table, reason };
     }
     match err {
         EngineError::Locked { .. } | EngineError::Yielded => {
@@ -149,6 +152,17 @@ async fn not_taken(ctx: &Ctx, names: &[TableName], err: EngineError) -> ServeErr
         }
         err => err.into(),
     }
+}
+
+/// The first of them whose rows may not be read.
+async fn denied<'n>(ctx: &Ctx, names: &'n [TableName]) -> Option<&'n TableName> {
+    for table in names {
+        let counted = ctx.driver.count(table, 1).await;
+        if matches!(counted, Err(EngineError::Denied(_))) {
+            return Some(table);
+        }
+    }
+    None
 }
 
 async fn hold_table(

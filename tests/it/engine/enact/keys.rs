@@ -1,9 +1,11 @@
 //! Keys of several columns, of text, and keys that the destination calls equal though their bytes differ.
 
-use evenkeel::model::run::ConflictStrategy::Overwrite;
-use evenkeel::model::run::SyncMode::{Mirror, Upsert};
+use evenkeel::engine::driver::EnactJob;
+use evenkeel::engine::plan::Ending;
+use evenkeel::model::run::ConflictStrategy::{Merge, Newest, Overwrite, Skip};
+use evenkeel::model::run::SyncMode::{Insert, Mirror, Update, Upsert};
 
-use super::{Row, Site, int, refused, text, written};
+use super::{Row, Site, enact_job, int, progress, refused, stream, text, written};
 use crate::support::database::{KINDS, Kind};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,6 +97,65 @@ async fn a_row_whose_key_this_database_calls_equal_takes_the_other_s_place() {
                 usize::from(mode == Upsert),
                 "{kind:?} {mode}"
             );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_keeps_its_place_stays_and_is_counted_once() {
+    let row = |code: &str, unique: i64, v: i64| -> Row { vec![text(code), int(unique), int(v)] };
+    // One only here, one that is equal but for its key, two that swap a unique value, and two whose key is that of one.
+    let here = "insert into t values ('abc', 1, 5), ('def', 2, 5), ('ghi', 3, 5), ('jkl', 4, 5), ('mno', 5, 5)";
+    let wanted = [
+        row("ABC", 2, 6),
+        row("def", 1, 6),
+        row("GHI", 3, 5),
+        row("MNO", 6, 4),
+        row("Mno", 7, 4),
+        row("new", 8, 1),
+    ];
+    for kind in KINDS {
+        let table = folded(kind).replace("name varchar(9)", "u bigint unique, v bigint");
+        for mode in [Mirror, Upsert, Insert, Update] {
+            for conflict in [Overwrite, Skip, Merge, Newest] {
+                for ending in [Ending::Refuse, Ending::GiveBack] {
+                    let name = format!("{kind:?} {mode} {conflict} {ending:?}");
+                    let site = Site::with(kind, &format!("{table}{here}")).await;
+                    let plan = site.plan(&wanted).await.mode(mode, conflict);
+                    let again = enact_job(plan.job.clone());
+                    let mut job = enact_job(plan.job);
+                    job.ending = ending;
+                    let enacting = site.driver.enact(job, stream(plan.changes), progress());
+                    let mut enacted = enacting.await.unwrap();
+                    if ending == Ending::GiveBack {
+                        let job = EnactJob {
+                            waiting: std::mem::take(&mut enacted.waiting),
+                            ..again
+                        };
+                        let rest = site.driver.enact(job, stream(vec![]), progress()).await;
+                        let rest = rest.unwrap();
+                        enacted.changes.add(&rest.changes);
+                        enacted.left.add(&rest.left);
+                        enacted.rejected.extend(rest.rejected);
+                    }
+                    let codes = site.query(&format!("select lower({}) from t", plain(kind)));
+                    let mut codes: Vec<&str> = codes.lines().collect();
+                    codes.sort_unstable();
+                    let mut expected = vec!["abc", "def", "ghi", "mno"];
+                    expected.extend((mode != Mirror).then_some("jkl"));
+                    expected.extend((mode != Update).then_some("new"));
+                    expected.sort_unstable();
+                    assert_eq!(codes, expected, "{name}: {enacted:?}");
+                    assert!(mode == Mirror || enacted.changes.deleted == 0, "{name}");
+                    // No proof explains what was refused: it did not come, and def stays as it was.
+                    let refused = refused(&enacted);
+                    let is_refused = |code: &str| refused.iter().any(|(key, ..)| key == code);
+                    let mut came = wanted.to_vec();
+                    came.retain(|row| !refused.iter().any(|(key, ..)| row[0] == text(key)));
+                    came.extend(is_refused("def").then(|| row("def", 2, 5)));
+                    site.assert_explained(&came, &enacted.left, &name).await;
+                }
+            }
         }
     }
 }

@@ -184,6 +184,10 @@ impl Scene {
         let cases: Vec<&Case> = cases.iter().copied().flatten().collect();
         let faults: Vec<String> = cases.iter().filter_map(|case| self.show(case)).collect();
         assert!(faults.is_empty(), "{}", faults.join("\n"));
+        let transfers = self.pair.taker.get("/transfers?limit=200");
+        let transfers = transfers["items"].as_array().unwrap();
+        let is_over = |transfer: &Value| transfer["status"] != "running";
+        assert!(transfers.iter().all(is_over), "{transfers:#?}");
         println!(
             "{what}: {} ways to lose sight of rows, 0 rows deleted or changed",
             cases.len()
