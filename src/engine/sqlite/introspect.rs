@@ -23,16 +23,19 @@ pub(super) struct Described {
     /// What SQLite finds a row by that has no key: its number, under a name that no column has. `None`: all such names are
     /// taken, or the table is `without rowid`.
     pub rowid: Option<&'static str>,
-    /// Columns of unique indexes, each with the collation that index compares it by.
-    pub key_collations: Vec<(String, String)>,
+    /// The columns of each unique index, with the collations that it compares them by.
+    pub key_collations: Vec<Vec<(String, String)>>,
 }
 
 impl Described {
-    /// The collation that a key index compares `column` by.
-    pub(super) fn collation(&self, column: &str) -> &str {
-        let found = self
-            .key_collations
-            .iter()
+    /// The collation by which an index on all columns of `key` and no others compares `column`.
+    pub(super) fn collation(&self, key: &[String], column: &str) -> &str {
+        let is_of_key = |index: &&Vec<(String, String)>| {
+            index.len() == key.len() && index.iter().all(|(name, _)| key.contains(name))
+        };
+        let indexes = self.key_collations.iter().filter(is_of_key);
+        let found = indexes
+            .flatten()
             .filter(|(name, _)| name == column)
             .map(|(_, collation)| collation.as_str());
         // The widest: a column compared by its bytes in one index and folded in another counts as folded.
@@ -173,7 +176,6 @@ fn describe(connection: &Connection, entry: &Entry) -> rusqlite::Result<Describe
         key_collations: indexes
             .into_iter()
             .filter_map(|index| index.columns)
-            .flatten()
             .collect(),
         table,
     })

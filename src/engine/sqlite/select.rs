@@ -81,7 +81,7 @@ pub(super) fn by_key(
     let mut sql = head(selection);
     sql.push(" where ").list(columns, " and ", |sql, name| {
         sql.ident(name).push(" = ? collate ");
-        sql.ident(described.collation(name));
+        sql.ident(described.collation(columns, name));
     });
     Ok(sql)
 }

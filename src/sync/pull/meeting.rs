@@ -120,6 +120,7 @@ impl Meeting {
             scope,
             order.sync_mode.as_str(),
             order.conflict_strategy.as_str(),
+            order.version_column(&pull.target.name),
         ]);
         let hash = |text: &str| format!("{:032x}", key.hash(text.as_bytes()).0);
         let plain = blake3::hash(scope.as_bytes()).to_hex().to_string();

@@ -129,7 +129,8 @@ async fn proved(
     let (mut done, mut failed) = (Done::Over, None);
     for orders in rounds {
         let (session, pulls) = planned(attempt, run, keys, &orders).await?;
-        match prove::pull(attempt, run, session, pulls, are_several).await {
+        let pulling = Box::pin(prove::pull(attempt, run, session, pulls, are_several));
+        match pulling.await {
             Ok(ended) => done = ended,
             Err(err) if is_of_one_table(&err) => failed = failed.or(Some(err)),
             Err(err) => return Err(err),

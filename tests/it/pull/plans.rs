@@ -327,6 +327,20 @@ fn the_newer_row_wins_and_ours_at_a_tie() {
         assert_eq!(rows(&pair.destination), expected, "{kind:?}: {pulled:#?}");
         assert_eq!(pulled.run["status"], "completed", "{pulled:#?}");
     }
+    // What another version column says is looked at anew, though no row has changed.
+    let table = |row: &str| {
+        format!(
+            "create table t (id integer primary key, name varchar(9), v integer, w integer); insert into t values {row}"
+        )
+    };
+    let source = Database::with(Kind::Sqlite, &table("(1, 'theirs', 1, 9)"));
+    let destination = Database::with(Kind::Sqlite, &table("(1, 'ours', 5, 5)"));
+    let two = Pair::builder(source, destination).start();
+    for (version, expected) in [("v", "ours"), ("w", "theirs")] {
+        let newest = ["t", "--conflict", "newest", "--version-column", version];
+        two.pull(&newest).completed();
+        assert_eq!(two.destination.query("select name from t"), expected);
+    }
     let pair = pair(Kind::Sqlite);
     let unknown = [
         "prices",

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use crate::engine::driver::{ApplyJob, ApplyProgress, EnactJob, Enacted};
 use crate::engine::enact::target::{Effect, Local, Look, Pointer, Target};
 use crate::engine::error::EngineError;
-use crate::engine::fault::{Fault, Refusal};
+use crate::engine::fault::{Fault, Refusal, RefusalKind};
 use crate::engine::plan::{Fingerprint, PlanStream};
 use crate::engine::sqlite::apply::destination::{self, Destination};
 use crate::engine::sqlite::apply::enact::find::ByNumber;
@@ -223,9 +223,9 @@ impl Destination<'_> {
             } else {
                 bind_all(statement, &values)
             };
-            bound
-                .and_then(|()| statement.raw_execute())
-                .map_err(|err| row_fault(&err, &destination.table))?;
+            let written = bound.and_then(|()| statement.raw_execute());
+            let written = written.map_err(|err| row_fault(&err, &destination.table))?;
+            refuse_several(written)?;
             if effect == Effect::Park {
                 return Ok(());
             }
@@ -247,8 +247,20 @@ impl Destination<'_> {
         self.guarded(|destination| {
             let deleted = bind(delete, &destination.key).and_then(|()| delete.raw_execute());
             let deleted = deleted.map_err(|err| row_fault(&err, &destination.table));
-            deleted.map(drop).map_err(still_referenced)
+            refuse_several(deleted.map_err(still_referenced)?)
         })
+    }
+}
+
+/// One row is meant, whatever the key's collations find.
+fn refuse_several(rows: usize) -> Result<(), Fault> {
+    match rows {
+        0 | 1 => Ok(()),
+        rows => Err(Fault::Row(Refusal {
+            column: None,
+            reason: format!("key_collision: {rows} rows here have this key"),
+            kind: RefusalKind::Final,
+        })),
     }
 }
 

@@ -236,7 +236,7 @@ pub(super) fn where_key(sql: &mut Sql, job: &ApplyJob, described: &Described, fo
         sql.ident(name).push(" = ");
         parameter(sql, at);
         sql.push(" collate ").ident(if folded {
-            described.collation(name)
+            described.collation(&job.key, name)
         } else {
             "BINARY"
         });
@@ -264,7 +264,7 @@ fn remember<'c>(
         sql.push("k")
             .number(i128::try_from(*at).unwrap_or(i128::MAX))
             .push(" collate ");
-        sql.ident(described.collation(name));
+        sql.ident(described.collation(&job.key, name));
     });
     sql.push(", primary key (")
         .list(&key, ", ", |sql, (at, _)| {

@@ -223,3 +223,23 @@ async fn a_type_without_a_neutral_form_can_be_key_and_value() {
         "10.0.0.1|a    |ok\n10.0.0.3|c    |ok"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_compared_as_its_own_index_does_whatever_others_do() {
+    let site = Site::with(
+        Kind::Sqlite,
+        "create table t (a varchar(9) collate nocase not null, b varchar(9) not null, c bigint not null, primary key (a, b));
+         create unique index other on t (b collate nocase, c);
+         insert into t values ('x', 'Q', 1), ('x', 'q', 2), ('y', 'R', 1), ('y', 'r', 2)",
+    )
+    .await;
+    let row = |a: &str, b: &str, c: i64| -> Row { vec![text(a), text(b), int(c)] };
+    let wanted = [row("x", "q", 2), row("y", "R", 3), row("y", "r", 2)];
+    let plan = site.plan_by(&["a", "b"], &wanted).await;
+    let enacted = site.enact(plan.mode(Mirror, Overwrite)).await.unwrap();
+    assert_eq!(written(&enacted.changes), (0, 1, 1, 0), "{enacted:?}");
+    assert_eq!(
+        site.query("select a, b, c from t order by a, b"),
+        "x|q|2\ny|R|3\ny|r|2"
+    );
+}
