@@ -76,6 +76,13 @@ impl Proof {
         }
     }
 
+    /// The same, of a table that was read again and has these rows.
+    pub(super) fn seen(mut self, here: RowSum) -> Self {
+        self.is_equal &= self.left.proves(self.source, here);
+        (self.here, self.rows_here) = (here, here.rows);
+        self
+    }
+
     /// Tells it of `table`, which was seen so at `moment`.
     pub(super) fn tell(&self, table: &mut RunTable, moment: Timestamp) {
         table.rows_source = Some(self.source.rows);

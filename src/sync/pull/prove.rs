@@ -8,6 +8,7 @@
 use jiff::Timestamp;
 
 use crate::model::run::{Apply, Run, RunError, RunStatus};
+use crate::model::table::ForeignKey;
 use crate::sync::SyncError;
 use crate::sync::plan::PlanHash;
 use crate::sync::pull::altered::{pass_over, remember};
@@ -280,8 +281,26 @@ impl Proving<'_> {
         Ok(())
     }
 
+    /// Whether rows of a table may have changed after they were read, by the `on update` of a foreign key: one to rows that
+    /// were updated in other columns than those they are matched by, which alone stay as they are.
+    fn may_have_followed(&self, at: usize) -> bool {
+        let points_to_changed = |key: &ForeignKey| {
+            let mut works = self.works.iter();
+            let parent = works.find(|work| work.pull.target.name == key.table);
+            parent.is_some_and(|parent| {
+                let mut pointed = key.foreign_columns.iter();
+                parent.changes.updated > 0
+                    && (parent.meeting.folds || !pointed.all(|column| parent.matches_by(column)))
+            })
+        };
+        self.works
+            .get(at)
+            .is_some_and(|work| work.pull.target.foreign_keys.iter().any(points_to_changed))
+    }
+
     /// What was done to a table, and whether it is proved.
     async fn conclude(&mut self, run: &mut Run, at: usize) -> Result<(), SyncError> {
+        let may_have_followed = self.may_have_followed(at);
         let Some(work) = self.works.get_mut(at) else {
             return Ok(());
         };
@@ -289,7 +308,7 @@ impl Proving<'_> {
         let (rejected, now) = (std::mem::take(&mut work.rejected), Timestamp::now());
         store.set_quarantine(run.id, name, &rejected, now).await?;
         let failed = u64::try_from(rejected.len()).unwrap_or(u64::MAX);
-        let proof = match &work.stage {
+        let mut proof = match &work.stage {
             Stage::Empty | Stage::Failed(_) => return Ok(()),
             Stage::Copied(rows) => Proof::of_copy(*rows, work.copied),
             Stage::Compared(compared) => {
@@ -299,6 +318,11 @@ impl Proving<'_> {
             }
         };
         remember(self.attempt, work, now).await?;
+        if may_have_followed && proof.is_equal {
+            let (here, moment) = work.scan(self.attempt, self.session).await?;
+            proof = proof.seen(here.total());
+            work.seen_at = moment;
+        }
         work.proof = Some(proof);
         if proof.is_equal {
             let kept = work.kept(run, &proof);

@@ -160,6 +160,15 @@ impl Work {
         Ok((Arc::new(tally), moment))
     }
 
+    /// Whether this column here is of the key.
+    pub(super) fn matches_by(&self, column: &str) -> bool {
+        let mut key = self.meeting.key.iter();
+        key.any(|at| {
+            let found = self.pull.contract.target.get(*at);
+            found.is_some_and(|found| found.name == column)
+        })
+    }
+
     /// What is left in place, where the last proof still explains all that differs.
     pub(super) fn as_before(&self, source: RowSum, here: RowSum) -> Option<Compared> {
         let before = self.before.as_ref()?;
