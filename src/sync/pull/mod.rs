@@ -10,6 +10,7 @@ mod deletions;
 mod describe;
 mod differ;
 mod feed;
+mod follow;
 mod found;
 mod look;
 mod meeting;

@@ -10,8 +10,9 @@ use futures_util::stream::{self, TryStreamExt as _};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::engine::driver::{ApplyProgress, Enacted};
+use crate::engine::driver::{ApplyJob, ApplyProgress, Enacted};
 use crate::engine::plan::Ending;
+use crate::model::run::ConflictStrategy;
 use crate::model::table::{Engine, Table, generations};
 use crate::sync::SyncError;
 use crate::sync::pull::altered::{altered, pass_over};
@@ -158,7 +159,13 @@ impl Passes<'_, '_> {
         let rows = rows.map_err(|err| work.pull.refused_contract(err))?;
         let rows = Incoming::Frames(Box::new(rows));
         let received = Arc::clone(&work.received);
-        let outcome = table::stream(attempt, self.ledger, &work.pull, rows, received).await?;
+        // A row that the application wrote meanwhile stays until it is compared as any other.
+        let job = ApplyJob {
+            conflict: ConflictStrategy::Skip,
+            ..table::job(attempt.ctx, self.ledger.order(), &work.pull)
+        };
+        let pull = (&work.pull, job);
+        let outcome = table::stream(attempt, self.ledger, pull, rows, received).await?;
         work.copied.add(&outcome.changes);
         let (here, moment) = work.scan(attempt, session).await?;
         work.seen_at = moment;

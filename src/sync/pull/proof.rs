@@ -83,6 +83,17 @@ impl Proof {
         self
     }
 
+    /// The same, of a table that was compared again after all was done.
+    pub(super) fn compared_again(mut self, compared: &Compared) -> Self {
+        self.left = compared.found.left;
+        self.is_equal = compared.found.is_nothing();
+        (self.source, self.here) = (compared.source, compared.here);
+        self.rows_here = compared.here.rows;
+        self.synced = compared.source.rows.saturating_sub(compared.unlike);
+        self.is_equal &= self.left.proves(self.source, self.here);
+        self
+    }
+
     /// Tells it of `table`, which was seen so at `moment`.
     pub(super) fn tell(&self, table: &mut RunTable, moment: Timestamp) {
         table.rows_source = Some(self.source.rows);
@@ -121,4 +132,11 @@ impl Proof {
         };
         Some(RunError::new(code, message).with_hint(hint))
     }
+}
+
+/// Of a table that was proved, before the same run changed others.
+pub(super) fn changed_since() -> RunError {
+    let message =
+        "this run wrote other tables after it proved this one, and rows here may have followed";
+    RunError::new(FaultCode::NotProved, message.to_owned()).with_hint("run it again")
 }

@@ -7,8 +7,7 @@
 
 use jiff::Timestamp;
 
-use crate::model::run::{Apply, Run, RunError, RunStatus};
-use crate::model::table::ForeignKey;
+use crate::model::run::{Apply, Run, RunError, RunStatus, RunTable};
 use crate::sync::SyncError;
 use crate::sync::plan::PlanHash;
 use crate::sync::pull::altered::{pass_over, remember};
@@ -16,10 +15,11 @@ use crate::sync::pull::approval::{approved, guarded, packed};
 use crate::sync::pull::carry::Carry;
 use crate::sync::pull::deletions::{note, settle};
 use crate::sync::pull::describe::{Columns, described};
+use crate::sync::pull::follow::{Reached, Written};
 use crate::sync::pull::look::Look;
 use crate::sync::pull::passes::Passes;
 use crate::sync::pull::plan::TablePull;
-use crate::sync::pull::proof::Proof;
+use crate::sync::pull::proof::{Proof, changed_since};
 use crate::sync::pull::report::{Ledger, edit_table};
 use crate::sync::pull::session::Session;
 use crate::sync::pull::work::{Stage, Work};
@@ -137,9 +137,11 @@ impl Proving<'_> {
             ledger: &Ledger::new(run),
         };
         passes.over(self.works).await?;
+        let reached = self.reached().await?;
         for at in 0..self.works.len() {
-            self.conclude(run, at).await?;
+            self.conclude(run, at, &reached).await?;
         }
+        self.withdraw(run, &reached);
         Ok(Done::Over)
     }
 
@@ -281,26 +283,65 @@ impl Proving<'_> {
         Ok(())
     }
 
-    /// Whether rows of a table may have changed after they were read, by the `on update` of a foreign key: one to rows that
-    /// were updated in other columns than those they are matched by, which alone stay as they are.
-    fn may_have_followed(&self, at: usize) -> bool {
-        let points_to_changed = |key: &ForeignKey| {
-            let mut works = self.works.iter();
-            let parent = works.find(|work| work.pull.target.name == key.table);
-            parent.is_some_and(|parent| {
-                let mut pointed = key.foreign_columns.iter();
-                parent.changes.updated > 0
-                    && (parent.meeting.folds || !pointed.all(|column| parent.matches_by(column)))
-            })
+    /// The tables of which rows may have changed after they were read, by what was done to others.
+    async fn reached(&self) -> Result<Reached, SyncError> {
+        let written: Vec<Written> = self.works.iter().filter_map(Work::written).collect();
+        if written.is_empty() {
+            return Ok(Reached::default());
+        }
+        let tables = self.attempt.ctx.driver.tables().await?;
+        Ok(Reached::by(written, &tables))
+    }
+
+    /// Reads a table again. Where it is not as what was done leaves it, it is proved only if nothing is left to do.
+    async fn see_again(&mut self, run: &Run, at: usize, proof: Proof) -> Result<Proof, SyncError> {
+        let (attempt, session) = (self.attempt, self.session);
+        let Some(work) = self.works.get_mut(at) else {
+            return Ok(proof);
         };
-        self.works
-            .get(at)
-            .is_some_and(|work| work.pull.target.foreign_keys.iter().any(points_to_changed))
+        let (here, moment) = work.scan(attempt, session).await?;
+        work.seen_at = moment;
+        let seen = proof.seen(here.total());
+        if seen.is_equal {
+            return Ok(seen);
+        }
+        let root = session.first_sums(&work.pull.source, &work.meeting.agreed);
+        let root = root.await?;
+        let look = Look {
+            attempt,
+            session,
+            order: &run.order,
+        };
+        look.compare(work, root, here).await?;
+        Ok(match &work.stage {
+            Stage::Compared(compared) => proof.compared_again(compared),
+            _ => seen,
+        })
+    }
+
+    /// What an earlier round proved, and this one may have changed, is proved no longer.
+    fn withdraw(&self, run: &mut Run, reached: &Reached) {
+        let is_here = |table: &RunTable| {
+            let mut works = self.works.iter();
+            works.any(|work| work.pull.target.name == table.table)
+        };
+        for table in &mut run.tables {
+            if table.proved_equal == Some(true) && !is_here(table) && reached.has(&table.table) {
+                table.proved_equal = Some(false);
+                table.proved_at = None;
+                table.status = RunStatus::CompletedWithErrors;
+                table.error = Some(changed_since());
+            }
+        }
     }
 
     /// What was done to a table, and whether it is proved.
-    async fn conclude(&mut self, run: &mut Run, at: usize) -> Result<(), SyncError> {
-        let may_have_followed = self.may_have_followed(at);
+    async fn conclude(
+        &mut self,
+        run: &mut Run,
+        at: usize,
+        reached: &Reached,
+    ) -> Result<(), SyncError> {
         let Some(work) = self.works.get_mut(at) else {
             return Ok(());
         };
@@ -318,15 +359,17 @@ impl Proving<'_> {
             }
         };
         remember(self.attempt, work, now).await?;
-        if may_have_followed && proof.is_equal {
-            let (here, moment) = work.scan(self.attempt, self.session).await?;
-            proof = proof.seen(here.total());
-            work.seen_at = moment;
+        if proof.is_equal && reached.has(name) {
+            proof = self.see_again(run, at, proof).await?;
         }
+        let Some(work) = self.works.get_mut(at) else {
+            return Ok(());
+        };
         work.proof = Some(proof);
         if proof.is_equal {
             let kept = work.kept(run, &proof);
             let connection = self.attempt.connection.id;
+            let name = &work.pull.target.name;
             let keeping = store.keep_proof(connection, name, &kept, work.seen_at);
             keeping.await?;
         }

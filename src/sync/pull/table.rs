@@ -41,7 +41,9 @@ pub(super) async fn pull(
     edit_table(run, pull, |table| table.status = RunStatus::Running);
     let streaming = async {
         let rows = opened(attempt.source, run, pull).await?;
-        stream(attempt, &Ledger::new(run), pull, rows, Arc::default()).await
+        let job = job(ctx, &run.order, pull);
+        let ledger = Ledger::new(run);
+        stream(attempt, &ledger, (pull, job), rows, Arc::default()).await
     };
     let done = match or_stopped(ctx, attempt.cancel, streaming).await {
         Ok(outcome) => outcome.write_down(ctx, run, pull).await,
@@ -141,11 +143,11 @@ pub(super) fn begin(run: &Run, connection: &Connection, pull: &TablePull) -> Tra
     }
 }
 
-/// Applies `rows` as they come.
+/// Applies `rows` as they come, as `job` says.
 pub(super) async fn stream(
     attempt: &Attempt<'_>,
     ledger: &Ledger<'_>,
-    pull: &TablePull,
+    (pull, job): (&TablePull, ApplyJob),
     rows: Incoming,
     received: Arc<Received>,
 ) -> Result<Outcome, SyncError> {
@@ -165,7 +167,6 @@ pub(super) async fn stream(
     let feeding = AbortOnDrop(ctx.tasks.spawn("feed", feed.run(rows)));
     let (progress, watched) = watch::channel(ApplyProgress::default());
     let report = Report::begin(ledger, pull, Arc::clone(&received), watched);
-    let job = job(ctx, ledger.order(), pull);
     let applying = ctx.driver.apply(job, taken, progress);
     let applied = report.during(ctx, applying, |applied| applied.changes);
     let applied = applied.await;

@@ -15,6 +15,7 @@ use crate::store::{AlteredRow, KeptProof};
 use crate::sync::contract::refuse;
 use crate::sync::pull::differ::Compared;
 use crate::sync::pull::feed::Received;
+use crate::sync::pull::follow::{Changed, Written};
 use crate::sync::pull::found::Found;
 use crate::sync::pull::meeting::Meeting;
 use crate::sync::pull::plan::TablePull;
@@ -160,12 +161,26 @@ impl Work {
         Ok((Arc::new(tally), moment))
     }
 
-    /// Whether this column here is of the key.
-    pub(super) fn matches_by(&self, column: &str) -> bool {
-        let mut key = self.meeting.key.iter();
-        key.any(|at| {
-            let found = self.pull.contract.target.get(*at);
-            found.is_some_and(|found| found.name == column)
+    /// What was done to the table, as far as others may have followed it; one that failed may have committed anything.
+    pub(super) fn written(&self) -> Option<Written> {
+        let has_failed = matches!(self.stage, Stage::Failed(_));
+        let mut changes = self.changes;
+        changes.add(&self.copied);
+        if !has_failed && changes.written() == 0 {
+            return None;
+        }
+        let columns = if !has_failed && changes.updated == 0 {
+            Changed::Only(Vec::new())
+        } else if self.meeting.folds {
+            Changed::AllBut(Vec::new())
+        } else {
+            let columns = &self.pull.contract.target;
+            let key = self.meeting.key.iter().filter_map(|at| columns.get(*at));
+            Changed::AllBut(key.map(|column| column.name.clone()).collect())
+        };
+        Some(Written {
+            table: self.pull.target.name.clone(),
+            columns,
         })
     }
 
