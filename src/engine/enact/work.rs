@@ -152,7 +152,10 @@ impl<'t, T: Target> Work<'t, T> {
             Ending::Refuse => {
                 self.again = Again::Never;
                 self.once(Pass::Writes).await?;
-                self.once(Pass::Deletes).await?;
+                match self.rules.deletes() {
+                    true => self.once(Pass::Deletes).await?,
+                    false => self.leave_deletes()?,
+                }
             }
         }
         self.commit().await?;
@@ -190,15 +193,33 @@ impl<'t, T: Target> Work<'t, T> {
         {
             self.doomed.keys.insert(key.to_vec(), *here);
         } else if !self.rules.deletes() {
-            let mut outcome = Outcome::default();
-            if let Change::Delete { here, .. } = change {
-                outcome.changes.skipped = 1;
-                outcome.left.here.count(here.0);
-            }
-            self.count(outcome, 1);
+            self.leave(change);
             return Ok(());
         }
         self.deletes.push(change)
+    }
+
+    /// A row that only this site has stays.
+    fn leave(&mut self, change: &Change) {
+        let mut outcome = Outcome::default();
+        if let Change::Delete { here, .. } = change {
+            outcome.changes.skipped = 1;
+            outcome.left.here.count(here.0);
+        }
+        self.count(outcome, 1);
+    }
+
+    /// Where nothing is deleted, rows whose place nobody took stay, unasked: others may wait for a row that is locked.
+    fn leave_deletes(&mut self) -> Result<(), EngineError> {
+        let mut deletes = std::mem::take(&mut self.deletes);
+        for at in 0..deletes.len() {
+            match deletes.get(at)? {
+                Some(change) if self.is_replaced(&change) => self.done += 1,
+                Some(change) => self.leave(&change),
+                None => break,
+            }
+        }
+        Ok(())
     }
 
     async fn flush(&mut self) -> Result<(), EngineError> {
