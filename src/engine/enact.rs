@@ -2,12 +2,14 @@
 //!
 //! [`target`] is what an engine does, [`verdict`] what becomes of a change, [`piece`] how some changes are done together,
 //! [`mod@reading_back`] how it is seen what has become of them, [`work`] in which order and in which transactions, [`swap`]
-//! how unique values change places, [`find`] where the rows are that have no key.
+//! how unique values change places, [`spare`] which rows stay for others to come in their place, [`find`] where the rows
+//! are that have no key.
 //! Invariant: what is committed was what the plan said before, and reads back as what it was to become.
 
 pub(super) mod find;
 mod piece;
 mod reading_back;
+mod spare;
 mod swap;
 pub(super) mod target;
 mod verdict;

@@ -113,6 +113,8 @@ impl Change {
 pub enum Planned {
     /// Some changes, in any order; but deletions of equal rows without a key follow each other.
     Changes(Vec<Change>),
+    /// Rows that come and cannot be stored; of each the key alone. What stands in their place stays.
+    Unfit(Vec<Bytes>),
     /// That was all of them.
     End,
 }

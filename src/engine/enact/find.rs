@@ -122,6 +122,7 @@ pub(in crate::engine) async fn find<F: Finder>(
                 }
                 is_taken && sink.send(Ok(Planned::Changes(others))).await.is_ok()
             }
+            Some(Ok(unfit @ Planned::Unfit(_))) => sink.send(Ok(unfit)).await.is_ok(),
             Some(Ok(Planned::End)) => {
                 if found(&mut sought, &mut finder, &sink).await {
                     drop(sink.send(Ok(Planned::End)).await);

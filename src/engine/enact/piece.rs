@@ -14,9 +14,10 @@ use crate::engine::fault::{Fault, Refusal, RefusalKind};
 use crate::engine::plan::Change;
 use crate::wire::InvalidValue;
 
-const SAVE: &str = "savepoint evenkeel_piece";
+pub(super) const SAVE: &str = "savepoint evenkeel_piece";
 const KEEP: &str = "release savepoint evenkeel_piece";
-const UNDO: &str = "rollback to savepoint evenkeel_piece; release savepoint evenkeel_piece";
+pub(super) const UNDO: &str =
+    "rollback to savepoint evenkeel_piece; release savepoint evenkeel_piece";
 
 const SAVE_ROW: &str = "savepoint evenkeel_row";
 const KEEP_ROW: &str = "release savepoint evenkeel_row";

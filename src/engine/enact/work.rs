@@ -3,6 +3,9 @@
 //! Inserts and updates as they come, those that do not fit again at the end, then deletes, then what waited for those.
 //! Invariant: no transaction is larger than the job's budget, unless a single row is.
 
+use std::collections::HashSet;
+
+use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::engine::chunk::{Chunk, Room};
@@ -52,11 +55,15 @@ pub(super) struct Work<'t, T> {
     piece_bytes: usize,
     /// Inserts and updates that may fit once others are done.
     pub(super) held: Waiting,
-    deletes: Waiting,
+    pub(super) deletes: Waiting,
+    /// Where keys fold: rows that came and were refused, and the keys of those that stay because others are to come in
+    /// their place.
+    pub(super) refused: Vec<Bytes>,
+    pub(super) spared: HashSet<Vec<u8>>,
     ending: Ending,
     again: Again,
     /// Changes that something has become of.
-    done: u64,
+    pub(super) done: u64,
     enacted: Enacted,
     progress: watch::Sender<ApplyProgress>,
 }
@@ -81,6 +88,8 @@ impl<'t, T: Target> Work<'t, T> {
             piece_bytes: 0,
             held: Waiting::default(),
             deletes: Waiting::default(),
+            refused: Vec::new(),
+            spared: HashSet::new(),
             ending: job.ending,
             again: Again::Later,
             done: 0,
@@ -120,6 +129,7 @@ impl<'t, T: Target> Work<'t, T> {
             };
             match next {
                 Some(Ok(Planned::Changes(changes))) => self.take(changes).await?,
+                Some(Ok(Planned::Unfit(rows))) => self.refused.extend(rows),
                 Some(Ok(Planned::End)) => return self.flush().await,
                 Some(Err(err)) => return Err(err),
                 None => return Err(EngineError::Cut(self.target.job().table.name.clone())),
@@ -132,6 +142,7 @@ impl<'t, T: Target> Work<'t, T> {
         self.doomed.complete = true;
         self.repeat(Pass::Writes).await?;
         if self.rules.deletes() {
+            self.spare().await?;
             self.repeat(Pass::Deletes).await?;
             // Deletes make room.
             self.repeat(Pass::Writes).await?;
@@ -140,9 +151,12 @@ impl<'t, T: Target> Work<'t, T> {
         self.swap().await?;
         match self.ending {
             Ending::GiveBack => {
+                let held = std::mem::take(&mut self.held);
+                self.spare().await?;
+                self.held = held;
                 for at in 0..self.deletes.len() {
                     match self.deletes.get(at)? {
-                        Some(change) if self.is_replaced(&change) => self.done += 1,
+                        Some(change) if self.stays(&change) => self.done += 1,
                         Some(change) => self.held.push(&change)?,
                         None => break,
                     }
@@ -152,9 +166,11 @@ impl<'t, T: Target> Work<'t, T> {
             Ending::Refuse => {
                 self.again = Again::Never;
                 self.once(Pass::Writes).await?;
-                match self.rules.deletes() {
-                    true => self.once(Pass::Deletes).await?,
-                    false => self.leave_deletes()?,
+                if self.rules.deletes() {
+                    self.spare().await?;
+                    self.once(Pass::Deletes).await?;
+                } else {
+                    self.leave_deletes()?;
                 }
             }
         }
@@ -197,29 +213,6 @@ impl<'t, T: Target> Work<'t, T> {
             return Ok(());
         }
         self.deletes.push(change)
-    }
-
-    /// A row that only this site has stays.
-    fn leave(&mut self, change: &Change) {
-        let mut outcome = Outcome::default();
-        if let Change::Delete { here, .. } = change {
-            outcome.changes.skipped = 1;
-            outcome.left.here.count(here.0);
-        }
-        self.count(outcome, 1);
-    }
-
-    /// Where nothing is deleted, rows whose place nobody took stay, unasked: others may wait for a row that is locked.
-    fn leave_deletes(&mut self) -> Result<(), EngineError> {
-        let mut deletes = std::mem::take(&mut self.deletes);
-        for at in 0..deletes.len() {
-            match deletes.get(at)? {
-                Some(change) if self.is_replaced(&change) => self.done += 1,
-                Some(change) => self.leave(&change),
-                None => break,
-            }
-        }
-        Ok(())
     }
 
     async fn flush(&mut self) -> Result<(), EngineError> {
@@ -291,6 +284,10 @@ impl<'t, T: Target> Work<'t, T> {
                 self.done += 1;
                 continue;
             }
+            if self.stays(&change) {
+                self.deletes.push(&change)?;
+                continue;
+            }
             bytes += change.size();
             piece.push(change);
             if piece.len() >= most.clamp(1, T::PIECE_ROWS) || bytes >= T::PIECE_ROWS * BYTES_OF_ONE
@@ -300,16 +297,6 @@ impl<'t, T: Target> Work<'t, T> {
             }
         }
         self.step(piece).await
-    }
-
-    /// A row whose place another has taken is gone; one that kept it is counted with the other.
-    fn is_replaced(&self, change: &Change) -> bool {
-        match change {
-            Change::Delete { key, .. } if self.target.is_folded() => {
-                !self.doomed.keys.contains_key(&key[..])
-            }
-            _ => false,
-        }
     }
 
     fn waiting(&mut self, pass: Pass) -> &mut Waiting {
@@ -383,6 +370,11 @@ impl<'t, T: Target> Work<'t, T> {
                 here: change.here(),
                 there: change.row().and_then(|row| self.rules.hash(row).ok()),
             });
+        }
+        if let Change::Insert { row } = change
+            && self.target.is_folded()
+        {
+            self.refused.push(row.clone());
         }
         let job = self.target.job();
         job.reject(&mut self.enacted.rejected, &row, refusal)

@@ -15,6 +15,7 @@ use crate::sync::SyncError;
 use crate::sync::compare::Difference;
 use crate::sync::plan::Effect;
 use crate::sync::pull::Attempt;
+use crate::sync::pull::found::Entry;
 use crate::sync::pull::work::{Stage, Work};
 use crate::wire::tally::RowHash;
 
@@ -40,9 +41,15 @@ pub(super) async fn pass_over(attempt: &Attempt<'_>, work: &mut Work) -> Result<
     }
     let kept = kept.into_iter().map(|row| ((row.here, row.there), row));
     let kept: HashMap<_, _> = kept.collect();
+    // Where keys fold, what comes has to be seen for a row to keep its place.
+    let folds = work.meeting.folds;
+    let may_be = |entry: &Entry| {
+        entry.effect != Effect::Leave
+            && !(folds && matches!(entry.difference, Difference::OnlyThere(_)))
+    };
     let found = std::mem::take(&mut compared.found);
     let (rest, _) = found.only(|entry| match kept.get(&sides(entry.difference)) {
-        Some(row) if entry.effect != Effect::Leave => {
+        Some(row) if may_be(entry) => {
             let mut told = row.told.clone();
             told.reason.push_str(PASSED_OVER);
             work.rejected.push(told);

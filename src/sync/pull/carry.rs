@@ -22,7 +22,7 @@ use crate::sync::pull::session::Session;
 use crate::sync::pull::table::job;
 use crate::sync::{Ctx, SyncError};
 use crate::wire::InvalidValue;
-use crate::wire::row::RowWriter;
+use crate::wire::row::{RowWriter, split_tuple};
 use crate::wire::session::PickedLeaf;
 use crate::wire::tally::{Bitmap, RowHash};
 
@@ -198,7 +198,9 @@ impl Carry<'_> {
         }
         self.received.came(0, before + rows.bytes());
         arrival.refuse_missing()?;
-        Ok(!pass_on(sink, &mut arrival.changes).await)
+        let unfit = Planned::Unfit(arrival.unfit);
+        let takes_more = sink.send(Ok(unfit)).await.is_ok();
+        Ok(!(takes_more && pass_on(sink, &mut arrival.changes).await))
     }
 
     pub(super) fn nonsense(&self, err: &InvalidValue) -> SyncError {
@@ -243,6 +245,8 @@ struct Arrival<'a> {
     key: RowWriter,
     row: RowWriter,
     changes: Vec<Change>,
+    /// The keys of rows that cannot be stored, where they may be meant for the place of others.
+    unfit: Vec<Bytes>,
     bytes: usize,
 }
 
@@ -263,6 +267,7 @@ impl<'a> Arrival<'a> {
             key: RowWriter::default(),
             row: RowWriter::default(),
             changes: Vec::new(),
+            unfit: Vec::new(),
             bytes: 0,
         }
     }
@@ -290,6 +295,9 @@ impl<'a> Arrival<'a> {
             let table = (&pull.target.name, &pull.contract);
             let row = misfit_row(table, tuple, at, &misfit);
             misfits.push(row.map_err(|err| self.carry.nonsense(&err))?);
+            if meeting.folds && matches!(entry.difference, Difference::OnlyThere(_)) {
+                self.keep_place(tuple);
+            }
             return Ok(());
         }
         let row = self.row.take().data;
@@ -299,6 +307,23 @@ impl<'a> Arrival<'a> {
             _ => Change::Insert { row },
         });
         Ok(())
+    }
+
+    /// Of a row that cannot be stored the key is passed on, unless it is what has no place here.
+    fn keep_place(&mut self, tuple: &[u8]) {
+        let contract = &self.carry.pull.contract;
+        let Ok((fields, _)) = split_tuple(tuple) else {
+            return;
+        };
+        let mut alone = RowWriter::default();
+        alone.begin(u16::try_from(fields.len()).unwrap_or(u16::MAX));
+        for (field, here) in fields.into_iter().zip(&contract.target) {
+            alone.field(field.filter(|_| contract.key.contains(&here.name)));
+        }
+        let alone = alone.take().data;
+        if contract.conversion.convert(&alone, &mut self.row).is_ok() {
+            self.unfit.push(self.row.take().data);
+        }
     }
 
     /// Takes one of those expected out.

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::engine::driver::{ApplyJob, ApplyProgress, Enacted};
 use crate::engine::plan::Ending;
-use crate::model::run::ConflictStrategy;
+use crate::model::run::{Changes, ConflictStrategy, RunOrder, SyncMode};
 use crate::model::table::{Engine, Table, generations};
 use crate::sync::SyncError;
 use crate::sync::pull::altered::{altered, pass_over};
@@ -181,14 +181,28 @@ impl Passes<'_, '_> {
             order: self.ledger.order(),
         };
         look.compare(work, root, here).await?;
+        let order = self.ledger.order();
         // What the copy left out is among what was found.
-        (work.copied.skipped, work.copied.conflicts) = (0, 0);
+        let not_written = std::mem::take(&mut work.copied.conflicts);
+        work.copied.skipped = 0;
         if let Stage::Compared(compared) = &mut work.stage {
             // What the application added meanwhile is the next run's to decide about, under its guard.
             let (kept, added_here) = without_deletions(std::mem::take(&mut compared.found))?;
             compared.found = kept;
             work.changes.moved += added_here;
+            // Of what the copy wrote this database, or its application, made something else, which the rules would keep.
+            let differing = differing(order, compared.found.changes);
+            work.changes.moved += differing.saturating_sub(not_written);
         }
         pass_over(attempt, work).await
+    }
+}
+
+/// How many rows that differ may stay as they are here, by mode and strategy.
+fn differing(order: &RunOrder, found: Changes) -> u64 {
+    match (order.sync_mode, order.conflict_strategy) {
+        (SyncMode::Insert, _) | (_, ConflictStrategy::Skip) => found.conflicts,
+        (_, ConflictStrategy::Newest | ConflictStrategy::Merge) => found.updated,
+        (_, ConflictStrategy::Overwrite) => 0,
     }
 }

@@ -93,3 +93,24 @@ fn a_row_that_came_meanwhile_is_compared_by_the_strategy() {
         }
     }
 }
+
+#[test]
+fn what_this_database_made_of_a_copied_row_is_not_called_its_own() {
+    let table = "create table t (id integer primary key, v integer, ver integer);";
+    let rows = "insert into t values (1, 1, 1), (2, 13, 1), (3, 3, 1)";
+    let trigger = "create trigger other after insert on t when new.v = 13 begin update t set v = 666 where id = new.id; end";
+    for options in [
+        &["--mode", "insert"][..],
+        &["--conflict", "skip"],
+        &["--mode", "mirror", "--conflict", "skip"],
+        &["--conflict", "newest", "--version-column", "ver"],
+    ] {
+        let source = Database::with(Kind::Postgres, &format!("{table}{rows}"));
+        let here = Database::with(Kind::Sqlite, &format!("{table}{trigger}"));
+        let pair = Pair::builder(source, here).start();
+        let pulled = pair.pull(&[&["t"], options].concat());
+        assert_eq!(pulled.run["status"], "completed_with_errors", "{pulled:#?}");
+        assert_eq!(pulled.run["changes"]["moved"], 1, "{pulled:#?}");
+        assert_eq!(pulled.table("t")["proved_equal"], false, "{pulled:#?}");
+    }
+}

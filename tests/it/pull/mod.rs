@@ -8,6 +8,7 @@ mod create;
 mod filter;
 mod first_copy;
 mod flights;
+mod folded;
 mod followed;
 mod keyless;
 mod kill;

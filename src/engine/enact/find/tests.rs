@@ -56,6 +56,7 @@ async fn passed(rows: Vec<u8>, plan: Vec<Planned>) -> (Vec<Change>, bool) {
         while let Some(planned) = out.recv().await {
             match planned.unwrap() {
                 Planned::Changes(some) => changes.extend(some),
+                Planned::Unfit(_) => {}
                 Planned::End => ended = true,
             }
         }
