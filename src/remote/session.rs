@@ -16,10 +16,14 @@ use crate::remote::transport::MAX_BYTES;
 use crate::wire::frame::{FrameKind, MEDIA_TYPE};
 use crate::wire::receipt::Receipt;
 use crate::wire::session::{
-    Agreed, AskedTable, AskedTally, PickedLeaf, Scanning, SessionClosed, SessionOpened,
+    Agreed, AskedTable, AskedTally, MAX_LISTED_BYTES, PickedLeaf, Scanning, SessionClosed,
+    SessionOpened,
 };
 use crate::wire::signing::Credentials;
 use crate::wire::tally::{Children, read_children};
+
+/// Bytes of listings that are taken of one answer: no sender lists half as many.
+const MOST_LISTED_BYTES: usize = 2 * MAX_LISTED_BYTES;
 
 /// What a peer answers to `tally`.
 #[derive(Debug)]
@@ -135,16 +139,9 @@ impl Peer {
         }
         let seal = exchange.seal();
         let mut frames = Frames::of(self.host(), exchange.response, seal);
-        expect(&mut frames, FrameKind::Head).await?;
-        let mut told = Vec::with_capacity(tables.len());
-        for table in tables {
-            told.push(told_table(&mut frames, table).await?);
-        }
-        expect(&mut frames, FrameKind::End).await?;
-        Ok(Tallied::Told {
-            tables: told,
-            bytes: frames.bytes(),
-        })
+        let tables = told_tables(&mut frames, tables).await?;
+        let bytes = frames.bytes();
+        Ok(Tallied::Told { tables, bytes })
     }
 
     /// Opens the stream of rows of a table in a session.
@@ -222,20 +219,49 @@ fn named(credentials: &Credentials, mut body: Value) -> Value {
     body
 }
 
-async fn told_table(frames: &mut Frames, asked: &AskedTally) -> Result<ToldTable, RemoteError> {
-    if asked.level.is_none() {
-        let mut listings = Vec::with_capacity(asked.prefixes.len());
-        for _ in &asked.prefixes {
-            listings.push(expect(frames, FrameKind::Keys).await?);
-        }
-        return Ok(ToldTable::Rows(listings));
+/// From the head to the end. What listings take unpacked is bounded over all of them: a few bytes may unpack to mebibytes.
+async fn told_tables(
+    frames: &mut Frames,
+    asked: &[AskedTally],
+) -> Result<Vec<ToldTable>, RemoteError> {
+    expect(frames, FrameKind::Head).await?;
+    let (mut told, mut room) = (Vec::with_capacity(asked.len()), MOST_LISTED_BYTES);
+    for asked in asked {
+        told.push(match asked.level {
+            Some(_) => ToldTable::Sums(sums(frames, asked).await?),
+            None => ToldTable::Rows(listings(frames, asked, &mut room).await?),
+        });
     }
+    expect(frames, FrameKind::End).await?;
+    Ok(told)
+}
+
+async fn sums(frames: &mut Frames, asked: &AskedTally) -> Result<Vec<Children>, RemoteError> {
     let payload = expect(frames, FrameKind::Sums).await?;
     let children = read_children(&payload).map_err(|err| frames.nonsense(&err.to_string()))?;
-    if children.len() != asked.prefixes.len() {
-        return Err(frames.nonsense("it tells the sums of other nodes than were asked about"));
+    match children.len() == asked.prefixes.len() {
+        true => Ok(children),
+        false => Err(frames.nonsense("it tells the sums of other nodes than were asked about")),
     }
-    Ok(ToldTable::Sums(children))
+}
+
+async fn listings(
+    frames: &mut Frames,
+    asked: &AskedTally,
+    room: &mut usize,
+) -> Result<Vec<Bytes>, RemoteError> {
+    let mut listings = Vec::with_capacity(asked.prefixes.len());
+    for _ in &asked.prefixes {
+        let listing = expect(frames, FrameKind::Keys).await?;
+        *room = room.checked_sub(listing.len()).ok_or_else(|| {
+            frames.nonsense(&format!(
+                "one answer lists more than {MOST_LISTED_BYTES} bytes of keys of table {}, and {MAX_LISTED_BYTES} are the most",
+                asked.table
+            ))
+        })?;
+        listings.push(listing);
+    }
+    Ok(listings)
 }
 
 /// The payload of the next frame, signs of life aside, which has to be of this kind.
@@ -250,3 +276,6 @@ async fn expect(frames: &mut Frames, kind: FrameKind) -> Result<Bytes, RemoteErr
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

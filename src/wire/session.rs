@@ -93,6 +93,8 @@ pub struct AskedTally {
 pub const MAX_NODES: usize = 2_048;
 /// Rows that one `tally` may have listed, over all tables.
 pub const MAX_LISTED: u64 = 65_536;
+/// Bytes of their keys and hashes.
+pub const MAX_LISTED_BYTES: usize = 8 << 20;
 
 /// The 202 of a `tally` about a table that is still being scanned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

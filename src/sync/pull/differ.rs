@@ -22,7 +22,7 @@ use crate::sync::pull::session::Session;
 use crate::sync::scan::ScanError;
 use crate::wire::InvalidValue;
 use crate::wire::frame::RowSum;
-use crate::wire::tally::{Children, LEVELS, NO_KEY, Prefix};
+use crate::wire::tally::{Children, LEVELS, NO_KEY, Prefix, read_listing};
 
 /// A node with no more rows than this on one side alone is listed as a whole.
 const LISTED_WHOLE: u64 = 1_024;
@@ -147,7 +147,11 @@ impl Differ<'_> {
         let mut listings = here.iter().zip(&there);
         for leaf in leaves {
             let (mut listed, mut differing) = (RowSum::default(), Vec::new());
+            let mut left = leaf.there.rows;
             for (node, (here, there)) in leaf.listed().zip(listings.by_ref()) {
+                let rows = u64::try_from(read_listing(there).count()).ok();
+                let after = rows.and_then(|rows| left.checked_sub(rows));
+                left = after.ok_or_else(|| self.nonsense(&too_many_listed()))?;
                 let rows = self.compare_rows(here, there);
                 let (rows, all) = rows.map_err(|err| self.broken(err))?;
                 listed.merge(all);
@@ -286,6 +290,10 @@ impl Differ<'_> {
         let table = self.table.clone();
         ScanError::Tally { table, source }.into()
     }
+}
+
+fn too_many_listed() -> InvalidValue {
+    InvalidValue::new("listing", "more rows are listed below a node than it has")
 }
 
 /// A node of one side alone: listed when small, divided when not.

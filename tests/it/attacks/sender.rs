@@ -3,7 +3,8 @@
 use evenkeel::model::connection::Direction;
 use evenkeel::wire::frame::{Frame, FrameKind, RowSum};
 use evenkeel::wire::tally::{
-    Children, EqualRows, read_children, read_equal_rows, write_children, write_equal_rows,
+    Children, EqualRows, Listed, RowHash, read_children, read_equal_rows, write_children,
+    write_equal_rows, write_listed,
 };
 use serde_json::{Value, json};
 
@@ -206,6 +207,17 @@ fn times(sum: RowSum, times: u64) -> RowSum {
     }
 }
 
+/// So many rows, as a listing has them.
+fn made_up(rows: u32) -> Vec<u8> {
+    let mut payload = Vec::new();
+    for row in 0..rows {
+        let key = [&[0, 1, 0, 0, 0, 4][..], &row.to_be_bytes()].concat();
+        let hash = RowHash(row.into());
+        write_listed(Listed { key: &key, hash }, &mut payload);
+    }
+    payload
+}
+
 /// As often as it is there, a row of a table without a key is there so many times.
 const TIMES: u64 = 1_000_000_000_000;
 
@@ -236,7 +248,7 @@ fn a_signed_peer_whose_sums_and_listings_contradict_each_other_has_nothing_writt
     let taker = taking.reached_at(&listening.url()).start();
     connect(&giver, &taker, &json!({"tables": "*"}));
     let keys = Key::of(listening.token()).keys;
-    let lies: [(&str, &str, &str, Lie); 8] = [
+    let lies: [(&str, &str, &str, Lie); 10] = [
         (
             "10^12 rows below each node",
             "notes",
@@ -274,6 +286,26 @@ fn a_signed_peer_whose_sums_and_listings_contradict_each_other_has_nothing_writt
                 frame.payload = frame.payload.repeat(2).into();
             }
         }),
+        (
+            "more rows listed than there are",
+            "notes",
+            "peer_nonsense",
+            |frame| {
+                if frame.kind == FrameKind::Keys {
+                    frame.payload = made_up(1_000).into();
+                }
+            },
+        ),
+        (
+            "listings that unpack to gibibytes",
+            "notes",
+            "peer_nonsense",
+            |frame| {
+                if frame.kind == FrameKind::Keys {
+                    frame.payload = vec![0; 16 << 20].into();
+                }
+            },
+        ),
         (
             "more rows than are listed, all the way down",
             "notes",

@@ -208,7 +208,7 @@ fn serve(
 fn lied(body: &[u8], seal: Seal, lie: Lie) -> Vec<u8> {
     let mut reader = FrameReader::sealed_by(Some(seal.clone()));
     reader.push(body);
-    let mut writer = FrameWriter::new(false).sealed_by(Some(seal));
+    let mut writer = FrameWriter::new(true).sealed_by(Some(seal));
     let mut told = Vec::new();
     while let Some(mut frame) = reader.next_frame().expect("the sender's frames") {
         lie(&mut frame);

@@ -26,14 +26,12 @@ use crate::sync::serve::told::read_failed;
 use crate::sync::serve::usage;
 use crate::wire::frame::{FrameKind, FrameWriter, RowSum};
 use crate::wire::messages::StreamFaultCode;
-use crate::wire::session::{AskedTally, MAX_LISTED, MAX_NODES, Scanning};
+use crate::wire::session::{AskedTally, MAX_LISTED, MAX_LISTED_BYTES, MAX_NODES, Scanning};
 use crate::wire::signing::Seal;
 use crate::wire::tally::{LEVELS, Prefix, read_listing, write_children};
 
 /// How long a question about a table that is being scanned waits.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// Bytes of all listings of one answer.
-const LISTED_BYTES: usize = 8 << 20;
 
 /// What is asked, and how the frames go.
 #[derive(Debug)]
@@ -241,7 +239,7 @@ fn frames(
     add(writer.frame(FrameKind::Head, 0, vec![head]));
     let mut left = ListingBounds {
         rows: MAX_LISTED,
-        bytes: LISTED_BYTES,
+        bytes: MAX_LISTED_BYTES,
     };
     for question in questions {
         let (tally, nodes) = (&question.tally, &question.asked.prefixes);
@@ -278,7 +276,7 @@ fn too_many_rows() -> SessionFault {
     SessionFault::invalid(
         "too_many_rows",
         format!(
-            "More than {MAX_LISTED} rows, or {LISTED_BYTES} bytes of keys, stand below these nodes; ask about fewer, or for the rows of deeper ones"
+            "More than {MAX_LISTED} rows, or {MAX_LISTED_BYTES} bytes of keys, stand below these nodes; ask about fewer, or for the rows of deeper ones"
         ),
     )
 }
