@@ -96,6 +96,9 @@ pub const MAX_LISTED: u64 = 65_536;
 /// Bytes of their keys and hashes.
 pub const MAX_LISTED_BYTES: usize = 8 << 20;
 
+/// The `error_code` of a `tally` that asks for more of either.
+pub const TOO_MANY_ROWS: &str = "too_many_rows";
+
 /// The 202 of a `tally` about a table that is still being scanned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scanning {

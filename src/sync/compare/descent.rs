@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::wire::frame::RowSum;
 use crate::wire::session::{MAX_LISTED, MAX_NODES};
-use crate::wire::tally::Prefix;
+use crate::wire::tally::{LEVELS, Prefix};
 
 /// Rows of one listing, of both sides: half of what may be asked for.
 const LISTED_AT_ONCE: u64 = MAX_LISTED / 2;
@@ -46,12 +46,14 @@ pub enum Question {
 }
 
 /// Nodes that are still to be looked into.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Descent {
     /// To be divided, by level, each in order: the deepest are last, and stand before all others.
     divide: Vec<VecDeque<Node>>,
     /// To be listed.
     list: BTreeMap<Prefix, Node>,
+    /// So many rows are listed at once: fewer where their keys are long.
+    rows_at_once: u64,
 }
 
 impl Descent {
@@ -66,6 +68,7 @@ impl Descent {
         Self {
             divide: vec![VecDeque::from([root])],
             list: BTreeMap::new(),
+            rows_at_once: LISTED_AT_ONCE,
         }
     }
 
@@ -74,7 +77,8 @@ impl Descent {
         let deepest = self.divide.last().and_then(VecDeque::front);
         let first = deepest.map(|node| node.prefix);
         let is_before = |node: &&Node| first.is_none_or(|first| node.prefix < first);
-        let (leaves, is_full) = at_once(self.list.values().take_while(is_before));
+        let (leaves, is_full) =
+            at_once(self.list.values().take_while(is_before), self.rows_at_once);
         match self.divide.last_mut().filter(|_| !is_full) {
             Some(level) => {
                 let nodes = level.drain(..level.len().min(MAX_NODES)).collect();
@@ -102,15 +106,39 @@ impl Descent {
             self.divide.push(divide.into());
         }
     }
+
+    /// The rows that were asked for last were listed: keys may be shorter again behind them.
+    pub fn listed(&mut self) {
+        let more = self.rows_at_once / 16 + 1;
+        self.rows_at_once = self.rows_at_once.saturating_add(more).min(LISTED_AT_ONCE);
+    }
+
+    /// The rows of `leaves`, which were asked for last, are too many for one listing: they are asked for again in smaller
+    /// parts, and one leaf alone is divided.
+    ///
+    /// # Errors
+    /// The leaf, where it is alone and cannot be divided.
+    pub fn too_many(&mut self, leaves: Vec<Node>) -> Result<(), Node> {
+        let rows = leaves.iter().map(|leaf| leaf.rows);
+        self.rows_at_once = rows.fold(0, u64::saturating_add).min(self.rows_at_once) / 2;
+        let alone = leaves.first().copied().filter(|_| leaves.len() == 1);
+        match alone {
+            None => self.add(Vec::new(), leaves),
+            Some(leaf) if leaf.prefix.level() >= LEVELS => return Err(leaf),
+            // It stands before all others.
+            Some(leaf) => self.add(vec![leaf], Vec::new()),
+        }
+        Ok(())
+    }
 }
 
 /// How many of `leaves`, at least one, are listed at once, and whether no more would be.
-fn at_once<'a>(leaves: impl Iterator<Item = &'a Node>) -> (usize, bool) {
+fn at_once<'a>(leaves: impl Iterator<Item = &'a Node>, most: u64) -> (usize, bool) {
     let (mut count, mut nodes, mut rows) = (0, 0, 0_u64);
     for leaf in leaves {
         nodes += leaf.listed().count();
         rows = rows.saturating_add(leaf.rows);
-        if count > 0 && (nodes > MAX_NODES || rows > LISTED_AT_ONCE) {
+        if count > 0 && (nodes > MAX_NODES || rows > most) {
             return (count, true);
         }
         count += 1;

@@ -22,6 +22,7 @@ use crate::sync::pull::session::Session;
 use crate::sync::scan::ScanError;
 use crate::wire::InvalidValue;
 use crate::wire::frame::RowSum;
+use crate::wire::session::MAX_LISTED_BYTES;
 use crate::wire::tally::{Children, LEVELS, NO_KEY, Prefix, read_listing};
 
 /// A node with no more rows than this on one side alone is listed as a whole.
@@ -100,7 +101,12 @@ impl Differ<'_> {
         let mut known = Some(vec![root]);
         while let Some(question) = descent.ask() {
             match question {
-                Question::Rows(leaves) => self.list(&leaves, found).await?,
+                Question::Rows(leaves) => match self.list(&leaves, found).await? {
+                    true => descent.listed(),
+                    false => descent
+                        .too_many(leaves)
+                        .map_err(|node| self.too_large(node))?,
+                },
                 Question::Children(nodes) => {
                     let asked: Vec<Prefix> = nodes.iter().map(|node| node.prefix).collect();
                     let here = self.here_of(&asked, Tally::children);
@@ -138,12 +144,14 @@ impl Differ<'_> {
         (divide, list)
     }
 
-    /// Finds the rows of `leaves` that differ.
-    async fn list(&self, leaves: &[Node], found: &mut Found) -> Result<(), SyncError> {
+    /// Finds the rows of `leaves` that differ, unless they are more than the peer lists at once.
+    async fn list(&self, leaves: &[Node], found: &mut Found) -> Result<bool, SyncError> {
         let nodes: Vec<Prefix> = leaves.iter().flat_map(|leaf| leaf.listed()).collect();
         let here = self.here_of(&nodes, Tally::listing);
         let there = self.session.listing(self.source, &nodes);
-        let (here, there) = tokio::try_join!(here, there)?;
+        let (here, Some(there)) = tokio::try_join!(here, there)? else {
+            return Ok(false);
+        };
         let mut listings = here.iter().zip(&there);
         for leaf in leaves {
             let (mut listed, mut differing) = (RowSum::default(), Vec::new());
@@ -168,7 +176,7 @@ impl Differ<'_> {
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The rows of one node that differ, and all that are there.
@@ -283,6 +291,14 @@ impl Differ<'_> {
 
     fn nonsense(&self, err: &InvalidValue) -> SyncError {
         let message = format!("what the peer tells of its rows contradicts itself: {err}");
+        nonsense(self.table, message)
+    }
+
+    fn too_large(&self, node: Node) -> SyncError {
+        let message = format!(
+            "the peer lists no rows below {}, the smallest there is, because they are too many or have keys of more than {MAX_LISTED_BYTES} bytes; it has {} there. Look at the table's keys",
+            node.prefix, node.there.rows
+        );
         nonsense(self.table, message)
     }
 

@@ -12,12 +12,13 @@ use tokio::task::JoinHandle;
 
 use crate::base::task::Tasks;
 use crate::model::table::TableName;
-use crate::remote::{IncomingRows, Peer, SessionRows, Tallied, ToldTable};
+use crate::remote::{IncomingRows, Peer, RemoteError, SessionRows, Tallied, ToldTable};
 use crate::sync::pull::Source;
 use crate::sync::{Ctx, SyncError};
 use crate::wire::receipt::Receipt;
 use crate::wire::session::{
     Agreed, AskedTable, AskedTally, PickedLeaf, SessionClosed, SessionOpened, SessionTable,
+    TOO_MANY_ROWS,
 };
 use crate::wire::signing::{ConnectionKeys, Credentials};
 use crate::wire::tally::{Children, Prefix, TallyKey};
@@ -126,7 +127,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The rows below each of `nodes`.
+    /// The rows below each of `nodes`; none: they are more than one answer may list.
     ///
     /// # Errors
     /// As [`Self::first_sums`].
@@ -134,16 +135,22 @@ impl<'a> Session<'a> {
         &self,
         table: &TableName,
         nodes: &[Prefix],
-    ) -> Result<Vec<Bytes>, SyncError> {
+    ) -> Result<Option<Vec<Bytes>>, SyncError> {
         let asked = AskedTally {
             table: table.clone(),
             agreed: None,
             level: None,
             prefixes: nodes.to_vec(),
         };
-        match self.told(asked).await? {
-            ToldTable::Rows(listings) => Ok(listings),
-            ToldTable::Sums(_) => Err(self.nonsense("it tells sums instead of rows")),
+        match self.told(asked).await {
+            Ok(ToldTable::Rows(listings)) => Ok(Some(listings)),
+            Ok(ToldTable::Sums(_)) => Err(self.nonsense("it tells sums instead of rows")),
+            Err(SyncError::Remote(RemoteError::Refused { code, .. }))
+                if code.as_deref() == Some(TOO_MANY_ROWS) =>
+            {
+                Ok(None)
+            }
+            Err(err) => Err(err),
         }
     }
 

@@ -19,3 +19,4 @@ mod receipts;
 mod rights;
 mod runs;
 mod side_by_side;
+mod wide_keys;

@@ -127,3 +127,82 @@ fn leaves_are_listed_in_order_and_as_many_at_once_as_one_answer_may_hold() {
     assert_eq!(listed.len(), MAX_NODES);
     assert_eq!(listed[0].listed().collect::<Vec<_>>(), [deeper[0]]);
 }
+
+/// How many questions a peer is asked that has `rows` rows spread evenly and lists up to `most` of them at once, and
+/// the nodes that it listed; the node at which it is given up.
+fn asked_of(rows: u64, most: u64) -> Result<(usize, Vec<Node>), Node> {
+    let mut descent = Descent::from_root(RowSum { rows, sum: 0 });
+    let (mut questions, mut listed) = (0, Vec::new());
+    while let Some(question) = descent.ask() {
+        questions += 1;
+        let nodes = match question {
+            Question::Children(nodes) => nodes,
+            Question::Rows(leaves) => {
+                match leaves.iter().map(|leaf| leaf.rows).sum::<u64>() <= most {
+                    true => descent.listed(),
+                    false => {
+                        descent.too_many(leaves)?;
+                        continue;
+                    }
+                }
+                listed.extend(leaves);
+                continue;
+            }
+        };
+        let there = |node: &Node| -> Children {
+            let spread = |at: u64| (node.there.rows + 15 - at) / 16;
+            std::array::from_fn(|at| RowSum {
+                rows: spread(u64::try_from(at).unwrap()),
+                sum: 0,
+            })
+        };
+        let there: Vec<Children> = nodes.iter().map(there).collect();
+        let here = vec![[RowSum { rows: 1, sum: 1 }; BRANCHES]; nodes.len()];
+        let Ok(step) = compare(&nodes, &here, &there) else {
+            panic!("the children of a node do not add up to it");
+        };
+        let only_here = step.only_here.into_iter().map(|(node, _)| node);
+        let list = step.list.into_iter().chain(only_here);
+        descent.add(step.divide, list.collect());
+    }
+    Ok((questions, listed))
+}
+
+#[test]
+fn what_is_too_much_for_one_listing_is_asked_for_in_smaller_parts() {
+    const ROWS: u64 = 100_000;
+    let (at_best, _) = asked_of(ROWS, u64::MAX).unwrap();
+    for most in [20_000, 1_000, 16, 3, 1] {
+        let (questions, listed) = asked_of(ROWS, most).unwrap();
+        let there: u64 = listed.iter().map(|leaf| leaf.there.rows).sum();
+        assert_eq!(there, ROWS, "{most}");
+        assert!(listed.is_sorted_by_key(|leaf| leaf.prefix), "{most}");
+        let rows: u64 = listed.iter().map(|leaf| leaf.rows).sum();
+        let least = at_best + listed.len() / 8 + usize::try_from(2 * rows / most).unwrap();
+        assert!(questions < 2 * least, "{most}: {questions}, {least}");
+    }
+}
+
+#[test]
+fn a_peer_that_lists_nothing_is_soon_given_up() {
+    for rows in [1, 100_000, 1 << 60] {
+        let node = asked_of(rows, 0).unwrap_err();
+        assert_eq!(node.prefix.level(), LEVELS);
+    }
+}
+
+#[test]
+fn where_keys_are_short_again_as_many_rows_are_asked_for_as_before() {
+    let mut descent = Descent::from_root(RowSum { rows: 9, sum: 0 });
+    drop(descent.ask());
+    let leaves: Vec<Node> = Prefix::ROOT
+        .children()
+        .map(|prefix| node(prefix, RowSum { rows: 1, sum: 0 }))
+        .collect();
+    descent.too_many(leaves).unwrap();
+    assert_eq!(descent.rows_at_once, 8);
+    for _ in 0..160 {
+        descent.listed();
+    }
+    assert_eq!(descent.rows_at_once, LISTED_AT_ONCE);
+}

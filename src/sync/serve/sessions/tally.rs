@@ -26,7 +26,9 @@ use crate::sync::serve::told::read_failed;
 use crate::sync::serve::usage;
 use crate::wire::frame::{FrameKind, FrameWriter, RowSum};
 use crate::wire::messages::StreamFaultCode;
-use crate::wire::session::{AskedTally, MAX_LISTED, MAX_LISTED_BYTES, MAX_NODES, Scanning};
+use crate::wire::session::{
+    AskedTally, MAX_LISTED, MAX_LISTED_BYTES, MAX_NODES, Scanning, TOO_MANY_ROWS,
+};
 use crate::wire::signing::Seal;
 use crate::wire::tally::{LEVELS, Prefix, read_listing, write_children};
 
@@ -274,7 +276,7 @@ fn frames(
 
 fn too_many_rows() -> SessionFault {
     SessionFault::invalid(
-        "too_many_rows",
+        TOO_MANY_ROWS,
         format!(
             "More than {MAX_LISTED} rows, or {MAX_LISTED_BYTES} bytes of keys, stand below these nodes; ask about fewer, or for the rows of deeper ones"
         ),
