@@ -170,7 +170,9 @@ impl From<RemoteError> for Problem {
                 "The answer is not signed by the peer",
                 &err,
             ),
-            RemoteError::Unreachable { .. } | RemoteError::Cut { .. } => {
+            RemoteError::Unreachable { .. }
+            | RemoteError::Stuck { .. }
+            | RemoteError::Cut { .. } => {
                 Self::refused("peer-unreachable", "The peer cannot be reached", &err).with_hint(
                     "check the URL, the network between the sites, and the peer's daemon",
                 )

@@ -92,6 +92,14 @@ pub enum RemoteError {
         /// In words.
         reason: String,
     },
+    /// It says that it works, and gets no further.
+    #[error("{host} says that it still works, but {reason}")]
+    Stuck {
+        /// As in the URL.
+        host: String,
+        /// In words.
+        reason: String,
+    },
     /// The stream of rows ended without its end.
     #[error("the stream of rows from {host} broke off{after}: {reason}")]
     Cut {

@@ -2,6 +2,8 @@
 //!
 //! Invariant: an answer that is not about exactly what was asked is none.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -24,6 +26,9 @@ use crate::wire::tally::{Children, read_children};
 
 /// Bytes of listings that are taken of one answer: no sender lists half as many.
 const MOST_LISTED_BYTES: usize = 2 * MAX_LISTED_BYTES;
+
+/// One answer may take so long to come, however often the peer says that it lives.
+const LONGEST_ANSWER: Duration = Duration::from_secs(3_600);
 
 /// What a peer answers to `tally`.
 #[derive(Debug)]
@@ -115,8 +120,18 @@ impl Peer {
     /// Asks for sums or listings.
     ///
     /// # Errors
-    /// As [`Self::open_session`]; also when the answer is about something else.
+    /// As [`Self::open_session`]; also when the answer is about something else, or is not there within an hour.
     pub async fn tally(
+        &self,
+        credentials: &Credentials,
+        session: &str,
+        tables: &[AskedTally],
+    ) -> Result<Tallied, RemoteError> {
+        let told = self.tallied(credentials, session, tables);
+        within(LONGEST_ANSWER, &self.host(), told).await
+    }
+
+    async fn tallied(
         &self,
         credentials: &Credentials,
         session: &str,
@@ -217,6 +232,23 @@ fn named(credentials: &Credentials, mut body: Value) -> Value {
         fields.insert("auth_token_hash".into(), hash.into());
     }
     body
+}
+
+async fn within<T>(
+    patience: Duration,
+    host: &str,
+    answer: impl Future<Output = Result<T, RemoteError>>,
+) -> Result<T, RemoteError> {
+    let stuck = |_| RemoteError::Stuck {
+        host: host.to_owned(),
+        reason: format!(
+            "its answer to `tally` did not come to its end within {} s; look at the peer's log, and at the way to it",
+            patience.as_secs()
+        ),
+    };
+    tokio::time::timeout(patience, answer)
+        .await
+        .map_err(stuck)?
 }
 
 /// From the head to the end. What listings take unpacked is bounded over all of them: a few bytes may unpack to mebibytes.

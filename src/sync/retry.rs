@@ -231,7 +231,7 @@ fn remote(err: &RemoteError) -> (RunError, NextStep) {
             NextStep::Retry,
         ),
         RemoteError::NoApi { .. } => (FaultCode::PeerNoApi, None, NextStep::Retry),
-        RemoteError::Cut { .. } => (
+        RemoteError::Stuck { .. } | RemoteError::Cut { .. } => (
             FaultCode::StreamCut,
             Some("the run goes on by itself; what was committed stays"),
             NextStep::Retry,

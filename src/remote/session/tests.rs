@@ -1,8 +1,12 @@
-//! Answers that are meant to fill memory.
+//! Answers that are meant to fill memory, or to have no end.
+
+use std::convert::Infallible;
+use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::stream;
 
-use super::{Frames, MOST_LISTED_BYTES, told_tables};
+use super::{Frames, MOST_LISTED_BYTES, told_tables, within};
 use crate::model::table::TableName;
 use crate::remote::error::RemoteError;
 use crate::wire::frame::{FrameKind, FrameWriter, RowSum};
@@ -19,14 +23,42 @@ async fn listed(sizes: &[usize]) -> Result<(), RemoteError> {
     }
     answer.extend(frames.end(RowSum::default()));
     let response = axum::http::Response::new(reqwest::Body::from(answer.concat()));
-    let asked = AskedTally {
+    let mut frames = Frames::of("hq".to_owned(), response.into(), None);
+    told_tables(&mut frames, &[rows_of(sizes.len())])
+        .await
+        .map(drop)
+}
+
+fn rows_of(nodes: usize) -> AskedTally {
+    AskedTally {
         table: TableName::bare("notes"),
         agreed: None,
         level: None,
-        prefixes: vec![Prefix::ROOT; sizes.len()],
-    };
+        prefixes: vec![Prefix::ROOT; nodes],
+    }
+}
+
+#[tokio::test]
+async fn signs_of_life_alone_are_no_answer() {
+    let mut frames = FrameWriter::new(false);
+    let signs = stream::repeat_with(move || {
+        let sign = vec![Bytes::from_static(b"{}")];
+        frames.frame(FrameKind::Progress, 0, sign).concat()
+    });
+    let signs = futures_util::StreamExt::then(signs, async |sign| {
+        tokio::task::yield_now().await;
+        Ok::<_, Infallible>(Bytes::from(sign))
+    });
+    let response = axum::http::Response::new(reqwest::Body::wrap_stream(signs));
     let mut frames = Frames::of("hq".to_owned(), response.into(), None);
-    told_tables(&mut frames, &[asked]).await.map(drop)
+    let asked = [rows_of(1)];
+    let told = within(
+        Duration::from_millis(20),
+        "hq",
+        told_tables(&mut frames, &asked),
+    );
+    let stuck = told.await.unwrap_err();
+    assert!(matches!(stuck, RemoteError::Stuck { .. }), "{stuck}");
 }
 
 #[tokio::test]

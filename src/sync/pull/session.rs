@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::task::JoinHandle;
@@ -17,8 +17,8 @@ use crate::sync::pull::Source;
 use crate::sync::{Ctx, SyncError};
 use crate::wire::receipt::Receipt;
 use crate::wire::session::{
-    Agreed, AskedTable, AskedTally, PickedLeaf, SessionClosed, SessionOpened, SessionTable,
-    TOO_MANY_ROWS,
+    Agreed, AskedTable, AskedTally, PickedLeaf, Scanning, SessionClosed, SessionOpened,
+    SessionTable, TOO_MANY_ROWS,
 };
 use crate::wire::signing::{ConnectionKeys, Credentials};
 use crate::wire::tally::{Children, Prefix, TallyKey};
@@ -27,6 +27,12 @@ use crate::wire::tally::{Children, Prefix, TallyKey};
 const RENEW_EVERY: Duration = Duration::from_secs(5);
 /// After the peer said that it still reads.
 const ASK_AGAIN: Duration = Duration::from_millis(250);
+
+/// A peer may say for so long that it reads a table without having read another row of it: as long as a session lasts,
+/// since other tables may have to be read first.
+const LONGEST_WITHOUT_ROWS: Duration = Duration::from_secs(4 * 3_600);
+/// And for so long that it reads at all.
+const LONGEST_SCAN: Duration = Duration::from_secs(48 * 3_600);
 
 /// A session at the peer.
 pub(super) struct Session<'a> {
@@ -205,21 +211,71 @@ impl<'a> Session<'a> {
 
     async fn told(&self, asked: AskedTally) -> Result<ToldTable, SyncError> {
         let Source { peer, credentials } = self.source;
+        let mut headway = Headway::from(Instant::now());
         loop {
             let asking = std::slice::from_ref(&asked);
             let told = peer.tally(credentials, &self.opened.session, asking);
-            if let Tallied::Told { tables, bytes } = told.await? {
-                let mut all = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
-                *all.entry(asked.table).or_default() += bytes;
-                let told = tables.into_iter().next();
-                return told.ok_or_else(|| self.nonsense("it tells of no table"));
+            match told.await? {
+                Tallied::Told { tables, bytes } => {
+                    let mut all = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+                    *all.entry(asked.table).or_default() += bytes;
+                    let told = tables.into_iter().next();
+                    return told.ok_or_else(|| self.nonsense("it tells of no table"));
+                }
+                Tallied::Scanning(Scanning { rows_scanned, .. }) => {
+                    let stuck = headway.stuck_after(rows_scanned, Instant::now());
+                    stuck.map_or(Ok(()), |reason| Err(self.stuck(&asked.table, &reason)))?;
+                }
             }
             tokio::time::sleep(ASK_AGAIN).await;
         }
     }
 
+    fn stuck(&self, table: &TableName, reason: &str) -> SyncError {
+        let err = RemoteError::Stuck {
+            host: self.source.peer.host(),
+            reason: format!(
+                "{reason} of table {table}; ask its administrator what its database waits for"
+            ),
+        };
+        err.into()
+    }
+
     fn nonsense(&self, reason: &str) -> SyncError {
         self.source.host_error(reason)
+    }
+}
+
+/// How a peer gets on with reading a table.
+struct Headway {
+    began: Instant,
+    /// When it last had read more rows than ever before, and how many.
+    last: (Instant, u64),
+}
+
+impl Headway {
+    fn from(now: Instant) -> Self {
+        Self {
+            began: now,
+            last: (now, 0),
+        }
+    }
+
+    /// It says that it has read so many rows; why it is waited for no longer.
+    fn stuck_after(&mut self, rows: u64, now: Instant) -> Option<String> {
+        if rows > self.last.1 {
+            self.last = (now, rows);
+        }
+        if now.duration_since(self.last.0) >= LONGEST_WITHOUT_ROWS {
+            let seconds = LONGEST_WITHOUT_ROWS.as_secs();
+            return Some(format!(
+                "for {seconds} s has read no more than {} rows",
+                self.last.1
+            ));
+        }
+        let seconds = LONGEST_SCAN.as_secs();
+        (now.duration_since(self.began) >= LONGEST_SCAN)
+            .then(|| format!("after {seconds} s has not read all rows"))
     }
 }
 
@@ -265,5 +321,32 @@ impl Drop for Held {
         self.tasks.spawn("close session", async move {
             drop(peer.close_session(&credentials, &session, &[]).await);
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::Headway;
+
+    /// After how many hours a peer is given up that says `rows` of each hour.
+    fn given_up(rows: impl Fn(u64) -> u64) -> Option<u64> {
+        let began = Instant::now();
+        let mut headway = Headway::from(began);
+        (1..=100).find(|hour| {
+            let now = began + Duration::from_secs(hour * 3_600);
+            headway.stuck_after(rows(*hour), now).is_some()
+        })
+    }
+
+    #[test]
+    fn a_peer_that_says_that_it_reads_is_waited_for_while_it_gets_on_and_never_for_ever() {
+        assert_eq!(given_up(|_| 0), Some(4));
+        assert_eq!(given_up(|_| 9), Some(5));
+        assert_eq!(given_up(|hour| hour % 2), Some(5));
+        assert_eq!(given_up(|hour| hour / 3), Some(48));
+        assert_eq!(given_up(|hour| hour.saturating_sub(20)), Some(4));
+        assert_eq!(given_up(|hour| hour * 1_000_000), Some(48));
     }
 }
