@@ -14,7 +14,7 @@ use crate::sync::contract::{
 };
 use crate::wire::convert::{Sides, conversion};
 use crate::wire::messages::{Catalogue, CatalogueColumn, CatalogueForeignKey};
-use crate::wire::scope::Scope;
+use crate::wire::scope::{Condition, Scope};
 
 /// A source's table as an order wants it.
 #[derive(Clone, Debug)]
@@ -77,9 +77,11 @@ impl MappedSource {
         all.filter(|_| self.scope.is_none())
     }
 
-    /// The rows that travel, by the source's own names; `None`: all.
-    pub(super) fn scope(&self) -> Option<&Scope> {
-        self.scope.as_ref()
+    /// What must hold of the rows that travel, by the place of each field: the row filter, as far as its columns travel.
+    pub(super) fn checks(&self, contract: &Contract) -> Vec<(usize, Condition)> {
+        let columns = contract.column_names();
+        let checks = self.scope.as_ref().map(|scope| scope.checks(&columns));
+        checks.unwrap_or_default()
     }
 
     /// The contract with the table that is here.

@@ -1,7 +1,8 @@
 //! Carrying out what was found of one table: the rows that are wanted are asked for, held against what was listed,
 //! converted, and given to the database as changes.
 //!
-//! Invariant: a row that was not picked, or is not what was listed, ends the run; none is missing at the end.
+//! Invariant: a row that was not picked, is not what was listed, or lies outside the row filter, ends the run; none is missing
+//! at the end.
 
 use std::collections::HashMap;
 
@@ -14,7 +15,7 @@ use crate::engine::plan::{Change, Ending, Planned, Waiting};
 use crate::model::run::{QuarantinedRow, RunOrder};
 use crate::sync::compare::Difference;
 use crate::sync::plan::Effect;
-use crate::sync::pull::feed::{Received, misfit_row, nonsense};
+use crate::sync::pull::feed::{Received, misfit_row, nonsense, refuse_stray, unreadable};
 use crate::sync::pull::found::{Entry, Found};
 use crate::sync::pull::meeting::Meeting;
 use crate::sync::pull::plan::TablePull;
@@ -204,8 +205,7 @@ impl Carry<'_> {
     }
 
     pub(super) fn nonsense(&self, err: &InvalidValue) -> SyncError {
-        let message = format!("the peer sent a row that cannot be read: {err}");
-        nonsense(&self.pull.target.name, message)
+        unreadable(&self.pull.target.name, err)
     }
 }
 
@@ -278,6 +278,7 @@ impl<'a> Arrival<'a> {
 
     fn take(&mut self, tuple: &[u8], misfits: &mut Vec<QuarantinedRow>) -> Result<(), SyncError> {
         let Carry { meeting, pull, .. } = self.carry;
+        refuse_stray((&pull.target.name, &pull.checks), tuple)?;
         let normal = meeting.theirs.normalise(tuple, &mut self.normal);
         normal.map_err(|(_, err)| self.carry.nonsense(&err))?;
         let normal = self.normal.take().data;

@@ -155,30 +155,40 @@ impl Feed {
             return Ok(());
         }
         for tuple in batch.tuples() {
-            let (fields, _) = tuple
-                .and_then(split_tuple)
-                .map_err(|err| self.nonsense(&err))?;
-            for (at, condition) in &self.checks {
-                let field = fields.get(*at).copied().flatten();
-                if !condition.holds(field).map_err(|err| self.nonsense(&err))? {
-                    let column = &condition.column;
-                    let message = format!(
-                        "the peer sent a row that the row filter leaves out, by its {column}"
-                    );
-                    return Err(self.refusal(message));
-                }
-            }
+            let tuple = tuple.map_err(|err| self.nonsense(&err))?;
+            refuse_stray((&self.table, &self.checks), tuple)?;
         }
         Ok(())
     }
 
     fn nonsense(&self, err: &InvalidValue) -> SyncError {
-        self.refusal(format!("the peer sent a row that cannot be read: {err}"))
+        unreadable(&self.table, err)
     }
+}
 
-    fn refusal(&self, message: String) -> SyncError {
-        nonsense(&self.table, message)
+/// Refuses a row of `table` that was not asked for, as the peer sent it.
+///
+/// # Errors
+/// That, or that it is no row.
+pub(super) fn refuse_stray(
+    (table, checks): (&TableName, &[(usize, Condition)]),
+    tuple: &[u8],
+) -> Result<(), SyncError> {
+    if checks.is_empty() {
+        return Ok(());
     }
+    let (fields, _) = split_tuple(tuple).map_err(|err| unreadable(table, &err))?;
+    for (at, condition) in checks {
+        let field = fields.get(*at).copied().flatten();
+        let holds = condition.holds(field);
+        if !holds.map_err(|err| unreadable(table, &err))? {
+            let column = &condition.column;
+            let message =
+                format!("the peer sent a row that the row filter leaves out, by its {column}");
+            return Err(nonsense(table, message));
+        }
+    }
+    Ok(())
 }
 
 /// A row whose value in the field at `at` has no place in its destination.
@@ -203,6 +213,12 @@ pub(super) fn misfit_row(
         column: contract.target.get(at).map(|column| column.name.clone()),
         reason: misfit.to_string(),
     })
+}
+
+/// A row that a peer sent for `table` is none.
+pub(super) fn unreadable(table: &TableName, err: &InvalidValue) -> SyncError {
+    let message = format!("the peer sent a row that cannot be read: {err}");
+    nonsense(table, message)
 }
 
 /// What a peer sent for `table` is not what it may send.

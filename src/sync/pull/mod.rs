@@ -12,6 +12,7 @@ mod differ;
 mod feed;
 mod follow;
 mod found;
+mod given;
 mod look;
 mod meeting;
 mod mirror;

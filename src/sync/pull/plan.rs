@@ -9,12 +9,13 @@ use crate::model::table::{Engine, Table, TableName, parents_first};
 use crate::remote::RemoteError;
 use crate::sync::contract::{Contract, refuse};
 use crate::sync::mapping::MappedSource;
+use crate::sync::pull::given::GivenRows;
 use crate::sync::pull::published::{Counts, Sends, catalogue_of};
 use crate::sync::pull::session::Session;
 use crate::sync::pull::{Source, is_done};
 use crate::sync::{Ctx, SyncError};
 use crate::wire::messages::{Catalogue, PublishedRefusal};
-use crate::wire::scope::Scope;
+use crate::wire::scope::Condition;
 
 /// One table to pull.
 pub(super) struct TablePull {
@@ -22,8 +23,8 @@ pub(super) struct TablePull {
     pub(super) source: TableName,
     /// The rows that travel; `None`: all.
     pub(super) filter: Option<Filter>,
-    /// The same, to be held against the rows that come.
-    pub(super) scope: Option<Scope>,
+    /// What must hold of the field at each of these places of a row that comes.
+    pub(super) checks: Vec<(usize, Condition)>,
     pub(super) target: Table,
     pub(super) contract: Contract,
     pub(super) rows_estimate: Option<u64>,
@@ -51,17 +52,6 @@ impl TablePull {
             ),
         }
     }
-}
-
-/// What the source says of the rows that there are for this site.
-#[derive(Clone, Debug, Default)]
-pub(super) struct GivenRows {
-    /// Only those that pass this, by its own names.
-    pub(super) scope: Option<Filter>,
-    /// Others are left out by what this site cannot see.
-    pub(super) hides_rows: bool,
-    /// Another one once what is granted of the table was changed; an earlier version tells none.
-    pub(super) grant: Option<String>,
 }
 
 /// Who says what the source's tables are like.
@@ -104,7 +94,7 @@ pub(super) async fn make(
         pulls.push(TablePull {
             source: side.order.source_table.clone(),
             filter: side.order.row_filter.clone(),
-            scope: side.there.scope().cloned(),
+            checks: side.there.checks(&contract),
             target,
             contract,
             rows_estimate: side.there.row_estimate(),
@@ -173,17 +163,13 @@ pub(super) async fn look<'a>(
                 let table = tables
                     .find(|table| table.table == order.source_table)
                     .ok_or_else(|| missing_there(&order.source_table))?;
-                let given = GivenRows {
-                    scope: table.scope.clone(),
-                    hides_rows: table.hides_rows,
-                    grant: table.grant.clone(),
-                };
+                let given = GivenRows::told(order, table)?;
                 (table.evenkeel.clone(), Sends::Frames, given)
             }
         };
         sides.push(Sides {
             order,
-            there: MappedSource::new(there, order, run)?,
+            there: MappedSource::new(there, &given.order(order), run)?,
             here,
             sends,
             given,

@@ -152,13 +152,11 @@ pub(super) async fn stream(
     received: Arc<Received>,
 ) -> Result<Outcome, SyncError> {
     let (ctx, name) = (attempt.ctx, &pull.target.name);
-    let columns = pull.contract.column_names();
     let (sink, taken) = mpsc::channel(FRAMES_AHEAD);
-    let checks = pull.scope.as_ref().map(|scope| scope.checks(&columns));
     let feed = Feed {
         table: name.clone(),
         contract: pull.contract.clone(),
-        checks: checks.unwrap_or_default(),
+        checks: pull.checks.clone(),
         max_rejected: ctx.config.quarantine.max_rows,
         received: Arc::clone(&received),
         sink,

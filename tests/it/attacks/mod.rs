@@ -8,6 +8,7 @@ mod guessing;
 mod identity;
 mod introduced;
 mod names;
+mod scope;
 mod sender;
 mod sessions;
 mod signing;

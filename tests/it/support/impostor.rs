@@ -10,6 +10,7 @@ use evenkeel::wire::frame::{Frame, FrameReader, FrameWriter};
 use evenkeel::wire::signing::{MacKey, Nonce, Seal};
 
 use super::http::{Address, Answer, Request};
+use super::retelling::{Headers, Retelling};
 
 /// A listener on a free loopback port.
 pub struct Impostor {
@@ -30,6 +31,8 @@ enum Spoil {
     Alter(Alteration),
     /// The real frames, altered and sealed again.
     Lie(MacKey, Lie),
+    /// The real JSON of requests and answers, altered and signed again.
+    Retell(Retelling),
 }
 
 /// What the site behind is told instead of a request's body.
@@ -106,6 +109,11 @@ impl Impostor {
         self.spoil(endpoint, Spoil::Lie(key.clone(), lie));
     }
 
+    /// From now on, the JSON of requests to `endpoint` and of their answers is altered so, and signed again.
+    pub fn retell(&self, endpoint: &'static str, how: Retelling) {
+        self.spoil(endpoint, Spoil::Retell(how));
+    }
+
     /// The token that the site behind was given when it was connected.
     pub fn token(&self) -> String {
         let token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
@@ -142,7 +150,7 @@ fn serve(
         .into_iter()
         .flatten();
     let (method, target) = (words.next().unwrap_or("GET"), words.next().unwrap_or("/"));
-    let mut request = Request::new(method, target);
+    let mut headers = Headers::new();
     let (mut length, mut nonce) = (0, None);
     for (name, value) in lines
         .iter()
@@ -160,7 +168,7 @@ fn serve(
         match name.as_str() {
             "content-length" => length = value.parse().unwrap_or(0),
             "host" | "connection" => {}
-            _ => request = request.header(&name, value),
+            _ => headers.push((name, value.to_owned())),
         }
     }
     let mut body = vec![0; length];
@@ -170,9 +178,9 @@ fn serve(
         let token = told["auth_token"].as_str().map(str::to_owned);
         *heard.lock().unwrap_or_else(PoisonError::into_inner) = token;
     }
-    let request = request.body(understood(body));
+    let mut body = understood(body);
     let is_planned = |spoilt: &&Spoilt| target.ends_with(spoilt.endpoint);
-    let (mut planned, mut alteration, mut lie) = (None, None, None);
+    let (mut planned, mut alteration, mut lie, mut retelling) = (None, None, None, None);
     {
         let spoilt = spoilt.lock().unwrap_or_else(PoisonError::into_inner);
         match spoilt
@@ -185,9 +193,18 @@ fn serve(
             Some(Spoil::Lie(key, told)) => {
                 lie = nonce.map(|nonce| (Seal::of_stream(key, nonce), *told));
             }
+            Some(Spoil::Retell(how)) => retelling = Some(how.clone()),
             None => {}
         }
     }
+    let retelling = retelling.map(|how| {
+        let first = how.ask(target, &mut headers, &mut body);
+        (how, first)
+    });
+    let request = Request::new(method, target).body(body);
+    let request = headers.iter().fold(request, |request, (name, value)| {
+        request.header(name, value)
+    });
     let answer = match planned {
         Some(answer) => answer,
         None => forwarded(&request, port, |answer| {
@@ -196,6 +213,9 @@ fn serve(
             }
             if let Some((seal, lie)) = lie.filter(|_| answer.status == 200) {
                 answer.body = lied(&answer.body, seal, lie);
+            }
+            if let Some((how, first)) = retelling {
+                how.answer(first, answer);
             }
         })?,
     };

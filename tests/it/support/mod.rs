@@ -14,6 +14,7 @@ pub mod ports;
 pub mod postgres;
 pub mod program;
 pub mod proxy;
+pub mod retelling;
 pub mod signer;
 pub mod sqlite;
 pub mod tls;
