@@ -25,12 +25,16 @@ use crate::sync::{Ctx, SyncError};
 use crate::wire::InvalidValue;
 use crate::wire::row::{RowWriter, split_tuple};
 use crate::wire::session::PickedLeaf;
-use crate::wire::tally::{Bitmap, RowHash};
+use crate::wire::tally::{Bitmap, Prefix, RowHash};
 
 /// Rows that are asked for at once.
 const PICKED_AT_ONCE: usize = 8_192;
 /// The same, of keyless rows: for each such order the peer reads its whole table.
 pub(super) const EQUAL_AT_ONCE: usize = 65_536;
+/// The bytes of such an order: half of what a peer takes of a request unless it is told to take more.
+const ORDER_BYTES: usize = 512 << 10;
+/// Of a leaf in it, without its digits and its bitmap.
+const LEAF_BYTES: usize = r#"{"bitmap":"","leaf":""},"#.len();
 /// Changes that are passed on at once, and the bytes of them beyond which fewer are.
 const CHANGES_AT_ONCE: usize = 256;
 const BYTES_AT_ONCE: usize = 256 << 10;
@@ -131,13 +135,17 @@ impl Carry<'_> {
             false => PICKED_AT_ONCE,
             true => EQUAL_AT_ONCE,
         };
+        let mut ordered = OrderBytes::default();
         for at in 0..found.len() {
             let Some(entry) = found.get(at)? else { break };
             if !which.is(entry.effect) {
                 continue;
             }
             match (entry.effect, entry.difference) {
-                (Effect::Insert | Effect::Update, _) => picked.push(entry),
+                (Effect::Insert | Effect::Update, _) => {
+                    ordered.add(&entry);
+                    picked.push(entry);
+                }
                 (_, Difference::OnlyHere(here)) => {
                     let key = self.meeting.key_here(&entry.key);
                     let key = key.map_err(|err| self.nonsense(&err))?;
@@ -151,7 +159,8 @@ impl Carry<'_> {
             if plain.len() >= CHANGES_AT_ONCE && !pass_on(sink, &mut plain).await {
                 return Ok(misfits);
             }
-            if picked.len() >= at_once {
+            if picked.len() >= at_once || ordered.bytes() >= ORDER_BYTES {
+                ordered = OrderBytes::default();
                 let ended = self.fetch(&picked, sink, &mut misfits).await?;
                 picked.clear();
                 if ended {
@@ -222,6 +231,30 @@ pub(super) fn picks(entries: &[Entry]) -> Vec<PickedLeaf> {
             })
         })
         .collect()
+}
+
+/// How many bytes [`picks`] of some entries, which are in order, take of a request.
+#[derive(Default)]
+struct OrderBytes {
+    leaf: Option<Prefix>,
+    of_leaf: usize,
+    of_others: usize,
+}
+
+impl OrderBytes {
+    fn add(&mut self, entry: &Entry) {
+        if self.leaf != Some(entry.leaf) {
+            self.of_others = self.bytes();
+            (self.leaf, self.of_leaf) = (Some(entry.leaf), 0);
+        }
+        let base64 = (entry.at / 8 + 1).div_ceil(3) * 4;
+        let bytes = LEAF_BYTES + usize::from(entry.leaf.level()) + base64;
+        self.of_leaf = self.of_leaf.max(bytes);
+    }
+
+    fn bytes(&self) -> usize {
+        self.of_others.saturating_add(self.of_leaf)
+    }
 }
 
 /// Whether the database still takes changes.
@@ -345,5 +378,41 @@ impl<'a> Arrival<'a> {
         let missing: usize = self.expected.values().map(|(_, rows)| rows).sum();
         let message = format!("the peer left out {missing} of the rows that were picked");
         Err(nonsense(&self.carry.pull.target.name, message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{OrderBytes, picks};
+    use crate::sync::compare::Difference;
+    use crate::sync::plan::Effect;
+    use crate::sync::pull::found::Entry;
+    use crate::wire::tally::{Place, Prefix, RowHash};
+
+    #[test]
+    fn an_order_has_as_many_bytes_as_are_counted() {
+        for (name, level, rows) in [
+            ("a row of each leaf", 16, vec![0; 3_000]),
+            ("the last rows of long listings", 5, vec![65_535; 200]),
+            ("places of any length", 5, (0..3_000).collect()),
+        ] {
+            let (mut counted, mut entries) = (OrderBytes::default(), Vec::new());
+            for (leaf, last) in (1_u64..).zip(rows) {
+                for at in [0, last] {
+                    let entry = Entry {
+                        effect: Effect::Insert,
+                        leaf: Prefix::above(Place(leaf << 44 | leaf), level),
+                        at,
+                        key: Vec::new(),
+                        difference: Difference::OnlyThere(RowHash(0)),
+                    };
+                    counted.add(&entry);
+                    entries.push(entry);
+                }
+            }
+            let json = serde_json::to_string(&picks(&entries)).unwrap();
+            // The list has two brackets and a comma less.
+            assert_eq!(json.len(), counted.bytes() + 1, "{name}");
+        }
     }
 }

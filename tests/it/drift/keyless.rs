@@ -99,3 +99,23 @@ fn to_touch(drift: &Found) -> BTreeSet<(String, String, String)> {
     };
     drift.iter().flat_map(writes).collect()
 }
+
+#[test]
+fn more_rows_than_one_request_can_name_are_picked_by_several() {
+    let rows = |first: u32, last: u32| {
+        format!(
+            "create table plain (n integer);
+             with recursive r (n) as (select {first} union all select n + 1 from r where n < {last})
+                 insert into plain select n from r;"
+        )
+    };
+    // Both sides have rows below nearly every node, so that nearly every row that is missing stands in a leaf of its own.
+    let source = Database::with(Kind::Sqlite, &rows(1, 90_000));
+    let destination = Database::with(Kind::Sqlite, &rows(1, 20_000));
+    let pair = Pair::builder(source, destination).start();
+    let run = pair.pull_as(&json!({"tables": ["plain"], "sync_mode": "mirror"}));
+    assert_eq!(run["status"], "completed", "{run:#}");
+    assert_eq!(run["tables"][0]["changes"]["added"], 70_000, "{run:#}");
+    let all = "select count(*) || ' ' || sum(n) from plain";
+    assert_eq!(pair.destination.query(all), pair.source.query(all));
+}
