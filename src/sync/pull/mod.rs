@@ -4,6 +4,7 @@
 
 mod altered;
 mod approval;
+mod arrival;
 mod carry;
 mod decode;
 mod deletions;
