@@ -128,6 +128,27 @@ impl Condition {
     }
 }
 
+/// Whether `test` holds of a value in a column of type `there` exactly where it holds of what becomes of that value in a
+/// column of type `here`.
+#[must_use]
+pub fn means_the_same(test: &Test, there: NeutralType, here: NeutralType) -> bool {
+    let is_exact = |kind: NeutralType| kind.is_integer() || kind == NeutralType::Numeric;
+    match (there, here) {
+        _ if matches!(test, Test::IsNull(_)) || there == here => true,
+        (NeutralType::Other, NeutralType::Text) => true,
+        // By value, if it is a number of both types.
+        _ if is_exact(there) && is_exact(here) => rule(here, test).is_ok(),
+        // 0.1 is two numbers, 0.5 is one; a moment in UTC needs no zone.
+        (NeutralType::Float4, NeutralType::Float8)
+        | (NeutralType::Float8, NeutralType::Float4)
+        | (NeutralType::Timestamptz, NeutralType::Timestamp) => {
+            rule(here, test).is_ok_and(|here| rule(there, test) == Ok(here))
+        }
+        // Text is equal by its bytes, and a value of another type may be written in several ways.
+        _ => false,
+    }
+}
+
 fn rule(kind: NeutralType, test: &Test) -> Result<Rule, String> {
     let has_order = matches!(
         kind,

@@ -8,7 +8,7 @@ use crate::engine::driver::{RowFilter, RowOrder, Selection};
 use crate::engine::plan::Fingerprint;
 use crate::model::fault::FaultCode;
 use crate::model::run::{Run, SyncMode};
-use crate::model::table::Engine;
+use crate::model::table::{Column, Engine};
 use crate::sync::SyncError;
 use crate::sync::contract::refuse;
 use crate::sync::pull::plan::TablePull;
@@ -17,7 +17,7 @@ use crate::wire::convert::Sides;
 use crate::wire::json::field_to_text;
 use crate::wire::normal::{Normal, NormalForm, normal_form};
 use crate::wire::row::{RowWriter, split_tuple};
-use crate::wire::scope::Scope;
+use crate::wire::scope::{Scope, means_the_same};
 use crate::wire::session::Agreed;
 use crate::wire::tally::{KeyFields, TallyKey};
 
@@ -36,7 +36,7 @@ pub(super) struct Meeting {
     pub(super) folds: bool,
     /// Which rows here stand beside the source's.
     scope: Scope,
-    /// Rows that are only here are known to be gone there.
+    /// Rows that are only here are known to be gone there, as a mirror has to know.
     pub(super) tells_deleted: bool,
 }
 
@@ -44,7 +44,7 @@ impl Meeting {
     /// That of a table.
     ///
     /// # Errors
-    /// When the contract has no normal form, which it was refused for before.
+    /// When a mirror's scope would be of other rows here; or the contract has no normal form, which it was refused for before.
     pub(super) fn of(pull: &TablePull, engine: Engine, mode: SyncMode) -> Result<Self, SyncError> {
         let (contract, name) = (&pull.contract, &pull.target.name);
         let sides = Sides::between(pull.engine, engine);
@@ -76,7 +76,11 @@ impl Meeting {
             key: key.iter().filter_map(named).collect(),
             forms,
         };
-        let scope = scope_here(pull);
+        let scope = match mode {
+            SyncMode::Mirror => scope_here(pull)?,
+            // What no mode would delete may as well be compared: a row may have come into the scope since it was copied.
+            SyncMode::Upsert | SyncMode::Insert | SyncMode::Update => Some(Scope::default()),
+        };
         let folds = pull
             .target
             .usable_keys()
@@ -88,10 +92,7 @@ impl Meeting {
             key,
             folds,
             tells_deleted: scope.is_some() && !pull.given.hides_rows,
-            // What no mode would delete may as well be compared: a row may have come into the scope since it was copied.
-            scope: scope
-                .filter(|_| mode == SyncMode::Mirror)
-                .unwrap_or_default(),
+            scope: scope.unwrap_or_default(),
         })
     }
 
@@ -182,23 +183,47 @@ impl Meeting {
 }
 
 /// The source's scope in the words of this table; `None` where it goes by what does not travel.
-fn scope_here(pull: &TablePull) -> Option<Scope> {
+///
+/// # Errors
+/// When it does not mean the same rows here: some would count as gone that the source has.
+fn scope_here(pull: &TablePull) -> Result<Option<Scope>, SyncError> {
     let Some(filter) = &pull.given.scope else {
-        return Some(Scope::default());
+        return Ok(Some(Scope::default()));
     };
-    let contract = &pull.contract;
-    let here = |name: &str| {
-        let mut pairs = contract.source.iter().zip(&contract.target);
-        pairs
-            .find(|(there, _)| there.name == name)
-            .map(|(_, here)| here)
+    let pair = |name: &str| {
+        let mut pairs = pull.contract.source.iter().zip(&pull.contract.target);
+        pairs.find(|(there, _)| there.name == name)
     };
-    let renamed = filter.renamed(|name| here(name).map(|column| column.name.clone()))?;
+    for term in filter.terms() {
+        if let Some((there, here)) = pair(&term.column)
+            && !means_the_same(&term.test, there.kind, here.kind)
+        {
+            return Err(refuse_other_rows(pull, there, here));
+        }
+    }
+    let Some(renamed) = filter.renamed(|name| pair(name).map(|(_, here)| here.name.clone())) else {
+        return Ok(None);
+    };
     let kind = |name: &str| {
-        let mut columns = contract.target.iter();
+        let mut columns = pull.contract.target.iter();
         columns
             .find(|column| column.name == name)
             .map(|column| column.kind)
     };
-    Scope::new(&renamed, kind).ok()
+    Ok(Scope::new(&renamed, kind).ok())
+}
+
+fn refuse_other_rows(pull: &TablePull, there: &Column, here: &Column) -> SyncError {
+    let message = format!(
+        "its rows are chosen by column {}, which is {} at the source and {} here: what it is compared with does not mean the same of both, and rows that the source has would be taken for deleted",
+        here.name,
+        there.kind.as_str(),
+        here.kind.as_str()
+    );
+    refuse(
+        &pull.target.name,
+        FaultCode::KindMismatch,
+        message,
+        "give the column the same type on both sides, choose the rows by another one, or use --mode upsert; a moment can be written without its zone, in UTC",
+    )
 }

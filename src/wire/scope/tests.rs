@@ -1,6 +1,6 @@
 //! What a filter means, value by value.
 
-use super::{Scope, UnfitFilter};
+use super::{Scope, UnfitFilter, means_the_same};
 use crate::model::filter::Filter;
 use crate::model::table::NeutralType;
 use crate::wire::{datetime, numeric};
@@ -223,4 +223,55 @@ fn a_column_that_is_hidden_and_one_that_is_none_are_refused_alike() {
     let absent = Scope::new(&filter, |_| None);
     assert_eq!(hidden, absent);
     assert!(hidden.is_err());
+}
+
+#[test]
+fn a_condition_means_the_same_of_two_types_or_it_does_not() {
+    use NeutralType::{
+        Date, Float4, Float8, Int2, Int4, Int8, Jsonb, Numeric, Other, Text, Time, Timestamp,
+        Timestamptz, Uuid,
+    };
+    let id = r#""ABCDEF00-0000-4000-8000-000000000001""#;
+    for (there, here, op, value, expected) in [
+        (Int2, Int8, "=", "7", true),
+        (Int8, Int4, "<", "5000000000", true),
+        (Int4, Numeric, "in", "[1, 2]", true),
+        (Numeric, Int4, ">=", "7", true),
+        (Numeric, Int4, ">=", "7.5", false),
+        (Numeric, Numeric, "=", "0.10", true),
+        (Float8, Float8, "<=", "0.1", true),
+        (Float8, Float4, "<=", "0.1", false),
+        (Float4, Float8, "=", "0.1", false),
+        (Float4, Float8, "in", "[0.5, 0.1]", false),
+        (Float4, Float8, "in", "[0.5, 7]", true),
+        (Float8, Float4, ">", "1e300", false),
+        (Float8, Float4, "is_null", "true", true),
+        (Text, Text, "=", r#""a""#, true),
+        (Other, Text, "=", r#""sad""#, true),
+        (Uuid, Uuid, "=", id, true),
+        (Uuid, Text, "=", id, false),
+        (Uuid, Text, "is_null", "false", true),
+        (Date, Text, "=", r#""2013-02-28""#, false),
+        (Time, Text, "=", r#""10:00:00""#, false),
+        (Timestamp, Text, "=", r#""2013-02-28T10:00:00""#, false),
+        (
+            Timestamptz,
+            Timestamp,
+            ">",
+            r#""2013-02-28 10:00:00""#,
+            true,
+        ),
+        (
+            Timestamptz,
+            Timestamp,
+            ">",
+            r#""2013-02-28 10:00:00Z""#,
+            false,
+        ),
+        (Jsonb, Text, "is_null", "true", true),
+    ] {
+        let filter = filter(op, value);
+        let found = means_the_same(&filter.terms()[0].test, there, here);
+        assert_eq!(found, expected, "{there:?} and {here:?}, {op} {value}");
+    }
 }

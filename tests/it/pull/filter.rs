@@ -169,3 +169,104 @@ fn a_number_in_a_filter_counts_with_every_digit() {
     assert_eq!(changes(&run), (1, 0, 0));
     assert_eq!(pair.destination.query("select id from n"), "2");
 }
+
+/// One table in two databases whose columns differ in type.
+const TYPES_THERE: &str = "
+create table t (id integer primary key, f8 float8, f4 real, u uuid, t timestamp, i integer, n numeric(12,2), w varchar(8));
+insert into t values
+    (1, 0.10000000149011612, 0.1, 'abcdef00-0000-4000-8000-000000000001', '2026-01-01 10:00:00', 7, 1.50, 'a'),
+    (2, 0.0625, 0.5, 'abcdef00-0000-4000-8000-000000000002', '2026-02-01 10:00:00', 8, 2.00, 'b');";
+const TYPES_HERE: &str = "
+create table t (id bigint primary key, f8 real, f4 float8, u text, t text, i bigint, n numeric(20,4), w text);";
+
+fn mirrored(filter: &Value) -> Value {
+    let mut order = filtered(filter);
+    order["tables"][0]["source_table"] = "t".into();
+    order["sync_mode"] = "mirror".into();
+    order
+}
+
+#[test]
+fn a_mirror_is_refused_where_its_filter_means_other_rows_here() {
+    let (there, here) = (
+        Database::with(Kind::Postgres, TYPES_THERE),
+        Database::with(Kind::Postgres, TYPES_HERE),
+    );
+    let pair = Pair::builder(there, here).start();
+    let id = json!("ABCDEF00-0000-4000-8000-000000000001");
+    let refused = [
+        (
+            term("f8", "<=", json!(0.1)),
+            "f8, which is float8 at the source and float4 here",
+        ),
+        (
+            term("f4", "=", json!(0.1)),
+            "f4, which is float4 at the source and float8 here",
+        ),
+        (
+            term("u", "=", id),
+            "u, which is uuid at the source and text here",
+        ),
+        (
+            term("t", "=", json!("2026-01-01T10:00:00")),
+            "t, which is timestamp at the source and text here",
+        ),
+    ];
+    for (filter, _) in &refused {
+        let mut order = mirrored(filter);
+        order["sync_mode"] = "upsert".into();
+        assert_eq!(pair.pull_as(&order)["status"], "completed", "{filter}");
+    }
+    pair.pull(&["t"]).completed();
+    let all = "select * from t order by id";
+    let before = pair.destination.query(all);
+    for (filter, words) in &refused {
+        let run = pair.pull_as(&mirrored(filter));
+        let (code, message) = fault(&run);
+        assert_eq!(code, "kind_mismatch", "{run:#}");
+        assert!(message.contains(words), "{message}");
+        assert_eq!(pair.destination.query(all), before, "{filter}");
+    }
+    for filter in [
+        term("f8", "<=", json!(0.5)),
+        term("f4", ">=", json!(0.5)),
+        term("u", "is_null", json!(false)),
+        term("i", "in", json!([7, 9])),
+        term("n", "<=", json!(1.5)),
+        term("w", "=", json!("a")),
+    ] {
+        let run = pair.pull_as(&mirrored(&filter));
+        assert_eq!(run["status"], "completed", "{filter}: {run:#}");
+        assert_eq!(run["tables"][0]["proved_equal"], true, "{filter}: {run:#}");
+        assert_eq!(
+            (changes(&run), pair.destination.query(all)),
+            ((0, 0, 0), before.clone())
+        );
+    }
+}
+
+#[test]
+fn a_mirror_of_moments_in_utc_takes_a_filter_without_a_zone() {
+    let there = "create table t (id integer primary key, z timestamptz);
+        insert into t values (1, '2026-01-01 00:00:00Z'), (2, '2026-02-01 00:00:00Z')";
+    let here = "create table t (id integer primary key, z datetime(6));
+        insert into t values (1, '2026-01-01'), (3, '2026-02-01'), (4, '2025-02-01')";
+    let (there, here) = (
+        Database::with(Kind::Postgres, there),
+        Database::with(Kind::Mariadb, here),
+    );
+    let pair = Pair::builder(there, here).start();
+    let run = pair.pull_as(&mirrored(&term("z", ">=", json!("2026-01-15 00:00:00Z"))));
+    let (code, message) = fault(&run);
+    assert_eq!(code, "kind_mismatch", "{run:#}");
+    assert!(
+        message.contains("z, which is timestamptz at the source"),
+        "{message}"
+    );
+    let run = pair.pull_as(&mirrored(&term("z", ">=", json!("2026-01-15 00:00:00"))));
+    assert_eq!(run["status"], "completed", "{run:#}");
+    assert_eq!(
+        pair.destination.query("select id from t order by id"),
+        "1\n2\n4"
+    );
+}
