@@ -89,7 +89,7 @@ fn a_signed_sender_that_does_not_keep_to_the_filter_has_nothing_written_or_delet
             "orders",
             "mirror",
             (HONEST, |told| {
-                says(told, &term("shop", "in", json!(["Mitte", "West"])))
+                says(told, &term("shop", "in", json!(["Mitte", "West"])));
             }),
             left_out,
         ),

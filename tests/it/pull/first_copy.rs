@@ -1,9 +1,8 @@
 //! First copies beside an application that writes to the table meanwhile: what it wrote is treated as any other row here.
 
-use std::time::Duration;
-
 use crate::support::database::{Database, Kind};
 use crate::support::pair::Pair;
+use crate::support::wait;
 
 #[test]
 fn a_mirrors_first_copy_deletes_nothing_that_was_written_here_meanwhile() {
@@ -59,9 +58,17 @@ fn a_row_that_a_first_copy_leaves_is_counted_once() {
 fn a_row_that_came_meanwhile_is_compared_by_the_strategy() {
     let table = "create table t (id int primary key, name varchar(9), ver int);";
     let rows = "insert into t values (1, 'one', 1), (2, 'theirs', 1), (3, 'three', 1)";
-    for (kind, pause) in [
-        (Kind::Postgres, "select pg_sleep(4)"),
-        (Kind::Mariadb, "do sleep(4)"),
+    for (kind, pause, paused) in [
+        (
+            Kind::Postgres,
+            "select pg_sleep(4)",
+            "select count(*) from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()",
+        ),
+        (
+            Kind::Mariadb,
+            "do sleep(4)",
+            "select count(*) from information_schema.processlist where info = 'do sleep(4)'",
+        ),
     ] {
         for (options, name) in [
             (
@@ -77,7 +84,9 @@ fn a_row_that_came_meanwhile_is_compared_by_the_strategy() {
             let write = format!("begin; insert into t values (2, 'ours', 2); {pause}; commit");
             let pulled = std::thread::scope(|scope| {
                 scope.spawn(|| here.execute(&write));
-                std::thread::sleep(Duration::from_millis(500));
+                wait::until("the row is written", wait::LONG, || {
+                    (here.query(paused) == "1").then_some(())
+                });
                 assert_eq!(here.count("t"), 0);
                 pair.pull(&[&["t"], options].concat()).completed()
             });
