@@ -11,15 +11,22 @@ use crate::engine::plan::Change;
 use crate::model::run::QuarantinedRow;
 use crate::sync::SyncError;
 use crate::sync::compare::Difference;
-use crate::sync::pull::carry::{BYTES_AT_ONCE, CHANGES_AT_ONCE, Carry};
-use crate::sync::pull::feed::{misfit_row, nonsense, refuse_stray};
+use crate::sync::pull::feed::{misfit_row, nonsense, refuse_stray, unreadable};
 use crate::sync::pull::found::Entry;
+use crate::sync::pull::meeting::Meeting;
+use crate::sync::pull::plan::TablePull;
 use crate::wire::row::{RowWriter, split_tuple};
-use crate::wire::tally::RowHash;
+use crate::wire::tally::{RowHash, TallyKey};
+
+/// Changes that are passed on at once, and the bytes of them beyond which fewer are.
+pub(super) const CHANGES_AT_ONCE: usize = 256;
+const BYTES_AT_ONCE: usize = 256 << 10;
 
 /// The rows of one answer, held against what was picked.
 pub(super) struct Arrival<'a> {
-    carry: &'a Carry<'a>,
+    pull: &'a TablePull,
+    meeting: &'a Meeting,
+    tally: &'a TallyKey,
     /// By what the row is there; of equal rows how many.
     expected: HashMap<u128, (&'a Entry, usize)>,
     normal: RowWriter,
@@ -32,7 +39,11 @@ pub(super) struct Arrival<'a> {
 }
 
 impl<'a> Arrival<'a> {
-    pub(super) fn of(carry: &'a Carry<'a>, entries: &'a [Entry]) -> Self {
+    pub(super) fn of(
+        (pull, meeting): (&'a TablePull, &'a Meeting),
+        tally: &'a TallyKey,
+        entries: &'a [Entry],
+    ) -> Self {
         let mut expected = HashMap::with_capacity(entries.len());
         for entry in entries {
             let listed = match entry.difference {
@@ -42,7 +53,9 @@ impl<'a> Arrival<'a> {
             expected.entry(listed.0).or_insert((entry, 0)).1 += 1;
         }
         Self {
-            carry,
+            pull,
+            meeting,
+            tally,
             expected,
             normal: RowWriter::default(),
             key: RowWriter::default(),
@@ -62,16 +75,17 @@ impl<'a> Arrival<'a> {
         tuple: &[u8],
         misfits: &mut Vec<QuarantinedRow>,
     ) -> Result<(), SyncError> {
-        let Carry { meeting, pull, .. } = self.carry;
+        let Self { meeting, pull, .. } = *self;
+        let broken = |err| unreadable(&pull.target.name, &err);
         refuse_stray((&pull.target.name, &pull.checks), tuple)?;
         let normal = meeting.theirs.normalise(tuple, &mut self.normal);
-        normal.map_err(|(_, err)| self.carry.nonsense(&err))?;
+        normal.map_err(|(_, err)| broken(err))?;
         let normal = self.normal.take().data;
         let fields = meeting.key_fields();
         let key = fields.write(&normal, &mut self.key);
-        key.map_err(|err| self.carry.nonsense(&err))?;
+        key.map_err(broken)?;
         let key = self.key.take().data;
-        let hash = self.carry.session.key().hash(&normal);
+        let hash = self.tally.hash(&normal);
         let entry = self.meet(&key, hash).ok_or_else(|| {
             let message = "the peer sent a row that is none of those picked from its listing";
             nonsense(&pull.target.name, message.to_owned())
@@ -80,7 +94,7 @@ impl<'a> Arrival<'a> {
         if let Err((at, misfit)) = conversion.convert(tuple, &mut self.row) {
             let table = (&pull.target.name, &pull.contract);
             let row = misfit_row(table, tuple, at, &misfit);
-            misfits.push(row.map_err(|err| self.carry.nonsense(&err))?);
+            misfits.push(row.map_err(broken)?);
             if meeting.folds && matches!(entry.difference, Difference::OnlyThere(_)) {
                 self.keep_place(tuple);
             }
@@ -97,7 +111,7 @@ impl<'a> Arrival<'a> {
 
     /// Of a row that cannot be stored the key is passed on, unless it is what has no place here.
     fn keep_place(&mut self, tuple: &[u8]) {
-        let contract = &self.carry.pull.contract;
+        let contract = &self.pull.contract;
         let Ok((fields, _)) = split_tuple(tuple) else {
             return;
         };
@@ -129,6 +143,6 @@ impl<'a> Arrival<'a> {
         }
         let missing: usize = self.expected.values().map(|(_, rows)| rows).sum();
         let message = format!("the peer left out {missing} of the rows that were picked");
-        Err(nonsense(&self.carry.pull.target.name, message))
+        Err(nonsense(&self.pull.target.name, message))
     }
 }

@@ -11,7 +11,7 @@ use crate::engine::plan::{Change, Ending, Planned, Waiting};
 use crate::model::run::{QuarantinedRow, RunOrder};
 use crate::sync::compare::Difference;
 use crate::sync::plan::Effect;
-use crate::sync::pull::arrival::Arrival;
+use crate::sync::pull::arrival::{Arrival, CHANGES_AT_ONCE};
 use crate::sync::pull::feed::{Received, unreadable};
 use crate::sync::pull::found::{Entry, Found};
 use crate::sync::pull::meeting::Meeting;
@@ -31,9 +31,6 @@ pub(super) const EQUAL_AT_ONCE: usize = 65_536;
 const ORDER_BYTES: usize = 512 << 10;
 /// Of a leaf in it, without its digits and its bitmap.
 const LEAF_BYTES: usize = r#"{"bitmap":"","leaf":""},"#.len();
-/// Changes that are passed on at once, and the bytes of them beyond which fewer are.
-pub(super) const CHANGES_AT_ONCE: usize = 256;
-pub(super) const BYTES_AT_ONCE: usize = 256 << 10;
 /// Such pieces ahead of the database.
 const PIECES_AHEAD: usize = 4;
 
@@ -182,7 +179,7 @@ impl Carry<'_> {
         if !self.pull.contract.matches(rows.head()) {
             return Err(EngineError::SchemaChanged(self.pull.target.name.clone()).into());
         }
-        let mut arrival = Arrival::of(self, entries);
+        let mut arrival = Arrival::of((self.pull, self.meeting), self.session.key(), entries);
         let before = self.received.bytes();
         while let Some(batch) = rows.next().await? {
             self.received

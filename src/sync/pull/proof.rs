@@ -83,9 +83,10 @@ impl Proof {
         self
     }
 
-    /// The same, of a table that was compared again after all was done.
+    /// The same, of a table that was compared again after all was done: what differs then has changed meanwhile.
     pub(super) fn compared_again(mut self, compared: &Compared) -> Self {
         self.left = compared.found.left;
+        self.changes.moved += compared.found.changes.written();
         self.is_equal = compared.found.is_nothing();
         (self.source, self.here) = (compared.source, compared.here);
         self.rows_here = compared.here.rows;
